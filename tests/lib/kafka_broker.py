@@ -1,0 +1,208 @@
+"""A real Kafka broker (KRaft, one node) on the loopback, from the jars that deploy/deps.sh --test fetched.
+
+Promises: its own port, kept over kill and restart; ready means that it answered a metadata request; topics are
+created by name and partition count only. A broker that dies or does not come up raises with the end of its log.
+Alone:  kafka_broker.py --dir DIR [--topic NAME:PARTITIONS]... [--address-file FILE]   runs until SIGTERM or SIGINT.
+"""
+
+import argparse
+import base64
+import os
+import pathlib
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import uuid
+
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic
+
+CACHE = pathlib.Path(os.environ.get("FORESET_CACHE") or
+                     pathlib.Path(os.environ.get("XDG_CACHE_HOME", pathlib.Path.home() / ".cache")) / "foreset")
+READY_SECONDS_MAX = 120
+
+PROPERTIES = """\
+process.roles=broker,controller
+node.id=1
+controller.quorum.voters=1@127.0.0.1:{controller}
+listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
+advertised.listeners=PLAINTEXT://127.0.0.1:{port}
+controller.listener.names=CONTROLLER
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
+log.dirs={logs}
+offsets.topic.replication.factor=1
+offsets.topic.num.partitions=1
+transaction.state.log.replication.factor=1
+transaction.state.log.num.partitions=1
+transaction.state.log.min.isr=1
+group.initial.rebalance.delay.ms=0
+broker.session.timeout.ms=1500
+broker.heartbeat.interval.ms=300
+auto.create.topics.enable=false
+num.partitions=1
+log.retention.ms=-1
+log.cleaner.dedupe.buffer.size=16777216
+socket.request.max.bytes=104857600
+"""
+
+
+def free_ports(count):
+    """Ports that nobody listens on now; all are held until the last is found, so they differ."""
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for sock in sockets:
+            sock.bind(("127.0.0.1", 0))
+        return [sock.getsockname()[1] for sock in sockets]
+    finally:
+        for sock in sockets:
+            sock.close()
+
+
+class KafkaBroker:
+    def __init__(self, directory, heap="512m"):
+        self.directory = pathlib.Path(directory)
+        self.directory.mkdir(parents=True, exist_ok=True)
+        self.heap = heap
+        self.port, controller = free_ports(2)
+        self.address = f"127.0.0.1:{self.port}"
+        self.log_path = self.directory / "broker.log"
+        self.process = None
+        self.properties = self.directory / "server.properties"
+        self.properties.write_text(PROPERTIES.format(port=self.port, controller=controller,
+                                                     logs=self.directory / "logs"))
+
+    def _java(self, main, *args, heap):
+        jars = CACHE / "kafka-jars"
+        if not any(jars.glob("kafka_2.13-*.jar")):
+            raise FileNotFoundError(f"no Kafka jars in {jars}: run deploy/deps.sh --test")
+        return ["java", f"-Xmx{heap}", f"-Xms{heap}", "-XX:+UseSerialGC",
+                "-Dlog4j2.level=WARN", "-cp", f"{jars}/*", main, *args]
+
+    def format(self):
+        cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        done = subprocess.run(self._java("kafka.tools.StorageTool", "format", "-t", cluster, "-c",
+                                         str(self.properties), heap="128m"),
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=READY_SECONDS_MAX)
+        if done.returncode != 0:
+            raise RuntimeError(f"kafka storage format failed: {done.stdout[-2000:]}")
+
+    def start(self):
+        if not (self.directory / "logs").exists():
+            self.format()
+        with open(self.log_path, "ab") as log:
+            self.process = subprocess.Popen(self._java("kafka.Kafka", str(self.properties), heap=self.heap),
+                                            stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True)
+        try:
+            self.wait_ready()
+        except BaseException:
+            self.kill()
+            raise
+        return self
+
+    def admin(self):
+        return AdminClient({"bootstrap.servers": self.address, "reconnect.backoff.max.ms": 200,
+                            "log_level": 0, "socket.connection.setup.timeout.ms": 2000})
+
+    def wait_ready(self):
+        deadline = time.monotonic() + READY_SECONDS_MAX
+        admin = self.admin()
+        while True:
+            if self.process.poll() is not None:
+                raise RuntimeError(f"the broker ended with {self.process.returncode}: {self.log_tail()}")
+            try:
+                admin.list_topics(timeout=1)
+                return
+            except KafkaException:
+                if time.monotonic() > deadline:
+                    raise TimeoutError(f"broker not ready in {READY_SECONDS_MAX} s: {self.log_tail()}") from None
+
+    def log_tail(self):
+        return self.log_path.read_text(errors="replace")[-3000:]
+
+    def create_topic(self, name, partitions=1, config=None):
+        topic = NewTopic(name, num_partitions=partitions, replication_factor=1, config=config or {})
+        admin = self.admin()
+        admin.create_topics([topic], request_timeout=30)[name].result(60)
+        self._wait_partitions(name, partitions)
+
+    def add_partitions(self, name, total):
+        admin = self.admin()
+        admin.create_partitions([NewPartitions(name, total)])[name].result(60)
+        self._wait_partitions(name, total)
+
+    def delete_topic(self, name):
+        admin = self.admin()
+        admin.delete_topics([name], request_timeout=30)[name].result(60)
+
+    def _wait_partitions(self, name, partitions):
+        """Creation is acknowledged before every leader is known; producers and offset queries need the leaders."""
+        deadline = time.monotonic() + 60
+        admin = self.admin()
+        while True:
+            topic = admin.list_topics(topic=name, timeout=10).topics[name]
+            if len(topic.partitions) == partitions and all(p.leader >= 0 for p in topic.partitions.values()):
+                return
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"topic {name}: {len(topic.partitions)} of {partitions} partitions have a leader")
+
+    def kill(self):
+        """kill -9; the data stays for the next start()."""
+        if self.process and self.process.poll() is None:
+            self.process.send_signal(signal.SIGKILL)
+        if self.process:
+            self.process.wait()
+        self.process = None
+
+    def restart(self):
+        self.kill()
+        return self.start()
+
+    def stop(self):
+        if not self.process:
+            return
+        self.process.terminate()
+        try:
+            self.process.wait(30)
+        except subprocess.TimeoutExpired:
+            pass
+        self.kill()
+
+    def __enter__(self):
+        return self.start()
+
+    def __exit__(self, *_):
+        # Tests throw the data away, so there is nothing an orderly shutdown would save.
+        self.kill()
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--dir", required=True)
+    parser.add_argument("--topic", action="append", default=[])
+    parser.add_argument("--address-file")
+    parser.add_argument("--heap", default="512m")
+    args = parser.parse_args()
+    ended = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: ended.set())
+    with KafkaBroker(args.dir, args.heap) as broker:
+        for topic in args.topic:
+            name, _, partitions = topic.partition(":")
+            broker.create_topic(name, int(partitions or 1))
+        print(broker.address, flush=True)
+        if args.address_file:
+            partial = pathlib.Path(args.address_file + ".part")
+            partial.write_text(broker.address + "\n")
+            partial.rename(args.address_file)
+        while not ended.wait(1):
+            if broker.process.poll() is not None:
+                print(f"the broker ended: {broker.log_tail()}", file=sys.stderr)
+                return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
