@@ -1,0 +1,49 @@
+// Text: a growing string, a borrowed slice, and the few parsers everybody needs.
+#ifndef FORESET_BASE_TEXT_H
+#define FORESET_BASE_TEXT_H
+
+#include <stdint.h>
+
+#include "common/base/error.h"
+
+// A growing, always NUL-terminated string. Zero-initialise; text_deinit frees.
+struct text {
+    char *data; // NULL while empty: use text_str()
+    size_t length;
+    size_t capacity;
+};
+void text_deinit(struct text *text);
+void text_reset(struct text *text);
+void text_reserve(struct text *text, size_t extra);
+void text_append(struct text *text, const char *bytes, size_t length);
+void text_append_str(struct text *text, const char *str);
+void text_append_char(struct text *text, char c);
+void text_printf(struct text *text, const char *format, ...) PRINTF_LIKE(2, 3);
+void text_append_json(struct text *text, const char *bytes, size_t length); // quoted and escaped as a JSON string
+const char *text_str(const struct text *text);                             // "" while empty
+char *text_take(struct text *text);                                        // caller frees with memory_free
+
+struct slice {
+    const char *data;
+    size_t length;
+};
+static inline struct slice slice_of(const char *data, size_t length)
+{
+    return (struct slice){data, length};
+}
+struct slice slice_str(const char *str);
+bool slice_equal(struct slice a, struct slice b);
+bool slice_equal_nocase(struct slice a, struct slice b); // ASCII
+
+bool text_parse_i64(const char *str, int64_t *ret_value);  // whole string, decimal
+bool text_parse_u64(const char *str, uint64_t *ret_value);
+bool text_parse_bytes(const char *str, uint64_t *ret_bytes); // "512M", "1G", "100k", "123"
+// Edit distance (Levenshtein), case-insensitive, for "did you mean"; at most 64 characters of each are compared.
+unsigned text_distance(const char *a, const char *b);
+// The nearest of candidates (NULL-terminated) within a third of the word's length, else NULL.
+const char *text_nearest(const char *word, const char *const *candidates);
+// 36 characters and NUL: a random (version 4) UUID from two 64-bit random numbers.
+void text_uuid(uint64_t high, uint64_t low, char ret_uuid[37]);
+bool text_utf8_valid(const uint8_t *bytes, size_t length);
+
+#endif
