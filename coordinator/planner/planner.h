@@ -1,0 +1,29 @@
+// From the text of a pipeline to its plan. Pure: no I/O, no clock.
+#ifndef FORESET_PLANNER_PLANNER_H
+#define FORESET_PLANNER_PLANNER_H
+
+#include "common/base/memory.h"
+#include "common/base/text.h"
+#include "proto/plan.pb-c.h"
+
+struct planner_setting { // from flags, environment, configuration file: override SET
+    const char *key;
+    const char *value;
+};
+struct planner_options {
+    const char *file_name;     // for messages, and pipeline.name's default
+    const char *directory;     // absolute: relative paths in the text are relative to it
+    const char *warehouse;     // flag or environment; NULL: SET, else ./warehouse
+    const struct planner_setting *settings;
+    size_t setting_count;
+    const struct planner_setting *kafka; // --kafka KEY=VALUE
+    size_t kafka_count;
+};
+// The plan lives in the arena. Errors are ERROR_USAGE with file:line:column, the line, a caret, what was expected and what to
+// write instead, and Spark's condition where Spark has one. `ret_warnings` (NULL allowed): one line each, e.g. unbounded state.
+enum status planner_compile(const char *sql, const struct planner_options *options, struct arena *arena,
+                            Foreset__Plan **ret_plan, const char *const **ret_warnings, struct error *err) MUST_USE;
+// `foreset plan`'s text: tables, stages, exchanges, state and its expiry.
+void planner_print(const Foreset__Plan *plan, struct text *text);
+
+#endif
