@@ -1,0 +1,95 @@
+"""Values of an Arrow table in the encoding of the conformance cases (conformance/expr/README.md).
+
+rows(table) gives one dict per row. A type that the encoding does not know raises, so that nothing is compared as text
+by accident.
+"""
+
+import base64
+import json
+import math
+
+import pyarrow as pa
+
+
+def _double(value):
+    if math.isnan(value):
+        return "NaN"
+    if math.isinf(value):
+        return "Infinity" if value > 0 else "-Infinity"
+    return value
+
+
+def _micros(value):
+    """int64 microseconds → text, without datetime's range of years."""
+    from datetime import datetime, timedelta
+    moment = datetime(1970, 1, 1) + timedelta(microseconds=value)
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.").rjust(20, "0") + f"{moment.microsecond:06}Z"
+
+
+def value(scalar, kind):
+    """One value: scalar as Arrow's to_pylist gives it, but timestamps as integers of microseconds."""
+    if scalar is None:
+        return None
+    if pa.types.is_boolean(kind) or pa.types.is_integer(kind) or pa.types.is_null(kind):
+        return scalar
+    if pa.types.is_floating(kind):
+        return _double(scalar)
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
+        return scalar
+    if pa.types.is_decimal(kind):
+        return f"{scalar:f}"
+    if pa.types.is_date(kind):
+        return scalar.isoformat()
+    if pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_binary_view(kind):
+        return base64.b64encode(scalar).decode()
+    if pa.types.is_dictionary(kind):
+        return value(scalar, kind.value_type)
+    if pa.types.is_struct(kind):
+        return {field.name: value(scalar[field.name], field.type) for field in kind}
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        return [value(item, kind.value_type) for item in scalar]
+    if pa.types.is_map(kind):
+        pairs = [[value(k, kind.key_type), value(v, kind.item_type)] for k, v in scalar]
+        return sorted(pairs, key=lambda pair: json.dumps(pair[0]))
+    raise TypeError(f"no encoding for Arrow type {kind}")
+
+
+def _to_micros(kind):
+    if pa.types.is_struct(kind):
+        return pa.struct([pa.field(f.name, _to_micros(f.type)) for f in kind])
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        return pa.list_(_to_micros(kind.value_type))
+    return pa.timestamp("us", kind.tz) if pa.types.is_timestamp(kind) else kind
+
+
+def column(chunked):
+    """The encoded values of one column."""
+    kind = chunked.type
+    if pa.types.is_timestamp(kind):
+        return [None if v is None else _micros(v) for v in chunked.cast(_to_micros(kind)).cast(pa.int64()).to_pylist()]
+    if pa.types.is_struct(kind):
+        combined = chunked.combine_chunks() if isinstance(chunked, pa.ChunkedArray) else chunked
+        fields = [column(combined.field(i)) for i in range(kind.num_fields)]
+        valid = combined.is_valid().to_pylist()
+        names = [f.name for f in kind]
+        return [dict(zip(names, values)) if ok else None for ok, *values in zip(valid, *fields)]
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        combined = chunked.combine_chunks() if isinstance(chunked, pa.ChunkedArray) else chunked
+        flat = iter(column(combined.flatten()))
+        lengths = combined.value_lengths().to_pylist()
+        return [None if n is None else [next(flat) for _ in range(n)] for n in lengths]
+    return [value(v, kind) for v in chunked.to_pylist()]
+
+
+def rows(table):
+    columns = [column(table.column(i)) for i in range(table.num_columns)]
+    return [dict(zip(table.column_names, values)) for values in zip(*columns)]
+
+
+def text(row):
+    """The text that rows are sorted and compared by: independent of the order of columns, exact in numbers."""
+    return json.dumps(row, sort_keys=True, ensure_ascii=False)
+
+
+def sorted_texts(found):
+    return sorted(text(row) for row in found)

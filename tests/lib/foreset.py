@@ -1,0 +1,147 @@
+"""Runs the program under test: exit codes, JSON progress, failpoints, kill at any moment.
+
+The executable is $FORESET_BIN or build/foreset. Everything a run printed is kept in files, never in pipes, so that a
+run that is killed or stalls can neither block nor lose what it said.
+"""
+
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import tempfile
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+DATA = pathlib.Path(os.environ.get("FORESET_TEST_DATA") or ROOT.parent / "shared" / "data")
+
+EXIT_DONE, EXIT_FAILED, EXIT_USAGE, EXIT_FENCED, EXIT_BLOCKED, EXIT_SECOND_SIGNAL = 0, 1, 2, 3, 4, 130
+RUN_SECONDS_MAX = 300
+
+
+def binary():
+    path = pathlib.Path(os.environ.get("FORESET_BIN") or ROOT / "build" / "foreset")
+    if not path.exists():
+        raise FileNotFoundError(f"{path} is not built: cmake --build build")
+    return path
+
+
+def data(*parts):
+    """A path of the shared test data; a missing one is named, and only a developer's own run may skip it."""
+    path = DATA.joinpath(*parts)
+    if not path.exists():
+        message = f"test data missing: {path} (set FORESET_TEST_DATA)"
+        if os.environ.get("CI"):
+            raise FileNotFoundError(message)
+        import pytest
+        pytest.skip(message)
+    return path
+
+
+def json_lines(text):
+    """The JSON objects among the lines of text: progress stands on stderr between messages for people."""
+    found = []
+    for line in text.splitlines():
+        if line.startswith("{"):
+            try:
+                found.append(json.loads(line))
+            except ValueError:
+                continue
+    return found
+
+
+class Run:
+    """One process of the program."""
+
+    def __init__(self, args, env=None, failpoints=None, cwd=None, wrapper=()):
+        environment = {**os.environ, **(env or {})}
+        environment.pop("FORESET_FAILPOINTS", None)
+        if failpoints:
+            environment["FORESET_FAILPOINTS"] = failpoints
+        # A sanitizer's finding must not look like one of the program's own exit codes.
+        environment.setdefault("ASAN_OPTIONS", "exitcode=99")
+        environment.setdefault("UBSAN_OPTIONS", "exitcode=99")
+        environment.setdefault("TSAN_OPTIONS", "exitcode=99")
+        self.args = [str(a) for a in args]
+        self._out, self._err = tempfile.TemporaryFile(), tempfile.TemporaryFile()
+        self.process = subprocess.Popen([*wrapper, str(binary()), *self.args], stdin=subprocess.DEVNULL,
+                                        stdout=self._out, stderr=self._err, env=environment, cwd=cwd)
+
+    @staticmethod
+    def _text(file):
+        return os.pread(file.fileno(), os.fstat(file.fileno()).st_size, 0).decode(errors="replace")
+
+    @property
+    def stdout(self):
+        return self._text(self._out)
+
+    @property
+    def stderr(self):
+        return self._text(self._err)
+
+    @property
+    def progress(self):
+        return [p for p in json_lines(self.stderr) if "batchId" in p]
+
+    @property
+    def returncode(self):
+        return self.process.returncode
+
+    def running(self):
+        return self.process.poll() is None
+
+    def wait(self, timeout=RUN_SECONDS_MAX):
+        try:
+            self.process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            self.process.send_signal(signal.SIGABRT)
+            self.process.wait()
+            raise TimeoutError(f"{self} did not end in {timeout} s\n{self.stderr[-4000:]}") from None
+        return self
+
+    def signal(self, number):
+        if self.running():
+            self.process.send_signal(number)
+
+    def kill(self):
+        self.signal(signal.SIGKILL)
+        self.process.wait()
+        return self
+
+    def drain(self, timeout=RUN_SECONDS_MAX):
+        self.signal(signal.SIGTERM)
+        return self.wait(timeout)
+
+    def wait_for(self, condition, seconds=60, what="condition"):
+        """Until condition() is true; false if the process ended first; an error when time is up."""
+        deadline = time.monotonic() + seconds
+        while not condition():
+            try:
+                self.process.wait(0.02)
+                return bool(condition())
+            except subprocess.TimeoutExpired:
+                pass
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{what} did not hold within {seconds} s\n{self.stderr[-4000:]}")
+        return True
+
+    def check(self, code=EXIT_DONE):
+        assert self.returncode == code, f"{self}: exit {self.returncode}, wanted {code}\n{self.stderr[-4000:]}"
+        return self
+
+    def __str__(self):
+        return "foreset " + " ".join(self.args)
+
+
+def run(*args, timeout=RUN_SECONDS_MAX, **kwargs):
+    return Run(args, **kwargs).wait(timeout)
+
+
+def failpoints():
+    """Every named point; a durable step has <step>.before and <step>.after."""
+    return run("--list-failpoints").check().stdout.split()
+
+
+def produce(broker, topic, generate, *args):
+    """generate: user-events:COUNT:SEED; extra args as the command takes them."""
+    return run("produce", "--brokers", broker, "--topic", topic, "--generate", generate, *args).check()
