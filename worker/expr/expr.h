@@ -5,6 +5,8 @@
 #ifndef FORESET_EXPR_EXPR_H
 #define FORESET_EXPR_EXPR_H
 
+#include "common/base/text.h"
+#include "common/base/vector.h"
 #include "common/columnar/batch.h"
 #include "proto/plan.pb-c.h"
 
