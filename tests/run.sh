@@ -1,0 +1,125 @@
+#!/usr/bin/env bash
+# Every test of Foreset on one machine; it brings its own dependencies and its own Kafka broker.
+#   tests/run.sh [--quick] [--long] [FILTER]
+#   --quick  no sanitizer build        --long  hours of fire besides: kills, sanitizers over integration, fuzzing
+#   FILTER   only tests whose name holds it (ctest -R, pytest -k)
+# Ends with one line `N passed, N failed`; exit 0 only if nothing failed (and, where CI is set, nothing was skipped).
+# Results and logs: build/test-results. A phase that breaks counts as a failure; the phases behind it run all the same.
+set -uo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+quick=no long=no filter=
+for argument in "$@"; do
+    case $argument in
+        --quick) quick=yes ;;
+        --long) long=yes ;;
+        -*) echo "usage: tests/run.sh [--quick] [--long] [FILTER]" >&2; exit 2 ;;
+        *) filter=$argument ;;
+    esac
+done
+
+export FORESET_CACHE=${FORESET_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/foreset}
+export FORESET_TEST_DATA=${FORESET_TEST_DATA:-$(realpath -m ../shared/data)}
+export PYTHONDONTWRITEBYTECODE=1
+python=$FORESET_CACHE/venv/bin/python
+jobs=${FORESET_TEST_JOBS:-$(nproc)}
+[ "$jobs" -le 4 ] || jobs=4
+results=$PWD/build/test-results
+files=()
+
+rm -rf "$results" && mkdir -p "$results"
+
+# phase NAME COMMAND...: runs it with its output in a log, and says how long it took and how it ended.
+phase() {
+    local name=$1 begin=$SECONDS status=0
+    shift
+    "$@" >"$results/$name.log" 2>&1 || status=$?
+    printf '%-22s %5d s  %s\n' "$name" $((SECONDS - begin)) "$([ $status -eq 0 ] && echo ok || echo "exit $status: $results/$name.log")"
+    if [ $status -ne 0 ]; then
+        tail -n "${FORESET_TEST_TAIL:-40}" "$results/$name.log" | sed 's/^/    /'
+    fi
+    return $status
+}
+
+# step NAME COMMAND...: a phase that must succeed and is no test of its own; a failure is counted as one.
+step() {
+    phase "$@" && return 0
+    files+=("$1=$results/$1.no-result")
+    return 1
+}
+
+build() { # PRESET
+    cmake --preset "$1" >/dev/null && cmake --build --preset "$1" -j "$jobs"
+}
+
+ctest_phase() { # NAME BUILD-FOLDER CTEST-ARGUMENTS...
+    local name=$1 folder=$2
+    shift 2
+    files+=("$name=$results/$name.xml")
+    phase "$name" ctest --test-dir "$folder" -j "$jobs" --output-on-failure --no-tests=ignore --output-junit "$results/$name.xml" \
+        --test-output-size-passed 1000000 --test-output-size-failed 1000000 ${filter:+-R "$filter"} "$@"
+}
+
+pytest_phase() { # NAME FOLDER PYTEST-ARGUMENTS...
+    local name=$1 folder=$2
+    shift 2
+    files+=("$name=$results/$name.xml")
+    phase "$name" pytest_run "$results/$name.xml" "$folder" "$@"
+}
+
+pytest_run() { # JUNIT FOLDER ARGUMENTS...
+    local status=0 junit=$1 folder=$2
+    shift 2
+    "$python" -m pytest -c tests/pytest.ini --rootdir tests "$folder" -q "--junitxml=$junit" ${filter:+-k "$filter"} "$@" || status=$?
+    [ $status -eq 5 ] && [ -n "$filter" ] && status=0
+    return $status
+}
+
+fuzz_phase() { # every target for minutes, its corpus kept
+    local target name
+    step build-fuzz build fuzz || return
+    for target in build-fuzz/tests/fuzz/fuzz_*; do
+        [ -f "$target" ] && [ -x "$target" ] || continue
+        name=$(basename "$target")
+        mkdir -p "tests/fuzz/corpus/$name"
+        step "$name" "$target" "-max_total_time=${FORESET_FUZZ_SECONDS:-180}" -rss_limit_mb=2048 -print_final_stats=1 \
+            "-artifact_prefix=$results/$name-" "tests/fuzz/corpus/$name"
+    done
+}
+
+finish() {
+    python3 tests/lib/count_results.py "${files[@]}"
+    exit $?
+}
+
+step deps deploy/deps.sh --test || finish
+
+files+=("tidy=$results/tidy.xml")
+phase tidy python3 tests/tidy/tidy.py --junit "$results/tidy.xml"
+
+step build build release || finish
+ctest_phase unit build -LE sim
+ctest_phase simulation build -L sim
+pytest_phase conformance tests/conformance -n "$jobs"
+pytest_phase interop tests/interop
+pytest_phase crash tests/crash
+
+if [ $quick = no ] && step build-asan build asan; then
+    ctest_phase unit-asan build-asan -LE sim
+    ctest_phase simulation-asan build-asan -L sim
+fi
+
+if [ $long = yes ]; then
+    export FORESET_LONG=1
+    pytest_phase crash-long tests/crash -m long
+    for sanitizer in asan tsan; do
+        step "build-$sanitizer-long" build $sanitizer || continue
+        [ $sanitizer = asan ] || ctest_phase unit-$sanitizer build-$sanitizer
+        export FORESET_BIN=$PWD/build-$sanitizer/foreset
+        pytest_phase conformance-$sanitizer tests/conformance -n "$jobs"
+        pytest_phase interop-$sanitizer tests/interop
+        unset FORESET_BIN
+    done
+    fuzz_phase
+fi
+finish
