@@ -1,0 +1,781 @@
+// Object store in a local directory (delta-parquet.md section 2, P16, P25).
+//
+// Happy path of a commit: unnamed file (O_TMPFILE), write, fsync, link(2) to the name, fsync of the directory. link never
+// replaces, and the name shows only whole, durable content. Where the file system has no O_TMPFILE: a temporary name.
+// A data file is written under its final name (nobody knows it yet); the descriptor that wrote it stays open until sync,
+// so that a write-back error cannot get lost between closing and fsync.
+// What can fail:
+//   - disk full, read-only, not a directory: the call fails with the directory's name, nothing of that name is visible;
+//   - fsync of a directory after the name is there: the outcome is unknown (STATUS_UNKNOWN), the caller reads to settle it;
+//   - fsync of a data file: final for that file (P16); it is not synced a second time;
+//   - a crash: at most a file ".<name>.<random>.tmp" or an unnamed data file is left, which no reader takes.
+// Keys are walked folder by folder without following symbolic links, so that no key leads out of the root.
+#include "common/objstore/objstore_local.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/base/random.h"
+#include "common/base/text.h"
+
+enum {
+    OBJSTORE_KEY_MAX = 4000,
+    OBJSTORE_DEPTH_MAX = 64,        // folders below the root
+    OBJSTORE_UNSYNCED_MAX = 256,    // finished files whose descriptors wait for sync; beyond, finish syncs at once
+    OBJSTORE_WRITE_BUFFER = 1 << 18 // small writes of a data file are gathered
+};
+
+struct objstore_unsynced {
+    char *key;
+    int fd;
+};
+struct objstore_local {
+    struct objstore base;
+    int root_fd;
+    pthread_mutex_t lock; // random and unsynced
+    struct random random;
+    VECTOR(struct objstore_unsynced) unsynced;
+};
+struct objstore_writer {
+    struct objstore_local *store;
+    char *key;
+    int fd;
+    bool finished;
+    bool failed;
+    size_t buffered;
+    uint8_t *buffer;
+};
+
+static struct objstore_local *objstore_local_of(struct objstore *store)
+{
+    return (struct objstore_local *)store;
+}
+
+// The message for errno on a key, with what to do about it where that is known.
+static enum status objstore_local_fail(const struct objstore_local *store, const char *what, const char *key,
+                                       struct error *err)
+{
+    const char *url = store->base.url;
+    switch (errno) {
+    case ENOSPC:
+    case EDQUOT:
+        return error_set(err, STATUS_ERROR, ERROR_FAIL_PIPELINE,
+                         "%s %s/%s: the disk is full (or the quota used up); free space and start again", what, url, key);
+    case EROFS:
+    case EACCES:
+    case EPERM:
+        return error_set(err, STATUS_ERROR, ERROR_FAIL_PIPELINE,
+                         "%s %s/%s: the directory is read-only or not permitted (%s); check its owner, mode and mount",
+                         what, url, key, strerrorname_np(errno));
+    case ENOTDIR:
+        return error_set(err, STATUS_ERROR, ERROR_FAIL_PIPELINE,
+                         "%s %s/%s: a part of this path is a file or a symbolic link, not a directory", what, url, key);
+    case ELOOP:
+        return error_set(err, STATUS_ERROR, ERROR_FAIL_PIPELINE,
+                         "%s %s/%s: it is a symbolic link; links inside a table or state directory are not followed",
+                         what, url, key);
+    case EMFILE:
+    case ENFILE:
+        return error_set_errno(err, ERROR_RETRY, "%s %s/%s (raise the limit of open files)", what, url, key);
+    default: return error_set_errno(err, ERROR_FAIL_PIPELINE, "%s %s/%s", what, url, key);
+    }
+}
+
+static bool objstore_local_key_valid(const char *key)
+{
+    size_t length = strlen(key);
+    if (length == 0 || length > OBJSTORE_KEY_MAX) return false;
+    unsigned depth = 0;
+    for (const char *part = key;; part++) {
+        const char *end = strchrnul(part, '/');
+        size_t size = (size_t)(end - part);
+        if (size == 0 || size > NAME_MAX || ++depth > OBJSTORE_DEPTH_MAX) return false;
+        if (part[0] == '.' && (size == 1 || (size == 2 && part[1] == '.'))) return false;
+        if (!*end) return true;
+        part = end;
+    }
+}
+
+// Opens the folder of a key; *ret_name points at its last part. With create, missing folders are made durably.
+static enum status objstore_local_folder(struct objstore_local *store, const char *what, const char *key, bool create,
+                                         int *ret_fd, const char **ret_name, struct error *err)
+{
+    if (!objstore_local_key_valid(key)) {
+        return error_set(err, STATUS_INVALID, ERROR_FAIL_PIPELINE,
+                         "%s: '%s' is not a valid name below %s (relative, no empty part, no '.' or '..')", what, key,
+                         store->base.url);
+    }
+    int fd = fcntl(store->root_fd, F_DUPFD_CLOEXEC, 0);
+    if (fd < 0) return objstore_local_fail(store, what, key, err);
+    for (const char *part = key, *end; (end = strchr(part, '/')); part = end + 1) {
+        char name[NAME_MAX + 1];
+        snprintf(name, sizeof name, "%.*s", (int)(end - part), part);
+        int next = openat(fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        if (next < 0 && errno == ENOENT && create) {
+            if ((mkdirat(fd, name, 0777) == 0 ? fsync(fd) == 0 : errno == EEXIST)) {
+                next = openat(fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+            }
+        }
+        if (next < 0) {
+            enum status status = objstore_local_fail(store, what, key, err);
+            close(fd);
+            return status;
+        }
+        close(fd);
+        fd = next;
+    }
+    const char *last = strrchr(key, '/');
+    *ret_name = last ? last + 1 : key;
+    *ret_fd = fd;
+    return STATUS_OK;
+}
+
+static bool objstore_local_write_all(int fd, const void *bytes, size_t size)
+{
+    const uint8_t *at = bytes;
+    while (size > 0) {
+        ssize_t wrote = write(fd, at, size);
+        if (wrote < 0 && errno == EINTR) continue;
+        if (wrote <= 0) return false;
+        at += wrote;
+        size -= (size_t)wrote;
+    }
+    return true;
+}
+
+static void objstore_local_temporary(struct objstore_local *store, const char *name, char ret_temporary[NAME_MAX + 1])
+{
+    pthread_mutex_lock(&store->lock);
+    uint64_t number = random_u64(&store->random);
+    pthread_mutex_unlock(&store->lock);
+    snprintf(ret_temporary, NAME_MAX + 1, ".%.200s.%016lx.tmp", name, (unsigned long)number);
+}
+
+// A new file with the whole content, fsynced. temporary[0] is NUL if it has no name yet (O_TMPFILE).
+static int objstore_local_stage(struct objstore_local *store, int folder, const char *name, bool named,
+                                const void *bytes, size_t size, char temporary[NAME_MAX + 1])
+{
+    int fd = -1;
+    temporary[0] = '\0';
+    if (!named) fd = openat(folder, ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, 0666);
+    if (fd < 0) {
+        objstore_local_temporary(store, name, temporary);
+        fd = openat(folder, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
+        if (fd < 0) return -1;
+    }
+    if (objstore_local_write_all(fd, bytes, size) && fsync(fd) == 0) return fd;
+    int saved = errno;
+    if (temporary[0]) unlinkat(folder, temporary, 0);
+    close(fd);
+    errno = saved;
+    return -1;
+}
+
+static enum status objstore_local_put(struct objstore *base, const char *key, const void *bytes, size_t size,
+                                      struct error *err)
+{
+    struct objstore_local *store = objstore_local_of(base);
+    int folder;
+    const char *name;
+    char temporary[NAME_MAX + 1];
+    enum status status = objstore_local_folder(store, "writing", key, true, &folder, &name, err);
+    if (status != STATUS_OK) return status;
+    int fd = objstore_local_stage(store, folder, name, true, bytes, size, temporary);
+    if (fd < 0) {
+        status = objstore_local_fail(store, "writing", key, err);
+    } else if (renameat(folder, temporary, folder, name) != 0) {
+        status = objstore_local_fail(store, "writing", key, err);
+        unlinkat(folder, temporary, 0);
+    } else if (fsync(folder) != 0) {
+        status = error_set_errno(err, ERROR_FAIL_PIPELINE, "fsync of the directory of %s/%s", base->url, key);
+        if (err) err->code = STATUS_UNKNOWN;
+        status = STATUS_UNKNOWN;
+    }
+    if (fd >= 0) close(fd);
+    close(folder);
+    return status;
+}
+
+// link(2) of a staged file. On NFS the reply can get lost after the link was made: the link count tells.
+static bool objstore_local_link(int fd, int folder, const char *temporary, const char *name)
+{
+    struct stat before, after;
+    if (fstat(fd, &before) != 0) return false;
+    int result;
+    if (temporary[0]) {
+        result = linkat(folder, temporary, folder, name, 0);
+    } else {
+        char self[64];
+        snprintf(self, sizeof self, "/proc/self/fd/%d", fd);
+        result = linkat(AT_FDCWD, self, folder, name, AT_SYMLINK_FOLLOW);
+    }
+    if (result == 0) return true;
+    int saved = errno;
+    bool linked = fstat(fd, &after) == 0 && after.st_nlink == before.st_nlink + 1;
+    errno = saved;
+    return linked;
+}
+
+static enum status objstore_local_put_staged(struct objstore_local *store, int folder, const char *name, bool named,
+                                             const char *key, const void *bytes, size_t size, struct error *err)
+{
+    char temporary[NAME_MAX + 1];
+    int fd = objstore_local_stage(store, folder, name, named, bytes, size, temporary);
+    if (fd < 0) return objstore_local_fail(store, "writing", key, err);
+    enum status status = STATUS_OK;
+    bool linked = objstore_local_link(fd, folder, temporary, name);
+    int saved = errno;
+    if (temporary[0]) unlinkat(folder, temporary, 0);
+    close(fd);
+    if (linked) {
+        if (fsync(folder) != 0) {
+            (void)error_set_errno(err, ERROR_FAIL_PIPELINE, "fsync of the directory of %s/%s", store->base.url, key);
+            if (err) err->code = STATUS_UNKNOWN;
+            status = STATUS_UNKNOWN;
+        }
+    } else if (saved == EEXIST) {
+        status = error_set(err, STATUS_EXISTS, ERROR_RETRY, "%s/%s is there already", store->base.url, key);
+    } else if (!named) { // no /proc, or a file system that cannot link an unnamed file
+        status = objstore_local_put_staged(store, folder, name, true, key, bytes, size, err);
+    } else {
+        errno = saved;
+        status = objstore_local_fail(store, "linking", key, err);
+    }
+    return status;
+}
+
+static enum status objstore_local_put_if_absent(struct objstore *base, const char *key, const void *bytes, size_t size,
+                                                struct error *err)
+{
+    struct objstore_local *store = objstore_local_of(base);
+    int folder;
+    const char *name;
+    enum status status = objstore_local_folder(store, "writing", key, true, &folder, &name, err);
+    if (status != STATUS_OK) return status;
+    struct stat present;
+    if (fstatat(folder, name, &present, AT_SYMLINK_NOFOLLOW) == 0) { // cheap answer; link(2) below is what decides
+        status = error_set(err, STATUS_EXISTS, ERROR_RETRY, "%s/%s is there already", base->url, key);
+    } else {
+        status = objstore_local_put_staged(store, folder, name, false, key, bytes, size, err);
+    }
+    close(folder);
+    return status;
+}
+
+static enum status objstore_local_read_open(struct objstore_local *store, const char *key, int *ret_fd,
+                                            struct stat *ret_stat, struct error *err)
+{
+    int folder;
+    const char *name;
+    enum status status = objstore_local_folder(store, "reading", key, false, &folder, &name, err);
+    if (status != STATUS_OK) return status;
+    int fd = openat(folder, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0 || fstat(fd, ret_stat) != 0) {
+        status = objstore_local_fail(store, "reading", key, err);
+    } else if (!S_ISREG(ret_stat->st_mode)) {
+        status = error_set(err, STATUS_ERROR, ERROR_FAIL_PIPELINE, "reading %s/%s: it is not a file", store->base.url, key);
+    }
+    close(folder);
+    if (status == STATUS_OK) {
+        *ret_fd = fd;
+    } else if (fd >= 0) {
+        close(fd);
+    }
+    return status;
+}
+
+static enum status objstore_local_read(struct objstore_local *store, int fd, const char *key, uint64_t offset,
+                                       uint64_t length, struct buffer **ret_bytes, struct error *err)
+{
+    struct buffer *buffer = NULL;
+    enum status status = buffer_create(NULL, length, &buffer, err);
+    if (status != STATUS_OK) return status;
+    uint64_t done = 0;
+    while (done < length) {
+        ssize_t got = pread(fd, buffer->data + done, length - done, (off_t)(offset + done));
+        if (got < 0 && errno == EINTR) continue;
+        if (got < 0) {
+            status = objstore_local_fail(store, "reading", key, err);
+            break;
+        }
+        if (got == 0) {
+            status = error_set(err, STATUS_CORRUPT, ERROR_FAIL_PIPELINE,
+                               "reading %s/%s: it ends after %lu bytes, %lu wanted", store->base.url, key,
+                               (unsigned long)(offset + done), (unsigned long)(offset + length));
+            break;
+        }
+        done += (uint64_t)got;
+    }
+    if (status != STATUS_OK) {
+        buffer_unref(buffer);
+        return status;
+    }
+    *ret_bytes = buffer;
+    return STATUS_OK;
+}
+
+static enum status objstore_local_get(struct objstore *base, const char *key, struct buffer **ret_bytes,
+                                      struct error *err)
+{
+    struct objstore_local *store = objstore_local_of(base);
+    int fd;
+    struct stat found;
+    enum status status = objstore_local_read_open(store, key, &fd, &found, err);
+    if (status != STATUS_OK) return status;
+    status = objstore_local_read(store, fd, key, 0, (uint64_t)found.st_size, ret_bytes, err);
+    close(fd);
+    return status;
+}
+
+static enum status objstore_local_get_range(struct objstore *base, const char *key, uint64_t offset, uint64_t length,
+                                            struct buffer **ret_bytes, struct error *err)
+{
+    struct objstore_local *store = objstore_local_of(base);
+    int fd;
+    struct stat found;
+    enum status status = objstore_local_read_open(store, key, &fd, &found, err);
+    if (status != STATUS_OK) return status;
+    uint64_t size = (uint64_t)found.st_size;
+    if (offset > size || length > size - offset) {
+        status = error_set(err, STATUS_CORRUPT, ERROR_FAIL_PIPELINE,
+                           "reading %s/%s: bytes %lu to %lu wanted, but it has %lu", base->url, key,
+                           (unsigned long)offset, (unsigned long)(offset + length), (unsigned long)size);
+    } else {
+        status = objstore_local_read(store, fd, key, offset, length, ret_bytes, err);
+    }
+    close(fd);
+    return status;
+}
+
+static int64_t objstore_local_modified_us(const struct stat *found)
+{
+    return (int64_t)found->st_mtim.tv_sec * 1000000 + found->st_mtim.tv_nsec / 1000;
+}
+
+static enum status objstore_local_stat(struct objstore *base, const char *key, struct objstore_entry *ret_entry,
+                                       struct error *err)
+{
+    int fd;
+    struct stat found;
+    enum status status = objstore_local_read_open(objstore_local_of(base), key, &fd, &found, err);
+    if (status != STATUS_OK) return status;
+    close(fd);
+    *ret_entry = (struct objstore_entry){memory_strdup(key), (uint64_t)found.st_size, objstore_local_modified_us(&found)};
+    return STATUS_OK;
+}
+
+static enum status objstore_local_remove(struct objstore *base, const char *key, struct error *err)
+{
+    struct objstore_local *store = objstore_local_of(base);
+    int folder;
+    const char *name;
+    struct error found = {0};
+    enum status status = objstore_local_folder(store, "removing", key, false, &folder, &name, &found);
+    if (status == STATUS_NOT_FOUND) return STATUS_OK;
+    if (status != STATUS_OK) {
+        if (err) *err = found;
+        return status;
+    }
+    if (unlinkat(folder, name, 0) != 0 && errno != ENOENT) {
+        status = objstore_local_fail(store, "removing", key, err);
+    }
+    close(folder);
+    return status;
+}
+
+// ---- listing
+
+struct objstore_walk {
+    struct objstore_local *store;
+    const char *prefix, *after;
+    struct objstore_list *list;
+    struct text path; // of the folder being read, with '/' at its end; empty: the root
+    unsigned depth;
+};
+
+static bool objstore_walk_wanted(const struct objstore_walk *walk, const char *key, bool folder)
+{
+    size_t prefix = strlen(walk->prefix), length = strlen(key);
+    if (strncmp(key, walk->prefix, length < prefix && folder ? length : prefix) != 0) return false;
+    if (!walk->after) return true;
+    if (!folder) return strcmp(key, walk->after) > 0;
+    return strncmp(key, walk->after, length) >= 0; // a folder whose every key is <= after can be left out
+}
+
+static enum status objstore_walk_folder(struct objstore_walk *walk, int fd, struct error *err);
+
+static enum status objstore_walk_entry(struct objstore_walk *walk, int fd, const char *name, struct error *err)
+{
+    enum status status = STATUS_OK;
+    size_t before = walk->path.length;
+    text_append_str(&walk->path, name);
+    struct stat found;
+    const char *key = text_str(&walk->path);
+    if (!objstore_walk_wanted(walk, key, true)) goto out;
+    if (fstatat(fd, name, &found, AT_SYMLINK_NOFOLLOW) != 0) {
+        if (errno != ENOENT) TRY(objstore_local_fail(walk->store, "listing", key, err)); // gone meanwhile: not there
+        goto out;
+    }
+    if (S_ISREG(found.st_mode) && objstore_walk_wanted(walk, key, false)) {
+        struct objstore_entry entry = {memory_strdup(key), (uint64_t)found.st_size, objstore_local_modified_us(&found)};
+        vector_push(&walk->list->entries, entry);
+    } else if (S_ISDIR(found.st_mode) && walk->depth < OBJSTORE_DEPTH_MAX) {
+        int next = openat(fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        if (next < 0 && errno == ENOENT) goto out;
+        if (next < 0) TRY(objstore_local_fail(walk->store, "listing", key, err));
+        text_append_char(&walk->path, '/');
+        TRY(objstore_walk_folder(walk, next, err));
+    }
+out:
+    walk->path.length = before;
+    if (walk->path.data) walk->path.data[before] = '\0';
+    return status;
+}
+
+// Takes fd.
+static enum status objstore_walk_folder(struct objstore_walk *walk, int fd, struct error *err)
+{
+    enum status status = STATUS_OK;
+    DIR *folder = fdopendir(fd);
+    if (!folder) {
+        status = objstore_local_fail(walk->store, "listing", text_str(&walk->path), err);
+        close(fd);
+        return status;
+    }
+    walk->depth++;
+    struct dirent *entry;
+    while (status == STATUS_OK && (errno = 0, entry = readdir(folder))) {
+        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0) continue;
+        status = objstore_walk_entry(walk, fd, entry->d_name, err);
+    }
+    if (status == STATUS_OK && errno != 0) {
+        status = objstore_local_fail(walk->store, "listing", text_str(&walk->path), err);
+    }
+    walk->depth--;
+    closedir(folder);
+    return status;
+}
+
+static int objstore_local_order(const void *a, const void *b)
+{
+    return strcmp(((const struct objstore_entry *)a)->key, ((const struct objstore_entry *)b)->key);
+}
+
+static enum status objstore_local_list(struct objstore *base, const char *prefix, const char *after,
+                                       struct objstore_list *ret_list, struct error *err)
+{
+    struct objstore_list list = {0};
+    struct objstore_walk walk = {.store = objstore_local_of(base), .prefix = prefix, .after = after, .list = &list};
+    int fd;
+    const char *name;
+    enum status status;
+    struct error found = {0};
+    const char *slash = strrchr(prefix, '/');
+    if (slash) {
+        text_append(&walk.path, prefix, (size_t)(slash - prefix) + 1);
+        text_append_char(&walk.path, 'x'); // any name: the folder before it is opened
+        status = objstore_local_folder(walk.store, "listing", text_str(&walk.path), false, &fd, &name, &found);
+        walk.path.data[--walk.path.length] = '\0';
+    } else {
+        fd = openat(walk.store->root_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        status = fd < 0 ? objstore_local_fail(walk.store, "listing", "", &found) : STATUS_OK;
+    }
+    if (status == STATUS_OK) {
+        status = objstore_walk_folder(&walk, fd, err);
+    } else if (status == STATUS_NOT_FOUND) {
+        status = STATUS_OK; // no such folder: no keys
+    } else if (err) {
+        *err = found;
+    }
+    text_deinit(&walk.path);
+    if (status != STATUS_OK) {
+        objstore_list_deinit(&list);
+        return status;
+    }
+    if (list.entries.count) {
+        qsort(list.entries.items, list.entries.count, sizeof *list.entries.items, objstore_local_order);
+    }
+    *ret_list = list;
+    return STATUS_OK;
+}
+
+// ---- data files
+
+static enum status objstore_local_create(struct objstore *base, const char *key, struct objstore_writer **ret_writer,
+                                         struct error *err)
+{
+    struct objstore_local *store = objstore_local_of(base);
+    int folder;
+    const char *name;
+    enum status status = objstore_local_folder(store, "creating", key, true, &folder, &name, err);
+    if (status != STATUS_OK) return status;
+    int fd = openat(folder, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
+    if (fd < 0) status = objstore_local_fail(store, "creating", key, err);
+    close(folder);
+    if (status != STATUS_OK) return status;
+    struct objstore_writer *writer = memory_calloc(1, sizeof *writer);
+    writer->store = store;
+    writer->key = memory_strdup(key);
+    writer->fd = fd;
+    writer->buffer = memory_alloc(OBJSTORE_WRITE_BUFFER);
+    *ret_writer = writer;
+    return STATUS_OK;
+}
+
+static enum status objstore_local_put_out(struct objstore_writer *writer, const void *bytes, size_t size,
+                                          struct error *err)
+{
+    if (writer->failed) {
+        return error_set(err, STATUS_ERROR, ERROR_FAIL_PIPELINE, "writing %s/%s: an earlier write of it failed",
+                         writer->store->base.url, writer->key);
+    }
+    if (objstore_local_write_all(writer->fd, bytes, size)) return STATUS_OK;
+    writer->failed = true;
+    return objstore_local_fail(writer->store, "writing", writer->key, err);
+}
+
+static enum status objstore_local_flush(struct objstore_writer *writer, struct error *err)
+{
+    enum status status = objstore_local_put_out(writer, writer->buffer, writer->buffered, err);
+    writer->buffered = 0;
+    return status;
+}
+
+static enum status objstore_local_write(struct objstore_writer *writer, const void *bytes, size_t size,
+                                        struct error *err)
+{
+    ASSERT(!writer->finished);
+    if (writer->buffered + size > OBJSTORE_WRITE_BUFFER) {
+        enum status status = objstore_local_flush(writer, err);
+        if (status != STATUS_OK) return status;
+    }
+    if (size >= OBJSTORE_WRITE_BUFFER) return objstore_local_put_out(writer, bytes, size, err);
+    memcpy(writer->buffer + writer->buffered, bytes, size);
+    writer->buffered += size;
+    return STATUS_OK;
+}
+
+static enum status objstore_local_finish(struct objstore_writer *writer, struct error *err)
+{
+    struct objstore_local *store = writer->store;
+    enum status status = objstore_local_flush(writer, err);
+    if (status != STATUS_OK) return status;
+    pthread_mutex_lock(&store->lock);
+    if (store->unsynced.count < OBJSTORE_UNSYNCED_MAX) {
+        struct objstore_unsynced item = {memory_strdup(writer->key), writer->fd};
+        vector_push(&store->unsynced, item);
+        writer->fd = -1;
+    }
+    pthread_mutex_unlock(&store->lock);
+    if (writer->fd >= 0 && fsync(writer->fd) != 0) {
+        writer->failed = true;
+        return objstore_local_fail(store, "fsync of", writer->key, err);
+    }
+    writer->finished = true;
+    return STATUS_OK;
+}
+
+static void objstore_local_writer_close(struct objstore_writer *writer)
+{
+    if (!writer) return;
+    if (writer->fd >= 0) close(writer->fd);
+    if (!writer->finished) {
+        struct error ignored; // what cannot be removed is never named by a commit
+        (void)objstore_local_remove(&writer->store->base, writer->key, &ignored);
+    }
+    memory_free(writer->key);
+    memory_free(writer->buffer);
+    memory_free(writer);
+}
+
+// The descriptor that wrote the file, else -1; the caller owns it.
+static int objstore_local_unsynced_take(struct objstore_local *store, const char *key)
+{
+    int fd = -1;
+    pthread_mutex_lock(&store->lock);
+    for (size_t i = 0; i < store->unsynced.count; i++) {
+        if (strcmp(store->unsynced.items[i].key, key) != 0) continue;
+        fd = store->unsynced.items[i].fd;
+        memory_free(store->unsynced.items[i].key);
+        vector_remove(&store->unsynced, i);
+        break;
+    }
+    pthread_mutex_unlock(&store->lock);
+    return fd;
+}
+
+// Whether an earlier key of the same sync lies in the same folder: then that folder comes later or was done.
+static bool objstore_local_folder_again(const char *const *keys, size_t count, size_t at)
+{
+    const char *slash = strrchr(keys[at], '/');
+    size_t length = slash ? (size_t)(slash - keys[at]) : 0;
+    for (size_t i = at + 1; i < count; i++) {
+        const char *other = strrchr(keys[i], '/');
+        if ((other ? (size_t)(other - keys[i]) : 0) == length && memcmp(keys[i], keys[at], length) == 0) return true;
+    }
+    return false;
+}
+
+// Two passes: a folder is synced after the last of its files.
+static enum status objstore_local_sync(struct objstore *base, const char *const *keys, size_t count, struct error *err)
+{
+    struct objstore_local *store = objstore_local_of(base);
+    enum status status = STATUS_OK;
+    for (size_t i = 0; i < count; i++) {
+        int fd = objstore_local_unsynced_take(store, keys[i]);
+        struct stat found;
+        if (fd < 0) {
+            enum status opened = objstore_local_read_open(store, keys[i], &fd, &found, status == STATUS_OK ? err : NULL);
+            if (opened != STATUS_OK) {
+                if (status == STATUS_OK) status = opened;
+                continue;
+            }
+        }
+        if (fsync(fd) != 0 && status == STATUS_OK) status = objstore_local_fail(store, "fsync of", keys[i], err);
+        close(fd);
+    }
+    for (size_t i = 0; i < count && status == STATUS_OK; i++) {
+        int folder;
+        const char *name;
+        if (objstore_local_folder_again(keys, count, i)) continue;
+        status = objstore_local_folder(store, "fsync of", keys[i], false, &folder, &name, err);
+        if (status != STATUS_OK) break;
+        if (fsync(folder) != 0) status = objstore_local_fail(store, "fsync of the directory of", keys[i], err);
+        close(folder);
+    }
+    return status;
+}
+
+// ---- opening
+
+static void objstore_local_close(struct objstore *base)
+{
+    struct objstore_local *store = objstore_local_of(base);
+    for (size_t i = 0; i < store->unsynced.count; i++) {
+        close(store->unsynced.items[i].fd);
+        memory_free(store->unsynced.items[i].key);
+    }
+    vector_deinit(&store->unsynced);
+    if (store->root_fd >= 0) close(store->root_fd);
+    pthread_mutex_destroy(&store->lock);
+    memory_free(store->base.url);
+    memory_free(store);
+}
+
+static const struct objstore_ops objstore_local_ops = {
+    .close = objstore_local_close,
+    .put = objstore_local_put,
+    .put_if_absent = objstore_local_put_if_absent,
+    .get = objstore_local_get,
+    .get_range = objstore_local_get_range,
+    .stat = objstore_local_stat,
+    .list = objstore_local_list,
+    .remove = objstore_local_remove,
+    .create = objstore_local_create,
+    .write = objstore_local_write,
+    .finish = objstore_local_finish,
+    .writer_close = objstore_local_writer_close,
+    .sync = objstore_local_sync,
+};
+
+// Makes one folder durable in its parent.
+static bool objstore_local_sync_parent(const char *path)
+{
+    char *parent = memory_strdup(path);
+    char *slash = strrchr(parent, '/');
+    slash[slash == parent] = '\0';
+    int fd = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    bool done = fd >= 0 && fsync(fd) == 0;
+    if (fd >= 0) close(fd);
+    memory_free(parent);
+    return done;
+}
+
+// mkdir -p, durably. path is absolute.
+static enum status objstore_local_make(char *path, struct error *err)
+{
+    for (char *at = path + 1;; at++) {
+        if (*at != '/' && *at != '\0') continue;
+        char end = *at;
+        *at = '\0';
+        bool made = mkdir(path, 0777) == 0;
+        if (made ? !objstore_local_sync_parent(path) : errno != EEXIST && errno != EISDIR) {
+            struct stat found;
+            int saved = errno;
+            if (made || stat(path, &found) != 0) {
+                errno = saved;
+                return error_set_errno(err, ERROR_FAIL_PIPELINE, "creating the directory %s", path);
+            }
+        }
+        *at = end;
+        if (!end) return STATUS_OK;
+    }
+}
+
+static enum status objstore_local_check(const char *path, bool create, struct error *err)
+{
+    struct stat found;
+    if (stat(path, &found) != 0) {
+        if (errno == ENOENT) {
+            return error_set(err, STATUS_NOT_FOUND, ERROR_FAIL_PIPELINE, "the directory %s does not exist", path);
+        }
+        if (errno == ENOTDIR) {
+            return error_set(err, STATUS_INVALID, ERROR_FAIL_PIPELINE,
+                             "%s: a part of this path is a file, not a directory", path);
+        }
+        return error_set_errno(err, ERROR_FAIL_PIPELINE, "opening the directory %s", path);
+    }
+    if (!S_ISDIR(found.st_mode)) {
+        return error_set(err, STATUS_INVALID, ERROR_FAIL_PIPELINE, "%s is not a directory", path);
+    }
+    if (create && faccessat(AT_FDCWD, path, W_OK | X_OK, AT_EACCESS) != 0) {
+        return error_set(err, STATUS_ERROR, ERROR_FAIL_PIPELINE,
+                         "the directory %s cannot be written (%s); check its owner, mode and mount", path,
+                         errno == EROFS ? "its file system is read-only" : "permission denied");
+    }
+    return STATUS_OK;
+}
+
+// The absolute path without '/' at its end.
+static char *objstore_local_absolute(const char *path)
+{
+    struct text text = {0};
+    if (*path != '/') {
+        char here[PATH_MAX];
+        ASSERT(getcwd(here, sizeof here));
+        text_append_str(&text, here);
+        text_append_char(&text, '/');
+    }
+    text_append_str(&text, path);
+    while (text.length > 1 && text.data[text.length - 1] == '/') text.data[--text.length] = '\0';
+    return text_take(&text);
+}
+
+enum status objstore_local_open(const char *path, bool create, struct objstore **ret_store, struct error *err)
+{
+    enum status status = STATUS_OK;
+    int fd = -1;
+    char *absolute = objstore_local_absolute(path);
+    if (create) TRY(objstore_local_make(absolute, err));
+    TRY(objstore_local_check(absolute, create, err));
+    fd = open(absolute, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) TRY(error_set_errno(err, ERROR_FAIL_PIPELINE, "opening the directory %s", absolute));
+    struct objstore_local *store = memory_calloc(1, sizeof *store);
+    store->base.ops = &objstore_local_ops;
+    store->base.url = absolute;
+    store->root_fd = fd;
+    pthread_mutex_init(&store->lock, NULL);
+    random_init_system(&store->random);
+    absolute = NULL;
+    *ret_store = &store->base;
+out:
+    memory_free(absolute);
+    return status;
+}
