@@ -38,7 +38,8 @@ NOT_DEAD = "DELETE FROM bronze WHERE event_time IS NULL AND _event_time IS NOT N
 SILVER_CANDIDATES = """
 CREATE VIEW candidates AS
 SELECT *, CAST(event_time AS DATE) AS event_date,
-       CASE WHEN action IN ('page_view', 'scroll') THEN 'engagement' WHEN action IN ('click', 'hover') THEN 'interaction'
+       CASE WHEN action IN ('page_view', 'scroll') THEN 'engagement'
+            WHEN action IN ('click', 'hover') THEN 'interaction'
             WHEN action IN ('purchase', 'add_to_cart') THEN 'conversion' ELSE 'other' END AS action_category
 FROM bronze WHERE user_id IS NOT NULL AND action IS NOT NULL
 """
