@@ -1,0 +1,602 @@
+// The local key-value store: <dir>/kv.log, append-only (P25). Contract: kv.h.
+//
+// File: 16 bytes of head ("FORESETKV" 00 01 and zeros), then records:
+//   u32 magic, u32 payload bytes, u64 XXH3 of (payload) seeded by the record's offset, payload.
+// Payload: i64 revision, u32 entry count, then entries: u8 kind (put, delete), u8 leased, u16 key bytes, u32 value
+// bytes, i64 create revision, i64 mod revision, key, value. Little-endian. A transaction is one record; compaction writes
+// the content, an item a record, into kv.log.new, fsyncs, renames it over kv.log and fsyncs the directory.
+// Happy path: compares under the lock, one write, one fdatasync, then memory is changed.
+// What can fail:
+//   - a crash inside the write leaves a torn last record: it is cut off at open. Only the last record can be torn,
+//     because each is synced before the next is written; so damage with a whole record behind it is STATUS_CORRUPT;
+//   - no space: the record is cut off again and the call fails, the store goes on;
+//   - fsync fails, or the cut does: whether the record is there is unknown (STATUS_UNKNOWN); every later call fails;
+//   - compaction fails before its rename: the old log stays in use, it is tried again once the log has doubled.
+// <dir>/kv.lock is flocked while the store is open, and names the process.
+#include "common/kv/kv.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/base/failpoint.h"
+#include "common/base/hash.h"
+#include "common/base/log.h"
+#include "common/base/text.h"
+#include "common/base/vector.h"
+
+#define KV_LOCAL_MAGIC 0x52564B46u // "FKVR"
+#define KV_LOCAL_RECORD_MAX ((KV_OPS_MAX + 1) * (KV_VALUE_BYTES_MAX + 2048u))
+#define KV_LOCAL_COMPACT_MIN (1u << 20)
+enum { KV_LOCAL_HEAD = 16, KV_LOCAL_RECORD_HEAD = 16, KV_LOCAL_ENTRY_HEAD = 24, KV_LOCAL_KEY_MAX = 1024 };
+static const char kv_local_head[KV_LOCAL_HEAD] = "FORESETKV\0\1";
+
+struct kv_local_item {
+    char *key;
+    void *bytes;
+    size_t size;
+    int64_t create_revision, mod_revision;
+    bool leased;
+};
+struct kv_local {
+    struct kv base;
+    pthread_mutex_t lock;
+    char *dir;
+    int dir_fd, lock_fd, log_fd;
+    uint64_t log_size;   // whole records
+    uint64_t live_bytes; // what a compacted log would take, without record heads
+    uint64_t compact_at;
+    int64_t revision;
+    int64_t lease; // greatest granted
+    bool dead;     // an fsync failed
+    VECTOR(struct kv_local_item) items; // ascending by key
+};
+
+// ---- content in memory
+
+static size_t kv_local_find(const struct kv_local *kv, const char *key, bool *ret_found)
+{
+    size_t low = 0, high = kv->items.count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        int order = strcmp(kv->items.items[middle].key, key);
+        if (order == 0) {
+            *ret_found = true;
+            return middle;
+        }
+        if (order < 0) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    *ret_found = false;
+    return low;
+}
+
+static const struct kv_local_item *kv_local_look(const struct kv_local *kv, const char *key)
+{
+    bool found;
+    size_t at = kv_local_find(kv, key, &found);
+    return found ? &kv->items.items[at] : NULL;
+}
+
+static uint64_t kv_local_item_bytes(const struct kv_local_item *item)
+{
+    return KV_LOCAL_ENTRY_HEAD + strlen(item->key) + item->size;
+}
+
+static void kv_local_delete(struct kv_local *kv, const char *key)
+{
+    bool found;
+    size_t at = kv_local_find(kv, key, &found);
+    if (!found) return;
+    struct kv_local_item *item = &kv->items.items[at];
+    kv->live_bytes -= kv_local_item_bytes(item);
+    memory_free(item->key);
+    memory_free(item->bytes);
+    vector_remove(&kv->items, at);
+}
+
+// An item with the content given; key and bytes are copied.
+static void kv_local_put(struct kv_local *kv, const struct kv_local_item *content)
+{
+    bool found;
+    kv_local_delete(kv, content->key);
+    size_t at = kv_local_find(kv, content->key, &found);
+    struct kv_local_item item = *content;
+    item.key = memory_strdup(content->key);
+    item.bytes = memory_alloc(content->size);
+    if (content->size) memcpy(item.bytes, content->bytes, content->size);
+    vector_push(&kv->items, item);
+    memmove(kv->items.items + at + 1, kv->items.items + at, (kv->items.count - 1 - at) * sizeof item);
+    kv->items.items[at] = item;
+    kv->live_bytes += kv_local_item_bytes(&item);
+}
+
+static void kv_local_clear(struct kv_local *kv)
+{
+    while (kv->items.count) kv_local_delete(kv, kv->items.items[kv->items.count - 1].key);
+    vector_deinit(&kv->items);
+}
+
+// ---- records
+
+static void kv_local_record_begin(struct text *record, int64_t revision)
+{
+    text_reset(record);
+    char zeros[KV_LOCAL_RECORD_HEAD + 12] = {0};
+    memcpy(zeros + KV_LOCAL_RECORD_HEAD, &revision, sizeof revision);
+    text_append(record, zeros, sizeof zeros);
+}
+
+static void kv_local_record_entry(struct text *record, enum kv_op_kind kind, const struct kv_local_item *item)
+{
+    uint32_t count;
+    memcpy(&count, record->data + KV_LOCAL_RECORD_HEAD + 8, sizeof count);
+    count++;
+    memcpy(record->data + KV_LOCAL_RECORD_HEAD + 8, &count, sizeof count);
+    char head[KV_LOCAL_ENTRY_HEAD];
+    uint16_t key_size = (uint16_t)strlen(item->key);
+    uint32_t size = (uint32_t)item->size;
+    head[0] = (char)kind;
+    head[1] = item->leased ? 1 : 0;
+    memcpy(head + 2, &key_size, 2);
+    memcpy(head + 4, &size, 4);
+    memcpy(head + 8, &item->create_revision, 8);
+    memcpy(head + 16, &item->mod_revision, 8);
+    text_append(record, head, sizeof head);
+    text_append(record, item->key, key_size);
+    if (size) text_append(record, item->bytes, size);
+}
+
+static void kv_local_record_end(struct text *record, uint64_t offset)
+{
+    uint32_t magic = KV_LOCAL_MAGIC, size = (uint32_t)(record->length - KV_LOCAL_RECORD_HEAD);
+    uint64_t sum = hash_64(record->data + KV_LOCAL_RECORD_HEAD, size, offset);
+    memcpy(record->data, &magic, 4);
+    memcpy(record->data + 4, &size, 4);
+    memcpy(record->data + 8, &sum, 8);
+}
+
+// Whether a whole record stands at offset of the log; its payload.
+static bool kv_local_record_at(const struct buffer *log, uint64_t offset, struct slice *ret_payload)
+{
+    uint32_t magic, size;
+    uint64_t sum, left = log->size_bytes - offset;
+    if (left < KV_LOCAL_RECORD_HEAD) return false;
+    memcpy(&magic, log->data + offset, 4);
+    if (magic != KV_LOCAL_MAGIC) return false;
+    memcpy(&size, log->data + offset + 4, 4);
+    memcpy(&sum, log->data + offset + 8, 8);
+    if (size > left - KV_LOCAL_RECORD_HEAD || size < 12) return false;
+    const char *payload = (const char *)log->data + offset + KV_LOCAL_RECORD_HEAD;
+    if (hash_64(payload, size, offset) != sum) return false;
+    *ret_payload = slice_of(payload, size);
+    return true;
+}
+
+// Takes over one record. False: its checksum holds, but its content makes no sense.
+static bool kv_local_apply(struct kv_local *kv, struct slice payload)
+{
+    int64_t revision;
+    uint32_t count;
+    memcpy(&revision, payload.data, 8);
+    memcpy(&count, payload.data + 8, 4);
+    if (revision < kv->revision) return false;
+    const char *at = payload.data + 12, *end = payload.data + payload.length;
+    for (uint32_t i = 0; i < count; i++) {
+        uint16_t key_size;
+        uint32_t size;
+        char key[KV_LOCAL_KEY_MAX + 1];
+        if (end - at < KV_LOCAL_ENTRY_HEAD) return false;
+        memcpy(&key_size, at + 2, 2);
+        memcpy(&size, at + 4, 4);
+        uint64_t whole = (uint64_t)KV_LOCAL_ENTRY_HEAD + key_size + size;
+        if (key_size > KV_LOCAL_KEY_MAX || (uint64_t)(end - at) < whole) return false;
+        struct kv_local_item item = {.key = key, .size = size, .leased = at[1] != 0};
+        memcpy(&item.create_revision, at + 8, 8);
+        memcpy(&item.mod_revision, at + 16, 8);
+        memcpy(key, at + KV_LOCAL_ENTRY_HEAD, key_size);
+        key[key_size] = '\0';
+        item.bytes = (char *)(uintptr_t)(at + KV_LOCAL_ENTRY_HEAD + key_size); // read only
+        if (*at == KV_PUT) {
+            kv_local_put(kv, &item);
+        } else {
+            kv_local_delete(kv, key);
+        }
+        at += whole;
+    }
+    kv->revision = revision;
+    return at == end;
+}
+
+static bool kv_local_write_all(int fd, const char *bytes, size_t size, uint64_t offset)
+{
+    while (size > 0) {
+        ssize_t wrote = pwrite(fd, bytes, size, (off_t)offset);
+        if (wrote < 0 && errno == EINTR) continue;
+        if (wrote <= 0) return false;
+        bytes += wrote;
+        offset += (uint64_t)wrote;
+        size -= (size_t)wrote;
+    }
+    return true;
+}
+
+static enum status kv_local_die(struct kv_local *kv, const char *what, struct error *err)
+{
+    kv->dead = true;
+    (void)error_set_errno(err, ERROR_FAIL_PIPELINE,
+                          "%s/kv.log: %s failed, so it is unknown what is on the disk; check the disk, then start again",
+                          kv->dir, what);
+    if (err) err->code = STATUS_UNKNOWN;
+    return STATUS_UNKNOWN;
+}
+
+static enum status kv_local_check_alive(const struct kv_local *kv, struct error *err)
+{
+    if (!kv->dead) return STATUS_OK;
+    return error_set(err, STATUS_ERROR, ERROR_FAIL_PIPELINE,
+                     "%s/kv.log: an earlier write failed on the disk; nothing more is decided until it is opened anew",
+                     kv->dir);
+}
+
+// The durable step: one record at the end of the log.
+static enum status kv_local_append(struct kv_local *kv, struct text *record, struct error *err)
+{
+    enum status status = FAILPOINT("kv_append.before", err);
+    if (status != STATUS_OK) return status;
+    kv_local_record_end(record, kv->log_size);
+    if (!kv_local_write_all(kv->log_fd, record->data, record->length, kv->log_size)) {
+        (void)error_set_errno(err, ERROR_FAIL_PIPELINE, "writing %s/kv.log", kv->dir);
+        if (ftruncate(kv->log_fd, (off_t)kv->log_size) != 0) return kv_local_die(kv, "cutting off a torn record", err);
+        if (err) err->code = STATUS_ERROR;
+        return STATUS_ERROR;
+    }
+    if (fdatasync(kv->log_fd) != 0) return kv_local_die(kv, "fsync", err);
+    kv->log_size += record->length;
+    return STATUS_OK;
+}
+
+// ---- compaction
+
+// The whole content as records of a new log. One record an item, so that none outgrows the limit.
+static bool kv_local_compact_write(const struct kv_local *kv, int fd, uint64_t *ret_size)
+{
+    struct text record = {0};
+    uint64_t offset = KV_LOCAL_HEAD;
+    bool done = kv_local_write_all(fd, kv_local_head, KV_LOCAL_HEAD, 0);
+    for (size_t i = 0; i <= kv->items.count && done; i++) { // the last one holds the revision only
+        kv_local_record_begin(&record, kv->revision);
+        if (i < kv->items.count) kv_local_record_entry(&record, KV_PUT, &kv->items.items[i]);
+        kv_local_record_end(&record, offset);
+        done = kv_local_write_all(fd, record.data, record.length, offset);
+        offset += record.length;
+    }
+    text_deinit(&record);
+    *ret_size = offset;
+    return done && fsync(fd) == 0;
+}
+
+// Content is small against the log: a new log in its place.
+static enum status kv_local_compact(struct kv_local *kv, struct error *err)
+{
+    kv->compact_at = kv->log_size * 2; // until then, if this does not work out
+    int fd = openat(kv->dir_fd, "kv.log.new", O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    if (fd < 0) return STATUS_OK;
+    uint64_t size;
+    if (!kv_local_compact_write(kv, fd, &size) || renameat(kv->dir_fd, "kv.log.new", kv->dir_fd, "kv.log") != 0) {
+        log_debug("kv_compact_failed", "dir=%s errno=%d", kv->dir, errno);
+        (void)unlinkat(kv->dir_fd, "kv.log.new", 0);
+        close(fd);
+        return STATUS_OK;
+    }
+    close(kv->log_fd);
+    kv->log_fd = fd;
+    kv->log_size = size;
+    kv->compact_at = KV_LOCAL_COMPACT_MIN + 4 * kv->live_bytes;
+    if (fsync(kv->dir_fd) != 0) return kv_local_die(kv, "fsync of the directory", err);
+    return STATUS_OK;
+}
+
+// ---- operations
+
+static struct kv_local *kv_local_of(struct kv *kv)
+{
+    return (struct kv_local *)kv;
+}
+
+static enum status kv_local_get(struct kv *base, const char *key, struct kv_value *ret_value, struct error *err)
+{
+    struct kv_local *kv = kv_local_of(base);
+    pthread_mutex_lock(&kv->lock);
+    enum status status = kv_local_check_alive(kv, err);
+    if (status == STATUS_OK) {
+        *ret_value = (struct kv_value){0};
+        const struct kv_local_item *item = kv_local_look(kv, key);
+        if (item) {
+            ret_value->bytes = memory_alloc(item->size);
+            if (item->size) memcpy(ret_value->bytes, item->bytes, item->size);
+            ret_value->size = item->size;
+            ret_value->create_revision = item->create_revision;
+            ret_value->mod_revision = item->mod_revision;
+        }
+    }
+    pthread_mutex_unlock(&kv->lock);
+    return status;
+}
+
+static bool kv_local_holds(const struct kv_local *kv, const struct kv_compare *compare)
+{
+    const struct kv_local_item *item = kv_local_look(kv, compare->key);
+    switch (compare->kind) {
+    case KV_ABSENT: return !item;
+    case KV_VALUE_IS:
+        return item && item->size == compare->size &&
+               (item->size == 0 || memcmp(item->bytes, compare->bytes, item->size) == 0);
+    case KV_CREATE_REVISION_IS: return (item ? item->create_revision : 0) == compare->revision;
+    case KV_MOD_REVISION_IS: return (item ? item->mod_revision : 0) == compare->revision;
+    }
+    return false;
+}
+
+static enum status kv_local_check_ops(const struct kv_local *kv, const struct kv_op *ops, size_t count,
+                                      struct error *err)
+{
+    if (count > KV_OPS_MAX) {
+        return error_set(err, STATUS_INVALID, ERROR_FAIL_PIPELINE,
+                         "%s/kv.log: %zu operations in a transaction, at most %u", kv->dir, count, KV_OPS_MAX);
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (strlen(ops[i].key) > KV_LOCAL_KEY_MAX || ops[i].size > KV_VALUE_BYTES_MAX) {
+            return error_set(err, STATUS_INVALID, ERROR_FAIL_PIPELINE,
+                             "%s/kv.log: key '%.64s': %zu bytes of key and %zu of value, at most %d and %u", kv->dir,
+                             ops[i].key, strlen(ops[i].key), ops[i].size, KV_LOCAL_KEY_MAX, KV_VALUE_BYTES_MAX);
+        }
+    }
+    return STATUS_OK;
+}
+
+static struct kv_local_item kv_local_op_item(const struct kv_local *kv, const struct kv_op *op, int64_t revision)
+{
+    const struct kv_local_item *old = kv_local_look(kv, op->key);
+    struct kv_local_item item = {.key = (char *)(uintptr_t)op->key, // read only
+                                 .bytes = (void *)(uintptr_t)op->bytes,
+                                 .size = op->kind == KV_PUT ? op->size : 0,
+                                 .create_revision = old ? old->create_revision : revision,
+                                 .mod_revision = revision,
+                                 .leased = op->lease != 0};
+    return item;
+}
+
+static enum status kv_local_txn_locked(struct kv_local *kv, const struct kv_op *ops, size_t count, struct error *err)
+{
+    struct text record = {0};
+    int64_t revision = kv->revision + 1;
+    kv_local_record_begin(&record, revision);
+    for (size_t i = 0; i < count; i++) {
+        struct kv_local_item item = kv_local_op_item(kv, &ops[i], revision);
+        kv_local_record_entry(&record, ops[i].kind, &item);
+    }
+    enum status status = kv_local_append(kv, &record, err);
+    if (status == STATUS_OK) {
+        struct slice payload = slice_of(record.data + KV_LOCAL_RECORD_HEAD, record.length - KV_LOCAL_RECORD_HEAD);
+        ASSERT(kv_local_apply(kv, payload));
+        status = FAILPOINT("kv_append.after", err);
+        if (status == STATUS_OK && kv->log_size > kv->compact_at) status = kv_local_compact(kv, err);
+    }
+    text_deinit(&record);
+    return status;
+}
+
+static enum status kv_local_txn(struct kv *base, const struct kv_compare *compares, size_t compare_count,
+                                const struct kv_op *ops, size_t op_count, struct error *err)
+{
+    struct kv_local *kv = kv_local_of(base);
+    pthread_mutex_lock(&kv->lock);
+    enum status status = kv_local_check_alive(kv, err);
+    if (status == STATUS_OK) status = kv_local_check_ops(kv, ops, op_count, err);
+    for (size_t i = 0; i < compare_count && status == STATUS_OK; i++) {
+        if (kv_local_holds(kv, &compares[i])) continue;
+        status = error_set(err, STATUS_CONFLICT, ERROR_RETRY, "%s/kv.log: key '%s' is not as expected", kv->dir,
+                           compares[i].key);
+    }
+    if (status == STATUS_OK && op_count > 0) status = kv_local_txn_locked(kv, ops, op_count, err);
+    pthread_mutex_unlock(&kv->lock);
+    return status;
+}
+
+static enum status kv_local_lease_grant(struct kv *base, int64_t ttl_ms, int64_t *ret_lease, struct error *err)
+{
+    struct kv_local *kv = kv_local_of(base);
+    (void)ttl_ms; // the lock stands in for it: the lease lives as long as the process
+    pthread_mutex_lock(&kv->lock);
+    enum status status = kv_local_check_alive(kv, err);
+    if (status == STATUS_OK) *ret_lease = ++kv->lease;
+    pthread_mutex_unlock(&kv->lock);
+    return status;
+}
+
+static enum status kv_local_lease_keepalive(struct kv *base, int64_t lease, struct error *err)
+{
+    struct kv_local *kv = kv_local_of(base);
+    pthread_mutex_lock(&kv->lock);
+    enum status status = kv_local_check_alive(kv, err);
+    if (status == STATUS_OK && (lease <= 0 || lease > kv->lease)) {
+        status =
+            error_set(err, STATUS_NOT_FOUND, ERROR_FENCED, "%s: lease %ld was never granted", kv->dir, (long)lease);
+    }
+    pthread_mutex_unlock(&kv->lock);
+    return status;
+}
+
+static void kv_local_close(struct kv *base)
+{
+    struct kv_local *kv = kv_local_of(base);
+    kv_local_clear(kv);
+    if (kv->log_fd >= 0) close(kv->log_fd);
+    if (kv->lock_fd >= 0) close(kv->lock_fd); // the lock goes with it
+    if (kv->dir_fd >= 0) close(kv->dir_fd);
+    pthread_mutex_destroy(&kv->lock);
+    memory_free(kv->dir);
+    memory_free(kv);
+}
+
+static const struct kv_ops kv_local_ops = {
+    .close = kv_local_close,
+    .get = kv_local_get,
+    .txn = kv_local_txn,
+    .lease_grant = kv_local_lease_grant,
+    .lease_keepalive = kv_local_lease_keepalive,
+};
+
+// ---- opening
+
+static enum status kv_local_lock(struct kv_local *kv, struct error *err)
+{
+    kv->lock_fd = openat(kv->dir_fd, "kv.lock", O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    if (kv->lock_fd < 0) return error_set_errno(err, ERROR_FAIL_PIPELINE, "opening %s/kv.lock", kv->dir);
+    while (flock(kv->lock_fd, LOCK_EX | LOCK_NB) != 0) {
+        if (errno == EINTR) continue;
+        if (errno != EWOULDBLOCK) return error_set_errno(err, ERROR_FAIL_PIPELINE, "locking %s/kv.lock", kv->dir);
+        char text[32] = {0};
+        ssize_t got = pread(kv->lock_fd, text, sizeof text - 1, 0);
+        long pid = got > 0 ? strtol(text, NULL, 10) : 0;
+        return error_set(err, STATUS_EXISTS, ERROR_FENCED,
+                         "another process runs this pipeline (pid %ld, lock %s/kv.lock); stop it first", pid, kv->dir);
+    }
+    char text[32];
+    int length = snprintf(text, sizeof text, "%ld\n", (long)getpid());
+    if (ftruncate(kv->lock_fd, 0) != 0 || pwrite(kv->lock_fd, text, (size_t)length, 0) != length) {
+        return error_set_errno(err, ERROR_FAIL_PIPELINE, "writing %s/kv.lock", kv->dir);
+    }
+    return STATUS_OK;
+}
+
+// A new log, or one whose head a crash tore: nothing was decided in it.
+static enum status kv_local_create(struct kv_local *kv, struct error *err)
+{
+    if (ftruncate(kv->log_fd, 0) != 0 || !kv_local_write_all(kv->log_fd, kv_local_head, KV_LOCAL_HEAD, 0) ||
+        fsync(kv->log_fd) != 0 || fsync(kv->dir_fd) != 0) {
+        return error_set_errno(err, ERROR_FAIL_PIPELINE, "creating %s/kv.log", kv->dir);
+    }
+    kv->log_size = KV_LOCAL_HEAD;
+    return STATUS_OK;
+}
+
+static enum status kv_local_corrupt(const struct kv_local *kv, uint64_t offset, const char *why, struct error *err)
+{
+    return error_set(err, STATUS_CORRUPT, ERROR_FAIL_PIPELINE,
+                     "%s/kv.log is damaged at byte %lu (%s), not by a crash of this program; restore it from a copy, "
+                     "or move it away to go on from the manifests that the tables' logs name",
+                     kv->dir, (unsigned long)offset, why);
+}
+
+// Records one after the other. A bad one is the torn tail if no whole record follows it.
+static enum status kv_local_replay(struct kv_local *kv, const struct buffer *log, struct error *err)
+{
+    uint64_t at = KV_LOCAL_HEAD;
+    struct slice payload;
+    while (at < log->size_bytes && kv_local_record_at(log, at, &payload)) {
+        if (!kv_local_apply(kv, payload)) return kv_local_corrupt(kv, at, "a record makes no sense", err);
+        at += KV_LOCAL_RECORD_HEAD + payload.length;
+    }
+    for (uint64_t next = at + 1; next < log->size_bytes; next++) {
+        if (!kv_local_record_at(log, next, &payload)) continue;
+        return kv_local_corrupt(kv, at, "whole records follow a broken one", err);
+    }
+    if (log->size_bytes - at > KV_LOCAL_RECORD_MAX) {
+        return kv_local_corrupt(kv, at, "more than one record is unreadable", err);
+    }
+    if (at < log->size_bytes && (ftruncate(kv->log_fd, (off_t)at) != 0 || fsync(kv->log_fd) != 0)) {
+        return error_set_errno(err, ERROR_FAIL_PIPELINE, "cutting off the torn tail of %s/kv.log", kv->dir);
+    }
+    kv->log_size = at;
+    return STATUS_OK;
+}
+
+static enum status kv_local_load(struct kv_local *kv, struct error *err)
+{
+    enum status status = STATUS_OK;
+    struct buffer *log = NULL;
+    struct stat found;
+    kv->log_fd = openat(kv->dir_fd, "kv.log", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0666);
+    if (kv->log_fd < 0 || fstat(kv->log_fd, &found) != 0) {
+        TRY(error_set_errno(err, ERROR_FAIL_PIPELINE, "opening %s/kv.log", kv->dir));
+    }
+    (void)unlinkat(kv->dir_fd, "kv.log.new", 0); // a compaction that a crash ended
+    size_t size = (size_t)found.st_size;
+    TRY(buffer_create(NULL, size, &log, err));
+    for (size_t done = 0; done < size;) {
+        ssize_t got = pread(kv->log_fd, log->data + done, size - done, (off_t)done);
+        if (got < 0 && errno == EINTR) continue;
+        if (got <= 0) TRY(error_set_errno(err, ERROR_FAIL_PIPELINE, "reading %s/kv.log", kv->dir));
+        done += (size_t)got;
+    }
+    bool head_fits = memcmp(log->data, kv_local_head, size < KV_LOCAL_HEAD ? size : KV_LOCAL_HEAD) == 0;
+    if (size <= KV_LOCAL_HEAD) {
+        char zeros[KV_LOCAL_HEAD] = {0}; // size was durable before the content
+        if (!head_fits && memcmp(log->data, zeros, size) != 0) {
+            TRY(kv_local_corrupt(kv, 0, "not a log of this program", err));
+        }
+        TRY(kv_local_create(kv, err));
+    } else {
+        if (!head_fits) TRY(kv_local_corrupt(kv, 0, "not a log of this program", err));
+        log->size_bytes = size;
+        TRY(kv_local_replay(kv, log, err));
+    }
+out:
+    buffer_unref(log);
+    return status;
+}
+
+// The holders of leased keys are dead, as the lock shows.
+static enum status kv_local_drop_leased(struct kv_local *kv, struct error *err)
+{
+    struct text record = {0};
+    bool any = false;
+    kv_local_record_begin(&record, kv->revision + 1);
+    for (size_t i = 0; i < kv->items.count; i++) {
+        struct kv_local_item item = kv->items.items[i];
+        if (!item.leased) continue;
+        any = true;
+        item.size = 0;
+        kv_local_record_entry(&record, KV_DELETE, &item);
+    }
+    enum status status = STATUS_OK;
+    if (any) {
+        status = kv_local_append(kv, &record, err);
+        struct slice payload = slice_of(record.data + KV_LOCAL_RECORD_HEAD, record.length - KV_LOCAL_RECORD_HEAD);
+        if (status == STATUS_OK) ASSERT(kv_local_apply(kv, payload));
+    }
+    text_deinit(&record);
+    return status;
+}
+
+enum status kv_local_open(const char *dir, struct kv **ret_kv, struct error *err)
+{
+    enum status status = STATUS_OK;
+    struct kv_local *kv = memory_calloc(1, sizeof *kv);
+    kv->base.ops = &kv_local_ops;
+    kv->dir = memory_strdup(dir);
+    kv->dir_fd = kv->lock_fd = kv->log_fd = -1;
+    pthread_mutex_init(&kv->lock, NULL);
+    kv->dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (kv->dir_fd < 0) {
+        TRY(error_set_errno(err, ERROR_FAIL_PIPELINE, "opening the directory %s of the local store", dir));
+    }
+    TRY(kv_local_lock(kv, err));
+    TRY(kv_local_load(kv, err));
+    TRY(kv_local_drop_leased(kv, err));
+    kv->compact_at = KV_LOCAL_COMPACT_MIN + 4 * kv->live_bytes;
+    *ret_kv = &kv->base;
+out:
+    if (status != STATUS_OK) kv_local_close(&kv->base);
+    return status;
+}
