@@ -1,0 +1,96 @@
+// Column batches. batch_flatten can fail (STATUS_NO_MEMORY); the rest cannot.
+#include "common/columnar/batch.h"
+
+#include <string.h>
+
+static struct batch *batch_alloc(const struct type *schema, uint32_t column_rows, struct column *const *columns)
+{
+    struct batch *batch = memory_alloc(sizeof *batch + schema->child_count * sizeof(struct column *));
+    memset(batch, 0, sizeof *batch);
+    batch->refs = 1;
+    batch->schema = schema;
+    batch->column_rows = column_rows;
+    batch->row_count = column_rows;
+    batch->column_count = schema->child_count;
+    for (uint32_t i = 0; i < schema->child_count; i++) batch->columns[i] = columns[i];
+    return batch;
+}
+
+struct batch *batch_create(const struct type *schema, uint32_t column_rows, struct column *const *columns)
+{
+    ASSERT(schema->kind == TYPE_STRUCT);
+    for (uint32_t i = 0; i < schema->child_count; i++) {
+        ASSERT(columns[i]->type == schema->children[i].type && columns[i]->length == column_rows);
+    }
+    return batch_alloc(schema, column_rows, columns);
+}
+
+struct batch *batch_select(const struct batch *batch, struct buffer *selection_buffer, uint32_t row_count)
+{
+    ASSERT(selection_buffer || row_count == batch->column_rows);
+    struct batch *selected = batch_alloc(batch->schema, batch->column_rows, batch->columns);
+    for (uint32_t i = 0; i < selected->column_count; i++) column_ref(selected->columns[i]);
+    selected->row_count = row_count;
+    if (selection_buffer) {
+        ASSERT(selection_buffer->size_bytes >= (size_t)row_count * sizeof(uint32_t));
+        selected->selection_buffer = selection_buffer;
+        selected->selection = (const uint32_t *)(const void *)selection_buffer->data;
+        ASSERT(row_count == 0 || selected->selection[row_count - 1] < batch->column_rows);
+    }
+    return selected;
+}
+
+struct batch *batch_ref(struct batch *batch)
+{
+    atomic_fetch_add_explicit(&batch->refs, 1, memory_order_relaxed);
+    return batch;
+}
+
+void batch_unref(struct batch *batch)
+{
+    if (!batch || atomic_fetch_sub_explicit(&batch->refs, 1, memory_order_acq_rel) != 1) return;
+    for (uint32_t i = 0; i < batch->column_count; i++) column_unref(batch->columns[i]);
+    buffer_unref(batch->selection_buffer);
+    memory_free(batch);
+}
+
+enum status batch_flatten(struct budget *budget, struct batch *batch, struct batch **ret_batch, struct error *err)
+{
+    if (!batch->selection) {
+        *ret_batch = batch_ref(batch);
+        return STATUS_OK;
+    }
+    enum status status = STATUS_OK;
+    struct column **columns = memory_calloc(batch->column_count + (size_t)1, sizeof *columns);
+    for (uint32_t i = 0; i < batch->column_count; i++) {
+        TRY(column_gather(budget, batch->columns[i], batch->selection, batch->row_count, &columns[i], err));
+    }
+    *ret_batch = batch_create(batch->schema, batch->row_count, columns);
+    memory_free(columns);
+    return STATUS_OK;
+out:
+    for (uint32_t i = 0; i < batch->column_count; i++) column_unref(columns[i]);
+    memory_free(columns);
+    return status;
+}
+
+uint64_t batch_bytes(const struct batch *batch)
+{
+    uint64_t bytes = batch->selection_buffer ? batch->selection_buffer->size_bytes : 0;
+    for (uint32_t i = 0; i < batch->column_count; i++) bytes += column_bytes(batch->columns[i]);
+    return bytes;
+}
+
+void batch_json(const struct batch *batch, uint32_t i, struct text *text)
+{
+    uint32_t row = batch_row(batch, i);
+    text_append_char(text, '{');
+    for (uint32_t c = 0; c < batch->column_count; c++) {
+        const char *name = batch->schema->children[c].name;
+        if (c) text_append_char(text, ',');
+        text_append_json(text, name, strlen(name));
+        text_append_char(text, ':');
+        column_json(batch->columns[c], row, text);
+    }
+    text_append_char(text, '}');
+}
