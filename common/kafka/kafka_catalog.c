@@ -1,0 +1,255 @@
+// The catalog of a read_kafka source.
+// Happy path: metadata of the topics, then first and end offset of each partition.
+// Failures: broker away (RETRY), credentials (FAIL_PIPELINE), topic missing (FAIL_PIPELINE: the operator creates it and
+// starts again), startingOffsets that name a partition which is not there or an offset that does not exist (FAIL_PIPELINE).
+#include "common/kafka/kafka_catalog.h"
+
+#include <librdkafka/rdkafka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "common/base/memory.h"
+#include "common/base/text.h"
+#include "common/kafka/kafka_offsets_json.h"
+
+#define TOPICS_MAX 256u
+
+struct kafka_catalog {
+    struct kafka_client *client;
+    VECTOR(char *) topics;
+    struct kafka_offsets assigned; // assign =>: only these partitions
+    bool assign;
+    struct kafka_offsets starts;   // startingOffsets as JSON
+    int64_t start_default;         // KAFKA_OFFSET_EARLIEST, _LATEST, or 0 with starts
+};
+
+static const char *kafka_catalog_intern(struct kafka_catalog *catalog, const char *topic)
+{
+    for (size_t i = 0; i < catalog->topics.count; i++) {
+        if (strcmp(catalog->topics.items[i], topic) == 0) return catalog->topics.items[i];
+    }
+    char *copy = memory_strdup(topic);
+    vector_push(&catalog->topics, copy);
+    return copy;
+}
+
+static enum status kafka_catalog_topics(struct kafka_catalog *catalog, const Foreset__Source *source, struct error *err)
+{
+    const char *subscribe = kafka_client_option(source, "subscribe"), *assign = kafka_client_option(source, "assign");
+    if (!subscribe == !assign) {
+        return error_set(err, STATUS_INVALID, ERROR_USAGE,
+                         "source %s: give exactly one of subscribe => 'topic[,topic]' and assign => '{\"topic\":[0]}'",
+                         source->name);
+    }
+    if (assign) {
+        catalog->assign = true;
+        enum status status = kafka_assign_parse("assign", assign, &catalog->assigned, err);
+        for (size_t i = 0; status == STATUS_OK && i < catalog->assigned.items.count; i++) {
+            kafka_catalog_intern(catalog, catalog->assigned.items.items[i].topic);
+        }
+        return status;
+    }
+    char *copy = memory_strdup(subscribe), *save = NULL;
+    for (char *topic = strtok_r(copy, ", ", &save); topic; topic = strtok_r(NULL, ", ", &save)) {
+        kafka_catalog_intern(catalog, topic);
+    }
+    memory_free(copy);
+    if (catalog->topics.count > 0 && catalog->topics.count <= TOPICS_MAX) return STATUS_OK;
+    return error_set(err, STATUS_INVALID, ERROR_USAGE, "subscribe => '%s' names %zu topics; 1 to %u are possible", subscribe,
+                     catalog->topics.count, TOPICS_MAX);
+}
+
+static enum status kafka_catalog_starts(struct kafka_catalog *catalog, const Foreset__Source *source, struct error *err)
+{
+    const char *starts = kafka_client_option(source, "startingOffsets");
+    catalog->start_default = KAFKA_OFFSET_LATEST; // Spark's default for a stream
+    if (!starts || strcasecmp(starts, "latest") == 0) return STATUS_OK;
+    if (strcasecmp(starts, "earliest") == 0) {
+        catalog->start_default = KAFKA_OFFSET_EARLIEST;
+        return STATUS_OK;
+    }
+    if (*starts != '{') {
+        return error_set(err, STATUS_INVALID, ERROR_USAGE,
+                         "startingOffsets => '%s': expected 'earliest', 'latest' or {\"topic\":{\"0\":23}}", starts);
+    }
+    return kafka_offsets_parse("startingOffsets", starts, &catalog->starts, err);
+}
+
+enum status kafka_catalog_open(const Foreset__Source *source, const char *pipeline, struct kafka_catalog **ret_catalog,
+                               struct error *err)
+{
+    enum status status = STATUS_OK;
+    struct kafka_catalog *catalog = memory_calloc(1, sizeof *catalog);
+    char group[300];
+    const char *prefix = kafka_client_option(source, "groupIdPrefix");
+    snprintf(group, sizeof group, "%s-%s", prefix ? prefix : "foreset", pipeline);
+    const struct kafka_client_property extra[] = {
+        {"group.id", group}, {"enable.auto.commit", "false"}, {"allow.auto.create.topics", "false"}};
+    TRY(kafka_catalog_topics(catalog, source, err));
+    TRY(kafka_catalog_starts(catalog, source, err));
+    TRY(kafka_client_consumer(source, extra, sizeof extra / sizeof *extra, &catalog->client, err));
+    *ret_catalog = catalog;
+    return STATUS_OK;
+out:
+    kafka_catalog_close(catalog);
+    return status;
+}
+
+void kafka_catalog_close(struct kafka_catalog *catalog)
+{
+    if (!catalog) return;
+    kafka_client_close(catalog->client);
+    for (size_t i = 0; i < catalog->topics.count; i++) memory_free(catalog->topics.items[i]);
+    vector_deinit(&catalog->topics);
+    kafka_offsets_deinit(&catalog->assigned);
+    kafka_offsets_deinit(&catalog->starts);
+    memory_free(catalog);
+}
+
+static bool kafka_catalog_wants(const struct kafka_catalog *catalog, const char *topic, int32_t partition)
+{
+    if (!catalog->assign) return true;
+    for (size_t i = 0; i < catalog->assigned.items.count; i++) {
+        const struct kafka_offset *item = &catalog->assigned.items.items[i];
+        if (item->partition == partition && strcmp(item->topic, topic) == 0) return true;
+    }
+    return false;
+}
+
+static enum status kafka_catalog_topic_partitions(struct kafka_catalog *catalog, const char *topic, int timeout_ms,
+                                                  struct kafka_catalog_partitions *ret, struct error *err)
+{
+    rd_kafka_t *handle = catalog->client->handle;
+    const struct rd_kafka_metadata *metadata = NULL;
+    rd_kafka_topic_t *topic_handle = rd_kafka_topic_new(handle, topic, NULL);
+    if (!topic_handle) {
+        return error_set(err, STATUS_INVALID, ERROR_FAIL_PIPELINE, "Kafka topic '%s': %s", topic,
+                         rd_kafka_err2str(rd_kafka_last_error()));
+    }
+    rd_kafka_resp_err_t code = rd_kafka_metadata(handle, 0, topic_handle, &metadata, timeout_ms);
+    rd_kafka_topic_destroy(topic_handle);
+    if (code) return kafka_client_fail(catalog->client, "asking for the topic's partitions", rd_kafka_err2str(code), err);
+    enum status status = STATUS_OK;
+    const struct rd_kafka_metadata_topic *found = metadata->topic_cnt == 1 ? &metadata->topics[0] : NULL;
+    if (!found || found->err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART ||
+        (found->err == RD_KAFKA_RESP_ERR_NO_ERROR && found->partition_cnt == 0)) {
+        status = error_set(err, STATUS_NOT_FOUND, ERROR_FAIL_PIPELINE,
+                           "Kafka topic '%s' does not exist at %s; create it, or check subscribe/assign", topic,
+                           catalog->client->brokers);
+    } else if (found->err == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED) {
+        status = error_set(err, STATUS_ERROR, ERROR_FAIL_PIPELINE,
+                           "Kafka topic '%s' at %s: not authorised; give this user READ and DESCRIBE", topic,
+                           catalog->client->brokers);
+    } else if (found->err) {
+        status = kafka_client_fail(catalog->client, topic, rd_kafka_err2str(found->err), err);
+    } else {
+        for (int i = 0; i < found->partition_cnt; i++) {
+            struct kafka_catalog_partition item = {.topic = topic, .partition = found->partitions[i].id};
+            if (kafka_catalog_wants(catalog, topic, item.partition)) vector_push(&ret->items, item);
+        }
+    }
+    rd_kafka_metadata_destroy(metadata);
+    return status;
+}
+
+static int kafka_catalog_order(const void *a, const void *b)
+{
+    const struct kafka_catalog_partition *left = a, *right = b;
+    int by_topic = strcmp(left->topic, right->topic);
+    return by_topic ? by_topic : (left->partition > right->partition) - (left->partition < right->partition);
+}
+
+// startingOffsets for one partition; out-of-range offsets are an error as in Spark, never a silent reset.
+static enum status kafka_catalog_start(const struct kafka_catalog *catalog, struct kafka_catalog_partition *item,
+                                       struct error *err)
+{
+    int64_t start = catalog->start_default;
+    if (catalog->starts.items.count > 0) {
+        bool found = false;
+        for (size_t i = 0; i < catalog->starts.items.count; i++) {
+            const struct kafka_offset *given = &catalog->starts.items.items[i];
+            if (given->partition != item->partition || strcmp(given->topic, item->topic) != 0) continue;
+            start = given->offset;
+            found = true;
+        }
+        if (!found) {
+            return error_set(err, STATUS_INVALID, ERROR_FAIL_PIPELINE,
+                             "startingOffsets says nothing of partition %s/%d; name every partition", item->topic,
+                             item->partition);
+        }
+    }
+    if (start == KAFKA_OFFSET_EARLIEST) start = item->low;
+    if (start == KAFKA_OFFSET_LATEST) start = item->high;
+    if (start < item->low || start > item->high) {
+        return error_set(err, STATUS_INVALID, ERROR_FAIL_PIPELINE,
+                         "startingOffsets: offset %lld of %s/%d does not exist; the partition holds [%lld, %lld)",
+                         (long long)start, item->topic, item->partition, (long long)item->low, (long long)item->high);
+    }
+    item->start = start;
+    return STATUS_OK;
+}
+
+static enum status kafka_catalog_fill(struct kafka_catalog *catalog, bool first, int timeout_ms,
+                                      struct kafka_catalog_partitions *partitions, struct error *err)
+{
+    enum status status = STATUS_OK;
+    for (size_t i = 0; i < catalog->topics.count; i++) {
+        TRY(kafka_catalog_topic_partitions(catalog, catalog->topics.items[i], timeout_ms, partitions, err));
+    }
+    qsort(partitions->items.items, partitions->items.count, sizeof *partitions->items.items, kafka_catalog_order);
+    for (size_t i = 0; i < catalog->assigned.items.count; i++) {
+        const struct kafka_offset *wanted = &catalog->assigned.items.items[i];
+        bool found = false;
+        for (size_t j = 0; j < partitions->items.count; j++) {
+            const struct kafka_catalog_partition *item = &partitions->items.items[j];
+            found = found || (item->partition == wanted->partition && strcmp(item->topic, wanted->topic) == 0);
+        }
+        if (!found) {
+            return error_set(err, STATUS_NOT_FOUND, ERROR_FAIL_PIPELINE, "assign names partition %s/%d, which does not exist",
+                             wanted->topic, wanted->partition);
+        }
+    }
+    for (size_t i = 0; i < partitions->items.count; i++) {
+        struct kafka_catalog_partition *item = &partitions->items.items[i];
+        rd_kafka_resp_err_t code = rd_kafka_query_watermark_offsets(catalog->client->handle, item->topic, item->partition,
+                                                                    &item->low, &item->high, timeout_ms);
+        if (code) return kafka_client_fail(catalog->client, "asking for offsets", rd_kafka_err2str(code), err);
+        item->start = item->low;
+        if (first) TRY(kafka_catalog_start(catalog, item, err));
+    }
+out:
+    return status;
+}
+
+enum status kafka_catalog_poll(struct kafka_catalog *catalog, bool first, int timeout_ms,
+                               struct kafka_catalog_partitions *ret_partitions, struct error *err)
+{
+    struct kafka_catalog_partitions partitions = {0};
+    enum status status = kafka_catalog_fill(catalog, first, timeout_ms, &partitions, err);
+    if (status != STATUS_OK) {
+        vector_deinit(&partitions.items);
+        return status;
+    }
+    pthread_mutex_lock(&catalog->client->lock);
+    catalog->client->last_error[0] = '\0';
+    pthread_mutex_unlock(&catalog->client->lock);
+    *ret_partitions = partitions;
+    return STATUS_OK;
+}
+
+enum status kafka_catalog_report(struct kafka_catalog *catalog, const struct kafka_catalog_progress *progress, size_t count,
+                                 struct error *err)
+{
+    rd_kafka_topic_partition_list_t *offsets = rd_kafka_topic_partition_list_new((int)count);
+    for (size_t i = 0; i < count; i++) {
+        rd_kafka_topic_partition_list_add(offsets, progress[i].topic, progress[i].partition)->offset = progress[i].next;
+    }
+    // Asynchronous: a group that cannot be reached must not hold an epoch up; nothing reads these offsets back.
+    rd_kafka_resp_err_t code = rd_kafka_commit(catalog->client->handle, offsets, 1);
+    rd_kafka_topic_partition_list_destroy(offsets);
+    rd_kafka_poll(catalog->client->handle, 0);
+    if (code) return kafka_client_fail(catalog->client, "reporting offsets to the group", rd_kafka_err2str(code), err);
+    return STATUS_OK;
+}
