@@ -14,6 +14,7 @@
 
 #include "common/base/hash.h"
 #include "common/base/log.h"
+#include "common/base/vector.h"
 #include "common/kafka/kafka_client.h"
 #include "worker/source/kafka_rows.h"
 #include "worker/source/source.h"
