@@ -17,6 +17,7 @@ struct number_parts {
     bool exact;           // significand holds every digit
     uint64_t significand; // the first 19 digits, leading zeros left out
     int64_t exponent;     // value = significand * 10^exponent (if exact)
+    int64_t written_exponent;
     const char *end;
 };
 
@@ -60,7 +61,8 @@ static bool scan_number(const char *text, size_t length, struct number_parts *pa
             if (exponent < 100000000) exponent = exponent * 10 + (*at - '0');
         }
         if (at == from) return false;
-        parts->exponent += minus ? -exponent : exponent;
+        parts->written_exponent = minus ? -exponent : exponent;
+        parts->exponent += parts->written_exponent;
         parts->end = at;
     }
     return true;
@@ -200,9 +202,7 @@ bool number_text_parse_decimal(const char *text, size_t length, uint8_t precisio
     const char *at = text + (*text == '-' || *text == '+'), *end = text + length, *point = NULL, *last = at;
     while (last < end && ((*last >= '0' && *last <= '9') || *last == '.')) last++;
     point = memchr(at, '.', (size_t)(last - at));
-    int64_t exponent = 0;
-    if (last < end) exponent = strtoll(memcpy((char[32]){0}, last + 1, (size_t)(end - last - 1) < 31 ? (size_t)(end - last - 1) : 31), NULL, 10);
-    int64_t place = (point ? point : last) - at - 1 + exponent; // power of ten of the first digit
+    int64_t place = (point ? point : last) - at - 1 + parts.written_exponent; // power of ten of the first digit
     struct decimal_digits digits = {0};
     for (; at < last; at++) {
         if (*at != '.') take_digit(&digits, (unsigned)(*at - '0'), place--, scale);
@@ -220,12 +220,12 @@ bool number_text_parse_decimal(const char *text, size_t length, uint8_t precisio
     return true;
 }
 
-// The shortest digits that read back to the same value, nearest to it among those; d[0].d[1]… * 10^exponent.
-static int shortest(double value, bool single, char digits[20], int *ret_exponent)
+// The shortest digits, `least` at least, that read back to the same value, nearest to it among those: d[0].d[1]… * 10^exponent.
+static int shortest(double value, bool single, int least, char digits[20], int *ret_exponent)
 {
     char out[40];
     int first = single ? 6 : 15, last = single ? 9 : 17;
-    if (value < (single ? (double)1.2e-38F : 2.3e-308)) first = 1; // subnormal: fewer digits may do
+    if (value < (single ? (double)1.2e-38F : 2.3e-308)) first = least; // subnormal: fewer digits may do
     for (int precision = first; precision <= last; precision++) {
         snprintf(out, sizeof out, "%.*e", precision - 1, value);
         bool same = single ? (double)strtof(out, NULL) == value : strtod(out, NULL) == value;
@@ -290,7 +290,7 @@ static size_t format_java(double value, bool single, char *out)
     value = fabs(value);
     int count = 1;
     digits[0] = '0';
-    if (value != 0) count = shortest(value, single, digits, &exponent);
+    if (value != 0) count = shortest(value, single, 2, digits, &exponent);
     if (exponent >= -3 && exponent < 7) {
         at += put_plain(at, digits, count, exponent);
     } else {
@@ -318,7 +318,7 @@ size_t number_text_format_json(double value, char *out)
     if (signbit(value)) *at++ = '-';
     value = fabs(value);
     digits[0] = '0';
-    if (value != 0) count = shortest(value, false, digits, &exponent);
+    if (value != 0) count = shortest(value, false, 1, digits, &exponent);
     if (exponent >= -5 && exponent < 16) {
         at += put_plain(at, digits, count, exponent);
     } else {
