@@ -111,7 +111,7 @@ fi
 
 if [ $long = yes ]; then
     export FORESET_LONG=1
-    pytest_phase crash-long tests/crash -m long
+    pytest_phase crash-long tests/crash/test_kills.py
     for sanitizer in asan tsan; do
         step "build-$sanitizer-long" build $sanitizer || continue
         [ $sanitizer = asan ] || ctest_phase unit-$sanitizer build-$sanitizer

@@ -64,8 +64,8 @@ def refused(done, code, *words):
     ("CREATE OR REFRESH STREAMING TABEL t AS SELECT 1", ["TABLE"]),
     ("CREATE OR REFRESH STREAMING TABLE t AS SELECT nosuch FROM STREAM read_files('in', format => 'json', "
      "schema => 'a INT')", ["nosuch"]),
-    ("CREATE OR REFRESH STREAMING TABLE t AS SELECT a FROM STREAM read_files('in', fromat => 'json', schema => 'a INT')",
-     ["fromat", "format"]),
+    ("CREATE OR REFRESH STREAMING TABLE t AS SELECT a FROM STREAM read_files('in', fromat => 'json', "
+     "schema => 'a INT')", ["fromat", "format"]),
     ("CREATE OR REFRESH STREAMING TABLE t AS SELECT nosuch(a) FROM STREAM read_files('in', format => 'json', "
      "schema => 'a INT')", ["nosuch"]),
     ("SET pipeline.triger = 1 second; CREATE OR REFRESH STREAMING TABLE t AS SELECT a FROM STREAM read_files('in', "
@@ -193,7 +193,8 @@ def test_two_processes_on_one_pipeline(broker, topic, tmp_path):
     small = Small(tmp_path, broker.address, topic)
     first = foreset.Run([*small.args, "--set", "pipeline.trigger=1 second"])
     try:
-        first.wait_for(lambda: delta_log.exists(small.table) and delta_log.active_files(small.table), what="first commit")
+        first.wait_for(lambda: delta_log.exists(small.table) and delta_log.active_files(small.table),
+                       what="first commit")
         refused(small.run(), foreset.EXIT_FENCED, "small")
         assert first.running()
         first.drain().check()

@@ -113,8 +113,8 @@ def test_own_show_and_history_agree(made):
 
 
 def test_show_filters_orders_and_limits(made):
-    shown = foreset.run("tables", "show", made.path("bronze"), "--columns", "partition,offset", "--where", "partition = 1",
-                        "--order-by", "offset", "--limit", "5", "--format", "json").check().stdout
+    shown = foreset.run("tables", "show", made.path("bronze"), "--columns", "partition,offset", "--where",
+                        "partition = 1", "--order-by", "offset", "--limit", "5", "--format", "json").check().stdout
     assert foreset.json_lines(shown) == [{"partition": 1, "offset": n} for n in range(5)]
 
 

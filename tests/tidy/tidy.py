@@ -48,7 +48,7 @@ VENDOR = (
 # call → the paths where it may stand.
 BANNED = (
     (r"malloc|calloc|realloc|free|strdup|strndup|posix_memalign|aligned_alloc|reallocarray|v?asprintf|getline",
-     r"^common/base/"),
+     r"^common/base/|^tests/"),
     (r"time|clock_gettime|gettimeofday|clock|localtime|localtime_r|mktime", r"^common/base/"),
     (r"rand|srand|random|srandom|drand48|getrandom|getentropy|rand_r", r"^common/base/"),
     (r"sleep|usleep|nanosleep|clock_nanosleep", r"^common/base/"),
