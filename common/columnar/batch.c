@@ -25,11 +25,36 @@ struct batch *batch_create(const struct type *schema, uint32_t column_rows, stru
     return batch_alloc(schema, column_rows, columns);
 }
 
+void batch_origin_set(struct batch *batch, struct batch *origin)
+{
+    ASSERT(!batch->origin && origin->column_rows == batch->column_rows && !origin->selection);
+    batch->origin = batch_ref(origin);
+}
+
+// The parent's selection and origin, counted once more.
+static void batch_share_rows(struct batch *batch, const struct batch *parent)
+{
+    if (parent->selection) {
+        batch->selection = parent->selection;
+        batch->selection_buffer = buffer_ref(parent->selection_buffer);
+        batch->row_count = parent->row_count;
+    }
+    if (parent->origin) batch->origin = batch_ref(parent->origin);
+}
+
+struct batch *batch_derive(const struct batch *parent, const struct type *schema, struct column *const *columns)
+{
+    struct batch *batch = batch_create(schema, parent->column_rows, columns);
+    batch_share_rows(batch, parent);
+    return batch;
+}
+
 struct batch *batch_select(const struct batch *batch, struct buffer *selection_buffer, uint32_t row_count)
 {
     ASSERT(selection_buffer || row_count == batch->column_rows);
     struct batch *selected = batch_alloc(batch->schema, batch->column_rows, batch->columns);
     for (uint32_t i = 0; i < selected->column_count; i++) column_ref(selected->columns[i]);
+    if (batch->origin) selected->origin = batch_ref(batch->origin);
     selected->row_count = row_count;
     if (selection_buffer) {
         ASSERT(selection_buffer->size_bytes >= (size_t)row_count * sizeof(uint32_t));
@@ -51,6 +76,7 @@ void batch_unref(struct batch *batch)
     if (!batch || atomic_fetch_sub_explicit(&batch->refs, 1, memory_order_acq_rel) != 1) return;
     for (uint32_t i = 0; i < batch->column_count; i++) column_unref(batch->columns[i]);
     buffer_unref(batch->selection_buffer);
+    batch_unref(batch->origin);
     memory_free(batch);
 }
 
