@@ -40,6 +40,7 @@ def test_the_generator_makes_every_fault(reference):
     assert reference.one("SELECT count(*) FROM bronze WHERE user_id IS NULL OR action IS NULL") > 0
     assert reference.one("SELECT count(*) - count(DISTINCT _event_id) FROM candidates") > 0
     assert reference.one("SELECT count(*) FROM records WHERE NOT json_valid(decode(value))") > 0
+    assert reference.one("SELECT count(*) FROM records WHERE decode(value) LIKE '%\"amount\": \"n/a\"%'") > 0
 
 
 @pytest.mark.parametrize("reader", readers.READERS)

@@ -1,6 +1,7 @@
 """The medallion once more, independently: a consumer of its own reads the topic, DuckDB's SQL makes the tables.
 
 bronze = the topic's records; silver = user_id and action not null, one row per _event_id; gold = one minute windows.
+A value that is no number leaves amount null and keeps the rest, text that is no JSON leaves all null (Spark's PERMISSIVE).
 Each check_* returns a list of differences, empty when all is equal, so that one message can tell them all.
 Silver may keep any of several records with one _event_id when they come from different partitions: what is checked is
 that there is exactly one, and that it is one of the topic's.
@@ -23,7 +24,9 @@ GOLD_KEYS = ("window_start", "window_end", "action_category")
 BRONZE = """
 CREATE TABLE bronze AS
 SELECT decode(key) AS kafka_key, json ->> '$.user_id' AS user_id, json ->> '$.action' AS action,
-       json ->> '$.page' AS page, json ->> '$.element' AS element, CAST(json ->> '$.amount' AS DOUBLE) AS amount,
+       json ->> '$.page' AS page, json ->> '$.element' AS element,
+       CASE WHEN json_type(json, '$.amount') IN ('DOUBLE', 'BIGINT', 'UBIGINT')
+            THEN CAST(json ->> '$.amount' AS DOUBLE) END AS amount,
        json ->> '$._event_time' AS _event_time, json ->> '$._event_id' AS _event_id,
        topic, partition, "offset", timestamp AS kafka_timestamp,
        TRY_CAST(json ->> '$._event_time' AS TIMESTAMPTZ) AS event_time
