@@ -16,6 +16,8 @@ struct planner_options {
     const char *warehouse;     // flag or environment; NULL: SET, else ./warehouse
     const struct planner_setting *settings;
     size_t setting_count;
+    const struct planner_setting *defaults; // from the configuration file: below SET
+    size_t default_count;
     const struct planner_setting *kafka; // --kafka KEY=VALUE
     size_t kafka_count;
 };
