@@ -1,0 +1,83 @@
+// Places in the text of a pipeline, and messages with line, caret and hint. A message that is too long loses its end, never its place.
+#include "coordinator/sql/sql_text.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define EXCERPT_MAX 100u // bytes of a line that are shown
+#define MESSAGE_MAX 520u // so that line, caret and hint still fit into ERROR_MESSAGE_SIZE
+
+static bool is_continuation(char c)
+{
+    return ((unsigned char)c & 0xC0) == 0x80;
+}
+
+struct sql_place sql_text_place(const struct sql_text *text, size_t offset)
+{
+    struct sql_place place = {1, 1};
+    if (offset > text->length) offset = text->length;
+    for (size_t i = 0; i < offset; i++) {
+        if (text->bytes[i] == '\n') {
+            place.line++;
+            place.column = 1;
+        } else if (!is_continuation(text->bytes[i])) {
+            place.column++;
+        }
+    }
+    return place;
+}
+
+// The part of the line around offset, at most EXCERPT_MAX bytes, cut at characters; *ret_caret: its characters before offset.
+static size_t excerpt(const struct sql_text *text, size_t offset, char *out, unsigned *ret_caret)
+{
+    if (offset > text->length) offset = text->length;
+    size_t start = offset, end = offset;
+    while (start > 0 && text->bytes[start - 1] != '\n') start--;
+    while (end < text->length && text->bytes[end] != '\n' && text->bytes[end] != '\r') end++;
+    if (offset - start > EXCERPT_MAX * 3 / 4) start = offset - EXCERPT_MAX * 3 / 4;
+    while (start < offset && (is_continuation(text->bytes[start]) || text->bytes[start] == ' ')) start++;
+    if (end - start > EXCERPT_MAX) end = start + EXCERPT_MAX;
+    while (end > offset && end < text->length && is_continuation(text->bytes[end])) end--;
+    unsigned caret = 0;
+    for (size_t i = start; i < end; i++) {
+        char c = text->bytes[i];
+        out[i - start] = (unsigned char)c < ' ' ? ' ' : c;
+        if (i < offset && !is_continuation(c)) caret++;
+    }
+    out[end - start] = '\0';
+    *ret_caret = caret;
+    return end - start;
+}
+
+enum status sql_text_locate(const struct sql_text *text, size_t offset, const char *hint, struct error *err)
+{
+    if (!err) return STATUS_INVALID;
+    char old[ERROR_MESSAGE_SIZE], line[EXCERPT_MAX + 1];
+    memcpy(old, err->message, sizeof old);
+    struct sql_place place = sql_text_place(text, offset);
+    unsigned caret;
+    excerpt(text, offset, line, &caret);
+    char condition[sizeof err->condition + 4] = "";
+    if (err->condition[0]) snprintf(condition, sizeof condition, "[%s] ", err->condition);
+    size_t used = (size_t)snprintf(err->message, sizeof err->message, "%.80s:%u:%u: %s%.*s\n  %s\n  %*s^", text->name,
+                                   place.line, place.column, condition, (int)MESSAGE_MAX, old, line, (int)caret, "");
+    if (hint && *hint && used < sizeof err->message) {
+        snprintf(err->message + used, sizeof err->message - used, "\n  hint: %s", hint);
+    }
+    err->class = ERROR_USAGE;
+    return err->code;
+}
+
+enum status sql_text_error(const struct sql_text *text, size_t offset, enum status code, const char *condition,
+                           const char *hint, struct error *err, const char *format, ...)
+{
+    if (!err) return code;
+    error_clear(err);
+    err->code = code;
+    va_list args;
+    va_start(args, format);
+    vsnprintf(err->message, sizeof err->message, format, args);
+    va_end(args);
+    if (condition) snprintf(err->condition, sizeof err->condition, "%s", condition);
+    return sql_text_locate(text, offset, hint, err);
+}
