@@ -1,7 +1,7 @@
 """The medallion once more, independently: a consumer of its own reads the topic, DuckDB's SQL makes the tables.
 
 bronze = the topic's records; silver = user_id and action not null, one row per _event_id; gold = one minute windows.
-A value that is no number leaves amount null and keeps the rest, text that is no JSON leaves all null (Spark's PERMISSIVE).
+A value that is no number leaves amount null and keeps the rest, text that is no JSON leaves all null (PERMISSIVE).
 Each check_* returns a list of differences, empty when all is equal, so that one message can tell them all.
 Silver may keep any of several records with one _event_id when they come from different partitions: what is checked is
 that there is exactly one, and that it is one of the topic's.
