@@ -6,7 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void error_format(struct error *err, enum status code, enum error_class class, const char *format, va_list args)
+__attribute__((format(printf, 4, 0))) static void error_format(struct error *err, enum status code,
+                                                               enum error_class class, const char *format, va_list args)
 {
     err->code = code;
     err->class = class;

@@ -133,8 +133,8 @@ def print_row(name, figures, events, ceiling):
 
 def print_parts(directory):
     """Small benches of single parts, where they are built; each prints lines of its own."""
-    for binary in sorted(glob.glob(str(foreset.binary().parent / "tests" / "bench" / "bench-*"))):
-        if os.access(binary, os.X_OK) and not os.path.isdir(binary):
+    for binary in sorted(glob.glob(str(foreset.binary().parent / "tests" / "bench" / "bench_*"))):
+        if os.access(binary, os.X_OK) and not os.path.isdir(binary) and not binary.endswith("bench_ceiling"):
             print(Figures([binary], directory).output.strip(), flush=True)
 
 
