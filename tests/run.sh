@@ -104,8 +104,8 @@ step build build release || finish
 ctest_phase unit build -LE sim
 ctest_phase simulation build -L sim
 pytest_phase conformance tests/conformance -n "$jobs"
-pytest_phase interop tests/interop
-pytest_phase crash tests/crash
+pytest_phase interop tests/interop -n "$jobs" --dist loadfile
+pytest_phase crash tests/crash -n "$jobs"
 
 if [ $quick = no ] && step build-asan build asan; then
     ctest_phase unit-asan build-asan -LE sim
