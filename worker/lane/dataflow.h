@@ -51,6 +51,7 @@ struct dataflow_open_args {
     const Foreset__Manifest *from; // NULL: from the beginning
     uint64_t generation, incarnation, hash_seed;
     uint32_t lanes;
+    uint32_t worker_index, worker_count;          // this worker among those that share the pipeline
     struct budget *budget;
     struct objstore *state;                       // holds the snapshot parts
     struct objstore *(*table_store)(void *context, uint32_t table, bool dead_letters); // root of the table, opened; borrowed

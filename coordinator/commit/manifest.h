@@ -1,0 +1,48 @@
+// Manifests: the record of one prepared epoch, as an immutable counted object, and as a checked file in the state store.
+#ifndef FORESET_COMMIT_MANIFEST_H
+#define FORESET_COMMIT_MANIFEST_H
+
+#include "common/base/text.h"
+#include "common/objstore/objstore.h"
+#include "common/rpc/seam.h"
+#include "coordinator/meta/meta_store.h"
+#include "proto/manifest.pb-c.h"
+
+#define MANIFEST_BYTES_MAX (256u << 20)
+
+struct manifest {
+    _Atomic uint32_t refs;
+    Foreset__Manifest *body;
+    void *packed;
+    size_t packed_size;
+    struct meta_record record; // epoch, generation, hash of packed, name
+};
+
+// Packs and takes a deep copy; the message is borrowed. The name is drawn with random.
+struct manifest *manifest_create(const Foreset__Manifest *body, struct random *random);
+struct manifest *manifest_ref(struct manifest *manifest);
+void manifest_unref(struct manifest *manifest); // NULL allowed
+
+// The file: magic, packed message, its hash.
+void manifest_encode(const struct manifest *manifest, struct text *ret_bytes);
+// STATUS_CORRUPT says what is wrong. record: what the file must be (NULL: whatever it is; the record is then taken from it
+// and from name).
+enum status manifest_decode(const void *bytes, size_t size, const char *name, const struct meta_record *record,
+                            struct manifest **ret_manifest, struct error *err) MUST_USE;
+
+// Blocking. Puts the body, absent until now; an unknown outcome is settled by reading.
+enum status manifest_put(const struct manifest *manifest, struct objstore *state, struct seam *seam, struct error *err) MUST_USE;
+// Blocking. Reads and checks the manifest that a record names; retries while the store does not answer.
+enum status manifest_get(struct objstore *state, const struct meta_record *record, struct seam *seam,
+                         struct manifest **ret_manifest, struct error *err) MUST_USE;
+
+const Foreset__TableEpoch *manifest_table(const struct manifest *manifest, uint32_t table); // NULL: not in it
+// Whether the epoch changes the table's log, or its dead letters'.
+bool manifest_commits(const Foreset__TableEpoch *table);
+bool manifest_commits_dead_letters(const Foreset__TableEpoch *table);
+
+// "manifests/<epoch>-<generation>-<uuid>.pb", "part-<epoch>-<generation>-…": false if it is not such a name.
+bool manifest_name_parse(const char *name, uint64_t *ret_epoch, uint64_t *ret_generation);
+bool manifest_part_parse(const char *key, const char *prefix, uint64_t *ret_epoch, uint64_t *ret_generation);
+
+#endif

@@ -1,0 +1,120 @@
+// Recovery. The happy path: the pipeline's id; the generation raised, so that nothing of an earlier attempt can be decided
+// any more; the last decided record; each table there and ours; every decided, unpublished epoch put, in order; published.
+// What was not decided never happened: its files are found by cleaning.
+//
+// What can fail:
+// - any store does not answer: RETRY, from the start;
+// - a manifest that was decided is gone or damaged: FAIL_PIPELINE, with its name;
+// - a table belongs to somebody else (P1): FAIL_PIPELINE; with --adopt it is taken over, position and all;
+// - a table cannot take a decided epoch: BLOCKED;
+// - another process leads by now: FENCED.
+// A crash anywhere: the next recovery does it again; every step finds what is done already.
+#include "coordinator/commit/recover.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/base/failpoint.h"
+#include "common/base/log.h"
+#include "common/base/planted.h"
+#include "coordinator/commit/adopt.h"
+#include "coordinator/commit/table_put.h"
+
+#define RECOVER_KEEP_EPOCHS 32
+
+static enum status recover_identity(struct recover *recover, uint64_t *ret_floor, struct error *err)
+{
+    enum status status = STATUS_OK;
+    struct commit_context *context = recover->context;
+    struct meta_record adopted = {0};
+    char id[37] = "";
+    TRY(meta_store_id(context->meta, id, err));
+    if (id[0] == '\0' && recover->adopt) TRY(adopt_find(recover->logs, context, id, &adopted, ret_floor, err));
+    if (id[0] == '\0') random_uuid(&recover->random, id);
+    char holds[37] = "";
+    if (adopted.epoch > 0) {
+        TRY(meta_store_adopt(context->meta, id, &adopted, err));
+        snprintf(holds, sizeof holds, "%s", id);
+    } else {
+        TRY(meta_store_id(context->meta, holds, err));
+        if (holds[0] == '\0') TRY(meta_store_create(context->meta, id, holds, err));
+    }
+    snprintf(context->pipeline_id, sizeof context->pipeline_id, "%s", holds);
+out:
+    return status;
+}
+
+static enum status recover_tables(struct recover *recover, struct error *err)
+{
+    enum status status = STATUS_OK;
+    if (recover->abandon_table) TRY(meta_store_abandon(recover->context->meta, recover->abandon_table, err));
+    TRY(table_logs_read_abandoned(recover->logs, err));
+    for (size_t i = 0; i < recover->logs->count; i += 2) { // dead letter tables come with their first rows
+        struct table_log *log = &recover->logs->items[i];
+        const Foreset__TableEpoch *epoch = recover->last ? manifest_table(recover->last, log->number) : NULL;
+        bool adopt = recover->adopt && (!recover->adopt_table || strcmp(recover->adopt_table, log->name) == 0);
+        bool exists = false;
+        if (log->abandoned) continue;
+        TRY(table_log_refresh(log, &exists, err));
+        if (!exists && epoch && epoch->commit_epoch > 0) {
+            status = error_set(err, STATUS_NOT_FOUND, ERROR_BLOCKED,
+                               "table %s: its log at %s is gone, though the pipeline wrote it in epoch %" PRIu64
+                               ". Bring it back, start anew with --full-refresh, or give it up with --abandon-table=%s",
+                               log->name, log->url, epoch->commit_epoch, log->name);
+            goto out;
+        }
+        TRY(table_log_ensure(log, adopt, &recover->random, err));
+    }
+out:
+    return status;
+}
+
+static enum status recover_put(struct recover *recover, uint64_t epoch, struct error *err)
+{
+    enum status status = STATUS_OK;
+    struct meta_record record;
+    struct manifest *manifest = NULL;
+    TRY(meta_store_decided(recover->context->meta, epoch, &record, err));
+    TRY(manifest_get(recover->context->state, &record, recover->context->seam, &manifest, err));
+    for (size_t i = 0; i < recover->logs->count; i++) {
+        struct table_put_result result;
+        TRY(table_put_run(&recover->logs->items[i], manifest, &recover->random, &result, err));
+    }
+    TRY(meta_store_publish(recover->context->meta, epoch, RECOVER_KEEP_EPOCHS, err));
+    recover->put++;
+out:
+    manifest_unref(manifest);
+    return status;
+}
+
+enum status recover_run(struct recover *recover, struct error *err)
+{
+    enum status status = STATUS_OK;
+    struct commit_context *context = recover->context;
+    struct meta_record last = {0};
+    uint64_t floor = 0;
+    manifest_unref(recover->last);
+    recover->last = NULL;
+    TRY(FAILPOINT("recover.before", err));
+    TRY(lease_check(context->meta->lease, "recovery", err));
+    TRY(recover_identity(recover, &floor, err));
+    TRY(meta_store_raise(context->meta, floor, &context->generation, err));
+    TRY(meta_store_last(context->meta, &last, err));
+    if (last.epoch > 0) TRY(manifest_get(context->state, &last, context->seam, &recover->last, err));
+    if (recover->last && strcmp(recover->last->body->pipeline_id, context->pipeline_id) != 0) {
+        status = error_set(err, STATUS_CORRUPT, ERROR_FAIL_PIPELINE, "manifest %s is of the pipeline %s, not of ours (%s)",
+                           last.name, recover->last->body->pipeline_id, context->pipeline_id);
+        goto out;
+    }
+    TRY(recover_tables(recover, err));
+    TRY(meta_store_published(context->meta, &recover->published, err));
+    if (FORESET_BUG("no-roll-forward")) recover->published = last.epoch;
+    while (recover->published < last.epoch) {
+        TRY(recover_put(recover, recover->published + 1, err));
+        recover->published++;
+    }
+    TRY(FAILPOINT("recover.after", err));
+out:
+    return status;
+}

@@ -1,0 +1,21 @@
+// Recovery (P21): what a leader does before it plans anything. Also how a pipeline comes into being (P1).
+#ifndef FORESET_COMMIT_RECOVER_H
+#define FORESET_COMMIT_RECOVER_H
+
+#include "coordinator/commit/table_logs.h"
+
+struct recover {
+    struct commit_context *context; // pipeline_id and generation are filled in
+    struct table_logs *logs;
+    struct random random;           // seeded by the caller
+    bool adopt;
+    const char *adopt_table;        // NULL with adopt: every table
+    const char *abandon_table;      // NULL: none
+    struct manifest *last;          // out: of the last decided epoch; NULL: nothing is decided yet
+    uint64_t published;             // out: equals the last decided epoch
+    uint64_t put;                   // out: epochs that were rolled forward
+};
+// Blocking, in a job. Idempotent: may be run again after any error.
+enum status recover_run(struct recover *recover, struct error *err) MUST_USE;
+
+#endif

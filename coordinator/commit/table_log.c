@@ -1,0 +1,234 @@
+// Table logs. The happy path: open at the latest version once, then read only the commits that are new.
+// What can fail:
+// - the log was cleaned past what we hold: open anew;
+// - the table belongs to another pipeline, or to nobody and has rows: refused, saying whose it is (P1);
+// - somebody changed protocol, constraints or schema so that our files do not fit: refused by name (P17);
+// - version 0 is taken in the same moment: read it, check it like any other.
+#include "coordinator/commit/table_log.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "common/base/failpoint.h"
+#include "common/delta/delta_feature.h"
+#include "coordinator/commit/dead_letters.h"
+
+enum { TABLE_LOG_TRIES = 8, TABLE_LOG_PROPERTIES_MAX = 128 };
+#define TABLE_LOG_BACKOFF_US 100000
+#define TABLE_LOG_PROPERTY "foreset.pipeline"
+
+void table_log_init(struct table_log *log, const struct commit_context *context, uint32_t number, bool dead_letters)
+{
+    const Foreset__Table *plan = context->plan->tables[number];
+    *log = (struct table_log){.context = context, .plan = plan, .number = number, .dead_letters = dead_letters};
+    log->name = dead_letters ? plan->dead_letters : plan->name;
+    log->url = dead_letters ? plan->dead_letters_url : plan->url;
+}
+
+void table_log_deinit(struct table_log *log)
+{
+    delta_table_close(log->table);
+    objstore_close(log->store);
+    log->table = NULL;
+    log->store = NULL;
+}
+
+static enum status table_log_open_store(struct table_log *log, struct error *err)
+{
+    enum status status = STATUS_OK;
+    snprintf(log->app_id, sizeof log->app_id, "%s/%s", log->context->pipeline_id, log->name);
+    if (!log->store) TRY(store_opener_open(log->context->stores, log->url, true, &log->store, err));
+    if (!log->schema) TRY(type_parse(log->dead_letters ? DEAD_LETTERS_SCHEMA : log->plan->schema, &log->schema, err));
+out:
+    return status;
+}
+
+enum status table_log_refresh(struct table_log *log, bool *ret_exists, struct error *err)
+{
+    enum status status = table_log_open_store(log, err);
+    if (status != STATUS_OK) return status;
+    if (log->table) {
+        status = delta_table_update(log->table, NULL, err);
+        if (status == STATUS_OK) {
+            *ret_exists = true;
+            return STATUS_OK;
+        }
+        if (status != STATUS_CONFLICT) return status;
+        delta_table_close(log->table);
+        log->table = NULL;
+    }
+    bool files = log->plan->mode == FORESET__TABLE__MODE__COMPLETE && !log->dead_letters;
+    status = delta_table_open(log->store, DELTA_VERSION_LATEST, files ? DELTA_LOAD_FILES : DELTA_LOAD_STATE, &log->table,
+                              err);
+    *ret_exists = status == STATUS_OK;
+    return status == STATUS_NOT_FOUND ? STATUS_OK : status;
+}
+
+// ---- Version 0 ----
+
+static void table_log_configuration(const struct table_log *log, struct delta_pair *pairs, uint32_t *ret_count)
+{
+    uint32_t count = 0;
+    for (size_t i = 0; i < log->plan->n_properties && count < TABLE_LOG_PROPERTIES_MAX; i++) {
+        const Foreset__Property *property = log->plan->properties[i];
+        if (strncmp(property->key, "delta.", 6) != 0) continue;
+        pairs[count++] = (struct delta_pair){property->key, property->value};
+    }
+    pairs[count++] = (struct delta_pair){TABLE_LOG_PROPERTY, log->context->pipeline_id};
+    *ret_count = count;
+}
+
+static enum status table_log_encode_first(struct table_log *log, struct random *random, struct text *bytes, struct error *err)
+{
+    enum status status = STATUS_OK;
+    struct text schema = {0};
+    struct delta_pair pairs[TABLE_LOG_PROPERTIES_MAX + 1];
+    struct delta_protocol protocol;
+    struct delta_metadata metadata = {.name = log->name, .schema_string = ""};
+    char table_id[37], txn_id[37];
+    random_uuid(random, table_id);
+    random_uuid(random, txn_id);
+    int64_t now_ms = clock_wall_us(log->context->seam->clock) / 1000;
+    TRY(delta_schema_json_write(log->schema, &schema, err));
+    delta_feature_protocol(log->schema, &protocol);
+    metadata.id = table_id;
+    metadata.schema_string = text_str(&schema);
+    metadata.description = log->dead_letters ? NULL : log->plan->comment;
+    metadata.created_time_ms = now_ms;
+    metadata.configuration.items = pairs;
+    table_log_configuration(log, pairs, &metadata.configuration.count);
+    metadata.partition_columns.present = true;
+    if (!log->dead_letters) {
+        metadata.partition_columns.items = (const char **)log->plan->partition_columns;
+        metadata.partition_columns.count = (uint32_t)log->plan->n_partition_columns;
+    }
+    struct delta_commit_content content = {.protocol = &protocol, .metadata = &metadata};
+    content.info = (struct delta_commit_info){.timestamp_ms = now_ms,
+                                              .operation = "CREATE TABLE",
+                                              .read_version = -1,
+                                              .is_blind_append = true,
+                                              .txn_id = txn_id,
+                                              .pipeline_id = log->context->pipeline_id,
+                                              .pipeline = log->context->pipeline,
+                                              .table = log->name,
+                                              .generation = log->context->generation};
+    TRY(delta_commit_encode(&content, bytes, err));
+out:
+    text_deinit(&schema);
+    return status;
+}
+
+static enum status table_log_create(struct table_log *log, struct random *random, struct error *err)
+{
+    enum status status = STATUS_OK;
+    struct text bytes = {0};
+    TRY(FAILPOINT("create_table.before", err));
+    TRY(lease_check(log->context->meta->lease, "creating a table", err));
+    TRY(table_log_encode_first(log, random, &bytes, err));
+    status = delta_commit_put(log->store, 0, bytes.data, bytes.length, err);
+    // Whoever made version 0, and whether an unknown outcome happened: the caller reads and checks it.
+    if (status == STATUS_EXISTS || status == STATUS_UNKNOWN) status = STATUS_OK;
+    if (status != STATUS_OK) goto out;
+    TRY(FAILPOINT("create_table.after", err));
+out:
+    text_deinit(&bytes);
+    return status;
+}
+
+// ---- Whose it is ----
+
+static enum status table_log_take_over(struct table_log *log, struct random *random, struct error *err)
+{
+    enum status status = STATUS_OK;
+    struct text bytes = {0};
+    struct delta_metadata metadata = log->table->metadata;
+    struct delta_pair *pairs = memory_alloc((metadata.configuration.count + 1) * sizeof *pairs);
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < metadata.configuration.count; i++) {
+        if (strcmp(metadata.configuration.items[i].key, TABLE_LOG_PROPERTY) == 0) continue;
+        pairs[count++] = metadata.configuration.items[i];
+    }
+    pairs[count++] = (struct delta_pair){TABLE_LOG_PROPERTY, log->context->pipeline_id};
+    metadata.configuration = (struct delta_map){pairs, count};
+    char txn_id[37];
+    random_uuid(random, txn_id);
+    struct delta_commit_content content = {.metadata = &metadata};
+    content.info = (struct delta_commit_info){.timestamp_ms = clock_wall_us(log->context->seam->clock) / 1000,
+                                              .operation = "SET TBLPROPERTIES",
+                                              .read_version = log->table->version,
+                                              .txn_id = txn_id};
+    TRY(delta_commit_encode(&content, &bytes, err));
+    TRY(lease_check(log->context->meta->lease, "taking over a table", err));
+    status = delta_commit_put(log->store, log->table->version + 1, bytes.data, bytes.length, err);
+    if (status == STATUS_EXISTS || status == STATUS_UNKNOWN || status == STATUS_CONFLICT) status = STATUS_OK;
+out:
+    memory_free(pairs);
+    text_deinit(&bytes);
+    return status;
+}
+
+static enum status table_log_has_rows(struct table_log *log, bool *ret_rows, struct error *err)
+{
+    struct delta_table *table = NULL;
+    enum status status = delta_table_open(log->store, log->table->version, DELTA_LOAD_FILES, &table, err);
+    if (status != STATUS_OK) return status;
+    *ret_rows = table->file_count > 0;
+    delta_table_close(table);
+    return STATUS_OK;
+}
+
+// *ret_again: it was changed, look once more.
+static enum status table_log_check_owner(struct table_log *log, bool adopt, struct random *random, bool *ret_again,
+                                         struct error *err)
+{
+    const char *owner = delta_table_property(log->table, TABLE_LOG_PROPERTY);
+    if (owner && strcmp(owner, log->context->pipeline_id) == 0) return STATUS_OK;
+    bool rows = true;
+    if (!owner) {
+        enum status status = table_log_has_rows(log, &rows, err);
+        if (status != STATUS_OK) return status;
+    }
+    if (!adopt && (owner || rows)) {
+        return error_set(err, STATUS_INVALID, ERROR_FAIL_PIPELINE,
+                         "table %s at %s %s%s; this pipeline is %s. Use another name or LOCATION, or take the table over "
+                         "with --adopt=%s",
+                         log->name, log->url, owner ? "belongs to the pipeline " : "has rows and belongs to no pipeline",
+                         owner ? owner : "", log->context->pipeline_id, log->name);
+    }
+    *ret_again = true;
+    return table_log_take_over(log, random, err);
+}
+
+enum status table_log_ensure(struct table_log *log, bool adopt, struct random *random, struct error *err)
+{
+    enum status status = STATUS_OK;
+    for (unsigned attempt = 0; attempt < TABLE_LOG_TRIES; attempt++) {
+        bool exists = false, again = false;
+        TRY(table_log_refresh(log, &exists, err));
+        if (!exists) {
+            TRY(table_log_create(log, random, err));
+            continue;
+        }
+        TRY(table_log_check_owner(log, adopt, random, &again, err));
+        if (!again) return table_log_check(log, log->plan->mode != FORESET__TABLE__MODE__APPEND && !log->dead_letters, err);
+        log->context->seam->ops->sleep(log->context->seam, TABLE_LOG_BACKOFF_US);
+    }
+    return error_set(err, STATUS_ERROR, ERROR_RETRY, "table %s at %s does not come into being", log->name, log->url);
+out:
+    return error_prefix(err, "table %s", log->name);
+}
+
+enum status table_log_check(struct table_log *log, bool removes, struct error *err)
+{
+    enum status status = STATUS_OK;
+    const char *owner = delta_table_property(log->table, TABLE_LOG_PROPERTY);
+    if (!owner || strcmp(owner, log->context->pipeline_id) != 0) {
+        return error_set(err, STATUS_INVALID, ERROR_FAIL_PIPELINE, "it carries the pipeline id %s, not ours (%s)",
+                         owner ? owner : "(none)", log->context->pipeline_id);
+    }
+    uint32_t partitions = log->dead_letters ? 0 : (uint32_t)log->plan->n_partition_columns;
+    TRY(delta_table_check_write(log->table, removes, err));
+    TRY(delta_table_check_schema(log->table, log->schema, (const char *const *)log->plan->partition_columns, partitions, err));
+out:
+    return status;
+}

@@ -1,0 +1,34 @@
+// One Delta log as the committer sees it: opened once, then followed commit by commit; created, checked, emptied.
+// Blocking; one job at a time.
+#ifndef FORESET_COMMIT_TABLE_LOG_H
+#define FORESET_COMMIT_TABLE_LOG_H
+
+#include "common/delta/delta_commit.h"
+#include "common/delta/delta_table.h"
+#include "coordinator/commit/commit_context.h"
+
+#define TABLE_LOG_APP_SIZE 320
+
+struct table_log {
+    const struct commit_context *context;
+    const Foreset__Table *plan;
+    uint32_t number;             // of the table in the plan
+    bool dead_letters;           // its dead letter table
+    const char *name, *url;
+    struct objstore *store;      // NULL until needed
+    struct delta_table *table;   // NULL until needed
+    const struct type *schema;   // interned
+    bool abandoned;              // nothing is put any more
+    char app_id[TABLE_LOG_APP_SIZE]; // of txn: pipeline id + "/" + name
+};
+
+void table_log_init(struct table_log *log, const struct commit_context *context, uint32_t number, bool dead_letters);
+void table_log_deinit(struct table_log *log);
+// Reads what is new. *ret_exists false: there is no table yet.
+enum status table_log_refresh(struct table_log *log, bool *ret_exists, struct error *err) MUST_USE;
+// Makes version 0 if there is no table; else checks whose it is (P1). adopt: take over another pipeline's.
+enum status table_log_ensure(struct table_log *log, bool adopt, struct random *random, struct error *err) MUST_USE;
+// Whether the pipeline could put into it now (P17): identity, protocol, constraints, schema.
+enum status table_log_check(struct table_log *log, bool removes, struct error *err) MUST_USE;
+
+#endif

@@ -1,0 +1,354 @@
+// Positions. The happy path: the offers of the sources come in, an epoch's share is cut, the position moves on.
+//
+// What can fail (all FAIL_PIPELINE, P7):
+// - a partition's end lies below the position: truncated, or the topic was made anew;
+// - its first offset lies above the position: rows are gone; with failOnDataLoss => false the gap is noted and skipped;
+// - a partition that was read is not there any more.
+#include "coordinator/epoch/epoch_position.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/hash.h"
+#include "common/base/planted.h"
+#include "common/base/text.h"
+
+#define EPOCH_POSITION_HORIZON_US (7 * 86400 * 1000000ll)
+enum { EPOCH_POSITION_FILES_MAX = 10000 };
+
+static const char *epoch_position_option(const Foreset__Source *source, const char *key)
+{
+    for (size_t i = 0; i < source->n_options; i++) {
+        if (strcmp(source->options[i]->key, key) == 0) return source->options[i]->value;
+    }
+    return NULL;
+}
+
+static enum status epoch_position_limit(const Foreset__Source *source, const char *key, uint64_t *ret_limit, struct error *err)
+{
+    const char *text = epoch_position_option(source, key);
+    if (!text) return STATUS_OK;
+    if (!text_parse_u64(text, ret_limit) || *ret_limit == 0) {
+        return error_set(err, STATUS_INVALID, ERROR_USAGE, "source %s: %s => '%s' is not a number above 0", source->name, key, text);
+    }
+    return STATUS_OK;
+}
+
+static void epoch_position_load(struct epoch_position *position, const Foreset__Manifest *from)
+{
+    for (size_t i = 0; i < position->count; i++) {
+        struct epoch_position_source *source = &position->sources[i];
+        for (size_t j = 0; j < from->n_ranges; j++) {
+            const Foreset__Range *range = from->ranges[j];
+            if (range->source != source->node || !range->has_to) continue;
+            struct epoch_position_partition partition = {.topic = memory_strdup(range->topic ? range->topic : ""),
+                                                         .partition = range->partition,
+                                                         .next = range->to + (FORESET_BUG("offset-off-by-one") ? 1 : 0),
+                                                         .end = range->to,
+                                                         .gap_from = -1};
+            if (range->last) {
+                partition.has_evidence = true;
+                partition.evidence = *range->last;
+            }
+            vector_push(&source->partitions, partition);
+        }
+        for (size_t j = 0; j < from->n_files; j++) {
+            const Foreset__FilesPosition *files = from->files[j];
+            if (files->source != source->node) continue;
+            source->horizon_us = files->horizon_us;
+            for (size_t k = 0; k < files->n_seen && k < files->n_seen_times_us; k++) {
+                struct epoch_position_seen seen = {files->seen[k], files->seen_times_us[k]};
+                vector_push(&source->seen, seen);
+                if (seen.time_us > source->newest_us) source->newest_us = seen.time_us;
+            }
+        }
+    }
+}
+
+enum status epoch_position_init(struct epoch_position *position, const Foreset__Plan *plan, const Foreset__Manifest *from,
+                                struct error *err)
+{
+    enum status status = STATUS_OK;
+    *position = (struct epoch_position){.sources = memory_calloc(plan->n_nodes + 1, sizeof *position->sources)};
+    for (uint32_t i = 0; i < plan->n_nodes; i++) {
+        if (plan->nodes[i]->kind != FORESET__NODE__KIND__SOURCE) continue;
+        struct epoch_position_source *source = &position->sources[position->count++];
+        source->node = i;
+        source->plan = plan->nodes[i]->source;
+        source->horizon_us = INT64_MIN;
+        source->newest_us = INT64_MIN;
+        const char *fail = epoch_position_option(source->plan, "failOnDataLoss");
+        source->fail_on_data_loss = !fail || strcmp(fail, "false") != 0;
+        TRY(epoch_position_limit(source->plan, "maxOffsetsPerTrigger", &source->rows_max, err));
+        TRY(epoch_position_limit(source->plan, "maxFilesPerTrigger", &source->files_max, err));
+    }
+    if (from) epoch_position_load(position, from);
+out:
+    return status;
+}
+
+static void epoch_position_drop_waiting(struct epoch_position_source *source)
+{
+    for (size_t i = 0; i < source->waiting.count; i++) memory_free(source->waiting.items[i].name);
+    vector_reset(&source->waiting);
+}
+
+void epoch_position_deinit(struct epoch_position *position)
+{
+    for (size_t i = 0; i < position->count; i++) {
+        struct epoch_position_source *source = &position->sources[i];
+        for (size_t j = 0; j < source->partitions.count; j++) memory_free(source->partitions.items[j].topic);
+        vector_deinit(&source->partitions);
+        vector_deinit(&source->seen);
+        epoch_position_drop_waiting(source);
+        vector_deinit(&source->waiting);
+    }
+    memory_free(position->sources);
+    *position = (struct epoch_position){0};
+}
+
+// ---- Offers ----
+
+static enum status epoch_position_end(struct epoch_position_source *source, struct epoch_position_partition *partition,
+                                      const struct catalog_partition *offer, struct error *err)
+{
+    if (offer->end < partition->next) {
+        return error_set(err, STATUS_INVALID, ERROR_FAIL_PIPELINE,
+                         "topic %s, partition %d ends at offset %" PRId64 ", but %" PRId64
+                         " was read before: it was truncated or created anew. Start anew with --full-refresh, or put the "
+                         "topic back",
+                         offer->topic, offer->partition, offer->end, partition->next);
+    }
+    if (offer->low > partition->next) {
+        if (source->fail_on_data_loss) {
+            return error_set(err, STATUS_INVALID, ERROR_FAIL_PIPELINE,
+                             "topic %s, partition %d begins at offset %" PRId64 ", but reading was to go on at %" PRId64
+                             ": rows were deleted before they were read. Set failOnDataLoss => false to go on without them",
+                             offer->topic, offer->partition, offer->low, partition->next);
+        }
+        if (partition->gap_from < 0) partition->gap_from = partition->next;
+        partition->next = offer->low;
+        partition->has_evidence = false;
+    }
+    partition->end = offer->end;
+    return STATUS_OK;
+}
+
+static struct epoch_position_partition *epoch_position_find(struct epoch_position_source *source, const char *topic,
+                                                            int32_t number)
+{
+    for (size_t i = 0; i < source->partitions.count; i++) {
+        struct epoch_position_partition *partition = &source->partitions.items[i];
+        if (partition->partition == number && strcmp(partition->topic, topic) == 0) return partition;
+    }
+    return NULL;
+}
+
+static int epoch_position_seen_compare(const void *a, const void *b)
+{
+    const struct epoch_position_seen *left = a, *right = b;
+    return left->hash < right->hash ? -1 : left->hash > right->hash;
+}
+
+static bool epoch_position_was_seen(const struct epoch_position_source *source, uint64_t hash)
+{
+    struct epoch_position_seen key = {.hash = hash};
+    return source->seen.count > 0 && bsearch(&key, source->seen.items, source->seen.count, sizeof key, epoch_position_seen_compare);
+}
+
+static uint64_t epoch_position_name_hash(const char *name)
+{
+    return hash_64(name, strlen(name), 0);
+}
+
+static void epoch_position_files(struct epoch_position_source *source, const struct catalog_offer *offer)
+{
+    epoch_position_drop_waiting(source);
+    if (source->seen.count > 1) {
+        qsort(source->seen.items, source->seen.count, sizeof *source->seen.items, epoch_position_seen_compare);
+    }
+    for (size_t i = 0; i < offer->files.count; i++) {
+        const struct catalog_file *file = &offer->files.items[i];
+        if (file->time_us < source->horizon_us) continue;
+        if (epoch_position_was_seen(source, epoch_position_name_hash(file->name))) continue;
+        struct catalog_file waiting = {memory_strdup(file->name), file->time_us};
+        vector_push(&source->waiting, waiting);
+    }
+}
+
+enum status epoch_position_offer(struct epoch_position_source *source, const struct catalog_offer *offer, struct error *err)
+{
+    size_t known = source->partitions.count, met = 0;
+    for (size_t i = 0; i < offer->partitions.count; i++) {
+        const struct catalog_partition *partition = &offer->partitions.items[i];
+        struct epoch_position_partition *at = epoch_position_find(source, partition->topic, partition->partition);
+        if (at) {
+            met++;
+            enum status status = epoch_position_end(source, at, partition, err);
+            if (status != STATUS_OK) return error_prefix(err, "source %s", source->plan->name);
+            continue;
+        }
+        struct epoch_position_partition fresh = {.topic = memory_strdup(partition->topic),
+                                                 .partition = partition->partition,
+                                                 .next = partition->start,
+                                                 .end = partition->end,
+                                                 .gap_from = -1};
+        if (fresh.end < fresh.next) fresh.end = fresh.next;
+        vector_push(&source->partitions, fresh);
+    }
+    if (met < known && source->fail_on_data_loss) {
+        return error_set(err, STATUS_INVALID, ERROR_FAIL_PIPELINE,
+                         "source %s: %zu partitions were read before, %zu of them are there; was a topic deleted?",
+                         source->plan->name, known, met);
+    }
+    if (source->plan->kind == FORESET__SOURCE__KIND__FILES) epoch_position_files(source, offer);
+    return STATUS_OK;
+}
+
+bool epoch_position_has_input(const struct epoch_position *position)
+{
+    return epoch_position_lag(position) > 0;
+}
+
+uint64_t epoch_position_lag(const struct epoch_position *position)
+{
+    uint64_t lag = 0;
+    for (size_t i = 0; i < position->count; i++) {
+        const struct epoch_position_source *source = &position->sources[i];
+        for (size_t j = 0; j < source->partitions.count; j++) {
+            lag += (uint64_t)(source->partitions.items[j].end - source->partitions.items[j].next);
+        }
+        lag += source->waiting.count;
+    }
+    return lag;
+}
+
+bool epoch_position_anchors(const struct epoch_position *position)
+{
+    for (size_t i = 0; i < position->count; i++) {
+        const Foreset__Source *plan = position->sources[i].plan;
+        if (plan->kind != FORESET__SOURCE__KIND__KAFKA) continue;
+        const char *start = epoch_position_option(plan, "startingOffsets");
+        if (!start || strcmp(start, "earliest") != 0) return true; // Spark's default is latest
+    }
+    return false;
+}
+
+// ---- Cutting ----
+
+static void epoch_position_range(struct epoch_position_source *source, struct epoch_position_partition *partition,
+                                 uint64_t rows, struct arena *arena, struct epoch_position_cut *cut)
+{
+    Foreset__Range *range = arena_alloc(arena, sizeof *range);
+    foreset__range__init(range);
+    range->source = source->node;
+    range->topic = arena_strdup(arena, partition->topic);
+    range->has_partition = range->has_from = range->has_to = true;
+    range->partition = partition->partition;
+    range->from = partition->next;
+    range->to = partition->next + (int64_t)rows;
+    if (rows > 0) {
+        if (partition->has_evidence) {
+            range->last = arena_alloc(arena, sizeof *range->last);
+            *range->last = partition->evidence;
+            partition->has_evidence = false;
+        }
+        if (partition->gap_from >= 0) {
+            range->has_gap_from = true;
+            range->gap_from = partition->gap_from;
+            partition->gap_from = -1;
+        }
+        partition->next = range->to;
+        cut->rows += rows;
+    }
+    cut->ranges[cut->count++] = range;
+}
+
+// Spark's sharing: each partition its part of the limit by lag, rounded down, but one row at least.
+static uint64_t epoch_position_share(uint64_t limit, uint64_t lag, uint64_t total)
+{
+    if (total <= limit) return lag;
+    uint64_t share = (uint64_t)((unsigned __int128)limit * lag / total);
+    return share == 0 && lag > 0 ? 1 : share;
+}
+
+static void epoch_position_cut_files(struct epoch_position_source *source, struct arena *arena, struct epoch_position_cut *cut)
+{
+    uint64_t max = source->files_max ? source->files_max : EPOCH_POSITION_FILES_MAX;
+    uint64_t count = source->waiting.count < max ? source->waiting.count : max;
+    if (count == 0) return;
+    Foreset__Range *range = arena_alloc(arena, sizeof *range);
+    foreset__range__init(range);
+    range->source = source->node;
+    range->n_files = range->n_file_times_us = count;
+    range->files = arena_calloc(arena, count, sizeof *range->files);
+    range->file_times_us = arena_calloc(arena, count, sizeof *range->file_times_us);
+    for (size_t i = 0; i < count; i++) {
+        struct catalog_file *file = &source->waiting.items[i];
+        range->files[i] = arena_strdup(arena, file->name);
+        range->file_times_us[i] = file->time_us;
+        struct epoch_position_seen seen = {epoch_position_name_hash(file->name), file->time_us};
+        vector_push(&source->seen, seen);
+        if (file->time_us > source->newest_us) source->newest_us = file->time_us;
+        memory_free(file->name);
+    }
+    source->waiting.count -= count;
+    memmove(source->waiting.items, source->waiting.items + count, source->waiting.count * sizeof *source->waiting.items);
+    cut->files += count;
+    cut->ranges[cut->count++] = range;
+}
+
+static uint64_t epoch_position_source_lag(const struct epoch_position_source *source)
+{
+    uint64_t lag = 0;
+    for (size_t i = 0; i < source->partitions.count; i++) {
+        lag += (uint64_t)(source->partitions.items[i].end - source->partitions.items[i].next);
+    }
+    return lag;
+}
+
+static void epoch_position_begin(struct epoch_position *position, struct arena *arena, struct epoch_position_cut *cut)
+{
+    size_t max = 0;
+    for (size_t i = 0; i < position->count; i++) max += position->sources[i].partitions.count + 1;
+    *cut = (struct epoch_position_cut){.ranges = arena_calloc(arena, max + 1, sizeof *cut->ranges)};
+}
+
+void epoch_position_take(struct epoch_position *position, uint64_t rows_max, struct arena *arena, struct epoch_position_cut *ret_cut)
+{
+    struct epoch_position_cut cut;
+    epoch_position_begin(position, arena, &cut);
+    uint64_t total = 0;
+    for (size_t i = 0; i < position->count; i++) {
+        if (position->sources[i].rows_max == 0) total += epoch_position_source_lag(&position->sources[i]);
+    }
+    for (size_t i = 0; i < position->count; i++) {
+        struct epoch_position_source *source = &position->sources[i];
+        uint64_t limit = source->rows_max ? source->rows_max : rows_max;
+        uint64_t lag_all = source->rows_max ? epoch_position_source_lag(source) : total;
+        for (size_t j = 0; j < source->partitions.count; j++) {
+            struct epoch_position_partition *partition = &source->partitions.items[j];
+            uint64_t lag = (uint64_t)(partition->end - partition->next);
+            epoch_position_range(source, partition, epoch_position_share(limit, lag, lag_all), arena, &cut);
+        }
+        epoch_position_cut_files(source, arena, &cut);
+    }
+    cut.exhausted = !epoch_position_has_input(position);
+    cut.limited = !cut.exhausted;
+    *ret_cut = cut;
+}
+
+void epoch_position_take_nothing(struct epoch_position *position, struct arena *arena, struct epoch_position_cut *ret_cut)
+{
+    struct epoch_position_cut cut;
+    epoch_position_begin(position, arena, &cut);
+    for (size_t i = 0; i < position->count; i++) {
+        struct epoch_position_source *source = &position->sources[i];
+        for (size_t j = 0; j < source->partitions.count; j++) {
+            epoch_position_range(source, &source->partitions.items[j], 0, arena, &cut);
+        }
+    }
+    cut.exhausted = true;
+    *ret_cut = cut;
+}

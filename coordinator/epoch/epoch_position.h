@@ -1,0 +1,61 @@
+// How far the leader has planned, per source and partition, and the cut of the next epoch's ranges (P4, P6, P7).
+#ifndef FORESET_EPOCH_EPOCH_POSITION_H
+#define FORESET_EPOCH_EPOCH_POSITION_H
+
+#include "coordinator/pipeline/catalog.h"
+
+struct epoch_position_partition {
+    char *topic;
+    int32_t partition;
+    int64_t next;
+    int64_t end;           // of the newest offer
+    int64_t gap_from;      // failOnDataLoss => false: offsets that are gone, until the next range; -1: none
+    bool has_evidence;     // to be checked at the first range after a recovery (P7)
+    Foreset__Evidence evidence;
+};
+struct epoch_position_seen {
+    uint64_t hash;
+    int64_t time_us;
+};
+struct epoch_position_source {
+    uint32_t node;
+    const Foreset__Source *plan;
+    bool fail_on_data_loss;
+    uint64_t rows_max, files_max; // per epoch; 0: no limit set
+    VECTOR(struct epoch_position_partition) partitions;
+    VECTOR(struct epoch_position_seen) seen; // files planned, ascending by hash
+    VECTOR(struct catalog_file) waiting;     // files of the newest offer, not planned yet
+    int64_t horizon_us;                      // FILES: older ones are not looked at any more
+    int64_t newest_us;
+};
+struct epoch_position {
+    struct epoch_position_source *sources;
+    size_t count;
+};
+enum status epoch_position_init(struct epoch_position *position, const Foreset__Plan *plan, const Foreset__Manifest *from,
+                                struct error *err) MUST_USE;
+void epoch_position_deinit(struct epoch_position *position);
+
+// Takes an offer in: new partitions, new ends, new files. Fails where the topic was truncated or rows are gone (P7).
+enum status epoch_position_offer(struct epoch_position_source *source, const struct catalog_offer *offer,
+                                 struct error *err) MUST_USE;
+bool epoch_position_has_input(const struct epoch_position *position);
+// Rows (and files) that wait to be planned.
+uint64_t epoch_position_lag(const struct epoch_position *position);
+// Some partition begins in the middle of what exists: its start must be decided before rows come (startingOffsets latest).
+bool epoch_position_anchors(const struct epoch_position *position);
+
+struct epoch_position_cut {
+    Foreset__Range **ranges; // every known partition; those that read nothing have from = to. In the arena
+    size_t count;
+    uint64_t rows, files;
+    bool exhausted;          // nothing waits behind it
+    bool limited;
+};
+// Cuts at most rows_max rows from sources without a limit of their own, shared out by lag, and moves the position on.
+void epoch_position_take(struct epoch_position *position, uint64_t rows_max, struct arena *arena,
+                         struct epoch_position_cut *ret_cut);
+// An epoch that reads nothing: all partitions with from = to.
+void epoch_position_take_nothing(struct epoch_position *position, struct arena *arena, struct epoch_position_cut *ret_cut);
+
+#endif

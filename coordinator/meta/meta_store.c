@@ -1,0 +1,378 @@
+// The pipeline's facts in the kv store. Keys below "foreset/pipelines/<name>/": id, leader, generation, last,
+// decided/<epoch>, published, abandoned/<table>. Values are short texts.
+//
+// The happy path of a write is one transaction that compares the leader key's create-revision and what was read.
+// What can fail:
+// - CONFLICT: somebody else wrote. Read: if it is what we wanted, an earlier try of ours had happened; else FENCED.
+// - UNKNOWN: it may have happened, or may still happen. Read; if it is not there, the same transaction again: its
+//   compares let it happen once only. That goes on until the lease runs out or META_TRIES are used up, then RETRY: the
+//   caller starts over from a linearizable read.
+#include "coordinator/meta/meta_store.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/base/failpoint.h"
+#include "common/base/log.h"
+#include "common/base/planted.h"
+#include "common/base/text.h"
+
+enum { META_TRIES = 20, META_VALUE_SIZE = 256, META_FORGET_MAX = 16 };
+#define META_BACKOFF_US 50000
+#define META_BACKOFF_US_MAX 1000000
+
+struct meta_value {
+    char text[META_VALUE_SIZE]; // "" if absent
+    bool present;
+    int64_t create_revision, mod_revision;
+};
+
+enum status meta_store_init(struct meta_store *meta, struct kv *kv, struct seam *seam, struct lease *lease,
+                            const char *pipeline, struct error *err)
+{
+    *meta = (struct meta_store){.kv = kv, .seam = seam, .lease = lease};
+    int wrote = snprintf(meta->prefix, sizeof meta->prefix, "foreset/pipelines/%s/", pipeline);
+    if (wrote < 0 || (size_t)wrote >= sizeof meta->prefix) {
+        return error_set(err, STATUS_INVALID, ERROR_USAGE, "pipeline.name '%.40s…' is longer than 200 bytes", pipeline);
+    }
+    return STATUS_OK;
+}
+
+static const char *meta_key(const struct meta_store *meta, const char *name, char key[META_KEY_SIZE])
+{
+    snprintf(key, META_KEY_SIZE, "%s%s", meta->prefix, name);
+    return key;
+}
+
+static const char *meta_decided_key(const struct meta_store *meta, uint64_t epoch, char key[META_KEY_SIZE])
+{
+    snprintf(key, META_KEY_SIZE, "%sdecided/%020" PRIu64, meta->prefix, epoch);
+    return key;
+}
+
+static void meta_backoff(struct meta_store *meta, unsigned attempt)
+{
+    int64_t us = META_BACKOFF_US << (attempt < 5 ? attempt : 5);
+    meta->seam->ops->sleep(meta->seam, us < META_BACKOFF_US_MAX ? us : META_BACKOFF_US_MAX);
+}
+
+// Reads until the store answers.
+static enum status meta_read(struct meta_store *meta, const char *key, struct meta_value *ret_value, struct error *err)
+{
+    enum status status = STATUS_OK;
+    for (unsigned attempt = 0; attempt < META_TRIES; attempt++) {
+        struct kv_value value = {0};
+        status = kv_get(meta->kv, key, &value, err);
+        if (status == STATUS_OK) {
+            *ret_value = (struct meta_value){.present = value.create_revision != 0,
+                                             .create_revision = value.create_revision,
+                                             .mod_revision = value.mod_revision};
+            if (value.size >= META_VALUE_SIZE) {
+                status = error_set(err, STATUS_CORRUPT, ERROR_FAIL_PIPELINE, "kv key %s: a value of %zu bytes", key, value.size);
+            } else if (value.size > 0) {
+                memcpy(ret_value->text, value.bytes, value.size);
+            }
+            kv_value_deinit(&value);
+            return status;
+        }
+        if (status == STATUS_KILLED || status == STATUS_CORRUPT || meta->seam->ops->stopping(meta->seam)) break;
+        if (err && err->class != ERROR_RETRY && status != STATUS_UNKNOWN) break;
+        meta_backoff(meta, attempt);
+    }
+    return error_prefix(err, "kv store, key %s", key);
+}
+
+static enum status meta_read_u64(struct meta_store *meta, const char *name, uint64_t *ret_number,
+                                 struct meta_value *ret_value, struct error *err)
+{
+    char key[META_KEY_SIZE];
+    enum status status = meta_read(meta, meta_key(meta, name, key), ret_value, err);
+    if (status != STATUS_OK) return status;
+    uint64_t number = 0;
+    if (ret_value->present && !text_parse_u64(ret_value->text, &number)) {
+        return error_set(err, STATUS_CORRUPT, ERROR_FAIL_PIPELINE, "kv key %s holds '%s', not a number", key, ret_value->text);
+    }
+    *ret_number = number;
+    return STATUS_OK;
+}
+
+// One transaction; what it puts is `value` at ops[0]. OK also if an earlier try turns out to have happened.
+static enum status meta_write(struct meta_store *meta, const struct kv_compare *compares, size_t compare_count,
+                              const struct kv_op *ops, size_t op_count, struct error *err)
+{
+    for (unsigned attempt = 0; attempt < META_TRIES; attempt++) {
+        enum status status = lease_check(meta->lease, "a kv transaction", err);
+        if (status != STATUS_OK) return status;
+        status = kv_txn(meta->kv, compares, compare_count, ops, op_count, err);
+        if (status == STATUS_OK || status == STATUS_KILLED) return status;
+        if (status == STATUS_UNKNOWN && FORESET_BUG("timeout-is-success")) return STATUS_OK;
+        if (status != STATUS_CONFLICT && status != STATUS_UNKNOWN && err->class != ERROR_RETRY) return status;
+        struct meta_value now;
+        enum status read = meta_read(meta, ops[0].key, &now, err);
+        if (read != STATUS_OK) return read;
+        if (now.present && strlen(now.text) == ops[0].size && memcmp(now.text, ops[0].bytes, ops[0].size) == 0) {
+            return STATUS_OK;
+        }
+        if (status == STATUS_CONFLICT) {
+            return error_set(err, STATUS_CONFLICT, ERROR_FENCED, "kv key %s holds '%s': another process leads this pipeline",
+                             ops[0].key, now.text);
+        }
+        if (meta->seam->ops->stopping(meta->seam)) break;
+        meta_backoff(meta, attempt);
+    }
+    return error_set(err, STATUS_UNKNOWN, ERROR_RETRY, "kv store does not answer for %s", ops[0].key);
+}
+
+static struct kv_compare meta_leader(const struct meta_store *meta, char key[META_KEY_SIZE])
+{
+    return (struct kv_compare){.key = meta_key(meta, "leader", key),
+                               .kind = KV_CREATE_REVISION_IS,
+                               .revision = atomic_load(&meta->lease->create_revision)};
+}
+
+static struct kv_op meta_put_op(const char *key, const char *text)
+{
+    return (struct kv_op){.kind = KV_PUT, .key = key, .bytes = text, .size = strlen(text)};
+}
+
+static struct kv_compare meta_value_is(const char *key, const struct meta_value *value)
+{
+    if (!value->present) return (struct kv_compare){.key = key, .kind = KV_ABSENT};
+    return (struct kv_compare){.key = key, .kind = KV_VALUE_IS, .bytes = value->text, .size = strlen(value->text)};
+}
+
+// ---- Leading ----
+
+enum status meta_store_campaign(struct meta_store *meta, const char *name, bool *ret_won, struct error *err)
+{
+    char key[META_KEY_SIZE];
+    meta_key(meta, "leader", key);
+    int64_t asked_us = clock_boot_us(meta->seam->clock), id = 0;
+    enum status status = meta->kv->ops->lease_grant(meta->kv, meta->lease->ttl_us ? meta->lease->ttl_us / 1000 : 10000, &id, err);
+    if (status != STATUS_OK) return status;
+    struct kv_compare absent = {.key = key, .kind = KV_ABSENT};
+    struct kv_op put = meta_put_op(key, name);
+    put.lease = id;
+    status = kv_txn(meta->kv, &absent, 1, &put, 1, err);
+    if (status != STATUS_OK && status != STATUS_CONFLICT && status != STATUS_UNKNOWN) return status;
+    struct meta_value now;
+    status = meta_read(meta, key, &now, err);
+    if (status != STATUS_OK) return status;
+    *ret_won = now.present && strcmp(now.text, name) == 0;
+    if (*ret_won) {
+        meta->lease->id = id;
+        atomic_store(&meta->lease->create_revision, now.create_revision);
+        lease_renew(meta->lease, asked_us);
+    }
+    return STATUS_OK;
+}
+
+enum status meta_store_keepalive(struct meta_store *meta, struct error *err)
+{
+    int64_t asked_us = clock_boot_us(meta->seam->clock);
+    enum status status = meta->kv->ops->lease_keepalive(meta->kv, meta->lease->id, err);
+    if (status == STATUS_NOT_FOUND) {
+        return error_set(err, status, ERROR_FENCED, "the lease has run out, another process may lead");
+    }
+    if (status == STATUS_OK) lease_renew(meta->lease, asked_us);
+    return status;
+}
+
+enum status meta_store_leads(struct meta_store *meta, struct error *err)
+{
+    char key[META_KEY_SIZE];
+    struct meta_value now;
+    enum status status = meta_read(meta, meta_key(meta, "leader", key), &now, err);
+    if (status != STATUS_OK) return status;
+    if (!now.present || now.create_revision != atomic_load(&meta->lease->create_revision)) {
+        return error_set(err, STATUS_CONFLICT, ERROR_FENCED, "another process leads: %s", now.text);
+    }
+    return lease_check(meta->lease, "an act of the leader", err);
+}
+
+// ---- Identity and generation ----
+
+enum status meta_store_id(struct meta_store *meta, char ret_id[37], struct error *err)
+{
+    char key[META_KEY_SIZE];
+    struct meta_value now;
+    enum status status = meta_read(meta, meta_key(meta, "id", key), &now, err);
+    if (status != STATUS_OK) return status;
+    if (now.present && strlen(now.text) != 36) {
+        return error_set(err, STATUS_CORRUPT, ERROR_FAIL_PIPELINE, "kv key %s holds '%s', not a pipeline id", key, now.text);
+    }
+    snprintf(ret_id, 37, "%.36s", now.text);
+    return STATUS_OK;
+}
+
+enum status meta_store_create(struct meta_store *meta, const char *id, char ret_id[37], struct error *err)
+{
+    char key[META_KEY_SIZE], leader[META_KEY_SIZE];
+    meta_key(meta, "id", key);
+    struct kv_compare compares[] = {meta_leader(meta, leader), {.key = key, .kind = KV_ABSENT}};
+    struct kv_op put = meta_put_op(key, id);
+    enum status status = meta_write(meta, compares, 2, &put, 1, err);
+    if (status != STATUS_OK) return status;
+    return meta_store_id(meta, ret_id, err);
+}
+
+enum status meta_store_raise(struct meta_store *meta, uint64_t floor, uint64_t *ret_generation, struct error *err)
+{
+    enum status status = STATUS_OK;
+    char key[META_KEY_SIZE], leader[META_KEY_SIZE], text[24];
+    struct meta_value now;
+    uint64_t generation = 0;
+    TRY(FAILPOINT("generation.before", err));
+    TRY(meta_read_u64(meta, "generation", &generation, &now, err));
+    uint64_t raised = (generation > floor ? generation : floor) + 1;
+    snprintf(text, sizeof text, "%" PRIu64, raised);
+    meta_key(meta, "generation", key);
+    struct kv_compare compares[] = {meta_leader(meta, leader), meta_value_is(key, &now)};
+    struct kv_op put = meta_put_op(key, text);
+    TRY(meta_write(meta, compares, 2, &put, 1, err));
+    // The value alone could be another's: whoever raised it must still lead.
+    TRY(meta_store_leads(meta, err));
+    TRY(FAILPOINT("generation.after", err));
+    *ret_generation = raised;
+out:
+    return status;
+}
+
+// ---- Decided epochs ----
+
+static void meta_record_text(const struct meta_record *record, char text[META_VALUE_SIZE])
+{
+    snprintf(text, META_VALUE_SIZE, "%" PRIu64 " %" PRIu64 " %016" PRIx64 " %s", record->epoch, record->generation,
+             record->hash, record->name);
+}
+
+static enum status meta_record_read(struct meta_store *meta, const char *key, struct meta_record *ret_record,
+                                    struct meta_value *ret_value, struct error *err)
+{
+    enum status status = meta_read(meta, key, ret_value, err);
+    if (status != STATUS_OK) return status;
+    struct meta_record record = {0};
+    if (ret_value->present) {
+        int fields = sscanf(ret_value->text, "%" SCNu64 " %" SCNu64 " %" SCNx64 " %127s", &record.epoch,
+                            &record.generation, &record.hash, record.name);
+        if (fields != 4 || record.epoch == 0) {
+            return error_set(err, STATUS_CORRUPT, ERROR_FAIL_PIPELINE, "kv key %s holds '%s', not a decided epoch", key,
+                             ret_value->text);
+        }
+    }
+    *ret_record = record;
+    return STATUS_OK;
+}
+
+enum status meta_store_last(struct meta_store *meta, struct meta_record *ret_record, struct error *err)
+{
+    char key[META_KEY_SIZE];
+    struct meta_value value;
+    return meta_record_read(meta, meta_key(meta, "last", key), ret_record, &value, err);
+}
+
+enum status meta_store_decided(struct meta_store *meta, uint64_t epoch, struct meta_record *ret_record, struct error *err)
+{
+    char key[META_KEY_SIZE];
+    struct meta_value value;
+    enum status status = meta_record_read(meta, meta_decided_key(meta, epoch, key), ret_record, &value, err);
+    if (status == STATUS_OK && ret_record->epoch != epoch) {
+        return error_set(err, STATUS_CORRUPT, ERROR_FAIL_PIPELINE, "kv store: no record of the decided epoch %" PRIu64, epoch);
+    }
+    return status;
+}
+
+enum status meta_store_decide(struct meta_store *meta, uint64_t generation, const struct meta_record *previous,
+                              const struct meta_record *records, size_t count, struct error *err)
+{
+    ASSERT(count > 0 && count <= META_DECIDE_MAX && records[0].epoch == previous->epoch + 1);
+    char keys[META_DECIDE_MAX + 3][META_KEY_SIZE], texts[META_DECIDE_MAX][META_VALUE_SIZE];
+    char generation_text[24], previous_text[META_VALUE_SIZE] = "";
+    struct kv_op ops[META_DECIDE_MAX + 1];
+    struct kv_compare compares[3];
+    snprintf(generation_text, sizeof generation_text, "%" PRIu64, generation);
+    if (previous->epoch > 0) meta_record_text(previous, previous_text);
+    for (size_t i = 0; i < count; i++) {
+        ASSERT(records[i].epoch == previous->epoch + 1 + i);
+        meta_record_text(&records[i], texts[i]);
+        ops[i + 1] = meta_put_op(meta_decided_key(meta, records[i].epoch, keys[i]), texts[i]);
+    }
+    const char *last = meta_key(meta, "last", keys[META_DECIDE_MAX]);
+    ops[0] = meta_put_op(last, texts[count - 1]); // meta_write settles by the first
+    compares[0] = meta_leader(meta, keys[META_DECIDE_MAX + 1]);
+    compares[1] = (struct kv_compare){.key = meta_key(meta, "generation", keys[META_DECIDE_MAX + 2]),
+                                      .kind = KV_VALUE_IS,
+                                      .bytes = generation_text,
+                                      .size = strlen(generation_text)};
+    compares[2] = (struct kv_compare){.key = last, .kind = previous->epoch > 0 ? KV_VALUE_IS : KV_ABSENT,
+                                      .bytes = previous_text, .size = strlen(previous_text)};
+    if (FORESET_BUG("decide-unfenced")) return meta_write(meta, compares + 2, 1, ops, count + 1, err);
+    return meta_write(meta, compares, 3, ops, count + 1, err);
+}
+
+enum status meta_store_adopt(struct meta_store *meta, const char *id, const struct meta_record *record, struct error *err)
+{
+    char last[META_KEY_SIZE], decided[META_KEY_SIZE], leader[META_KEY_SIZE], published[META_KEY_SIZE], id_key[META_KEY_SIZE];
+    char text[META_VALUE_SIZE], mark[24];
+    meta_record_text(record, text);
+    snprintf(mark, sizeof mark, "%" PRIu64, record->epoch - 1);
+    struct kv_compare compares[] = {meta_leader(meta, leader), {.key = meta_key(meta, "last", last), .kind = KV_ABSENT}};
+    struct kv_op ops[] = {meta_put_op(last, text), meta_put_op(meta_decided_key(meta, record->epoch, decided), text),
+                          meta_put_op(meta_key(meta, "published", published), mark),
+                          meta_put_op(meta_key(meta, "id", id_key), id)};
+    return meta_write(meta, compares, 2, ops, 4, err);
+}
+
+enum status meta_store_published(struct meta_store *meta, uint64_t *ret_epoch, struct error *err)
+{
+    struct meta_value value;
+    return meta_read_u64(meta, "published", ret_epoch, &value, err);
+}
+
+enum status meta_store_publish(struct meta_store *meta, uint64_t epoch, uint64_t keep, struct error *err)
+{
+    enum status status = STATUS_OK;
+    char keys[META_FORGET_MAX + 2][META_KEY_SIZE], text[24];
+    struct kv_op ops[META_FORGET_MAX + 1];
+    struct meta_value now;
+    uint64_t mark = 0;
+    TRY(FAILPOINT("published.before", err));
+    TRY(meta_read_u64(meta, "published", &mark, &now, err));
+    if (mark < epoch) {
+        snprintf(text, sizeof text, "%" PRIu64, epoch);
+        const char *key = meta_key(meta, "published", keys[META_FORGET_MAX]);
+        size_t count = 0;
+        ops[count++] = meta_put_op(key, text);
+        for (uint64_t old = mark > keep ? mark - keep : 1; old + keep <= epoch && count <= META_FORGET_MAX; old++) {
+            ops[count] = (struct kv_op){.kind = KV_DELETE, .key = meta_decided_key(meta, old, keys[count - 1])};
+            count++;
+        }
+        struct kv_compare compares[] = {meta_leader(meta, keys[META_FORGET_MAX + 1]), meta_value_is(key, &now)};
+        TRY(meta_write(meta, compares, 2, ops, count, err));
+    }
+    TRY(FAILPOINT("published.after", err));
+out:
+    return status;
+}
+
+// ---- Abandoned tables ----
+
+enum status meta_store_abandon(struct meta_store *meta, const char *table, struct error *err)
+{
+    char name[META_KEY_SIZE - 64], key[META_KEY_SIZE], leader[META_KEY_SIZE];
+    snprintf(name, sizeof name, "abandoned/%.200s", table);
+    struct kv_compare compare = meta_leader(meta, leader);
+    struct kv_op put = meta_put_op(meta_key(meta, name, key), "1");
+    return meta_write(meta, &compare, 1, &put, 1, err);
+}
+
+enum status meta_store_abandoned(struct meta_store *meta, const char *table, bool *ret_abandoned, struct error *err)
+{
+    char name[META_KEY_SIZE - 64], key[META_KEY_SIZE];
+    struct meta_value now;
+    snprintf(name, sizeof name, "abandoned/%.200s", table);
+    enum status status = meta_read(meta, meta_key(meta, name, key), &now, err);
+    if (status == STATUS_OK) *ret_abandoned = now.present;
+    return status;
+}

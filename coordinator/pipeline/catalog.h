@@ -1,0 +1,45 @@
+// What there is to read of one source, for the leader's planning (P4, P6, P7). Blocking; one job at a time.
+#ifndef FORESET_PIPELINE_CATALOG_H
+#define FORESET_PIPELINE_CATALOG_H
+
+#include "common/base/vector.h"
+#include "proto/manifest.pb-c.h"
+#include "proto/plan.pb-c.h"
+
+struct catalog_partition {
+    char *topic; // "" where the source has none
+    int32_t partition;
+    int64_t low;   // first offset that exists
+    int64_t end;   // next offset to be written
+    int64_t start; // where reading begins if the pipeline has not read this partition yet
+};
+struct catalog_file {
+    char *name;
+    int64_t time_us;
+};
+struct catalog_offer {
+    VECTOR(struct catalog_partition) partitions; // by topic, then partition
+    VECTOR(struct catalog_file) files;           // by modification time, then name
+};
+void catalog_offer_deinit(struct catalog_offer *offer);
+
+struct catalog {
+    const struct catalog_ops *ops;
+};
+struct catalog_ops {
+    void (*close)(struct catalog *catalog);
+    // first: no epoch of this pipeline has been decided yet: starting offsets hold; else new partitions start at their
+    // earliest offset (P6). The offer is appended to.
+    enum status (*poll)(struct catalog *catalog, bool first, struct catalog_offer *offer, struct error *err);
+    // Tells lag tools how far the pipeline has read (P20); NULL: nothing to tell.
+    enum status (*report)(struct catalog *catalog, Foreset__Range *const *ranges, size_t count, struct error *err);
+};
+struct catalog_opener {
+    // node: the SOURCE node.
+    enum status (*open)(void *context, const Foreset__Plan *plan, uint32_t node, struct catalog **ret_catalog, struct error *err);
+    void *context;
+};
+
+enum status files_catalog_open(const char *path, struct catalog **ret_catalog, struct error *err) MUST_USE;
+
+#endif

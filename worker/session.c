@@ -1,0 +1,93 @@
+// Sessions. What can fail: a store cannot be opened (missing directory, read-only, …) or the data flow refuses the plan
+// or its state: the error's class decides, the leader hears it as Failed.
+#include "worker/session.h"
+
+#include "common/base/log.h"
+#include "common/rpc/control_message.h"
+
+struct session *session_create(const struct worker_config *config, struct seam *seam, Foreset__Control *assign,
+                               uint64_t incarnation)
+{
+    struct session *session = memory_calloc(1, sizeof *session);
+    session->config = config;
+    session->seam = seam;
+    session->assign = assign;
+    session->generation = assign->generation;
+    session->incarnation = incarnation;
+    session->sequence_in = assign->sequence;
+    session->table_count = assign->assign->plan->n_tables;
+    session->tables = memory_calloc(session->table_count + 1, sizeof *session->tables);
+    pthread_mutex_init(&session->lock, NULL);
+    return session;
+}
+
+const Foreset__Plan *session_plan(const struct session *session)
+{
+    return session->assign->assign->plan;
+}
+
+struct objstore *session_table_store(void *context, uint32_t table, bool dead_letters)
+{
+    struct session *session = context;
+    ASSERT(table < session->table_count);
+    struct session_table *at = &session->tables[table];
+    if (!dead_letters) return at->data;
+    const Foreset__Table *plan = session_plan(session)->tables[table];
+    struct error err = {0};
+    pthread_mutex_lock(&session->lock);
+    if (!at->dead_letters && plan->dead_letters_url &&
+        store_opener_open(&session->config->stores, plan->dead_letters_url, true, &at->dead_letters, &err) !=
+            STATUS_OK) {
+        log_error("dead_letters_open", "table=%s error=\"%s\"", plan->name, err.message);
+    }
+    struct objstore *store = at->dead_letters;
+    pthread_mutex_unlock(&session->lock);
+    return store;
+}
+
+static void session_notify(void *context, struct dataflow_event *event)
+{
+    struct session *session = context;
+    session->config->post(session->config->context, event);
+}
+
+enum status session_open(struct session *session, struct error *err)
+{
+    enum status status = STATUS_OK;
+    const Foreset__Assign *assign = session->assign->assign;
+    TRY(store_opener_open(&session->config->stores, assign->state_url, true, &session->state, err));
+    for (size_t i = 0; i < session->table_count; i++) {
+        TRY(store_opener_open(&session->config->stores, assign->plan->tables[i]->url, true, &session->tables[i].data,
+                              err));
+    }
+    struct dataflow_open_args args = {.plan = assign->plan,
+                                      .from = assign->from,
+                                      .generation = session->generation,
+                                      .incarnation = session->incarnation,
+                                      .hash_seed = assign->hash_seed,
+                                      .lanes = session->config->lanes,
+                                      .worker_index = assign->worker_index,
+                                      .worker_count = assign->has_worker_count ? assign->worker_count : 1,
+                                      .budget = session->config->budget,
+                                      .state = session->state,
+                                      .table_store = session_table_store,
+                                      .notify = session_notify,
+                                      .context = session};
+    TRY(session->config->flow_open(&args, &session->flow, err));
+out:
+    return status;
+}
+
+void session_close(struct session *session)
+{
+    if (session->flow) session->flow->ops->close(session->flow);
+    for (size_t i = 0; i < session->table_count; i++) {
+        objstore_close(session->tables[i].data);
+        objstore_close(session->tables[i].dead_letters);
+    }
+    objstore_close(session->state);
+    pthread_mutex_destroy(&session->lock);
+    memory_free(session->tables);
+    control_message_destroy(session->assign);
+    memory_free(session);
+}

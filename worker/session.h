@@ -1,0 +1,42 @@
+// One assignment of a worker: the plan it runs, its stores and its data flow. Made at Assign, gone after Abort or the
+// next Assign; never used again for another generation (P2).
+#ifndef FORESET_WORKER_SESSION_H
+#define FORESET_WORKER_SESSION_H
+
+#include <pthread.h>
+
+#include "worker/worker.h"
+
+struct session_table {
+    struct objstore *data;
+    struct objstore *dead_letters; // NULL until a lane asks for it
+};
+struct session {
+    const struct worker_config *config;
+    struct seam *seam;
+    Foreset__Control *assign; // holds plan and manifest
+    uint64_t generation, incarnation;
+    struct objstore *state;
+    struct session_table *tables;
+    size_t table_count;
+    pthread_mutex_t lock; // dead_letters are opened by whichever lane comes first
+    struct dataflow *flow; // set by session_open
+    // The worker's bookkeeping, on its own thread only.
+    uint64_t sequence_in, sequence_out;
+    unsigned jobs;       // running
+    bool opened, failed; // failed: reported, waits for the leader
+    bool closing;
+};
+
+// Takes the message. Only fills the struct; session_open does the work.
+struct session *session_create(const struct worker_config *config, struct seam *seam, Foreset__Control *assign,
+                               uint64_t incarnation);
+const Foreset__Plan *session_plan(const struct session *session);
+// Blocking, in a job: opens the stores, then the data flow, which loads its state.
+enum status session_open(struct session *session, struct error *err) MUST_USE;
+// Blocking, in a job: stops the data flow, closes the stores, frees the session.
+void session_close(struct session *session);
+// Root of a table; opened. dead_letters: its dead letter table, opened at first use. NULL: it cannot be opened (logged).
+struct objstore *session_table_store(void *context, uint32_t table, bool dead_letters);
+
+#endif

@@ -1,0 +1,441 @@
+// The worker's control. Its states:
+//
+//   IDLE ──Assign──► OPENING ──loaded──► RUNNING ──Abort, newer Assign, silence──► CLOSING ──closed──► IDLE | OPENING
+//                       └──error──► FAILED ◄──error──┘        FAILED ──Abort, newer Assign──► CLOSING
+//
+// The happy path: Register until an Assign comes; open the data flow (a job); Assigned; epoch plans and watermarks go to
+// the data flow; ReadDone goes out as it comes; what is frozen is persisted (a job) and reported as Prepared.
+//
+// What can fail:
+// - anything in the data flow or in a job: Failed(class, message) once, then wait for the leader;
+// - a message lost, damaged or out of order: the numbers show it: Failed(RESTART_PIPELINE) (P15). Repeats are dropped;
+// - a message of another generation or for another incarnation: dropped and counted (P2); one of a newer generation
+//   than ours means nothing until its Assign is here;
+// - the leader silent for WORKER_SILENCE_US: drop everything, register again. What was not decided never happened.
+#include "worker/worker.h"
+
+#include <string.h>
+
+#include "common/base/failpoint.h"
+#include "common/base/log.h"
+#include "common/base/planted.h"
+#include "common/base/statemachine.h"
+#include "common/rpc/control_message.h"
+#include "worker/persist.h"
+#include "worker/session.h"
+
+#define WORKER_REGISTER_US 1000000
+#define WORKER_HEARTBEAT_US 500000
+#define WORKER_SILENCE_US 15000000
+
+enum worker_state { WORKER_IDLE, WORKER_OPENING, WORKER_RUNNING, WORKER_FAILED, WORKER_CLOSING };
+static const struct statemachine_state worker_states[] = {
+    [WORKER_IDLE] = {"idle", STATEMACHINE_TO(WORKER_OPENING)},
+    [WORKER_OPENING] = {"opening", STATEMACHINE_TO(WORKER_RUNNING) | STATEMACHINE_TO(WORKER_FAILED) |
+                                       STATEMACHINE_TO(WORKER_CLOSING)},
+    [WORKER_RUNNING] = {"running", STATEMACHINE_TO(WORKER_FAILED) | STATEMACHINE_TO(WORKER_CLOSING)},
+    [WORKER_FAILED] = {"failed", STATEMACHINE_TO(WORKER_CLOSING)},
+    [WORKER_CLOSING] = {"closing", STATEMACHINE_TO(WORKER_IDLE) | STATEMACHINE_TO(WORKER_OPENING)},
+};
+
+struct worker {
+    struct worker_config config;
+    struct seam *seam;
+    struct statemachine machine;
+    uint64_t incarnation;
+    uint64_t generation; // greatest assigned; what is below is dropped
+    uint32_t leader;     // peer that sent the current Assign
+    struct session *session;
+    Foreset__Control *pending; // an Assign that waits for the session before it to close
+    uint32_t pending_leader;
+    bool close_spawned;
+    int64_t register_at_us, heartbeat_at_us, heard_us;
+    uint64_t dropped;
+    struct text bytes;
+};
+
+enum worker_job_kind { WORKER_JOB_OPEN, WORKER_JOB_PERSIST, WORKER_JOB_CLOSE };
+struct worker_job {
+    struct seam_job job;
+    struct worker *worker;
+    enum worker_job_kind kind;
+    struct session *session;
+    struct persist persist;
+    enum status status;
+    struct error err;
+};
+
+static void worker_settle(struct worker *worker);
+static void worker_assign(struct worker *worker, uint32_t peer, Foreset__Control *control);
+
+// ---- Sending ----
+
+static void worker_send(struct worker *worker, struct session *session, Foreset__Control *control)
+{
+    control->generation = session->generation;
+    control->incarnation = worker->incarnation;
+    control->sequence = ++session->sequence_out;
+    control_message_pack(control, &worker->bytes);
+    worker->seam->ops->send(worker->seam, worker->leader, worker->bytes.data, worker->bytes.length);
+}
+
+static void worker_register(struct worker *worker)
+{
+    Foreset__Register body = FORESET__REGISTER__INIT;
+    body.name = (char *)worker->config.name;
+    body.lanes = worker->config.lanes;
+    body.memory_bytes = worker->config.memory_bytes;
+    body.version = (char *)"1";
+    Foreset__Control control = FORESET__CONTROL__INIT;
+    control.generation = worker->generation;
+    control.incarnation = worker->incarnation;
+    control.body_case = FORESET__CONTROL__BODY_REGISTER_;
+    control.register_ = &body;
+    control_message_pack(&control, &worker->bytes);
+    for (size_t i = 0; i < worker->config.coordinator_count; i++) {
+        worker->seam->ops->send(worker->seam, worker->config.coordinators[i], worker->bytes.data, worker->bytes.length);
+    }
+}
+
+static void worker_heartbeat(struct worker *worker)
+{
+    Foreset__Heartbeat body = FORESET__HEARTBEAT__INIT;
+    if (worker->config.budget) {
+        body.has_memory_bytes = true;
+        body.memory_bytes = atomic_load(&worker->config.budget->used_bytes);
+    }
+    Foreset__Control control = FORESET__CONTROL__INIT;
+    control.body_case = FORESET__CONTROL__BODY_HEARTBEAT;
+    control.heartbeat = &body;
+    worker_send(worker, worker->session, &control);
+}
+
+static void worker_assigned(struct worker *worker)
+{
+    Foreset__Assigned body = FORESET__ASSIGNED__INIT;
+    Foreset__Control control = FORESET__CONTROL__INIT;
+    control.body_case = FORESET__CONTROL__BODY_ASSIGNED;
+    control.assigned = &body;
+    worker_send(worker, worker->session, &control);
+}
+
+// The first failure of a session is told; the rest follow from it.
+static void worker_fail(struct worker *worker, uint64_t epoch, const struct error *err)
+{
+    struct session *session = worker->session;
+    if (!session || session->failed || session->closing) return;
+    session->failed = true;
+    log_debug("worker_failed", "worker=%s epoch=%llu class=%s error=\"%s\"", worker->config.name,
+              (unsigned long long)epoch, error_class_name(err->class), err->message);
+    Foreset__Failed body = FORESET__FAILED__INIT;
+    body.class_ = (Foreset__ErrorClass)err->class;
+    body.message = (char *)err->message;
+    body.condition = err->condition[0] ? (char *)err->condition : NULL;
+    Foreset__Control control = FORESET__CONTROL__INIT;
+    control.epoch = epoch;
+    control.body_case = FORESET__CONTROL__BODY_FAILED;
+    control.failed = &body;
+    worker_send(worker, session, &control);
+    statemachine_move(&worker->machine, WORKER_FAILED);
+}
+
+// ---- Jobs ----
+
+static void worker_job_run(struct seam_job *base)
+{
+    struct worker_job *job = (struct worker_job *)base;
+    switch (job->kind) {
+    case WORKER_JOB_OPEN: job->status = session_open(job->session, &job->err); break;
+    case WORKER_JOB_PERSIST: job->status = persist_run(&job->persist, &job->err); break;
+    case WORKER_JOB_CLOSE:
+        session_close(job->session);
+        job->session = NULL;
+        break;
+    }
+}
+
+static void worker_job_drop(struct seam_job *base)
+{
+    struct worker_job *job = (struct worker_job *)base;
+    if (job->kind == WORKER_JOB_PERSIST) dataflow_frozen_destroy(job->persist.frozen);
+    if (job->kind == WORKER_JOB_CLOSE && job->session) session_close(job->session);
+    memory_free(job);
+}
+
+static void worker_opened(struct worker *worker, struct worker_job *job)
+{
+    job->session->opened = true;
+    if (job->session->closing || job->session->failed) return;
+    if (job->status != STATUS_OK) {
+        worker_fail(worker, 0, &job->err);
+        return;
+    }
+    statemachine_move(&worker->machine, WORKER_RUNNING);
+    worker_assigned(worker);
+}
+
+static void worker_persisted(struct worker *worker, struct worker_job *job)
+{
+    if (job->session->closing || job->session->failed) return;
+    if (job->status != STATUS_OK) {
+        worker_fail(worker, job->persist.epoch, &job->err);
+        return;
+    }
+    Foreset__Control control = FORESET__CONTROL__INIT;
+    control.epoch = job->persist.epoch;
+    control.body_case = FORESET__CONTROL__BODY_PREPARED;
+    control.prepared = job->persist.frozen->prepared;
+    worker_send(worker, job->session, &control);
+    struct error err = {0};
+    if (FAILPOINT("prepared.after", &err) != STATUS_OK) worker_fail(worker, job->persist.epoch, &err);
+}
+
+static void worker_job_done(struct seam_job *base)
+{
+    struct worker_job *job = (struct worker_job *)base;
+    struct worker *worker = job->worker;
+    ASSERT(worker->session);
+    if (job->kind == WORKER_JOB_CLOSE) {
+        worker->session = NULL;
+        worker->close_spawned = false;
+    } else {
+        ASSERT(worker->session == job->session && job->session->jobs > 0);
+        job->session->jobs--;
+        if (job->kind == WORKER_JOB_OPEN) worker_opened(worker, job);
+        if (job->kind == WORKER_JOB_PERSIST) worker_persisted(worker, job);
+    }
+    worker_job_drop(base);
+    worker_settle(worker);
+}
+
+static struct worker_job *worker_job(struct worker *worker, enum worker_job_kind kind)
+{
+    struct worker_job *job = memory_calloc(1, sizeof *job);
+    job->job.run = worker_job_run;
+    job->job.done = worker_job_done;
+    job->job.drop = worker_job_drop;
+    job->worker = worker;
+    job->kind = kind;
+    job->session = worker->session;
+    return job;
+}
+
+// ---- Sessions ----
+
+// Closes what is to be closed once its jobs have ended, and opens what waits.
+static void worker_settle(struct worker *worker)
+{
+    struct session *session = worker->session;
+    if (session) {
+        if (!session->closing || session->jobs > 0 || worker->close_spawned) return;
+        worker->close_spawned = true;
+        struct worker_job *job = worker_job(worker, WORKER_JOB_CLOSE);
+        worker->seam->ops->spawn(worker->seam, &job->job);
+        return;
+    }
+    Foreset__Control *pending = worker->pending;
+    worker->pending = NULL;
+    if (pending) {
+        worker_assign(worker, worker->pending_leader, pending);
+    } else if (worker->machine.state == WORKER_CLOSING) {
+        statemachine_move(&worker->machine, WORKER_IDLE);
+        worker->register_at_us = 0;
+    }
+}
+
+static void worker_end(struct worker *worker)
+{
+    if (!worker->session || worker->session->closing) return;
+    worker->session->closing = true;
+    statemachine_move(&worker->machine, WORKER_CLOSING);
+    worker_settle(worker);
+}
+
+static void worker_assign(struct worker *worker, uint32_t peer, Foreset__Control *control)
+{
+    worker->generation = control->generation;
+    if (worker->session) {
+        control_message_destroy(worker->pending);
+        worker->pending = control;
+        worker->pending_leader = peer;
+        worker_end(worker);
+        return;
+    }
+    worker->leader = peer;
+    worker->session = session_create(&worker->config, worker->seam, control, worker->incarnation);
+    worker->session->jobs = 1;
+    worker->heartbeat_at_us = 0;
+    statemachine_move(&worker->machine, WORKER_OPENING);
+    struct worker_job *job = worker_job(worker, WORKER_JOB_OPEN);
+    worker->seam->ops->spawn(worker->seam, &job->job);
+}
+
+// ---- Messages ----
+
+static void worker_handle(struct worker *worker, const Foreset__Control *control)
+{
+    struct session *session = worker->session;
+    struct error err = {0};
+    enum status status = STATUS_OK;
+    if (control->body_case == FORESET__CONTROL__BODY_ABORT_) {
+        worker_end(worker);
+        return;
+    }
+    if (worker->machine.state != WORKER_RUNNING) return; // failed or loading: heartbeats only
+    if (control->body_case == FORESET__CONTROL__BODY_PLAN) {
+        status = session->flow->ops->plan(session->flow, control->epoch, control->plan, &err);
+    } else if (control->body_case == FORESET__CONTROL__BODY_WATERMARK) {
+        status = session->flow->ops->watermark(session->flow, control->epoch, control->watermark, &err);
+    }
+    if (status != STATUS_OK) worker_fail(worker, control->epoch, &err);
+}
+
+// True if the message is the next of its sender.
+static bool worker_in_order(struct worker *worker, const Foreset__Control *control)
+{
+    struct session *session = worker->session;
+    if (control->sequence <= session->sequence_in) return false;
+    if (control->sequence == session->sequence_in + 1) {
+        session->sequence_in++;
+        return true;
+    }
+    struct error err;
+    (void)error_set(&err, STATUS_ERROR, ERROR_RESTART_PIPELINE, "worker %s: message %llu of the leader is missing, %llu came",
+                    worker->config.name, (unsigned long long)session->sequence_in + 1,
+                    (unsigned long long)control->sequence);
+    worker_fail(worker, control->epoch, &err);
+    return false;
+}
+
+static void worker_message(void *role, uint32_t peer, const void *bytes, size_t size)
+{
+    struct worker *worker = role;
+    Foreset__Control *control = NULL;
+    struct error err;
+    if (control_message_unpack(bytes, size, &control, &err) != STATUS_OK) {
+        worker->dropped++;
+        return;
+    }
+    bool assign = control->body_case == FORESET__CONTROL__BODY_ASSIGN;
+    if (control->incarnation != worker->incarnation || control->generation < worker->generation ||
+        (control->generation > worker->generation && !assign)) {
+        worker->dropped++;
+        control_message_destroy(control);
+        return;
+    }
+    worker->heard_us = clock_boot_us(worker->seam->clock);
+    if (assign && control->generation > worker->generation) {
+        worker_assign(worker, peer, control);
+        return;
+    }
+    if (worker->session && !worker->session->closing && peer == worker->leader && worker_in_order(worker, control)) {
+        worker_handle(worker, control);
+    }
+    control_message_destroy(control);
+}
+
+// ---- Events of the data flow ----
+
+static void worker_frozen(struct worker *worker, struct dataflow_event *event)
+{
+    struct worker_job *job = worker_job(worker, WORKER_JOB_PERSIST);
+    job->persist.session = worker->session;
+    job->persist.frozen = event->frozen;
+    event->frozen = NULL;
+    job->persist.epoch = event->epoch;
+    random_init(&job->persist.random, random_u64(worker->seam->random));
+    worker->session->jobs++;
+    worker->seam->ops->spawn(worker->seam, &job->job);
+}
+
+static void worker_event(void *role, void *item)
+{
+    struct worker *worker = role;
+    struct dataflow_event *event = item;
+    struct session *session = worker->session;
+    bool ours = session && event->generation == session->generation && !session->closing;
+    if (ours && worker->machine.state == WORKER_RUNNING) {
+        if (event->kind == DATAFLOW_READ_DONE) {
+            Foreset__Control control = FORESET__CONTROL__INIT;
+            control.epoch = event->epoch;
+            control.body_case = FORESET__CONTROL__BODY_READ_DONE;
+            control.read_done = event->read_done;
+            worker_send(worker, session, &control);
+        } else if (event->kind == DATAFLOW_FROZEN) {
+            worker_frozen(worker, event);
+        }
+    }
+    if (ours && event->kind == DATAFLOW_FAILED) worker_fail(worker, event->epoch, &event->err);
+    dataflow_event_destroy(event);
+}
+
+static void worker_event_drop(void *item)
+{
+    dataflow_event_destroy(item);
+}
+
+// ---- Time ----
+
+static int64_t worker_tick(void *role)
+{
+    struct worker *worker = role;
+    int64_t now_us = clock_boot_us(worker->seam->clock);
+    if (worker->machine.state == WORKER_IDLE) {
+        if (now_us >= worker->register_at_us) {
+            worker_register(worker);
+            worker->register_at_us = now_us + WORKER_REGISTER_US;
+        }
+        return worker->register_at_us;
+    }
+    if (worker->session && !worker->session->closing) {
+        if (now_us >= worker->heartbeat_at_us) {
+            worker_heartbeat(worker);
+            worker->heartbeat_at_us = now_us + WORKER_HEARTBEAT_US;
+        }
+        if (now_us - worker->heard_us > WORKER_SILENCE_US) {
+            log_warn("leader_silent", "worker=%s seconds=%lld", worker->config.name,
+                     (long long)(now_us - worker->heard_us) / 1000000);
+            worker_end(worker);
+            return now_us;
+        }
+        return worker->heartbeat_at_us;
+    }
+    return INT64_MAX;
+}
+
+// ---- Life ----
+
+struct worker *worker_create(const struct worker_config *config, struct seam *seam)
+{
+    struct worker *worker = memory_calloc(1, sizeof *worker);
+    worker->config = *config;
+    worker->seam = seam;
+    worker->incarnation = random_u64(seam->random) >> 1 | 1;
+    statemachine_init(&worker->machine, "worker", worker->incarnation, worker_states,
+                      sizeof worker_states / sizeof *worker_states, WORKER_IDLE, NULL, worker);
+    return worker;
+}
+
+void worker_role(struct worker *worker, struct seam_role *ret_role)
+{
+    *ret_role = (struct seam_role){.role = worker,
+                                   .message = worker_message,
+                                   .event = worker_event,
+                                   .event_drop = worker_event_drop,
+                                   .tick = worker_tick};
+}
+
+void worker_destroy(struct worker *worker)
+{
+    if (!worker) return;
+    // A close job that was spawned has freed its session, whether it ran or was dropped.
+    if (worker->session && !worker->close_spawned) session_close(worker->session);
+    control_message_destroy(worker->pending);
+    text_deinit(&worker->bytes);
+    memory_free(worker);
+}
+
+const char *worker_state_name(const struct worker *worker)
+{
+    return statemachine_name(&worker->machine);
+}

@@ -1,0 +1,31 @@
+// The worker's control state machine: registers with the leader, runs the data flow it is given, makes what the data
+// flow froze durable, reports. It never commits.
+#ifndef FORESET_WORKER_WORKER_H
+#define FORESET_WORKER_WORKER_H
+
+#include "common/rpc/seam.h"
+#include "common/rpc/store_opener.h"
+#include "worker/lane/dataflow.h"
+
+struct worker_config {
+    const char *name;
+    uint32_t lanes;
+    uint64_t memory_bytes;
+    const uint32_t *coordinators; // peers that may lead; Register goes to all of them
+    size_t coordinator_count;
+    dataflow_open flow_open;
+    struct store_opener stores;
+    struct budget *budget; // NULL: none
+    // Brings a data flow's event to worker_event, on the worker's thread; called from any thread.
+    void (*post)(void *context, struct dataflow_event *event);
+    void *context;
+};
+
+struct worker;
+struct worker *worker_create(const struct worker_config *config, struct seam *seam);
+void worker_role(struct worker *worker, struct seam_role *ret_role);
+// After the role has been stopped: no job runs any more.
+void worker_destroy(struct worker *worker);
+const char *worker_state_name(const struct worker *worker);
+
+#endif
