@@ -14,5 +14,7 @@ enum status delta_action_json_read(const char *line, size_t length, struct arena
                                    struct delta_action *ret_action, struct error *err) MUST_USE;
 // Appends one line with its '\n'. UNKNOWN and CDC cannot be written.
 void delta_action_json_write(const struct delta_action *action, struct text *text);
+// The version in the content of _last_checkpoint; false: it makes no sense.
+bool delta_action_json_hint(const char *bytes, size_t size, int64_t *ret_version);
 
 #endif

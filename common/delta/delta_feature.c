@@ -1,0 +1,135 @@
+// Table features: see delta_feature.h. Old protocols (writer 2 to 6) imply features silently, so what is active is read
+// from properties and column metadata as well as from the lists.
+#include "common/delta/delta_feature.h"
+
+#include <string.h>
+
+enum { FEATURE_READER_MAX = 3, FEATURE_WRITER_MAX = 7 };
+
+// Reader features whose presence changes nothing that readers here do, or that they obey.
+static const char *const feature_readable[] = {"timestampNtz", "v2Checkpoint", "vacuumProtocolCheck", NULL};
+// Writer features that need nothing of a writer of whole files, or are checked by property and column metadata below.
+static const char *const feature_writable[] = {
+    "appendOnly",        "invariants",   "checkConstraints",    "changeDataFeed",       "generatedColumns",
+    "identityColumns",   "timestampNtz", "v2Checkpoint",        "vacuumProtocolCheck",  "domainMetadata",
+    "inCommitTimestamp", "clustering",   "allowColumnDefaults", "checkpointProtection", NULL};
+
+static bool feature_in(const char *const *list, const char *name)
+{
+    for (; *list; list++) {
+        if (strcmp(*list, name) == 0) return true;
+    }
+    return false;
+}
+
+static bool feature_property_true(const struct delta_metadata *metadata, const char *key)
+{
+    const char *value = delta_action_map_get(&metadata->configuration, key);
+    return value && strcasecmp(value, "true") == 0;
+}
+
+static enum status feature_refuse(const char *who, const char *what, const char *name, struct error *err)
+{
+    return error_set(err, STATUS_UNSUPPORTED, ERROR_FAIL_PIPELINE,
+                     "the table asks of %s the %s '%s', which is not supported", who, what, name);
+}
+
+enum status delta_feature_check_read(const struct delta_protocol *protocol, const struct delta_metadata *metadata,
+                                     struct error *err)
+{
+    if (protocol->min_reader_version > FEATURE_READER_MAX || protocol->min_reader_version < 1) {
+        return error_set(err, STATUS_UNSUPPORTED, ERROR_FAIL_PIPELINE,
+                         "the table asks for readers of protocol version %d, this one knows 1 to %d",
+                         protocol->min_reader_version, FEATURE_READER_MAX);
+    }
+    if (protocol->min_reader_version == FEATURE_READER_MAX) {
+        for (uint32_t i = 0; i < protocol->reader_features.count; i++) {
+            const char *name = protocol->reader_features.items[i];
+            if (strcmp(name, "columnMapping") == 0 || strcmp(name, "deletionVectors") == 0) continue; // by use, below
+            if (!feature_in(feature_readable, name)) return feature_refuse("readers", "feature", name, err);
+        }
+    }
+    const char *mode = delta_action_map_get(&metadata->configuration, "delta.columnMapping.mode");
+    if (mode && strcasecmp(mode, "none") != 0) {
+        return feature_refuse("readers", "property delta.columnMapping.mode =", mode, err);
+    }
+    return STATUS_OK;
+}
+
+static enum status feature_check_fields(const struct delta_field *fields, uint32_t count, struct error *err)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        if (fields[i].refused) {
+            return error_set(err, STATUS_UNSUPPORTED, ERROR_FAIL_PIPELINE,
+                             "the table's column '%s' carries %s, which this writer cannot enforce", fields[i].name,
+                             fields[i].refused);
+        }
+        enum status status = feature_check_fields(fields[i].children, fields[i].child_count, err);
+        if (status != STATUS_OK) return status;
+    }
+    return STATUS_OK;
+}
+
+static enum status feature_check_properties(const struct delta_metadata *metadata, bool removes, struct error *err)
+{
+    static const char *const refused[] = {"delta.enableInCommitTimestamps", "delta.enableRowTracking",
+                                          "delta.enableIcebergCompatV1",    "delta.enableIcebergCompatV2",
+                                          "delta.enableIcebergCompatV3",    NULL};
+    for (const char *const *at = refused; *at; at++) {
+        if (feature_property_true(metadata, *at)) return feature_refuse("writers", "property", *at, err);
+    }
+    for (uint32_t i = 0; i < metadata->configuration.count; i++) {
+        const char *key = metadata->configuration.items[i].key;
+        if (strncmp(key, "delta.constraints.", 18) == 0) return feature_refuse("writers", "constraint", key + 18, err);
+    }
+    if (removes && feature_property_true(metadata, "delta.appendOnly")) {
+        return error_set(err, STATUS_UNSUPPORTED, ERROR_FAIL_PIPELINE,
+                         "the table is append-only (delta.appendOnly = true), so no row of it may be replaced");
+    }
+    return STATUS_OK;
+}
+
+enum status delta_feature_check_write(const struct delta_protocol *protocol, const struct delta_metadata *metadata,
+                                      const struct delta_schema *schema, bool removes, struct error *err)
+{
+    enum status status = delta_feature_check_read(protocol, metadata, err);
+    if (status != STATUS_OK) return status;
+    if (protocol->min_writer_version > FEATURE_WRITER_MAX || protocol->min_writer_version < 1) {
+        return error_set(err, STATUS_UNSUPPORTED, ERROR_FAIL_PIPELINE,
+                         "the table asks for writers of protocol version %d, this one knows 1 to %d",
+                         protocol->min_writer_version, FEATURE_WRITER_MAX);
+    }
+    if (protocol->min_writer_version == FEATURE_WRITER_MAX) {
+        for (uint32_t i = 0; i < protocol->writer_features.count; i++) {
+            const char *name = protocol->writer_features.items[i];
+            if (strcmp(name, "columnMapping") == 0 || strcmp(name, "deletionVectors") == 0) continue; // by use
+            if (!feature_in(feature_writable, name)) {
+                return feature_refuse("writers", "feature", name, err);
+            }
+        }
+    }
+    status = feature_check_properties(metadata, removes, err);
+    if (status != STATUS_OK) return status;
+    return feature_check_fields(schema->fields, schema->field_count, err);
+}
+
+static bool feature_uses_ntz(const struct type *type)
+{
+    if (type->kind == TYPE_TIMESTAMP_NTZ) return true;
+    for (uint32_t i = 0; i < type->child_count; i++) {
+        if (feature_uses_ntz(type->children[i].type)) return true;
+    }
+    return false;
+}
+
+void delta_feature_protocol(const struct type *schema, struct delta_protocol *ret_protocol)
+{
+    static const char *readers[] = {"timestampNtz"};
+    static const char *writers[] = {"timestampNtz", "appendOnly", "invariants"};
+    *ret_protocol = (struct delta_protocol){.min_reader_version = 1, .min_writer_version = 2};
+    if (!feature_uses_ntz(schema)) return;
+    ret_protocol->min_reader_version = FEATURE_READER_MAX;
+    ret_protocol->min_writer_version = FEATURE_WRITER_MAX;
+    ret_protocol->reader_features = (struct delta_strings){readers, 1, true};
+    ret_protocol->writer_features = (struct delta_strings){writers, 3, true};
+}
