@@ -1,5 +1,5 @@
 // Packing of 8 integers of one bit width, least significant bit first. It stores whole 64-bit words: at most 8 bytes
-// behind the packed ones are overwritten.
+// behind the packed ones are overwritten. Beside it the macro that makes a loop's AVX2 copy.
 #ifndef FORESET_PARQUET_PARQUET_BITPACK_H
 #define FORESET_PARQUET_PARQUET_BITPACK_H
 
@@ -8,6 +8,14 @@
 
 #define PARQUET_GROUP 8
 #define PARQUET_INLINE static inline __attribute__((always_inline))
+
+// An AVX2 copy chosen at load time where the tool chain can and no sanitizer is in the way.
+#if defined(__x86_64__) && defined(__OPTIMIZE__) && defined(__GNUC__) && !defined(__clang__) &&                        \
+    !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#define PARQUET_CLONES __attribute__((target_clones("avx2", "default")))
+#else
+#define PARQUET_CLONES
+#endif
 
 PARQUET_INLINE void parquet_bitpack_store(uint8_t *out, uint64_t value)
 {

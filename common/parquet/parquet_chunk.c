@@ -3,8 +3,12 @@
 #include "common/parquet/parquet_chunk.h"
 
 #include "common/parquet/parquet_page.h"
+#include "common/parquet/parquet_strings.h"
 
 #define DICTIONARY_TRIAL_VALUES 4096u
+// Shares of distinct values, in tenths, above which a dictionary is useless: of the first values, of the first page.
+#define DICTIONARY_TENTHS_EARLY 9u
+#define DICTIONARY_TENTHS_PAGE 6u
 #define NO_INDEX UINT32_MAX
 
 static enum parquet_mode first_mode(const struct parquet_chunk *chunk)
@@ -28,7 +32,7 @@ static void start_page(struct parquet_chunk *chunk)
 {
     chunk->row_count = chunk->level_count = chunk->value_count = 0;
     chunk->def.size = chunk->rep.size = 0;
-    chunk->values.size = 0;
+    if (chunk->values.size) chunk->values.size = PARQUET_CHUNK_HEAD;
     parquet_delta_reset(&chunk->delta);
 }
 
@@ -82,7 +86,8 @@ void parquet_chunk_reset(struct parquet_chunk *chunk)
     parquet_dictionary_reset(&chunk->dictionary);
     parquet_minmax_reset(&chunk->minmax);
     chunk->mode = first_mode(chunk);
-    chunk->dictionary_settled = chunk->ending = false;
+    chunk->dictionary_trials = 0;
+    chunk->ending = false;
     chunk->codec = chunk->scratch->options.codec;
     chunk->codec_settled = chunk->codec == PARQUET_UNCOMPRESSED;
     chunk->level_total = chunk->value_total = 0;
@@ -293,56 +298,15 @@ static enum status append_hashed(struct parquet_chunk *chunk, const struct parqu
     enum status status = STATUS_OK;
     TRY(parquet_bytes_reserve(&chunk->values, (size_t)slots->value_count * sizeof(uint32_t), err));
     uint32_t *out = (uint32_t *)(void *)(chunk->values.data + chunk->values.size);
-    for (uint32_t i = 0; i < slots->value_count; i++) {
-        struct slice value = column_slice(slots->column, slot_row(slots, i));
-        TRY(parquet_dictionary_bytes(&chunk->dictionary, value, &out[i], err));
+    bool padded = parquet_strings_padded(slots->column);
+    for (uint32_t i = 0; i < slots->value_count; i += PARQUET_DICTIONARY_GROUP) {
+        struct slice group[PARQUET_DICTIONARY_GROUP];
+        uint32_t left = slots->value_count - i;
+        uint32_t count = left < PARQUET_DICTIONARY_GROUP ? left : PARQUET_DICTIONARY_GROUP;
+        for (uint32_t k = 0; k < count; k++) group[k] = column_slice(slots->column, slot_row(slots, i + k));
+        TRY(parquet_dictionary_group(&chunk->dictionary, group, count, padded, out + i, err));
     }
     chunk->values.size += (size_t)slots->value_count * sizeof(uint32_t);
-out:
-    return status;
-}
-
-// First 8 bytes as a number that sorts like the bytes; equal prefixes need a full comparison.
-static inline uint64_t sort_prefix(struct slice value)
-{
-    uint64_t word = 0;
-    if (value.length >= sizeof word) {
-        memcpy(&word, value.data, sizeof word);
-    } else {
-        for (size_t i = 0; i < value.length; i++) word |= (uint64_t)(uint8_t)value.data[i] << (8 * i);
-    }
-    return __builtin_bswap64(word);
-}
-
-static enum status append_plain_strings(struct parquet_chunk *chunk, const struct parquet_slots *slots,
-                                        struct error *err)
-{
-    enum status status = STATUS_OK;
-    struct slice least = {0}, greatest = {0};
-    uint64_t least_prefix = UINT64_MAX, greatest_prefix = 0;
-    for (uint32_t i = 0; i < slots->value_count; i++) {
-        struct slice value = column_slice(slots->column, slot_row(slots, i));
-        uint32_t length = (uint32_t)value.length;
-        TRY(parquet_bytes_reserve(&chunk->values, sizeof length + value.length, err));
-        uint8_t *out = chunk->values.data + chunk->values.size;
-        memcpy(out, &length, sizeof length);
-        if (length) memcpy(out + sizeof length, value.data, length);
-        chunk->values.size += sizeof length + length;
-        uint64_t prefix = sort_prefix(value);
-        if (prefix <= least_prefix && (i == 0 || prefix < least_prefix || parquet_minmax_compare(value, least) < 0)) {
-            least = value;
-            least_prefix = prefix;
-        }
-        if (prefix >= greatest_prefix &&
-            (i == 0 || prefix > greatest_prefix || parquet_minmax_compare(value, greatest) > 0)) {
-            greatest = value;
-            greatest_prefix = prefix;
-        }
-    }
-    if (slots->value_count) {
-        parquet_minmax_bytes(&chunk->minmax, least);
-        parquet_minmax_bytes(&chunk->minmax, greatest);
-    }
 out:
     return status;
 }
@@ -381,7 +345,9 @@ static enum status undo_dictionary(struct parquet_chunk *chunk, struct error *er
     struct parquet_bytes plain;
     parquet_bytes_init(&plain, chunk->scratch->budget);
     uint32_t width = chunk->leaf->physical == PARQUET_DOUBLE ? 8 : 4;
-    const uint32_t *indices = (const uint32_t *)(const void *)chunk->values.data;
+    const uint32_t *indices = parquet_chunk_indices(chunk);
+    TRY(parquet_bytes_reserve(&plain, PARQUET_CHUNK_HEAD, err));
+    plain.size = PARQUET_CHUNK_HEAD;
     for (uint32_t i = 0; i < chunk->value_count; i++) {
         if (chunk->leaf->physical == PARQUET_BYTE_ARRAY) {
             struct slice entry = parquet_dictionary_entry(dictionary, indices[i]);
@@ -398,35 +364,53 @@ static enum status undo_dictionary(struct parquet_chunk *chunk, struct error *er
     parquet_dictionary_init(dictionary, chunk->scratch->budget);
     drop_map(chunk);
     chunk->mode = PARQUET_MODE_PLAIN;
-    chunk->dictionary_hopeless = true;
+    chunk->dictionary_hopeless = chunk->value_total + chunk->value_count >= DICTIONARY_TRIAL_VALUES;
 out:
     parquet_bytes_deinit(&plain);
     return status;
 }
 
-// Whether the dictionary earns its place; last: no more values come.
-static enum status judge_dictionary(struct parquet_chunk *chunk, bool last, struct error *err)
+static enum status finish_page(struct parquet_chunk *chunk, struct error *err)
+{
+    enum status status = STATUS_OK;
+    if (chunk->level_count == 0) return STATUS_OK;
+    TRY(parquet_page_data(chunk, err));
+    chunk->level_total += chunk->level_count;
+    chunk->value_total += chunk->value_count;
+    start_page(chunk);
+out:
+    return status;
+}
+
+// Random ids show after a few thousand values; skewed ones need a page to be told from them.
+static bool dictionary_useless(struct parquet_chunk *chunk, bool page_ends)
+{
+    uint64_t values = chunk->value_total + chunk->value_count, tenths = 0;
+    if (chunk->dictionary_trials == 0 && values >= DICTIONARY_TRIAL_VALUES) {
+        chunk->dictionary_trials = 1;
+        tenths = DICTIONARY_TENTHS_EARLY;
+    }
+    if (chunk->dictionary_trials <= 1 && page_ends && values > 1) {
+        chunk->dictionary_trials = 2;
+        tenths = DICTIONARY_TENTHS_PAGE;
+    }
+    return tenths && chunk->dictionary.count * 10ull > values * tenths;
+}
+
+// Whether the dictionary earns its place.
+static enum status judge_dictionary(struct parquet_chunk *chunk, bool page_ends, struct error *err)
 {
     enum status status = STATUS_OK;
     if (chunk->mode != PARQUET_MODE_DICTIONARY) return STATUS_OK;
-    uint64_t values = chunk->value_total + chunk->value_count;
-    bool too_large = chunk->dictionary.plain.size > chunk->scratch->options.dictionary_bytes_max;
-    bool in_time = values >= DICTIONARY_TRIAL_VALUES || last || chunk->scratch->options.page_rows_max <= values;
-    bool useless = false;
-    if (!chunk->dictionary_settled && in_time && values > 1) {
-        chunk->dictionary_settled = true;
-        useless = chunk->dictionary.count * 5ull > values * 3;
-    }
-    if (!useless && !too_large) return STATUS_OK;
+    bool useless = dictionary_useless(chunk, page_ends);
     if (chunk->dictionary_pages == 0 && useless) {
         TRY(undo_dictionary(chunk, err));
-        if (last) chunk->dictionary_hopeless = values >= DICTIONARY_TRIAL_VALUES;
-        return STATUS_OK;
+    } else if (useless || chunk->dictionary.plain.size > chunk->scratch->options.dictionary_bytes_max) {
+        // The dictionary stays for the pages with indices; what follows is PLAIN.
+        TRY(finish_page(chunk, err));
+        chunk->mode = PARQUET_MODE_PLAIN;
+        drop_map(chunk);
     }
-    // Pages with indices are out: the dictionary stays for them, what follows is PLAIN.
-    TRY(parquet_chunk_end_page(chunk, err));
-    chunk->mode = PARQUET_MODE_PLAIN;
-    drop_map(chunk);
 out:
     return status;
 }
@@ -448,7 +432,7 @@ static enum status append_values(struct parquet_chunk *chunk, const struct parqu
         break;
     }
     if (slots->value_count == 0) return STATUS_OK;
-    if (chunk->mode == PARQUET_MODE_PLAIN) return append_plain_strings(chunk, slots, err);
+    if (chunk->mode == PARQUET_MODE_PLAIN) return parquet_strings_append(&chunk->values, &chunk->minmax, slots, err);
     return slots->column->indices ? append_mapped(chunk, slots, err) : append_hashed(chunk, slots, err);
 }
 
@@ -456,6 +440,10 @@ enum status parquet_chunk_append(struct parquet_chunk *chunk, const struct parqu
 {
     enum status status = STATUS_OK;
     const struct parquet_leaf *leaf = chunk->leaf;
+    if (!chunk->values.size) {
+        TRY(parquet_bytes_reserve(&chunk->values, PARQUET_CHUNK_HEAD, err));
+        chunk->values.size = PARQUET_CHUNK_HEAD;
+    }
     if (leaf->max_def) TRY(append_levels(&chunk->def, slots->def, leaf->max_def, slots->level_count, err));
     if (leaf->max_rep) TRY(append_levels(&chunk->rep, slots->rep, 0, slots->level_count, err));
     TRY(append_values(chunk, slots, err));
@@ -470,11 +458,8 @@ out:
 enum status parquet_chunk_end_page(struct parquet_chunk *chunk, struct error *err)
 {
     enum status status = STATUS_OK;
-    if (chunk->level_count == 0) return STATUS_OK;
-    TRY(parquet_page_data(chunk, err));
-    chunk->level_total += chunk->level_count;
-    chunk->value_total += chunk->value_count;
-    start_page(chunk);
+    TRY(judge_dictionary(chunk, true, err));
+    TRY(finish_page(chunk, err));
 out:
     return status;
 }
@@ -483,7 +468,6 @@ enum status parquet_chunk_end(struct parquet_chunk *chunk, struct error *err)
 {
     enum status status = STATUS_OK;
     chunk->ending = true;
-    TRY(judge_dictionary(chunk, true, err));
     TRY(parquet_chunk_end_page(chunk, err));
     take_dictionary_extremes(chunk);
     if (chunk->dictionary_pages) TRY(parquet_page_dictionary(chunk, err));

@@ -1,7 +1,7 @@
 // One column chunk being written: values come in, full pages are encoded and compressed at once, only compressed pages
 // and the dictionary are kept until the row group ends (the dictionary page stands first in the file).
 //
-//   strings, float, double   dictionary; PLAIN when it does not help (settled after 4096 values) or grows too large
+//   strings, float, double   dictionary; PLAIN when it does not help (tried after 4096 values and a page) or grows too large
 //   integers, dates, times   DELTA_BINARY_PACKED, or PLAIN by option
 //   boolean, long decimals   PLAIN
 #ifndef FORESET_PARQUET_PARQUET_CHUNK_H
@@ -17,6 +17,7 @@
 #include "common/parquet/parquet_writer.h"
 
 #define PARQUET_CHUNK_STEP 1024 // integers widened at a time
+#define PARQUET_CHUNK_HEAD 64   // room before a page's values, so that short levels are put there and nothing is copied
 
 // What the chunks of one writer share: options with every default filled in, and room to work in.
 struct parquet_scratch {
@@ -41,12 +42,12 @@ struct parquet_chunk {
     struct parquet_scratch *scratch;
     enum parquet_mode mode;
     bool dictionary_hopeless; // outlives the row group: do not try again
-    bool dictionary_settled;
+    uint32_t dictionary_trials; // passed
 
     // The page being filled.
     uint32_t row_count, level_count, value_count;
     struct parquet_bytes def, rep; // a byte a level; absent levels (max 0) are not kept
-    struct parquet_bytes values;   // PLAIN bytes, booleans as bytes, or dictionary indices
+    struct parquet_bytes values;   // behind PARQUET_CHUNK_HEAD: PLAIN bytes, booleans as bytes, or indices
     struct parquet_delta delta;
 
     // The chunk.
@@ -74,6 +75,10 @@ bool parquet_chunk_page_full(const struct parquet_chunk *chunk, uint32_t more_ro
 enum status parquet_chunk_end_page(struct parquet_chunk *chunk, struct error *err) MUST_USE;
 // Ends the page and makes the dictionary page; statistics are complete then.
 enum status parquet_chunk_end(struct parquet_chunk *chunk, struct error *err) MUST_USE;
+static inline uint32_t *parquet_chunk_indices(const struct parquet_chunk *chunk)
+{
+    return (uint32_t *)(void *)(chunk->values.data + PARQUET_CHUNK_HEAD);
+}
 uint64_t parquet_chunk_buffered(const struct parquet_chunk *chunk);
 
 #endif

@@ -4,14 +4,6 @@
 #include "common/parquet/parquet_bitpack.h"
 #include "common/parquet/parquet_encode.h"
 
-// An AVX2 copy chosen at load time where the tool chain can and no sanitizer is in the way.
-#if defined(__x86_64__) && defined(__OPTIMIZE__) && defined(__GNUC__) && !defined(__clang__) &&                        \
-    !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-#define CLONES __attribute__((target_clones("avx2", "default")))
-#else
-#define CLONES
-#endif
-
 void parquet_delta_init(struct parquet_delta *delta, bool narrow, struct budget *budget)
 {
     *delta = (struct parquet_delta){.narrow = narrow};
@@ -30,7 +22,7 @@ void parquet_delta_reset(struct parquet_delta *delta)
 }
 
 // Differences of a block, less their least one; delta[] beyond count is 0.
-CLONES static int64_t block_deltas(const int64_t *values, int64_t previous, uint32_t count, bool narrow,
+PARQUET_CLONES static int64_t block_deltas(const int64_t *values, int64_t previous, uint32_t count, bool narrow,
                                    uint64_t *ret_deltas)
 {
     int64_t deltas[PARQUET_DELTA_BLOCK];

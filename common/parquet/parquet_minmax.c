@@ -4,6 +4,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "common/parquet/parquet_bitpack.h"
+
 void parquet_minmax_deinit(struct parquet_minmax *minmax)
 {
     text_deinit(&minmax->min_bytes);
@@ -17,14 +19,22 @@ void parquet_minmax_reset(struct parquet_minmax *minmax)
     text_reset(&minmax->max_bytes);
 }
 
-void parquet_minmax_ints(struct parquet_minmax *minmax, const int64_t *values, uint32_t count)
+PARQUET_CLONES static void range(const int64_t *values, uint32_t count, int64_t *ret_least, int64_t *ret_greatest)
 {
-    if (count == 0) return;
     int64_t least = values[0], greatest = values[0];
     for (uint32_t i = 1; i < count; i++) {
         least = values[i] < least ? values[i] : least;
         greatest = values[i] > greatest ? values[i] : greatest;
     }
+    *ret_least = least;
+    *ret_greatest = greatest;
+}
+
+void parquet_minmax_ints(struct parquet_minmax *minmax, const int64_t *values, uint32_t count)
+{
+    int64_t least, greatest;
+    if (count == 0) return;
+    range(values, count, &least, &greatest);
     if (!minmax->any || least < minmax->min.i64) minmax->min.i64 = least;
     if (!minmax->any || greatest > minmax->max.i64) minmax->max.i64 = greatest;
     minmax->any = true;

@@ -135,6 +135,16 @@ out:
     return status;
 }
 
+// Definition levels that are all the greatest: one run.
+static enum status put_full_levels(struct parquet_bytes *out, uint32_t count, uint8_t max, struct error *err)
+{
+    uint8_t levels[16];
+    uint32_t length = (uint32_t)parquet_encode_varint(levels + sizeof length, (uint64_t)count << 1);
+    levels[sizeof length + length++] = max;
+    memcpy(levels, &length, sizeof length);
+    return parquet_bytes_append(out, levels, sizeof length + length, err);
+}
+
 static enum status put_values(struct parquet_chunk *chunk, struct parquet_bytes *out,
                               enum parquet_encoding *ret_encoding, struct error *err)
 {
@@ -142,12 +152,13 @@ static enum status put_values(struct parquet_chunk *chunk, struct parquet_bytes 
     // Without values every encoding but PLAIN has a header that some reader stumbles over.
     *ret_encoding = PARQUET_PLAIN;
     if (chunk->value_count == 0) return STATUS_OK;
+    const uint8_t *values = chunk->values.data + PARQUET_CHUNK_HEAD;
     switch (chunk->mode) {
     case PARQUET_MODE_PLAIN:
-        TRY(parquet_bytes_append(out, chunk->values.data, chunk->values.size, err));
+        TRY(parquet_bytes_append(out, values, chunk->values.size - PARQUET_CHUNK_HEAD, err));
         break;
     case PARQUET_MODE_BOOLEAN:
-        TRY(parquet_encode_booleans(out, chunk->values.data, chunk->value_count, err));
+        TRY(parquet_encode_booleans(out, values, chunk->value_count, err));
         break;
     case PARQUET_MODE_DELTA:
         *ret_encoding = PARQUET_DELTA_BINARY_PACKED;
@@ -157,8 +168,7 @@ static enum status put_values(struct parquet_chunk *chunk, struct parquet_bytes 
         *ret_encoding = PARQUET_RLE_DICTIONARY;
         uint8_t width = (uint8_t)parquet_encode_width(chunk->dictionary.count - 1);
         TRY(parquet_bytes_append(out, &width, 1, err));
-        TRY(parquet_encode_hybrid32(out, (const uint32_t *)(const void *)chunk->values.data, chunk->value_count, width,
-                                    err));
+        TRY(parquet_encode_hybrid32(out, parquet_chunk_indices(chunk), chunk->value_count, width, err));
         break;
     }
 out:
@@ -169,13 +179,28 @@ enum status parquet_page_data(struct parquet_chunk *chunk, struct error *err)
 {
     enum status status = STATUS_OK;
     struct parquet_bytes *body = &chunk->scratch->body;
-    enum parquet_encoding encoding;
+    enum parquet_encoding encoding = PARQUET_PLAIN;
     struct parquet_page page;
+    const struct parquet_leaf *leaf = chunk->leaf;
     body->size = 0;
-    TRY(put_levels(body, &chunk->rep, chunk->leaf->max_rep, err));
-    TRY(put_levels(body, &chunk->def, chunk->leaf->max_def, err));
-    TRY(put_values(chunk, body, &encoding, err));
-    TRY(make_page(chunk, PARQUET_DATA_PAGE, body->data, body->size, chunk->level_count, encoding, &page, err));
+    TRY(put_levels(body, &chunk->rep, leaf->max_rep, err));
+    if (chunk->value_count == chunk->level_count && leaf->max_def) {
+        TRY(put_full_levels(body, chunk->level_count, leaf->max_def, err));
+    } else {
+        TRY(put_levels(body, &chunk->def, leaf->max_def, err));
+    }
+    const uint8_t *raw;
+    size_t size;
+    if (chunk->mode == PARQUET_MODE_PLAIN && chunk->value_count && body->size <= PARQUET_CHUNK_HEAD) {
+        raw = chunk->values.data + PARQUET_CHUNK_HEAD - body->size;
+        size = chunk->values.size - PARQUET_CHUNK_HEAD + body->size;
+        memcpy(chunk->values.data + PARQUET_CHUNK_HEAD - body->size, body->data, body->size);
+    } else {
+        TRY(put_values(chunk, body, &encoding, err));
+        raw = body->data;
+        size = body->size;
+    }
+    TRY(make_page(chunk, PARQUET_DATA_PAGE, raw, size, chunk->level_count, encoding, &page, err));
     chunk->plain_pages += encoding == PARQUET_PLAIN;
     chunk->delta_pages += encoding == PARQUET_DELTA_BINARY_PACKED;
     chunk->dictionary_pages += encoding == PARQUET_RLE_DICTIONARY;
