@@ -26,6 +26,8 @@ struct source_ops {
                         struct error *err);
     // After SOURCE_DONE: the evidence of each range, in the order planned; valid until the next plan.
     const Foreset__Range *const *(*evidence)(struct source *source, size_t *ret_count);
+    // Malformed records since the last call (files); NULL: the source decodes nothing.
+    uint64_t (*malformed)(struct source *source);
 };
 
 struct source_open_args {

@@ -1,0 +1,61 @@
+// Counts and credits of exchange channels. Fails with RESTART_PIPELINE on a gap, a repeat or a wrong count (P9).
+#include "worker/exchange/exchange.h"
+
+uint64_t exchange_sent(struct exchange_channel *channel, uint64_t epoch, const struct batch *batch)
+{
+    channel->sent_batches++;
+    channel->sent_rows += batch->row_count;
+    uint64_t bytes = batch_bytes(batch);
+    if (batch->column_rows) bytes = bytes * batch->row_count / batch->column_rows;
+    bytes += sizeof *batch;
+    atomic_fetch_add_explicit(&channel->outstanding_bytes[epoch & 1], bytes, memory_order_relaxed);
+    return bytes;
+}
+
+enum status exchange_seen(struct exchange_channel *channel, uint64_t sequence, uint32_t rows, struct error *err)
+{
+    if (sequence != channel->seen_batches) {
+        return error_set(err, STATUS_CORRUPT, ERROR_RESTART_PIPELINE,
+                         "exchange: column batch %llu came where %llu was expected (P9)", (unsigned long long)sequence,
+                         (unsigned long long)channel->seen_batches);
+    }
+    channel->seen_batches++;
+    channel->seen_rows += rows;
+    return STATUS_OK;
+}
+
+enum status exchange_marker(struct exchange_channel *channel, uint64_t batches, uint64_t rows, struct error *err)
+{
+    if (batches != channel->seen_batches || rows != channel->seen_rows) {
+        return error_set(err, STATUS_CORRUPT, ERROR_RESTART_PIPELINE,
+                         "exchange: the marker counts %llu column batches and %llu rows, %llu and %llu came (P9)",
+                         (unsigned long long)batches, (unsigned long long)rows,
+                         (unsigned long long)channel->seen_batches, (unsigned long long)channel->seen_rows);
+    }
+    channel->seen_batches = channel->seen_rows = 0;
+    return STATUS_OK;
+}
+
+bool exchange_taken(struct exchange_channel *channel, uint64_t epoch, uint64_t bytes, uint64_t limit_bytes)
+{
+    uint64_t before = atomic_fetch_sub_explicit(&channel->outstanding_bytes[epoch & 1], bytes, memory_order_relaxed);
+    ASSERT(before >= bytes);
+    return before >= limit_bytes && before - bytes < limit_bytes;
+}
+
+void exchange_shards_of(uint32_t lane, uint32_t shards, uint32_t lanes, uint32_t *ret_first, uint32_t *ret_last)
+{
+    // The inverse of exchange_lane_of: shard * lanes / shards == lane.
+    uint32_t first = (uint32_t)(((uint64_t)lane * shards + lanes - 1) / lanes);
+    uint32_t end = (uint32_t)(((uint64_t)(lane + 1) * shards + lanes - 1) / lanes);
+    *ret_first = first < end ? first : 1;
+    *ret_last = first < end ? end - 1 : 0;
+}
+
+void exchange_hash(const struct batch *batch, struct column *const *keys, uint32_t key_count, uint64_t hash_seed,
+                   uint64_t *hashes)
+{
+    uint64_t first = key_count ? hash_seed : 0;
+    for (uint32_t i = 0; i < batch->row_count; i++) hashes[i] = first;
+    for (uint32_t k = 0; k < key_count; k++) column_hash(keys[k], batch->selection, batch->row_count, hashes);
+}

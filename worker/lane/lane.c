@@ -1,0 +1,404 @@
+// One lane: serves its mailbox, else polls the sources of the epoch it reads (P14: it never blocks in a send).
+// Two epochs run at once: read to its ends, epoch e's marker goes behind it and e+1 is read as soon as it is planned.
+// Any failure is reported to the group once; the lane then only empties its mailbox until it is stopped.
+#include "worker/lane/lane_private.h"
+
+void lane_init(struct lane *lane, struct lane_group *group, uint32_t number)
+{
+    lane->group = group;
+    mailbox_init(&lane->mailbox);
+    if (group->options.seed) {
+        random_init(&lane->random, group->options.seed + number);
+    } else {
+        random_init_system(&lane->random);
+    }
+    lane->last_planned = group->from ? group->from->epoch : 0;
+    lane->reading = lane->last_planned + 1;
+    struct operator_host *host = &lane->host;
+    host->plan = group->plan;
+    host->from = group->from;
+    host->lane = number;
+    host->lanes = group->lane_count;
+    exchange_shards_of(number, group->plan->shards, group->lane_count, &host->shard_first, &host->shard_last);
+    host->generation = group->args.generation;
+    host->incarnation = group->args.incarnation;
+    host->hash_seed = group->args.hash_seed;
+    host->budget = group->args.budget;
+    host->state_budget = &group->state_budget;
+    host->random = &lane->random;
+    host->record = group->record != NULL;
+    host->table_store = group->args.table_store;
+    host->store_context = group->args.context;
+    host->lane_context = lane;
+}
+
+static const Foreset__TableEpoch *table_from(const Foreset__Manifest *from, uint32_t table)
+{
+    for (size_t i = 0; from && i < from->n_tables; i++) {
+        if (from->tables[i]->table == table) return from->tables[i];
+    }
+    return NULL;
+}
+
+enum status lane_open(struct lane *lane, struct error *err)
+{
+    const Foreset__Plan *plan = lane->group->plan;
+    lane->clocks = memory_calloc(plan->n_tables + 1, sizeof *lane->clocks);
+    for (uint32_t t = 0; t < plan->n_tables; t++) {
+        lane_clock_init(&lane->clocks[t], plan->tables[t], table_from(lane->group->from, t), lane->reading);
+    }
+    lane->channels = memory_calloc((size_t)lane->group->exchange_count * lane->host.lanes + 1, sizeof *lane->channels);
+    lane->sources = memory_calloc(plan->n_nodes + 1, sizeof *lane->sources);
+    for (uint32_t i = 0; i < plan->n_nodes; i++) {
+        if (plan->nodes[i]->kind != FORESET__NODE__KIND__SOURCE) continue;
+        lane->sources[lane->source_count].node = i;
+        lane->sources[lane->source_count++].done = true;
+    }
+    return lane_graph_open(lane, err);
+}
+
+void lane_epoch_deinit(struct lane_epoch *epoch, const Foreset__Plan *plan)
+{
+    for (size_t i = 0; i < epoch->parts.count; i++) {
+        buffer_unref(epoch->parts.items[i].bytes);
+        memory_free(epoch->parts.items[i].meta.key);
+        memory_free(epoch->parts.items[i].meta.operator_);
+    }
+    for (size_t i = 0; i < epoch->ranges.count; i++) foreset__range__free_unpacked(epoch->ranges.items[i], NULL);
+    for (uint32_t t = 0; epoch->outputs && t < plan->n_tables; t++) {
+        struct operator_frozen frozen = {.table = epoch->outputs[t]};
+        operator_frozen_deinit(&frozen);
+    }
+    vector_deinit(&epoch->parts);
+    vector_deinit(&epoch->ranges);
+    lane_plan_unref(epoch->plan);
+    memory_free(epoch->tables);
+    memory_free(epoch->maxima);
+    memory_free(epoch->rows_in);
+    memory_free(epoch->emitted);
+    memory_free(epoch->counts);
+    memory_free(epoch->outputs);
+    memset(epoch, 0, sizeof *epoch);
+}
+
+void lane_deinit(struct lane *lane)
+{
+    struct mail *mail;
+    while ((mail = mailbox_poll(&lane->mailbox))) {
+        if (mail->kind == LANE_MAIL_PLAN) lane_plan_unref(((struct lane_mail_plan *)mail)->plan);
+        if (mail->kind == LANE_MAIL_BATCH) batch_unref(((struct lane_mail_batch *)mail)->batch);
+        memory_free(mail);
+    }
+    lane_graph_close(lane);
+    for (uint32_t i = 0; i < lane->source_count; i++) {
+        if (lane->sources[i].source) lane->sources[i].source->ops->close(lane->sources[i].source);
+    }
+    for (uint32_t i = 0; i < LANE_EPOCHS_MAX; i++) lane_epoch_deinit(&lane->epochs[i], lane->group->plan);
+    memory_free(lane->sources);
+    memory_free(lane->clocks);
+    memory_free(lane->channels);
+    mailbox_deinit(&lane->mailbox);
+}
+
+struct lane_epoch *lane_epoch_find(struct lane *lane, uint64_t epoch)
+{
+    struct lane_epoch *slot = &lane->epochs[epoch % LANE_EPOCHS_MAX];
+    return slot->epoch == epoch ? slot : NULL;
+}
+
+// ---- facts that come by mail ----
+static bool range_has_input(const Foreset__Range *range)
+{
+    return range->n_files > 0 || (range->has_from && range->has_to && range->to > range->from);
+}
+
+static bool table_has_input(const Foreset__Table *table, const Foreset__EpochPlan *plan)
+{
+    for (size_t i = 0; i < plan->n_ranges; i++) {
+        for (size_t s = 0; s < table->n_sources; s++) {
+            if (plan->ranges[i]->source == table->sources[s] && range_has_input(plan->ranges[i])) return true;
+        }
+    }
+    return false;
+}
+
+static enum status lane_serve_plan(struct lane *lane, struct lane_plan *plan, struct error *err)
+{
+    const Foreset__Plan *pipeline = lane->group->plan;
+    struct lane_epoch *slot = &lane->epochs[plan->epoch % LANE_EPOCHS_MAX];
+    if (slot->epoch != 0 || plan->epoch != lane->last_planned + 1) {
+        uint64_t epoch = plan->epoch;
+        lane_plan_unref(plan);
+        return error_set(err, STATUS_INVALID, ERROR_RESTART_PIPELINE,
+                         "epoch %llu was planned after %llu, with at most %u not frozen", (unsigned long long)epoch,
+                         (unsigned long long)lane->last_planned, LANE_EPOCHS_MAX);
+    }
+    lane->last_planned = plan->epoch;
+    slot->epoch = plan->epoch;
+    slot->plan = plan;
+    slot->tables = memory_calloc(pipeline->n_tables + 1, sizeof *slot->tables);
+    slot->maxima = memory_calloc(pipeline->n_nodes + 1, sizeof *slot->maxima);
+    slot->rows_in = memory_calloc(pipeline->n_tables + 1, sizeof *slot->rows_in);
+    slot->emitted = memory_calloc(pipeline->n_tables + 1, sizeof *slot->emitted);
+    slot->counts = memory_calloc(pipeline->n_tables + 1, sizeof *slot->counts);
+    slot->outputs = memory_calloc(pipeline->n_tables + 1, sizeof *slot->outputs);
+    for (uint32_t t = 0; t < pipeline->n_tables; t++) {
+        slot->tables[t].planned_input = table_has_input(pipeline->tables[t], plan->plan);
+        slot->tables[t].plan_publishes = !pipeline->tables[t]->has_interval_us;
+    }
+    for (size_t i = 0; i < plan->plan->n_tables; i++) {
+        uint32_t table = plan->plan->tables[i]->table;
+        ASSERT(table < pipeline->n_tables);
+        slot->tables[table].plan_publishes = plan->plan->tables[i]->publishes;
+    }
+    return STATUS_OK;
+}
+
+static enum status lane_serve_watermark(struct lane *lane, const struct lane_mail_watermark *mail, struct error *err)
+{
+    struct lane_epoch *epoch = lane_epoch_find(lane, mail->epoch);
+    if (!epoch) {
+        return error_set(err, STATUS_INVALID, ERROR_RESTART_PIPELINE, "a watermark came for epoch %llu, which does not run",
+                         (unsigned long long)mail->epoch);
+    }
+    for (uint32_t t = 0; t < lane->group->plan->n_tables; t++) epoch->tables[t].has_watermark = true;
+    for (uint32_t i = 0; i < mail->count; i++) {
+        ASSERT(mail->items[i].table < lane->group->plan->n_tables);
+        epoch->tables[mail->items[i].table].candidate_us = mail->items[i].watermark_us;
+    }
+    return STATUS_OK;
+}
+
+static void lane_serve_emitted(struct lane *lane, const struct lane_mail_emitted *mail)
+{
+    struct lane_epoch *epoch = lane_epoch_find(lane, mail->epoch);
+    if (!epoch) return; // frozen already: an early word that was not needed
+    struct clock_epoch *table = &epoch->tables[mail->table];
+    table->emitted_rows += mail->rows; // an early 1 is counted twice: only zero or not matters
+    if (mail->final) table->emitted_final++;
+}
+
+// Clocks go on as far as facts are there; then nodes that waited for them.
+static enum status lane_clocks_advance(struct lane *lane, struct error *err)
+{
+    bool any = false, again = true;
+    while (again) {
+        again = false;
+        for (uint32_t t = 0; t < lane->group->plan->n_tables; t++) {
+            struct table_clock *clock = &lane->clocks[t];
+            struct lane_epoch *epoch = lane_epoch_find(lane, clock->next_epoch);
+            if (!epoch || !lane_clock_resolve(clock, epoch->plan->plan, epoch->tables, t, lane->host.lanes)) continue;
+            again = any = true;
+        }
+    }
+    if (!any) return STATUS_OK;
+    enum status status = lane_graph_resume(lane, err);
+    for (uint32_t i = 0; status == STATUS_OK && i < LANE_EPOCHS_MAX; i++) {
+        if (lane->epochs[i].epoch) status = lane_check_reports(lane, &lane->epochs[i], err);
+    }
+    return status;
+}
+
+enum status lane_check_reports(struct lane *lane, struct lane_epoch *epoch, struct error *err)
+{
+    (void)err;
+    if (!epoch->reported && epoch->measured == lane->measure_count) {
+        bool resolved = true;
+        for (uint32_t t = 0; t < lane->group->plan->n_tables; t++) resolved = resolved && epoch->tables[t].resolved;
+        if (resolved) {
+            epoch->reported = true;
+            lane_group_measured(lane->group, epoch);
+        }
+    }
+    if (epoch->reported && epoch->frozen == lane->node_count) lane_group_frozen(lane->group, lane->host.lane, epoch);
+    return STATUS_OK;
+}
+
+static enum status lane_serve(struct lane *lane, struct mail *mail, struct error *err)
+{
+    switch ((enum lane_mail_kind)mail->kind) {
+    case LANE_MAIL_PLAN: {
+        enum status status = lane_serve_plan(lane, ((struct lane_mail_plan *)mail)->plan, err);
+        return status == STATUS_OK ? lane_clocks_advance(lane, err) : status;
+    }
+    case LANE_MAIL_WATERMARK: {
+        enum status status = lane_serve_watermark(lane, (struct lane_mail_watermark *)mail, err);
+        return status == STATUS_OK ? lane_clocks_advance(lane, err) : status;
+    }
+    case LANE_MAIL_BATCH:
+    case LANE_MAIL_MARKER: return lane_graph_receive(lane, (struct lane_mail_batch *)mail, err);
+    case LANE_MAIL_EMITTED:
+        lane_serve_emitted(lane, (struct lane_mail_emitted *)mail);
+        return lane_clocks_advance(lane, err);
+    case LANE_MAIL_READ: lane->released = ((struct lane_mail_read *)mail)->epoch; return STATUS_OK;
+    case LANE_MAIL_STOP: lane->stopped = true; return STATUS_OK;
+    }
+    return STATUS_OK;
+}
+
+// ---- sources ----
+static void lane_wake(void *context)
+{
+    struct lane *lane = context;
+    mailbox_wake(&lane->mailbox);
+}
+
+static enum status source_begin(struct lane *lane, struct lane_source *source, struct lane_epoch *epoch,
+                                struct error *err)
+{
+    const struct lane_share *share = &epoch->plan->shares[lane->host.lane * epoch->plan->nodes + source->node];
+    source->epoch = epoch->epoch;
+    source->waiting = false;
+    source->done = false;
+    if (share->count == 0) return STATUS_OK;
+    if (!source->source) {
+        struct source_open_args args = {.plan = lane->group->plan,
+                                        .node = source->node,
+                                        .lane = lane->host.lane,
+                                        .budget = lane->host.budget,
+                                        .queue_bytes_max = lane->group->queue_bytes_max,
+                                        .wake = lane_wake,
+                                        .wake_context = lane};
+        source_open opener = lane->group->options.source;
+        if (!opener) opener = operator_table_source(lane->group->plan->nodes[source->node]->source);
+        enum status status = opener(&args, &source->source, err);
+        if (status != STATUS_OK) return status;
+    }
+    return source->source->ops->plan(source->source, epoch->epoch, share->ranges, share->count, err);
+}
+
+static void source_evidence(struct lane_source *source, struct lane_epoch *epoch)
+{
+    size_t count = 0;
+    const Foreset__Range *const *ranges = source->source->ops->evidence(source->source, &count);
+    for (size_t i = 0; i < count; i++) {
+        size_t size = foreset__range__get_packed_size(ranges[i]);
+        uint8_t *packed = memory_alloc(size);
+        foreset__range__pack(ranges[i], packed);
+        Foreset__Range *copy = foreset__range__unpack(NULL, size, packed);
+        ASSERT(copy);
+        memory_free(packed);
+        vector_push(&epoch->ranges, copy);
+    }
+}
+
+static enum status source_end(struct lane *lane, struct lane_source *source, struct lane_epoch *epoch, bool read,
+                              struct error *err)
+{
+    struct lane_node *node = &lane->nodes[source->node];
+    source->done = true;
+    if (read) source_evidence(source, epoch);
+    if (read && source->source->ops->malformed) {
+        epoch->counts[node->plan_node->table].rows_malformed += source->source->ops->malformed(source->source);
+    }
+    enum status status = lane_graph_marker(node, epoch->epoch, err);
+    if (status != STATUS_OK) return status;
+    node->epoch++;
+    epoch->measured++;
+    epoch->frozen++;
+    return lane_check_reports(lane, epoch, err);
+}
+
+// Reads a few batches of one source. *ret_any: something happened.
+static enum status source_read(struct lane *lane, struct lane_source *source, struct lane_epoch *epoch, bool *ret_any,
+                               struct error *err)
+{
+    const struct lane_share *share = &epoch->plan->shares[lane->host.lane * epoch->plan->nodes + source->node];
+    if (share->count == 0) {
+        *ret_any = true;
+        return source_end(lane, source, epoch, false, err);
+    }
+    for (uint32_t i = 0; i < LANE_BATCHES_PER_ROUND; i++) {
+        enum source_result result = SOURCE_WAITING;
+        struct batch *batch = NULL;
+        enum status status = source->source->ops->poll(source->source, epoch->epoch, &result, &batch, err);
+        if (status != STATUS_OK) return status;
+        source->waiting = result == SOURCE_WAITING;
+        if (result == SOURCE_WAITING) return STATUS_OK;
+        *ret_any = true;
+        if (result == SOURCE_DONE) return source_end(lane, source, epoch, true, err);
+        if (batch->row_count) status = lane_graph_emit(&lane->nodes[source->node], batch, err);
+        batch_unref(batch);
+        if (status != STATUS_OK) return status;
+    }
+    return STATUS_OK;
+}
+
+static bool lane_may_read(struct lane *lane)
+{
+    if (lane->released < lane->reading) return false;
+    if (!lane_epoch_find(lane, lane->reading) || lane->held_bytes >= LANE_HELD_BYTES) return false;
+    for (uint32_t i = 0; i < lane->group->exchange_count * lane->host.lanes; i++) {
+        if (!exchange_has_credit(&lane->channels[i], lane->reading, LANE_CREDIT_BYTES)) return false;
+    }
+    return true;
+}
+
+static enum status lane_read(struct lane *lane, bool *ret_any, struct error *err)
+{
+    if (!lane_may_read(lane)) return STATUS_OK;
+    bool all_done = true;
+    for (uint32_t i = 0; i < lane->source_count; i++) {
+        struct lane_source *source = &lane->sources[i];
+        if (source->epoch == lane->reading && source->done) continue; // the epoch may be frozen behind its last source
+        struct lane_epoch *epoch = lane_epoch_find(lane, lane->reading);
+        ASSERT(epoch);
+        enum status status = STATUS_OK;
+        if (source->epoch != lane->reading) status = source_begin(lane, source, epoch, err);
+        if (status == STATUS_OK && !source->done) status = source_read(lane, source, epoch, ret_any, err);
+        if (status != STATUS_OK) return error_prefix(err, "source %s: ", lane->group->plan->nodes[source->node]->source->name);
+        all_done = all_done && source->done;
+    }
+    if (all_done) {
+        lane->reading++;
+        *ret_any = true;
+    }
+    return STATUS_OK;
+}
+
+static void lane_fail(struct lane *lane, const struct error *err)
+{
+    lane->failed = true;
+    lane_group_fail(lane->group, err);
+}
+
+static void lane_take_mail(struct lane *lane, struct mail *mail)
+{
+    struct error err = {0};
+    if (lane->failed) {
+        if (mail->kind == LANE_MAIL_PLAN) lane_plan_unref(((struct lane_mail_plan *)mail)->plan);
+        if (mail->kind == LANE_MAIL_BATCH) batch_unref(((struct lane_mail_batch *)mail)->batch);
+        if (mail->kind == LANE_MAIL_STOP) lane->stopped = true;
+    } else if (lane_serve(lane, mail, &err) != STATUS_OK) {
+        lane_fail(lane, &err);
+    }
+    memory_free(mail);
+}
+
+bool lane_step(struct lane *lane)
+{
+    bool any = false;
+    struct mail *mail;
+    while (!lane->stopped && (mail = mailbox_poll(&lane->mailbox))) {
+        lane_take_mail(lane, mail);
+        any = true;
+    }
+    if (lane->stopped || lane->failed) return any;
+    struct error err = {0};
+    if (lane_read(lane, &any, &err) != STATUS_OK) lane_fail(lane, &err);
+    return any;
+}
+
+
+void *lane_run(void *argument)
+{
+    struct lane *lane = argument;
+    while (!lane->stopped) {
+        if (lane_step(lane)) continue;
+        // With an epoch to read, a wake that came before the wait costs a poll interval at most.
+        bool reads = !lane->failed && lane->released >= lane->reading;
+        struct mail *mail = mailbox_wait(&lane->mailbox, reads ? LANE_POLL_US : -1);
+        if (mail) lane_take_mail(lane, mail);
+    }
+    return NULL;
+}

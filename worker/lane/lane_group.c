@@ -1,0 +1,302 @@
+// All lanes of this worker: opens them, deals plans and watermarks out, gathers their reports into events.
+// Promises: events of one kind come in epoch order; after a failure exactly one FAILED and nothing else.
+// What can fail: opening (plan, sources, snapshot parts), and any lane at any time; the worker then closes the flow and opens
+// another one from the last decided manifest (P21). Nothing that was not frozen survives, files included.
+#include "worker/lane/lane_private.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define SOURCE_BUDGET_SHARE 4  // a quarter of the memory for queues of sources
+#define STATE_BUDGET_SHARE 2   // half for state
+#define SOURCE_QUEUE_MIN (8u << 20)
+#define SOURCE_QUEUE_DEFAULT (64u << 20)
+
+static struct lane_group *group_of(struct dataflow *flow)
+{
+    return (struct lane_group *)flow;
+}
+
+static void group_epoch_clear(struct lane_group *group, struct group_epoch *epoch)
+{
+    for (uint32_t i = 0; epoch->reports && i < group->lane_count; i++) lane_epoch_deinit(&epoch->reports[i], group->plan);
+    memory_free(epoch->reports);
+    memory_free(epoch->maxima);
+    memory_free(epoch->took_part);
+    lane_plan_unref(epoch->plan);
+    memset(epoch, 0, sizeof *epoch);
+}
+
+static void group_destroy(struct lane_group *group)
+{
+    for (uint32_t i = 0; i < group->lane_count; i++) lane_deinit(&group->lanes[i]);
+    for (uint32_t i = 0; i < LANE_EPOCHS_MAX; i++) group_epoch_clear(group, &group->epochs[i]);
+    for (uint32_t t = 0; group->open && t < group->plan->n_tables; t++) {
+        struct group_open *open = &group->open[t];
+        for (size_t i = 0; i < open->files.count; i++) foreset__data_file__free_unpacked(open->files.items[i], NULL);
+        vector_deinit(&open->files);
+        text_deinit(&group->records[t]);
+    }
+    memory_free(group->open);
+    memory_free(group->records);
+    memory_free(group->maxima);
+    memory_free(group->lanes);
+    if (group->from) foreset__manifest__free_unpacked(group->from, NULL);
+    if (group->plan) foreset__plan__free_unpacked(group->plan, NULL);
+    pthread_mutex_destroy(&group->lock);
+    memory_free(group);
+}
+
+static void group_post(struct lane_group *group, uint32_t lane, struct mail *mail, int kind)
+{
+    mail->kind = kind;
+    mailbox_post(&group->lanes[lane].mailbox, mail);
+}
+
+static void group_close(struct dataflow *flow)
+{
+    struct lane_group *group = group_of(flow);
+    pthread_mutex_lock(&group->lock);
+    group->closing = true;
+    pthread_mutex_unlock(&group->lock);
+    for (uint32_t i = 0; i < group->lane_count; i++) {
+        if (!group->lanes[i].threaded) continue;
+        group_post(group, i, memory_calloc(1, sizeof(struct mail)), LANE_MAIL_STOP);
+    }
+    for (uint32_t i = 0; i < group->lane_count; i++) {
+        if (group->lanes[i].threaded) thread_join(group->lanes[i].thread);
+    }
+    group_destroy(group);
+}
+
+static void group_notify(struct lane_group *group, enum dataflow_event_kind kind, uint64_t epoch,
+                         Foreset__ReadDone *read_done, struct dataflow_frozen *frozen, const struct error *err)
+{
+    struct dataflow_event *event = memory_calloc(1, sizeof *event);
+    event->kind = kind;
+    event->generation = group->args.generation;
+    event->epoch = epoch;
+    event->read_done = read_done;
+    event->frozen = frozen;
+    if (err) event->err = *err;
+    group->args.notify(group->args.context, event);
+}
+
+static enum status group_plan(struct dataflow *flow, uint64_t epoch, const Foreset__EpochPlan *plan, struct error *err)
+{
+    struct lane_group *group = group_of(flow);
+    struct lane_plan *dealt;
+    enum status status = lane_plan_create(group->plan, epoch, plan, group->lane_count, &dealt, err);
+    if (status != STATUS_OK) return status;
+    pthread_mutex_lock(&group->lock);
+    struct group_epoch *slot = &group->epochs[epoch % LANE_EPOCHS_MAX];
+    bool taken = slot->epoch != 0;
+    if (!taken) {
+        slot->epoch = epoch;
+        slot->plan = lane_plan_ref(dealt);
+        slot->maxima = memory_calloc(group->plan->n_nodes + 1, sizeof *slot->maxima);
+        slot->took_part = memory_calloc(group->plan->n_tables + 1, sizeof *slot->took_part);
+        slot->reports = memory_calloc(group->lane_count, sizeof *slot->reports);
+    }
+    pthread_mutex_unlock(&group->lock);
+    if (taken) {
+        lane_plan_unref(dealt);
+        return error_set(err, STATUS_INVALID, ERROR_RESTART_PIPELINE, "epoch %llu was planned with %u epochs not frozen",
+                         (unsigned long long)epoch, LANE_EPOCHS_MAX);
+    }
+    for (uint32_t i = 0; i < group->lane_count; i++) {
+        struct lane_mail_plan *mail = memory_calloc(1, sizeof *mail);
+        mail->plan = lane_plan_ref(dealt);
+        group_post(group, i, &mail->mail, LANE_MAIL_PLAN);
+    }
+    for (uint32_t i = 0; i < group->lane_count; i++) {
+        struct lane_mail_read *mail = memory_calloc(1, sizeof *mail);
+        mail->epoch = epoch;
+        group_post(group, i, &mail->mail, LANE_MAIL_READ);
+    }
+    lane_plan_unref(dealt);
+    return STATUS_OK;
+}
+
+static enum status group_watermark(struct dataflow *flow, uint64_t epoch, const Foreset__Watermark *watermark,
+                                   struct error *err)
+{
+    (void)err;
+    struct lane_group *group = group_of(flow);
+    for (uint32_t i = 0; i < group->lane_count; i++) {
+        struct lane_mail_watermark *mail =
+            memory_calloc(1, sizeof *mail + watermark->n_items * sizeof mail->items[0]);
+        mail->epoch = epoch;
+        mail->count = (uint32_t)watermark->n_items;
+        for (uint32_t k = 0; k < mail->count; k++) {
+            mail->items[k].table = watermark->items[k]->table;
+            mail->items[k].watermark_us = watermark->items[k]->watermark_us;
+        }
+        group_post(group, i, &mail->mail, LANE_MAIL_WATERMARK);
+    }
+    return STATUS_OK;
+}
+
+static struct group_epoch *group_epoch_of(struct lane_group *group, uint64_t epoch)
+{
+    struct group_epoch *slot = &group->epochs[epoch % LANE_EPOCHS_MAX];
+    ASSERT(slot->epoch == epoch);
+    return slot;
+}
+
+// Events go out under the lock, so that those of two epochs cannot overtake each other. notify only posts.
+void lane_group_measured(struct lane_group *group, struct lane_epoch *report)
+{
+    pthread_mutex_lock(&group->lock);
+    if (!group->failed && !group->closing) {
+        struct group_epoch *epoch = group_epoch_of(group, report->epoch);
+        for (uint32_t i = 0; i < group->plan->n_nodes; i++) {
+            struct lane_maximum *from = &report->maxima[i], *to = &epoch->maxima[i];
+            if (from->found && (!to->found || from->event_time_us > to->event_time_us)) *to = *from;
+        }
+        for (uint32_t t = 0; t < group->plan->n_tables; t++) epoch->took_part[t] = report->tables[t].takes_part;
+        if (++epoch->measured == group->lane_count) {
+            Foreset__ReadDone *read_done = lane_report_read_done(group, epoch);
+            group_notify(group, DATAFLOW_READ_DONE, epoch->epoch, read_done, NULL, NULL);
+        }
+    }
+    pthread_mutex_unlock(&group->lock);
+}
+
+void lane_group_frozen(struct lane_group *group, uint32_t lane, struct lane_epoch *report)
+{
+    pthread_mutex_lock(&group->lock);
+    if (group->failed || group->closing) {
+        lane_epoch_deinit(report, group->plan);
+    } else {
+        struct group_epoch *epoch = group_epoch_of(group, report->epoch);
+        ASSERT(epoch->reports[lane].epoch == 0);
+        epoch->reports[lane] = *report;
+        memset(report, 0, sizeof *report);
+        if (++epoch->frozen == group->lane_count) {
+            lane_report_record(group, epoch);
+            struct dataflow_frozen *frozen = lane_report_frozen(group, epoch);
+            uint64_t number = epoch->epoch;
+            group_epoch_clear(group, epoch);
+            group_notify(group, DATAFLOW_FROZEN, number, NULL, frozen, NULL);
+        }
+    }
+    pthread_mutex_unlock(&group->lock);
+}
+
+void lane_group_fail(struct lane_group *group, const struct error *err)
+{
+    pthread_mutex_lock(&group->lock);
+    bool first = !group->failed && !group->closing;
+    group->failed = true;
+    if (first) group_notify(group, DATAFLOW_FAILED, 0, NULL, NULL, err);
+    pthread_mutex_unlock(&group->lock);
+}
+
+static const struct dataflow_ops group_ops = {.close = group_close, .plan = group_plan, .watermark = group_watermark};
+
+static Foreset__Plan *plan_copy(const Foreset__Plan *plan)
+{
+    size_t size = foreset__plan__get_packed_size(plan);
+    uint8_t *packed = memory_alloc(size);
+    foreset__plan__pack(plan, packed);
+    Foreset__Plan *copy = foreset__plan__unpack(NULL, size, packed);
+    memory_free(packed);
+    ASSERT(copy);
+    return copy;
+}
+
+static Foreset__Manifest *manifest_copy(const Foreset__Manifest *manifest)
+{
+    size_t size = foreset__manifest__get_packed_size(manifest);
+    uint8_t *packed = memory_alloc(size);
+    foreset__manifest__pack(manifest, packed);
+    Foreset__Manifest *copy = foreset__manifest__unpack(NULL, size, packed);
+    memory_free(packed);
+    ASSERT(copy);
+    return copy;
+}
+
+// Cumulative maxima and update mode's open files go on from the manifest.
+static void group_continue(struct lane_group *group)
+{
+    for (size_t i = 0; group->from && i < group->from->n_tables; i++) {
+        const Foreset__TableEpoch *table = group->from->tables[i];
+        ASSERT(table->table < group->plan->n_tables);
+        for (size_t k = 0; k < table->n_maxima; k++) {
+            uint32_t node = table->maxima[k]->node;
+            if (node >= group->plan->n_nodes) continue;
+            group->maxima[node] = (struct lane_maximum){.found = true, .event_time_us = table->maxima[k]->event_time_us};
+        }
+        struct group_open *open = &group->open[table->table];
+        for (size_t k = 0; k < table->n_open; k++) {
+            vector_push(&open->files, lane_report_copy_file(table->open[k]));
+            if (!lane_report_slice_fits(table->open[k]->slice, group->lane_count)) open->all = true;
+        }
+    }
+}
+
+static struct lane_group *group_create(const struct dataflow_open_args *args, const struct lane_group_options *options)
+{
+    struct lane_group *group = memory_calloc(1, sizeof *group);
+    group->base.ops = &group_ops;
+    group->args = *args;
+    group->options = *options;
+    pthread_mutex_init(&group->lock, NULL);
+    group->plan = plan_copy(args->plan);
+    group->from = args->from ? manifest_copy(args->from) : NULL;
+    group->args.plan = group->plan;
+    group->args.from = group->from;
+    group->lane_count = args->lanes ? args->lanes : 1;
+    group->record = getenv("FORESET_RECORD");
+    uint64_t limit = args->budget ? args->budget->limit_bytes : 0;
+    budget_init(&group->state_budget, "state", args->budget, limit / STATE_BUDGET_SHARE);
+    uint32_t sources = 0;
+    for (size_t i = 0; i < group->plan->n_nodes; i++) {
+        if (group->plan->nodes[i]->kind == FORESET__NODE__KIND__EXCHANGE) group->exchange_count++;
+        if (group->plan->nodes[i]->kind == FORESET__NODE__KIND__SOURCE) sources++;
+    }
+    group->queue_bytes_max = SOURCE_QUEUE_DEFAULT;
+    if (limit && sources) {
+        uint64_t share = limit / SOURCE_BUDGET_SHARE / sources / group->lane_count;
+        if (share < group->queue_bytes_max) group->queue_bytes_max = share > SOURCE_QUEUE_MIN ? share : SOURCE_QUEUE_MIN;
+    }
+    group->maxima = memory_calloc(group->plan->n_nodes + 1, sizeof *group->maxima);
+    group->open = memory_calloc(group->plan->n_tables + 1, sizeof *group->open);
+    group->records = memory_calloc(group->plan->n_tables + 1, sizeof *group->records);
+    group->lanes = memory_calloc(group->lane_count, sizeof *group->lanes);
+    group_continue(group);
+    for (uint32_t i = 0; i < group->lane_count; i++) lane_init(&group->lanes[i], group, i);
+    return group;
+}
+
+enum status lane_group_open_with(const struct dataflow_open_args *args, const struct lane_group_options *options,
+                                 struct dataflow **ret_flow, struct error *err)
+{
+    struct lane_group *group = group_create(args, options);
+    enum status status = STATUS_OK;
+    for (uint32_t i = 0; i < group->lane_count; i++) TRY(lane_open(&group->lanes[i], err));
+    TRY(lane_load(group, err));
+    for (uint32_t i = 0; i < group->lane_count && !options->stepped; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "lane-%u", i);
+        group->lanes[i].threaded = true;
+        thread_create(&group->lanes[i].thread, name, lane_run, &group->lanes[i]);
+    }
+    *ret_flow = &group->base;
+    return STATUS_OK;
+out:
+    group_destroy(group);
+    return status;
+}
+
+enum status lane_group_open(const struct dataflow_open_args *args, struct dataflow **ret_flow, struct error *err)
+{
+    return lane_group_open_with(args, &(struct lane_group_options){0}, ret_flow, err);
+}
+
+bool lane_group_step(struct dataflow *flow, uint32_t lane)
+{
+    ASSERT(group_of(flow)->options.stepped);
+    return lane_step(&group_of(flow)->lanes[lane]);
+}

@@ -1,0 +1,248 @@
+// The insides of worker/lane: what its files share. Nobody else includes this.
+//
+//   lane_group.c    dataflow_ops: opens lanes, deals plans out, gathers reports into events     (control thread, any lane)
+//   lane_report.c   makes ReadDone and Prepared of the lanes' reports
+//   lane_load.c     state snapshot parts into operators
+//   lane.c          one lane: its thread, its mailbox, polling its sources
+//   lane_graph.c    the nodes of the plan on one lane: queues, markers, waiting
+//   lane_clock.c    who takes part, L, W, batch numbers                                          (pure)
+//   operator_table.c  Node.kind → operator
+#ifndef FORESET_LANE_LANE_PRIVATE_H
+#define FORESET_LANE_LANE_PRIVATE_H
+
+#include "common/base/random.h"
+#include "common/base/thread.h"
+#include "worker/exchange/exchange.h"
+#include "worker/lane/dataflow.h"
+#include "worker/lane/lane_clock.h"
+#include "worker/lane/lane_group.h"
+#include "worker/operator/operator.h"
+#include "worker/source/source.h"
+
+#define LANE_EPOCHS_MAX 8u                     // planned and not yet frozen, on one lane
+#define LANE_CREDIT_BYTES (32u << 20)          // per channel and epoch parity (P14)
+#define LANE_HELD_BYTES (64u << 20)            // rows of later epochs that wait on one lane
+#define LANE_POLL_US 10000                     // how long a waiting source may be left alone
+#define LANE_BATCHES_PER_ROUND 4u              // source batches between two looks into the mailbox
+
+// An epoch plan as dealt out: which lane reads what.
+struct lane_share {
+    Foreset__Range **ranges; // the plan's own, or the lane's part of a FILES range
+    size_t count;
+};
+struct lane_plan {
+    _Atomic uint32_t refs;
+    uint64_t epoch;
+    Foreset__EpochPlan *plan;
+    uint32_t lanes, nodes;
+    struct lane_share *shares; // [lane * nodes + source node]
+    Foreset__Range **made;     // ranges that are not in the plan
+    size_t made_count;
+};
+enum status lane_plan_create(const Foreset__Plan *plan, uint64_t epoch, const Foreset__EpochPlan *epoch_plan,
+                             uint32_t lanes, struct lane_plan **ret_plan, struct error *err) MUST_USE;
+struct lane_plan *lane_plan_ref(struct lane_plan *plan);
+void lane_plan_unref(struct lane_plan *plan);
+
+enum lane_mail_kind {
+    LANE_MAIL_PLAN,      // group → lane: lane_mail_plan
+    LANE_MAIL_WATERMARK, // group → lane: lane_mail_watermark
+    LANE_MAIL_BATCH,     // lane → lane, by an exchange: lane_mail_batch
+    LANE_MAIL_MARKER,    // lane → lane, behind the batches: lane_mail_batch without a batch
+    LANE_MAIL_EMITTED,   // lane → lane: what a stateful table emitted: lane_mail_emitted
+    LANE_MAIL_READ,      // group → lane: every lane's mailbox holds the plan of `epoch`, read it: lane_mail_read
+    LANE_MAIL_STOP,      // group → lane
+};
+struct lane_mail_plan {
+    struct mail mail;
+    struct lane_plan *plan;
+};
+struct lane_mail_read {
+    struct mail mail;
+    uint64_t epoch;
+};
+struct lane_mail_watermark {
+    struct mail mail;
+    uint64_t epoch;
+    uint32_t count;
+    struct {
+        uint32_t table;
+        int64_t watermark_us;
+    } items[];
+};
+struct lane_mail_batch {
+    struct mail mail;
+    uint64_t epoch;
+    uint32_t exchange; // number among the plan's exchanges
+    uint32_t sender;   // lane
+    uint64_t batches;  // a batch: its sequence; a marker: how many there were
+    uint64_t rows;     // a marker: how many there were
+    uint64_t credit_bytes;
+    struct batch *batch;
+};
+struct lane_mail_emitted {
+    struct mail mail;
+    uint64_t epoch;
+    uint32_t table;
+    uint64_t rows;
+    bool final; // the table's marker has passed on the sender; else rows > 0 is known already
+};
+
+struct lane_item {
+    uint64_t epoch;
+    struct batch *batch; // NULL: marker
+    struct exchange_channel *channel; // whose credit it holds; NULL: local
+    uint32_t sender;
+    uint64_t bytes;
+};
+struct lane_input {
+    VECTOR(struct lane_item) items; // waiting, from `head`
+    size_t head;
+    bool at_marker;
+};
+struct lane_edge {
+    uint32_t node, input;
+};
+struct lane_node {
+    struct lane *lane;
+    uint32_t plan_index;
+    const Foreset__Node *plan_node;
+    struct operator *op;   // NULL: SOURCE, receiving end of an exchange
+    bool receiver;         // of an exchange; inputs are the lanes
+    bool waits_at_marker;  // needs the table's clock for the epoch
+    bool waits_for_rows;   // needs the table's clock through the epoch before
+    uint32_t exchange;     // number, for both ends
+    uint64_t epoch;        // at hand
+    bool begun;
+    uint32_t markers;
+    uint32_t input_count;
+    struct lane_input *inputs;
+    uint32_t consumer_count;
+    struct lane_edge *consumers;
+};
+
+struct lane_source {
+    uint32_t node;
+    struct source *source; // opened with the first range
+    uint64_t epoch;        // being read or last read
+    bool done;             // with `epoch`
+    bool waiting;          // the last poll found nothing
+};
+
+struct lane_maximum {
+    bool found;
+    int64_t event_time_us;
+};
+// What a lane knows of one epoch; also its report to the group, which takes it when it is frozen.
+struct lane_epoch {
+    uint64_t epoch; // 0: free
+    struct lane_plan *plan;
+    struct clock_epoch *tables;
+    struct lane_maximum *maxima; // by node
+    uint64_t *rows_in;           // by table
+    uint64_t *emitted;           // by table: rows that its TABLE node has passed on
+    struct operator_counts *counts;
+    struct operator_table **outputs;
+    VECTOR(struct dataflow_part) parts;
+    VECTOR(Foreset__Range *) ranges; // evidence
+    uint32_t measured, frozen;       // nodes that have passed the marker: sources and WATERMARKs; all
+    bool reported;
+};
+
+struct lane {
+    struct lane_group *group;
+    struct operator_host host;
+    struct random random;
+    struct mailbox mailbox;
+    pthread_t thread;
+    bool threaded, stopped, failed;
+    struct lane_node *nodes; // plan nodes, then the receiving ends
+    uint32_t node_count;
+    uint32_t measure_count; // SOURCE and WATERMARK nodes
+    struct lane_source *sources;
+    uint32_t source_count, next_source;
+    uint64_t reading;      // epoch
+    uint64_t last_planned;
+    uint64_t released;     // epochs up to this one are in every lane's mailbox, so that no row can overtake its plan
+    struct table_clock *clocks;
+    struct exchange_channel *channels; // sent by this lane: [exchange * lanes + receiver]
+    uint64_t held_bytes;
+    struct lane_epoch epochs[LANE_EPOCHS_MAX];
+};
+
+// lane.c
+void lane_init(struct lane *lane, struct lane_group *group, uint32_t number);
+enum status lane_open(struct lane *lane, struct error *err) MUST_USE;
+void lane_deinit(struct lane *lane);
+void *lane_run(void *argument);
+// Serves the mailbox and polls the sources once. Returns whether anything was done.
+bool lane_step(struct lane *lane);
+struct lane_epoch *lane_epoch_find(struct lane *lane, uint64_t epoch);
+void lane_epoch_deinit(struct lane_epoch *epoch, const Foreset__Plan *plan);
+enum status lane_check_reports(struct lane *lane, struct lane_epoch *epoch, struct error *err) MUST_USE;
+
+// lane_graph.c
+enum status lane_graph_open(struct lane *lane, struct error *err) MUST_USE;
+void lane_graph_close(struct lane *lane);
+enum status lane_graph_emit(struct lane_node *node, struct batch *batch, struct error *err) MUST_USE;
+enum status lane_graph_marker(struct lane_node *node, uint64_t epoch, struct error *err) MUST_USE; // to the consumers
+enum status lane_graph_receive(struct lane *lane, const struct lane_mail_batch *mail, struct error *err) MUST_USE; // takes its batch
+enum status lane_graph_resume(struct lane *lane, struct error *err) MUST_USE; // nodes that waited for the clock
+static inline struct lane_node *lane_node_of(struct lane *lane, uint32_t plan_index)
+{
+    return &lane->nodes[plan_index];
+}
+
+// operator_table.c
+enum status operator_table_open(struct operator_host *host, uint32_t node, struct operator **ret_op,
+                                struct error *err) MUST_USE; // *ret_op NULL: SOURCE
+source_open operator_table_source(const Foreset__Source *source);
+
+struct group_epoch {
+    uint64_t epoch; // 0: free
+    struct lane_plan *plan;
+    uint32_t measured, frozen;
+    struct lane_maximum *maxima; // by node, over the lanes
+    bool *took_part;             // by table
+    struct lane_epoch *reports;  // by lane
+};
+struct lane_group {
+    struct dataflow base;
+    struct dataflow_open_args args;
+    Foreset__Plan *plan;     // our copy
+    Foreset__Manifest *from; // our copy; NULL
+    struct lane_group_options options;
+    struct budget state_budget;
+    struct lane *lanes;
+    uint32_t lane_count;
+    uint32_t exchange_count;
+    uint64_t queue_bytes_max; // of one source on one lane
+    const char *record;       // FORESET_RECORD's directory; NULL
+    pthread_mutex_t lock; // guards what follows; nothing is called under it but notify's preparation
+    bool failed, closing;
+    struct group_epoch epochs[LANE_EPOCHS_MAX];
+    struct lane_maximum *maxima;           // cumulative, by node
+    struct group_open *open;               // update mode: by table, the open files
+    struct text *records;                  // by table: rows of the unpublished batch
+};
+struct group_open {
+    VECTOR(Foreset__DataFile *) files;
+    bool all; // written by another number of lanes: the next publication replaces them all
+};
+// Called by lanes.
+void lane_group_measured(struct lane_group *group, struct lane_epoch *epoch);
+void lane_group_frozen(struct lane_group *group, uint32_t lane, struct lane_epoch *report); // takes *report's contents
+void lane_group_fail(struct lane_group *group, const struct error *err);
+
+// lane_report.c; under the group's lock
+Foreset__ReadDone *lane_report_read_done(struct lane_group *group, struct group_epoch *epoch);
+struct dataflow_frozen *lane_report_frozen(struct lane_group *group, struct group_epoch *epoch);
+Foreset__DataFile *lane_report_copy_file(const Foreset__DataFile *file);
+// Update mode: does a slice number (see lane_report.c) belong to this number of lanes?
+bool lane_report_slice_fits(uint32_t slice, uint32_t lanes);
+void lane_report_record(struct lane_group *group, struct group_epoch *epoch); // FORESET_RECORD
+
+// lane_load.c
+enum status lane_load(struct lane_group *group, struct error *err) MUST_USE;
+
+#endif

@@ -1,0 +1,294 @@
+// DEDUP: the first row of each key passes (null equals null), in the order in which rows come. Behind an EXCHANGE by its keys.
+// Late rows (event time <= L) are dropped first, also where the event time is no key (stream README, Deduplication).
+// A key leaves the state at the end of a batch: with the event time among the keys when time <= W; within watermark when first
+// time + delay <= W; else never. State: 128-bit seeded hashes; the low half is the exchange's hash, which gives the shard.
+// Frozen as an append-only run of what is new; what has expired is evicted again after loading.
+#include "common/base/hash.h"
+#include "worker/exchange/exchange.h"
+#include "worker/expr/expr.h"
+#include "worker/operator/operator_state.h"
+#include "worker/state/dedup_table.h"
+#include "worker/state/row_codec.h"
+
+#define PROBE_GROUP 16u
+#define HASH_SEED_HIGH 0x6465647570ull
+#define HASH_NULL_KEY 0x6E756C6Cull
+
+struct dedup_fresh {
+    struct dedup_entry entry;
+    uint32_t shard;
+};
+
+struct dedup_operator {
+    struct operator base;
+    struct expr **exprs;
+    struct column **keys;
+    uint32_t key_count;
+    struct dedup_table table;
+    struct text name, scratch;
+    VECTOR(struct dedup_fresh) fresh; // since the last freeze
+    struct state_history history;
+    uint64_t *low;
+    struct hash128 *hashes;
+    uint32_t capacity;
+};
+
+static uint32_t shards_here(const struct operator *op)
+{
+    const struct operator_host *host = op->host;
+    return host->shard_first <= host->shard_last ? host->shard_last - host->shard_first + 1 : 0;
+}
+
+static void dedup_close(struct operator *op)
+{
+    struct dedup_operator *dedup = (struct dedup_operator *)op;
+    for (uint32_t i = 0; dedup->exprs && i < dedup->key_count; i++) expr_destroy(dedup->exprs[i]);
+    memory_free(dedup->exprs);
+    memory_free(dedup->keys);
+    memory_free(dedup->low);
+    memory_free(dedup->hashes);
+    vector_deinit(&dedup->fresh);
+    dedup_table_deinit(&dedup->table);
+    text_deinit(&dedup->name);
+    text_deinit(&dedup->scratch);
+    operator_deinit(op);
+    memory_free(dedup);
+}
+
+// The column of event times: among the keys, or another column of the input; NULL: there is none.
+static const struct column *dedup_time(const struct dedup_operator *dedup, const struct batch *batch)
+{
+    const Foreset__Node *node = dedup->base.plan_node;
+    if (!node->has_watermark) return NULL;
+    const struct column *column = NULL;
+    if (node->has_event_time) {
+        column = dedup->keys[node->event_time];
+    } else if (node->has_late_column) {
+        column = batch->columns[node->late_column];
+    }
+    return column;
+}
+
+// A row's event time; a window's is its end. False: null.
+static bool time_of(const struct column *time, uint32_t row, int64_t *ret_us)
+{
+    if (column_is_null(time, row)) return false;
+    if (time->type->kind == TYPE_STRUCT) return time_of(time->children[1], row, ret_us);
+    *ret_us = time->i64[row];
+    return true;
+}
+
+static int64_t dedup_expiry(const struct dedup_operator *dedup, const struct column *time, uint32_t row)
+{
+    const Foreset__Node *node = dedup->base.plan_node;
+    int64_t at = 0;
+    if (!time) return DEDUP_NEVER;
+    bool known = time_of(time, row, &at);
+    if (node->within_watermark) return at + node->delay_us; // a null time counts as 1970, as in Spark
+    return node->has_event_time && known ? at : DEDUP_NEVER;
+}
+
+static void dedup_hash(struct dedup_operator *dedup, const struct batch *batch)
+{
+    uint64_t seed = dedup->base.host->hash_seed;
+    if (dedup->capacity < batch->row_count) {
+        dedup->capacity = batch->row_count > BATCH_ROWS_MAX ? batch->row_count : BATCH_ROWS_MAX;
+        dedup->low = memory_realloc(dedup->low, dedup->capacity * sizeof *dedup->low);
+        dedup->hashes = memory_realloc(dedup->hashes, dedup->capacity * sizeof *dedup->hashes);
+    }
+    exchange_hash(batch, dedup->keys, dedup->key_count, seed, dedup->low);
+    bool one_string = dedup->key_count == 1 && type_is_string_like(dedup->keys[0]->type);
+    for (uint32_t i = 0; i < batch->row_count; i++) {
+        uint32_t row = batch_row(batch, i);
+        uint64_t high;
+        if (one_string && !column_is_null(dedup->keys[0], row)) {
+            struct slice slice = column_slice(dedup->keys[0], row);
+            high = hash_128(slice.data, slice.length, seed ^ HASH_SEED_HIGH).high;
+        } else if (one_string) {
+            high = hash_mix(seed, HASH_NULL_KEY);
+        } else {
+            text_reset(&dedup->scratch);
+            row_codec_encode(dedup->keys, dedup->key_count, row, true, &dedup->scratch);
+            high = hash_128(dedup->scratch.data, dedup->scratch.length, seed ^ HASH_SEED_HIGH).high;
+        }
+        dedup->hashes[i] = (struct hash128){.low = dedup->low[i], .high = high};
+    }
+}
+
+static uint32_t dedup_shard(const struct dedup_operator *dedup, struct hash128 hash)
+{
+    const struct operator_host *host = dedup->base.host;
+    return exchange_shard(hash.low, host->plan->shards) - host->shard_first;
+}
+
+static enum status dedup_probe(struct dedup_operator *dedup, const struct batch *batch, const struct column *time,
+                               uint32_t *rows, uint32_t *ret_count, struct error *err)
+{
+    uint32_t count = 0;
+    int64_t late_us = dedup->base.epoch.late_us;
+    for (uint32_t from = 0; from < batch->row_count; from += PROBE_GROUP) {
+        uint32_t end = batch->row_count - from > PROBE_GROUP ? from + PROBE_GROUP : batch->row_count;
+        for (uint32_t i = from; i < end; i++) {
+            dedup_table_prefetch(&dedup->table, dedup_shard(dedup, dedup->hashes[i]), dedup->hashes[i]);
+        }
+        for (uint32_t i = from; i < end; i++) {
+            uint32_t row = batch_row(batch, i);
+            int64_t at;
+            if (time && time_of(time, row, &at) && at <= late_us) {
+                dedup->base.counts.rows_late++;
+                continue;
+            }
+            struct dedup_fresh fresh = {.entry = {dedup->hashes[i], dedup_expiry(dedup, time, row)},
+                                        .shard = dedup_shard(dedup, dedup->hashes[i])};
+            bool added;
+            enum status status = dedup_table_add(&dedup->table, fresh.shard, fresh.entry.key, fresh.entry.expiry_us,
+                                                 &added, err);
+            if (status != STATUS_OK) return status;
+            if (!added) continue;
+            vector_push(&dedup->fresh, fresh);
+            rows[count++] = row;
+        }
+    }
+    *ret_count = count;
+    return STATUS_OK;
+}
+
+static enum status dedup_on_batch(struct operator *op, uint32_t input, struct batch *batch, struct error *err)
+{
+    (void)input;
+    struct dedup_operator *dedup = (struct dedup_operator *)op;
+    struct expr_errors errors = {0};
+    struct expr_context context = {.budget = op->host->budget,
+                                   .timestamp_us = op->epoch.timestamp_us,
+                                   .errors = &errors,
+                                   .random_seed = operator_random_seed(op)};
+    struct batch *left = NULL, *passed = NULL;
+    struct buffer *rows = NULL;
+    uint32_t made = 0, count = 0;
+    enum status status = STATUS_OK;
+    for (; made < dedup->key_count; made++) {
+        TRY(expr_eval(dedup->exprs[made], batch, &context, &dedup->keys[made], err));
+    }
+    TRY(operator_settle(op, batch, &errors, &left, err));
+    if (!left) goto out;
+    TRY(buffer_create(op->host->budget, left->row_count * sizeof(uint32_t), &rows, err));
+    dedup_hash(dedup, left);
+    TRY(dedup_probe(dedup, left, dedup_time(dedup, left), (uint32_t *)(void *)rows->data, &count, err));
+    if (count == 0) goto out;
+    passed = batch_select(left, rows, count);
+    rows = NULL;
+    TRY(operator_emit(op, passed, err));
+out:
+    while (made > 0) column_unref(dedup->keys[--made]);
+    expr_errors_deinit(&errors);
+    buffer_unref(rows);
+    batch_unref(left);
+    batch_unref(passed);
+    return status;
+}
+
+static enum status dedup_on_marker(struct operator *op, const struct operator_marker *marker, struct error *err)
+{
+    (void)err;
+    struct dedup_operator *dedup = (struct dedup_operator *)op;
+    if (marker->publishes && op->plan_node->has_watermark) dedup_table_evict(&dedup->table, marker->watermark_us);
+    return STATUS_OK;
+}
+
+static void save_entry(const struct dedup_operator *dedup, struct snapshot_writer *writer, uint32_t shard,
+                       const struct dedup_entry *entry)
+{
+    snapshot_writer_add(writer, shard + dedup->base.host->shard_first,
+                        slice_of((const char *)&entry->key, sizeof entry->key),
+                        slice_of((const char *)&entry->expiry_us, sizeof entry->expiry_us));
+}
+
+static enum status dedup_freeze(struct operator *op, struct operator_frozen *frozen, struct error *err)
+{
+    struct dedup_operator *dedup = (struct dedup_operator *)op;
+    struct snapshot_writer writer = {0};
+    bool is_base = operator_state_base_due(&dedup->history);
+    if (!is_base && dedup->fresh.count == 0) return STATUS_OK;
+    for (uint32_t shard = 0; is_base && shard < dedup->table.shard_count; shard++) {
+        const struct dedup_shard *at = &dedup->table.shards[shard];
+        for (uint64_t i = 0; at->entries && i <= at->mask; i++) {
+            if (at->entries[i].key.low | at->entries[i].key.high) save_entry(dedup, &writer, shard, &at->entries[i]);
+        }
+    }
+    for (size_t i = 0; !is_base && i < dedup->fresh.count; i++) {
+        save_entry(dedup, &writer, dedup->fresh.items[i].shard, &dedup->fresh.items[i].entry);
+    }
+    enum status status = operator_state_part(op, &writer, is_base, &dedup->history, frozen, err);
+    snapshot_writer_deinit(&writer);
+    vector_reset(&dedup->fresh);
+    return status;
+}
+
+static enum status dedup_load(struct operator *op, const struct operator_record *record, struct error *err)
+{
+    struct dedup_operator *dedup = (struct dedup_operator *)op;
+    struct hash128 key;
+    int64_t expiry_us;
+    bool added;
+    if (record->removed || record->key.length != sizeof key || record->value.length != sizeof expiry_us) {
+        return error_set(err, STATUS_CORRUPT, ERROR_FAIL_PIPELINE, "state of %s: a record has the wrong size",
+                         text_str(&dedup->name));
+    }
+    memcpy(&key, record->key.data, sizeof key);
+    memcpy(&expiry_us, record->value.data, sizeof expiry_us);
+    if (exchange_shard(key.low, op->host->plan->shards) != record->shard) {
+        return error_set(err, STATUS_CORRUPT, ERROR_FAIL_PIPELINE, "state of %s: a record is in the wrong shard",
+                         text_str(&dedup->name));
+    }
+    // A key that expired and came again is in a later run with a later time, which is the one that stands.
+    uint32_t shard = record->shard - op->host->shard_first;
+    return dedup_table_put(&dedup->table, shard, key, expiry_us, &added, err);
+}
+
+static void dedup_load_clear(struct operator *op, uint32_t shard_first, uint32_t shard_last)
+{
+    struct dedup_operator *dedup = (struct dedup_operator *)op;
+    for (uint32_t shard = 0; shard < dedup->table.shard_count; shard++) {
+        uint32_t number = shard + op->host->shard_first;
+        if (number >= shard_first && number <= shard_last) dedup_table_clear(&dedup->table, shard);
+    }
+}
+
+static enum status dedup_load_end(struct operator *op, int64_t batch, int64_t evicted_us, struct error *err)
+{
+    (void)batch;
+    (void)err;
+    struct dedup_operator *dedup = (struct dedup_operator *)op;
+    if (op->plan_node->has_watermark) dedup_table_evict(&dedup->table, evicted_us);
+    dedup->history.base_next = op->host->rebase;
+    return STATUS_OK;
+}
+
+static const struct operator_ops dedup_ops = {
+    .close = dedup_close,
+    .on_batch = dedup_on_batch,
+    .on_marker = dedup_on_marker,
+    .freeze = dedup_freeze,
+    .load = dedup_load,
+    .load_clear = dedup_load_clear,
+    .load_end = dedup_load_end,
+};
+
+enum status dedup_operator_open(struct operator_host *host, uint32_t node, struct operator **ret_op, struct error *err)
+{
+    struct dedup_operator *dedup = memory_calloc(1, sizeof *dedup);
+    struct operator *op = &dedup->base;
+    enum status status = STATUS_OK;
+    TRY(operator_init(op, &dedup_ops, host, node, err));
+    dedup->key_count = (uint32_t)op->plan_node->n_exprs;
+    dedup->exprs = memory_calloc(dedup->key_count + (size_t)1, sizeof *dedup->exprs);
+    dedup->keys = memory_calloc(dedup->key_count + (size_t)1, sizeof *dedup->keys);
+    dedup_table_init(&dedup->table, shards_here(op), host->state_budget, operator_name(op, &dedup->name));
+    ASSERT(!op->plan_node->has_event_time || op->plan_node->event_time < dedup->key_count);
+    TRY(expr_compile_list(host->plan, op->plan_node->exprs, dedup->key_count, op->inputs[0], host->budget, dedup->exprs,
+                          err));
+    *ret_op = op;
+out:
+    if (status != STATUS_OK) dedup_close(op);
+    return status;
+}

@@ -1,0 +1,133 @@
+// What operators share: the common part, rows that raised, names. Fails where expression errors are to fail the pipeline, and
+// on memory.
+#include "worker/operator/operator.h"
+
+#include "common/base/hash.h"
+#include "worker/expr/expr.h"
+
+// An aggregate below, in the same table: what raises above it fails the pipeline (SQL.md, Bad rows).
+static bool above_aggregate(const Foreset__Plan *plan, uint32_t node)
+{
+    const Foreset__Node *at = plan->nodes[node];
+    for (size_t i = 0; i < at->n_inputs; i++) {
+        const Foreset__Node *input = plan->nodes[at->inputs[i]];
+        if (input->table != at->table || input->kind == FORESET__NODE__KIND__SOURCE) continue;
+        if (input->kind == FORESET__NODE__KIND__AGGREGATE_FINAL || above_aggregate(plan, at->inputs[i])) return true;
+    }
+    return false;
+}
+
+enum status operator_init(struct operator *op, const struct operator_ops *ops, struct operator_host *host, uint32_t node,
+                          struct error *err)
+{
+    const Foreset__Node *plan_node = host->plan->nodes[node];
+    op->ops = ops;
+    op->host = host;
+    op->node = node;
+    op->plan_node = plan_node;
+    op->inputs = memory_calloc(plan_node->n_inputs + 1, sizeof *op->inputs);
+    op->above_aggregate = above_aggregate(host->plan, node);
+    op->errors_fail = host->plan->on_error_fail || op->above_aggregate;
+    enum status status = STATUS_OK;
+    TRY(type_parse(plan_node->schema, &op->schema, err));
+    for (size_t i = 0; i < plan_node->n_inputs; i++) {
+        ASSERT(plan_node->inputs[i] < node);
+        TRY(type_parse(host->plan->nodes[plan_node->inputs[i]]->schema, &op->inputs[i], err));
+    }
+out:
+    return status;
+}
+
+void operator_deinit(struct operator *op)
+{
+    memory_free(op->inputs);
+}
+
+const Foreset__Table *operator_table_of(const struct operator *op)
+{
+    return op->host->plan->tables[op->plan_node->table];
+}
+
+const char *operator_name(const struct operator *op, struct text *text)
+{
+    text_reset(text);
+    const char *name = op->plan_node->name && *op->plan_node->name ? op->plan_node->name : "output";
+    text_printf(text, "%s/%s", operator_table_of(op)->name, name);
+    return text_str(text);
+}
+
+uint64_t operator_random_seed(const struct operator *op)
+{
+    uint64_t seed = hash_mix(op->host->hash_seed, op->epoch.epoch);
+    return hash_mix(hash_mix(seed, op->host->lane), op->node);
+}
+
+static enum status without_errors(struct operator *op, struct batch *batch, const struct expr_errors *errors,
+                                  struct batch **ret_batch, struct error *err)
+{
+    struct buffer *selection;
+    enum status status = buffer_create(op->host->budget, batch->row_count * sizeof(uint32_t), &selection, err);
+    if (status != STATUS_OK) return status;
+    uint32_t *rows = (uint32_t *)(void *)selection->data;
+    uint32_t count = 0;
+    size_t next = 0;
+    for (uint32_t i = 0; i < batch->row_count; i++) {
+        uint32_t row = batch_row(batch, i);
+        while (next < errors->items.count && errors->items.items[next].row < row) next++;
+        if (next < errors->items.count && errors->items.items[next].row == row) continue;
+        rows[count++] = row;
+    }
+    if (count == 0) {
+        buffer_unref(selection);
+        *ret_batch = NULL;
+        return STATUS_OK;
+    }
+    *ret_batch = batch_select(batch, selection, count);
+    return STATUS_OK;
+}
+
+enum status operator_settle(struct operator *op, struct batch *batch, struct expr_errors *errors,
+                            struct batch **ret_batch, struct error *err)
+{
+    if (errors->items.count == 0) {
+        *ret_batch = batch_ref(batch);
+        return STATUS_OK;
+    }
+    enum status status = STATUS_OK;
+    struct batch *left = NULL;
+    if (op->errors_fail) {
+        const struct expr_row_error *first = &errors->items.items[0];
+        status = error_set(err, STATUS_ERROR, ERROR_FAIL_PIPELINE, "table %s: [%s] %s; epoch %llu",
+                           operator_table_of(op)->name, first->condition, first->message ? first->message : "",
+                           (unsigned long long)op->epoch.epoch);
+        if (err) memcpy(err->condition, first->condition, sizeof first->condition);
+        goto out;
+    }
+    op->counts.rows_dead += errors->items.count;
+    TRY(op->host->dead(op, batch, errors, err));
+    TRY(without_errors(op, batch, errors, &left, err));
+    *ret_batch = left;
+out:
+    expr_errors_deinit(errors);
+    return status;
+}
+
+void operator_frozen_deinit(struct operator_frozen *frozen)
+{
+    for (size_t i = 0; i < frozen->parts.count; i++) buffer_unref(frozen->parts.items[i].bytes);
+    vector_deinit(&frozen->parts);
+    struct operator_table *table = frozen->table;
+    frozen->table = NULL;
+    if (!table) return;
+    for (size_t i = 0; i < table->files.count; i++) foreset__data_file__free_unpacked(table->files.items[i], NULL);
+    for (size_t i = 0; i < table->open.count; i++) foreset__data_file__free_unpacked(table->open.items[i], NULL);
+    for (size_t i = 0; i < table->dead_letters.count; i++) {
+        foreset__data_file__free_unpacked(table->dead_letters.items[i], NULL);
+    }
+    vector_deinit(&table->files);
+    vector_deinit(&table->open);
+    vector_deinit(&table->dead_letters);
+    vector_deinit(&table->slices);
+    text_deinit(&table->rows);
+    memory_free(table);
+}

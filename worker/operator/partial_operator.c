@@ -1,0 +1,233 @@
+// AGGREGATE_PARTIAL: groups the rows of an epoch on this lane, so that the exchange carries groups and not rows. At the marker
+// (or when the table has grown) each group goes out as its keys and one BINARY column of aggregate states.
+// Rows that are late by L are dropped here (stream README: a window when its end <= L, a time when it is <= L; null never);
+// complete mode drops none. Rows whose arguments raise are dead letters, like those of any expression below an aggregate.
+#include "worker/exchange/exchange.h"
+#include "worker/operator/aggregate_group.h"
+#include "worker/state/row_codec.h"
+
+#define PARTIAL_GROUPS_MAX (128u << 10)
+
+struct partial_operator {
+    struct operator base;
+    struct aggregate_group group;
+    struct expr **exprs; // keys, then arguments that may raise
+    struct column **columns;
+    uint32_t expr_count;
+    struct key_table table;
+    struct text name, key;
+    uint64_t *hashes;
+    void **states;
+    uint32_t capacity;
+    bool tests_late;
+};
+
+static void partial_free(void *context, struct key_entry *entry)
+{
+    aggregate_group_free(&((struct partial_operator *)context)->group, entry);
+}
+
+static void partial_close(struct operator *op)
+{
+    struct partial_operator *partial = (struct partial_operator *)op;
+    key_table_deinit(&partial->table, partial_free, partial);
+    for (uint32_t i = 0; partial->exprs && i < partial->expr_count; i++) expr_destroy(partial->exprs[i]);
+    memory_free(partial->exprs);
+    memory_free(partial->columns);
+    aggregate_group_deinit(&partial->group);
+    text_deinit(&partial->name);
+    text_deinit(&partial->key);
+    memory_free(partial->hashes);
+    memory_free(partial->states);
+    operator_deinit(op);
+    memory_free(partial);
+}
+
+// ---- groups out ----
+static enum status partial_emit_groups(struct partial_operator *partial, struct column_builder **builders, uint32_t count,
+                                       struct error *err)
+{
+    struct operator *op = &partial->base;
+    struct column **columns = memory_calloc(count, sizeof *columns);
+    struct batch *batch = NULL;
+    uint32_t rows = column_builder_length(builders[count - 1]);
+    enum status status = STATUS_OK;
+    for (uint32_t i = 0; i < count; i++) TRY(column_builder_finish(builders[i], &columns[i], err));
+    batch = batch_create(op->schema, rows, columns);
+    memset(columns, 0, count * sizeof *columns);
+    TRY(operator_emit(op, batch, err));
+out:
+    for (uint32_t i = 0; i < count; i++) column_unref(columns[i]);
+    memory_free(columns);
+    batch_unref(batch);
+    return status;
+}
+
+static enum status partial_flush(struct partial_operator *partial, struct error *err)
+{
+    struct key_table *table = &partial->table;
+    struct operator *op = &partial->base;
+    if (table->count == 0) return STATUS_OK;
+    uint32_t keys = partial->group.key_count, count = keys + 1;
+    struct column_builder **builders = memory_calloc(count, sizeof *builders);
+    struct text states = {0};
+    enum status status = STATUS_OK;
+    for (uint32_t i = 0; i < count; i++) {
+        builders[i] = column_builder_create(op->host->budget, op->schema->children[i].type);
+    }
+    for (uint64_t i = 0; i <= table->mask; i++) {
+        const struct key_entry *entry = table->slots[i].entry;
+        size_t used;
+        if (!entry) continue;
+        TRY(row_codec_decode(partial->group.key_types, keys, key_entry_key(table, entry), builders, &used, err));
+        text_reset(&states);
+        aggregate_group_save(&partial->group, entry, &states);
+        TRY(column_builder_bytes(builders[keys], text_str(&states), states.length, err));
+        if (column_builder_length(builders[keys]) < BATCH_ROWS_MAX) continue;
+        TRY(partial_emit_groups(partial, builders, count, err));
+    }
+    if (column_builder_length(builders[keys])) TRY(partial_emit_groups(partial, builders, count, err));
+    key_table_clear(table, partial_free, partial);
+out:
+    for (uint32_t i = 0; i < count; i++) column_builder_destroy(builders[i]);
+    memory_free(builders);
+    text_deinit(&states);
+    return status;
+}
+
+// ---- rows in ----
+static enum status partial_without_late(struct partial_operator *partial, struct batch *batch, struct batch **ret_batch,
+                                        struct error *err)
+{
+    struct operator *op = &partial->base;
+    const struct column *key = partial->columns[op->plan_node->event_time];
+    struct buffer *selection;
+    enum status status = buffer_create(op->host->budget, batch->row_count * sizeof(uint32_t), &selection, err);
+    if (status != STATUS_OK) return status;
+    uint32_t *rows = (uint32_t *)(void *)selection->data;
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < batch->row_count; i++) {
+        uint32_t row = batch_row(batch, i);
+        if (aggregate_group_time(key, row) > op->epoch.late_us) rows[count++] = row;
+    }
+    op->counts.rows_late += batch->row_count - count;
+    *ret_batch = count ? batch_select(batch, selection, count) : NULL;
+    if (count == 0) buffer_unref(selection);
+    return STATUS_OK;
+}
+
+static enum status partial_fold(struct partial_operator *partial, struct batch *batch, struct expr_context *context,
+                                struct error *err)
+{
+    struct operator *op = &partial->base;
+    enum status status = STATUS_OK;
+    if (partial->capacity < batch->row_count) {
+        partial->capacity = batch->row_count > BATCH_ROWS_MAX ? batch->row_count : BATCH_ROWS_MAX;
+        partial->hashes = memory_realloc(partial->hashes, partial->capacity * sizeof *partial->hashes);
+        partial->states = memory_realloc(partial->states, partial->capacity * sizeof *partial->states);
+    }
+    uint32_t keys = partial->group.key_count;
+    exchange_hash(batch, partial->columns, keys, op->host->hash_seed, partial->hashes);
+    for (uint32_t i = 0; i < batch->row_count; i++) key_table_prefetch(&partial->table, partial->hashes[i]);
+    for (uint32_t i = 0; i < batch->row_count; i++) {
+        struct key_entry *entry;
+        bool added;
+        text_reset(&partial->key);
+        row_codec_encode(partial->columns, keys, batch_row(batch, i), true, &partial->key);
+        TRY(key_table_get(&partial->table, partial->hashes[i], slice_of(text_str(&partial->key), partial->key.length), &entry,
+                          &added, err));
+        partial->states[i] = entry->payload;
+    }
+    for (uint32_t i = 0; i < partial->group.count; i++) {
+        TRY(aggregate_update(partial->group.aggregates[i], batch, partial->states, partial->group.offsets[i], context, err));
+    }
+    if (partial->table.count > PARTIAL_GROUPS_MAX) TRY(partial_flush(partial, err));
+out:
+    return status;
+}
+
+static enum status partial_on_batch(struct operator *op, uint32_t input, struct batch *batch, struct error *err)
+{
+    (void)input;
+    struct partial_operator *partial = (struct partial_operator *)op;
+    struct expr_errors errors = {0};
+    struct expr_context context = {.budget = op->host->budget,
+                                   .timestamp_us = op->epoch.timestamp_us,
+                                   .errors = &errors,
+                                   .random_seed = operator_random_seed(op)};
+    struct batch *left = NULL, *timely = NULL;
+    uint32_t made = 0;
+    enum status status = STATUS_OK;
+    for (; made < partial->expr_count; made++) {
+        TRY(expr_eval(partial->exprs[made], batch, &context, &partial->columns[made], err));
+    }
+    TRY(operator_settle(op, batch, &errors, &left, err));
+    if (left && partial->tests_late) {
+        TRY(partial_without_late(partial, left, &timely, err));
+    } else if (left) {
+        timely = batch_ref(left);
+    }
+    if (timely) TRY(partial_fold(partial, timely, &context, err));
+    op->counts.rows_malformed += context.rows_malformed;
+out:
+    while (made > 0) column_unref(partial->columns[--made]);
+    expr_errors_deinit(&errors);
+    batch_unref(left);
+    batch_unref(timely);
+    return status;
+}
+
+static enum status partial_on_marker(struct operator *op, const struct operator_marker *marker, struct error *err)
+{
+    (void)marker;
+    return partial_flush((struct partial_operator *)op, err);
+}
+
+static const struct operator_ops partial_ops = {
+    .close = partial_close, .on_batch = partial_on_batch, .on_marker = partial_on_marker};
+
+// Keys and those arguments that are more than a column: they are evaluated first, so that a row that raises counts nowhere.
+static enum status partial_compile(struct partial_operator *partial, struct error *err)
+{
+    struct operator *op = &partial->base;
+    const Foreset__Node *node = op->plan_node;
+    const Foreset__Plan *plan = op->host->plan;
+    VECTOR(uint32_t) roots = {0};
+    for (size_t i = 0; i < node->n_exprs; i++) vector_push(&roots, node->exprs[i]);
+    for (size_t i = 0; i < node->n_aggregates; i++) {
+        const Foreset__Aggregate *aggregate = node->aggregates[i];
+        for (size_t k = 0; k < aggregate->n_args; k++) {
+            enum _Foreset__Expr__Kind kind = plan->exprs[aggregate->args[k]]->kind;
+            bool safe = kind == FORESET__EXPR__KIND__COLUMN || kind == FORESET__EXPR__KIND__LITERAL;
+            if (!safe) vector_push(&roots, aggregate->args[k]);
+        }
+        if (aggregate->has_filter) vector_push(&roots, aggregate->filter);
+    }
+    partial->expr_count = (uint32_t)roots.count;
+    partial->exprs = memory_calloc(roots.count + 1, sizeof *partial->exprs);
+    partial->columns = memory_calloc(roots.count + 1, sizeof *partial->columns);
+    enum status status = expr_compile_list(plan, roots.items, partial->expr_count, op->inputs[0], op->host->budget,
+                                           partial->exprs, err);
+    vector_deinit(&roots);
+    return status;
+}
+
+enum status partial_operator_open(struct operator_host *host, uint32_t node, struct operator **ret_op, struct error *err)
+{
+    struct partial_operator *partial = memory_calloc(1, sizeof *partial);
+    struct operator *op = &partial->base;
+    enum status status = STATUS_OK;
+    TRY(operator_init(op, &partial_ops, host, node, err));
+    const Foreset__Node *plan_node = op->plan_node;
+    ASSERT(op->schema->child_count == plan_node->n_exprs + 1 && plan_node->n_inputs == 1);
+    partial->tests_late = plan_node->has_watermark && plan_node->has_event_time &&
+                          operator_table_of(op)->mode != FORESET__TABLE__MODE__COMPLETE;
+    ASSERT(!plan_node->has_event_time || plan_node->event_time < plan_node->n_exprs);
+    TRY(partial_compile(partial, err));
+    TRY(aggregate_group_init(&partial->group, host, node, (uint32_t)plan_node->n_exprs, op->schema, err));
+    key_table_init(&partial->table, host->state_budget, operator_name(op, &partial->name), partial->group.payload_size);
+    *ret_op = op;
+out:
+    if (status != STATUS_OK) partial_close(op);
+    return status;
+}

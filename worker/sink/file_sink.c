@@ -1,0 +1,145 @@
+// One Parquet file: writer, hash and object together. What can fail: the store (disk full, outcome unknown) and memory; the
+// epoch then fails and the file is removed or left for cleaning (P24). There is no fsync here (P16: the worker's job).
+#include "worker/sink/file_sink.h"
+
+#include <stdio.h>
+
+#include "common/base/hash.h"
+#include "common/base/text.h"
+#include "common/delta/delta_stats.h"
+
+struct file_sink {
+    struct file_sink_args args;
+    uint64_t epoch;
+    char *key;
+    struct objstore_writer *object;
+    struct parquet_writer *parquet;
+    uint64_t size_bytes;
+    uint64_t checksum; // chained over the blocks as they were written
+};
+
+static enum status file_write(void *context, const void *bytes, size_t size, struct error *err)
+{
+    struct file_sink *sink = context;
+    sink->checksum = hash_64(bytes, size, sink->checksum);
+    sink->size_bytes += size;
+    return sink->args.store->ops->write(sink->object, bytes, size, err);
+}
+
+static const char *property(const Foreset__Table *table, const char *key)
+{
+    for (size_t i = 0; i < table->n_properties; i++) {
+        if (strcmp(table->properties[i]->key, key) == 0) return table->properties[i]->value;
+    }
+    return NULL;
+}
+
+enum status file_sink_properties(const Foreset__Table *table, struct file_sink_args *args, struct error *err)
+{
+    static const struct {
+        const char *name;
+        enum parquet_codec codec;
+    } codecs[] = {{"zstd", PARQUET_ZSTD},       {"snappy", PARQUET_SNAPPY},          {"gzip", PARQUET_GZIP},
+                  {"lz4_raw", PARQUET_LZ4_RAW}, {"lz4raw", PARQUET_LZ4_RAW},         {"none", PARQUET_UNCOMPRESSED},
+                  {"uncompressed", PARQUET_UNCOMPRESSED}};
+    const char *codec = property(table, "delta.parquet.compression.codec");
+    const char *columns = property(table, "delta.dataSkippingNumIndexedCols");
+    args->codec = PARQUET_ZSTD;
+    args->stats_columns = DELTA_STATS_COLUMNS;
+    for (size_t i = 0; codec && i <= sizeof codecs / sizeof *codecs; i++) {
+        if (i == sizeof codecs / sizeof *codecs) {
+            return error_set(err, STATUS_INVALID, ERROR_FAIL_PIPELINE,
+                             "table %s: delta.parquet.compression.codec = '%s' is not known; use zstd, snappy, gzip, lz4_raw or none",
+                             table->name, codec);
+        }
+        if (!slice_equal_nocase(slice_str(codec), slice_str(codecs[i].name))) continue;
+        args->codec = codecs[i].codec;
+        break;
+    }
+    int64_t count;
+    if (columns && (!text_parse_i64(columns, &count) || count < -1 || count > INT32_MAX)) {
+        return error_set(err, STATUS_INVALID, ERROR_FAIL_PIPELINE,
+                         "table %s: delta.dataSkippingNumIndexedCols = '%s' is no number of columns; use -1 or more", table->name,
+                         columns);
+    }
+    if (columns) args->stats_columns = (int32_t)count;
+    return STATUS_OK;
+}
+
+enum status file_sink_open(const struct file_sink_args *args, uint64_t epoch, uint32_t sequence,
+                           struct file_sink **ret_sink, struct error *err)
+{
+    struct file_sink *sink = memory_calloc(1, sizeof *sink);
+    sink->args = *args;
+    sink->epoch = epoch;
+    char uuid[37];
+    random_uuid(args->random, uuid);
+    struct text key = {0};
+    text_printf(&key, "part-%llu-%llu-%llu-%u-%u-%s.%s.parquet", (unsigned long long)epoch,
+                (unsigned long long)args->generation, (unsigned long long)args->incarnation, args->lane, sequence, uuid,
+                parquet_codec_name(args->codec));
+    sink->key = text_take(&key);
+    struct parquet_writer_options options = {.codec = args->codec};
+    enum status status = STATUS_OK;
+    TRY(args->store->ops->create(args->store, sink->key, &sink->object, err));
+    TRY(parquet_writer_create(args->schema, &options, args->budget, file_write, sink, &sink->parquet, err));
+    *ret_sink = sink;
+    return STATUS_OK;
+out:
+    file_sink_close(sink);
+    return status;
+}
+
+enum status file_sink_write(struct file_sink *sink, const struct batch *batch, struct error *err)
+{
+    return parquet_writer_write(sink->parquet, batch, err);
+}
+
+uint64_t file_sink_rows(const struct file_sink *sink)
+{
+    return parquet_writer_rows(sink->parquet);
+}
+
+enum status file_sink_finish(struct file_sink *sink, int64_t modified_ms, Foreset__DataFile **ret_file, struct error *err)
+{
+    enum status status = STATUS_OK;
+    struct text stats = {0};
+    TRY(parquet_writer_finish(sink->parquet, err));
+    TRY(sink->args.store->ops->finish(sink->object, err));
+    sink->args.store->ops->writer_close(sink->object);
+    sink->object = NULL;
+    const struct parquet_column_stats *columns;
+    uint32_t count = parquet_writer_stats(sink->parquet, &columns);
+    delta_stats_write(sink->args.schema, parquet_writer_rows(sink->parquet), columns, count, sink->args.stats_columns,
+                      &stats);
+    Foreset__DataFile *file = memory_alloc(sizeof *file);
+    foreset__data_file__init(file);
+    file->path = memory_strdup(sink->key);
+    file->size_bytes = sink->size_bytes;
+    file->rows = parquet_writer_rows(sink->parquet);
+    file->stats = memory_strdup(text_str(&stats));
+    file->checksum = sink->checksum;
+    file->epoch = sink->epoch;
+    file->generation = sink->args.generation;
+    file->has_modified_ms = true;
+    file->modified_ms = modified_ms;
+    *ret_file = file;
+out:
+    text_deinit(&stats);
+    return status;
+}
+
+void file_sink_close(struct file_sink *sink)
+{
+    if (!sink) return;
+    if (sink->parquet) parquet_writer_destroy(sink->parquet);
+    if (sink->object) sink->args.store->ops->writer_close(sink->object);
+    memory_free(sink->key);
+    memory_free(sink);
+}
+
+void file_sink_discard(struct objstore *store, const Foreset__DataFile *file)
+{
+    struct error ignored = {0};
+    if (objstore_remove(store, file->path, &ignored) != STATUS_OK) return;
+}

@@ -1,0 +1,39 @@
+// One Parquet file of a table, written straight into the object store as rows come (P16 names it). Nothing of it is seen or
+// durable before a commit names it and the worker has synced it; a file that is not finished is removed.
+#ifndef FORESET_SINK_FILE_SINK_H
+#define FORESET_SINK_FILE_SINK_H
+
+#include "common/base/random.h"
+#include "common/columnar/batch.h"
+#include "common/objstore/objstore.h"
+#include "common/parquet/parquet_writer.h"
+#include "proto/manifest.pb-c.h"
+#include "proto/plan.pb-c.h"
+
+// What all files of a table on one lane share.
+struct file_sink_args {
+    struct objstore *store;
+    const struct type *schema; // of the file: no partition columns
+    enum parquet_codec codec;
+    int32_t stats_columns;     // leaf columns with statistics, -1: all
+    struct budget *budget;
+    struct random *random;
+    uint64_t generation, incarnation;
+    uint32_t lane;
+};
+// codec and stats_columns from a table's properties; STATUS_INVALID names the property.
+enum status file_sink_properties(const Foreset__Table *table, struct file_sink_args *args, struct error *err) MUST_USE;
+
+struct file_sink;
+enum status file_sink_open(const struct file_sink_args *args, uint64_t epoch, uint32_t sequence,
+                           struct file_sink **ret_sink, struct error *err) MUST_USE;
+enum status file_sink_write(struct file_sink *sink, const struct batch *batch, struct error *err) MUST_USE;
+uint64_t file_sink_rows(const struct file_sink *sink);
+// Footer, end of writing. *ret_file is allocated as protobuf-c frees it; without partition values.
+enum status file_sink_finish(struct file_sink *sink, int64_t modified_ms, Foreset__DataFile **ret_file,
+                             struct error *err) MUST_USE;
+void file_sink_close(struct file_sink *sink); // NULL allowed; removes the object if it was not finished
+// Removes a finished file that no report names. Best effort: cleaning finds what stays (P24).
+void file_sink_discard(struct objstore *store, const Foreset__DataFile *file);
+
+#endif

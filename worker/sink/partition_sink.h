@@ -1,0 +1,25 @@
+// The files of one table on one lane in one epoch: one for each combination of partition values, a bounded number open at once.
+#ifndef FORESET_SINK_PARTITION_SINK_H
+#define FORESET_SINK_PARTITION_SINK_H
+
+#include "worker/sink/file_sink.h"
+
+#define PARTITION_SINK_OPEN_MAX 32u
+
+struct partition_sink;
+// args->schema is set here: table_schema without its partition columns.
+enum status partition_sink_create(const Foreset__Table *table, const struct type *table_schema,
+                                  const struct file_sink_args *args, struct partition_sink **ret_sink,
+                                  struct error *err) MUST_USE;
+void partition_sink_destroy(struct partition_sink *sink); // NULL allowed; unfinished files are removed
+// Rows of the table's schema. sequence numbers the files of the lane's table in the epoch.
+enum status partition_sink_write(struct partition_sink *sink, uint64_t epoch, uint32_t *sequence, struct batch *batch,
+                                 struct error *err) MUST_USE;
+struct partition_sink_files {
+    VECTOR(Foreset__DataFile *) items;
+};
+// Finishes what is open and hands every file of the epoch over; the sink is empty then.
+enum status partition_sink_finish(struct partition_sink *sink, int64_t modified_ms, struct partition_sink_files *files,
+                                  struct error *err) MUST_USE;
+
+#endif
