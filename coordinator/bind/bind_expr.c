@@ -1,0 +1,176 @@
+// Bound expressions: making, comparing and rewriting them.
+#include "coordinator/bind/bind.h"
+
+struct bind_column *bind_expr_column(struct bind_context *context, const char *name, const struct type *type, bool event_time)
+{
+    struct bind_column *column = arena_calloc(context->arena, 1, sizeof *column);
+    *column = (struct bind_column){.id = context->next_id++, .name = name, .type = type, .event_time = event_time};
+    return column;
+}
+
+struct bind_expr *bind_expr_new(struct bind_context *context, enum bind_kind kind, const struct type *type, const struct sql_expr *at)
+{
+    struct bind_expr *expr = arena_calloc(context->arena, 1, sizeof *expr);
+    expr->kind = kind;
+    expr->type = type;
+    expr->deterministic = true;
+    if (at) {
+        expr->offset = at->offset;
+        expr->start = at->start;
+        expr->end = at->end;
+    }
+    return expr;
+}
+
+struct bind_expr *bind_expr_reference(struct bind_context *context, struct bind_column *column, const struct sql_expr *at)
+{
+    struct bind_expr *expr = bind_expr_new(context, BIND_COLUMN, column->type, at);
+    expr->column = column;
+    return expr;
+}
+
+struct bind_expr *bind_expr_literal(struct bind_context *context, const struct sql_value *value, const struct sql_expr *at)
+{
+    struct bind_expr *expr = bind_expr_new(context, BIND_LITERAL, value->type, at);
+    expr->value = *value;
+    return expr;
+}
+
+struct bind_expr *bind_expr_string(struct bind_context *context, const char *text, const struct sql_expr *at)
+{
+    return bind_expr_literal(context, &(struct sql_value){.type = type_of(TYPE_STRING), .bytes = slice_str(text)}, at);
+}
+
+struct bind_expr *bind_expr_integer(struct bind_context *context, enum type_kind kind, int64_t value, const struct sql_expr *at)
+{
+    return bind_expr_literal(context, &(struct sql_value){.type = type_of(kind), .integer = value}, at);
+}
+
+struct bind_expr *bind_expr_boolean(struct bind_context *context, bool value, const struct sql_expr *at)
+{
+    return bind_expr_literal(context, &(struct sql_value){.type = type_of(TYPE_BOOLEAN), .boolean = value}, at);
+}
+
+struct bind_expr *bind_expr_field(struct bind_context *context, struct bind_expr *of, uint32_t ordinal, const struct sql_expr *at)
+{
+    struct bind_expr *expr = bind_expr_new(context, BIND_FIELD, of->type->children[ordinal].type, at);
+    expr->ordinal = ordinal;
+    expr->deterministic = of->deterministic;
+    expr->has_aggregate = of->has_aggregate;
+    sql_list_push(context->arena, &expr->args, of);
+    return expr;
+}
+
+struct bind_expr *bind_expr_cast(struct bind_context *context, struct bind_expr *expr, const struct type *type)
+{
+    if (expr->type == type) return expr;
+    struct bind_expr *cast = bind_expr_new(context, BIND_CAST, type, NULL);
+    cast->offset = expr->offset;
+    cast->start = expr->start;
+    cast->end = expr->end;
+    if (expr->kind == BIND_LITERAL && expr->value.null) {
+        cast->kind = BIND_LITERAL;
+        cast->value = (struct sql_value){.type = type, .null = true};
+        return cast;
+    }
+    cast->deterministic = expr->deterministic;
+    cast->has_aggregate = expr->has_aggregate;
+    sql_list_push(context->arena, &cast->args, expr);
+    return cast;
+}
+
+static bool value_equal(const struct sql_value *a, const struct sql_value *b)
+{
+    return a->null == b->null && a->boolean == b->boolean && a->integer == b->integer &&
+           memcmp(&a->real, &b->real, sizeof a->real) == 0 && slice_equal(a->bytes, b->bytes);
+}
+
+bool bind_expr_equal(const struct bind_expr *a, const struct bind_expr *b)
+{
+    if (a == b) return true;
+    if (!a || !b || a->kind != b->kind || a->type != b->type || a->args.count != b->args.count) return false;
+    if (!a->deterministic || !b->deterministic || a->ordinal != b->ordinal || a->column != b->column) return false;
+    if (a->distinct != b->distinct || a->try_cast != b->try_cast || !bind_expr_equal(a->filter, b->filter)) return false;
+    if ((a->function || b->function) && strcmp(a->function, b->function) != 0) return false;
+    if (a->kind == BIND_LITERAL && !value_equal(&a->value, &b->value)) return false;
+    for (uint32_t i = 0; i < a->args.count; i++) {
+        if (!bind_expr_equal(a->args.items[i], b->args.items[i])) return false;
+    }
+    return true;
+}
+
+// Every shared part is rewritten once, so that sharing (and cost) stay as they are.
+struct replacement {
+    struct bind_expr *from, *to;
+};
+struct replacer {
+    struct bind_context *context;
+    bind_expr_rewrite rewrite;
+    void *data;
+    SQL_LIST(struct replacement) done;
+};
+
+static struct bind_expr *replace(struct replacer *replacer, struct bind_expr *expr)
+{
+    if (!expr || expr->kind == BIND_LITERAL) return expr;
+    if (expr->kind == BIND_COLUMN) {
+        struct bind_expr *instead = replacer->rewrite(replacer->data, expr->column);
+        return instead ? instead : expr;
+    }
+    for (uint32_t i = 0; i < replacer->done.count; i++) {
+        if (replacer->done.items[i].from == expr) return replacer->done.items[i].to;
+    }
+    struct bind_expr *copy = expr;
+    struct bind_expr *filter = replace(replacer, expr->filter);
+    bool changed = filter != expr->filter;
+    struct bind_expr **args = arena_alloc(replacer->context->arena, (expr->args.count + 1) * sizeof *args);
+    for (uint32_t i = 0; i < expr->args.count; i++) {
+        args[i] = replace(replacer, expr->args.items[i]);
+        changed = changed || args[i] != expr->args.items[i];
+    }
+    if (changed) {
+        copy = arena_alloc(replacer->context->arena, sizeof *copy);
+        *copy = *expr;
+        copy->filter = filter;
+        memset(&copy->args, 0, sizeof copy->args);
+        for (uint32_t i = 0; i < expr->args.count; i++) sql_list_push(replacer->context->arena, &copy->args, args[i]);
+    }
+    struct replacement entry = {expr, copy};
+    sql_list_push(replacer->context->arena, &replacer->done, entry);
+    return copy;
+}
+
+struct bind_expr *bind_expr_replace(struct bind_context *context, struct bind_expr *expr, bind_expr_rewrite rewrite, void *data)
+{
+    struct replacer replacer = {.context = context, .rewrite = rewrite, .data = data};
+    return replace(&replacer, expr);
+}
+
+void bind_expr_fill_literal(struct arena *arena, const struct sql_value *value, Foreset__Expr *ret_expr)
+{
+    foreset__expr__init(ret_expr);
+    ret_expr->kind = FORESET__EXPR__KIND__LITERAL;
+    ret_expr->type = arena_strdup(arena, value->type->text);
+    if (value->null) return;
+    switch (value->type->kind) {
+    case TYPE_BOOLEAN:
+        ret_expr->has_boolean = true;
+        ret_expr->boolean = value->boolean;
+        break;
+    case TYPE_FLOAT:
+    case TYPE_DOUBLE:
+        ret_expr->has_real = true;
+        ret_expr->real = value->real;
+        break;
+    case TYPE_DECIMAL:
+    case TYPE_STRING:
+    case TYPE_BINARY:
+        ret_expr->has_bytes = true;
+        ret_expr->bytes.len = value->bytes.length;
+        ret_expr->bytes.data = (uint8_t *)arena_strndup(arena, value->bytes.data, value->bytes.length);
+        break;
+    default:
+        ret_expr->has_integer = true;
+        ret_expr->integer = value->integer;
+    }
+}

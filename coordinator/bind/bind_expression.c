@@ -1,0 +1,85 @@
+// Expressions: names, types and casts, bottom up. Spark's conditions: UNRESOLVED_COLUMN, DATATYPE_MISMATCH, MISSING_AGGREGATION.
+#include <strings.h>
+
+#include "common/plan/function_table.h"
+#include "coordinator/bind/bind.h"
+
+static const char *cast_condition(const struct type *from, const struct type *to, bool try_cast)
+{
+    bool numeric = type_is_numeric(from) || type_is_numeric(to);
+    bool date = from->kind == TYPE_DATE || to->kind == TYPE_DATE;
+    if (!try_cast && to->kind == TYPE_BOOLEAN && (from->kind == TYPE_DATE || from->kind == TYPE_TIMESTAMP)) {
+        return "DATATYPE_MISMATCH.CAST_WITH_CONF_SUGGESTION";
+    }
+    return numeric && date ? "DATATYPE_MISMATCH.CAST_WITH_FUNC_SUGGESTION" : "DATATYPE_MISMATCH.CAST_WITHOUT_SUGGESTION";
+}
+
+static enum status bind_cast(struct bind_env *env, const struct sql_expr *expr, struct bind_expr **ret_expr, struct error *err)
+{
+    enum status status = STATUS_OK;
+    struct bind_expr *arg = NULL;
+    TRY(bind_expression(env, expr->args.items[0], &arg, err));
+    if (!function_can_cast(arg->type, expr->type, expr->try_cast)) {
+        const char *condition = cast_condition(arg->type, expr->type, expr->try_cast);
+        const char *hint = strstr(condition, "FUNC") ? "days since 1970 become a date with date_from_unix_date, and a date days with unix_date" : NULL;
+        return sql_text_error(env->context->text, expr->offset, STATUS_INVALID, condition, hint, err,
+                              "a value of type %.150s cannot be cast to %.150s", arg->type->text, expr->type->text);
+    }
+    struct bind_expr *cast = bind_expr_new(env->context, BIND_CAST, expr->type, expr);
+    cast->try_cast = expr->try_cast;
+    cast->deterministic = arg->deterministic;
+    cast->has_aggregate = arg->has_aggregate;
+    sql_list_push(env->context->arena, &cast->args, arg);
+    *ret_expr = arg->type == expr->type ? arg : cast;
+out:
+    return status;
+}
+
+static enum status bind_field(struct bind_env *env, const struct sql_expr *expr, struct bind_expr **ret_expr, struct error *err)
+{
+    enum status status = STATUS_OK;
+    struct bind_expr *of = NULL;
+    TRY(bind_expression(env, expr->args.items[0], &of, err));
+    if (of->type->kind == TYPE_MAP) {
+        struct bind_expr *args[2] = {of, bind_expr_string(env->context, expr->name, expr)};
+        return bind_call_resolve(env, expr, "[]", args, 2, ret_expr, err);
+    }
+    int ordinal = of->type->kind == TYPE_STRUCT ? type_field_find(of->type, expr->name) : -1;
+    if (ordinal < 0) {
+        return sql_text_error(env->context->text, expr->offset, STATUS_INVALID,
+                              of->type->kind == TYPE_STRUCT ? "FIELD_NOT_FOUND" : "INVALID_EXTRACT_BASE_FIELD_TYPE", NULL, err,
+                              "there is no field %.100s in a value of type %.200s", expr->name, of->type->text);
+    }
+    *ret_expr = bind_expr_field(env->context, of, (uint32_t)ordinal, expr);
+out:
+    return status;
+}
+
+enum status bind_expression(struct bind_env *env, const struct sql_expr *expr, struct bind_expr **ret_expr, struct error *err)
+{
+    switch (expr->kind) {
+    case SQL_EXPR_LITERAL: *ret_expr = bind_expr_literal(env->context, &expr->value, expr); return STATUS_OK;
+    case SQL_EXPR_COLUMN: return bind_scope_resolve(env, expr, ret_expr, err);
+    case SQL_EXPR_CALL: return bind_call(env, expr, ret_expr, err);
+    case SQL_EXPR_CAST: return bind_cast(env, expr, ret_expr, err);
+    case SQL_EXPR_FIELD: return bind_field(env, expr, ret_expr, err);
+    case SQL_EXPR_STAR: break;
+    }
+    return sql_text_error(env->context->text, expr->offset, STATUS_INVALID, "INVALID_USAGE_OF_STAR_OR_REGEX", NULL, err,
+                          "* stands in a select list, or as count(*)");
+}
+
+enum status bind_expression_boolean(struct bind_env *env, const struct sql_expr *expr, struct bind_expr **ret_expr, struct error *err)
+{
+    enum status status = STATUS_OK;
+    struct bind_expr *bound = NULL;
+    TRY(bind_expression(env, expr, &bound, err));
+    if (bound->type->kind == TYPE_VOID) bound = bind_expr_cast(env->context, bound, type_of(TYPE_BOOLEAN));
+    if (bound->type->kind != TYPE_BOOLEAN) {
+        return sql_text_error(env->context->text, expr->offset, STATUS_INVALID, "DATATYPE_MISMATCH.FILTER_NOT_BOOLEAN", NULL, err,
+                              "%s takes a condition (BOOLEAN), this is of type %.200s", env->place, bound->type->text);
+    }
+    *ret_expr = bound;
+out:
+    return status;
+}
