@@ -79,7 +79,7 @@ static int broker_serve(char **topics, int topic_count, const char *address_file
     int exit_code = cluster ? 0 : 1;
     for (int i = 0; i < topic_count && exit_code == 0; i++) exit_code = broker_create_topic(cluster, topics[i]);
     if (exit_code == 0) exit_code = broker_announce(rd_kafka_mock_cluster_bootstraps(cluster), address_file);
-    if (exit_code == 0) signals_wait(-1);
+    while (exit_code == 0 && !signals_wait(-1)) continue;
     if (cluster) rd_kafka_mock_cluster_destroy(cluster);
     rd_kafka_destroy(handle);
     return exit_code;

@@ -79,7 +79,7 @@ static int options_progress(struct pipeline_options *options, const char *comman
     static const char *const names[] = {"auto", "text", "json", "none"};
     for (int i = 0; i < 4; i++) {
         if (strcmp(name, names[i]) != 0) continue;
-        options->progress = (enum pipeline_progress)i;
+        options->progress = (enum pipeline_progress_kind)i;
         return EXIT_GO_ON;
     }
     return options_refuse(command, "--progress %s: expected text, json or none", name);

@@ -7,7 +7,7 @@
 #include "common/base/memory.h"
 #include "coordinator/planner/planner.h"
 
-enum pipeline_progress { PIPELINE_PROGRESS_AUTO, PIPELINE_PROGRESS_TEXT, PIPELINE_PROGRESS_JSON, PIPELINE_PROGRESS_NONE };
+enum pipeline_progress_kind { PIPELINE_PROGRESS_AUTO, PIPELINE_PROGRESS_TEXT, PIPELINE_PROGRESS_JSON, PIPELINE_PROGRESS_NONE };
 
 #define PIPELINE_SETTINGS_MAX 128u
 
@@ -21,7 +21,7 @@ struct pipeline_options {
     bool adopt;
     const char *adopt_table;   // NULL with adopt: every table
     const char *abandon_table; // NULL: none
-    enum pipeline_progress progress;
+    enum pipeline_progress_kind progress;
     struct planner_setting settings[PIPELINE_SETTINGS_MAX], defaults[PIPELINE_SETTINGS_MAX], kafka[PIPELINE_SETTINGS_MAX];
     struct planner_options planner;
 };

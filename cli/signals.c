@@ -39,9 +39,17 @@ bool signals_caught(void)
     return atomic_load(&signals_count) > 0;
 }
 
+void signals_notify(void)
+{
+    ssize_t ignored = write(signals_pipe[1], "n", 1);
+    (void)ignored;
+}
+
 bool signals_wait(int timeout_ms)
 {
     struct pollfd poll_fd = {.fd = signals_pipe[0], .events = POLLIN};
-    if (!signals_caught()) poll(&poll_fd, 1, timeout_ms);
+    char bytes[16];
+    poll(&poll_fd, 1, timeout_ms);
+    while (read(signals_pipe[0], bytes, sizeof bytes) > 0) continue;
     return signals_caught();
 }

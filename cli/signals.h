@@ -6,7 +6,9 @@
 
 void signals_catch(void);
 bool signals_caught(void);
-// Waits until the first signal, or until timeout_ms has passed; true if a signal came.
+// Waits until a signal or signals_notify, or until timeout_ms has passed (< 0: for ever); true if a signal has come.
 bool signals_wait(int timeout_ms);
+// Makes signals_wait return; from any thread. One that comes before the wait is not lost.
+void signals_notify(void);
 
 #endif

@@ -1,0 +1,170 @@
+// foreset run: a pipeline in one process.
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/pipeline_commands.h"
+#include "cli/pipeline_options.h"
+#include "cli/progress.h"
+#include "cli/signals.h"
+#include "cli/standalone.h"
+#include "common/base/failpoint.h"
+
+#define LANES_MAX 64u
+#define MEMORY_BYTES_MIN (128ull << 20)
+
+static const char run_help[] =
+    "usage: foreset run FILE.sql [options]\n"
+    "\n"
+    "Runs a pipeline in this process: reads its sources, writes its Delta tables, every epoch exactly once. SIGINT or SIGTERM\n"
+    "finishes the epoch, publishes it and exits 0; a second signal exits at once (130), losing nothing that was decided.\n"
+    "\n"
+    "  --available-now         process what is there now, publish it, end\n"
+    "  --warehouse URL         where tables go (default: ./warehouse beside the SQL file)\n"
+    "  --state URL             where manifests and state go (default: <warehouse>/_foreset/<pipeline>)\n"
+    "  --meta DIR              where the local key-value store goes (default: with the state)\n"
+    "  --lanes N               worker threads (default: the number of CPUs)\n"
+    "  --memory BYTES          bound of everything the process keeps, e.g. 512M, 2G (default: half of the machine's or cgroup's)\n"
+    "  --set KEY=VALUE         overrides SET of the file, e.g. --set pipeline.trigger='5 seconds'; may be repeated\n"
+    "  --kafka KEY=VALUE       overrides a Kafka property of every read_kafka, e.g. --kafka bootstrap.servers=localhost:9092\n"
+    "  --config FILE           settings as INI: [pipeline] trigger = 5 seconds, [kafka] security.protocol = SSL\n"
+    "  --full-refresh          start anew: state dropped, tables emptied by one commit, sources read from startingOffsets\n"
+    "  --adopt[=TABLE]         take over tables whose key-value store is lost, from their last commits\n"
+    "  --abandon-table=TABLE   give up a table that refuses a decided epoch; the others go on\n"
+    "  --progress KIND         text, json (one object per table and batch) or none, on stderr (default: text on a terminal)\n"
+    "\n"
+    "Flags win over environment (FORESET_WAREHOUSE, FORESET_STATE, FORESET_LANES, FORESET_MEMORY, FORESET_CONFIG), SET,\n"
+    "configuration file and defaults, in this order.\n"
+    "Exit codes: 0 done, 1 failed, 2 usage or SQL, 3 another process runs this pipeline, 4 a table refuses a decided epoch,\n"
+    "130 second signal.\n"
+    "\n"
+    "Examples:\n"
+    "  foreset run user_events.sql --available-now --warehouse /data/lake\n"
+    "  foreset run user_events.sql --kafka bootstrap.servers=localhost:9092 --memory 1G\n";
+
+struct run {
+    struct progress progress;
+    bool show;
+};
+
+static void run_on_progress(void *context, const struct pipeline_progress *published)
+{
+    struct run *run = context;
+    if (run->show) progress_published(&run->progress, published);
+}
+
+static void run_on_notice(void *context, const char *text)
+{
+    struct run *run = context;
+    progress_break(&run->progress);
+    fprintf(stderr, "%s\n", text);
+}
+
+static uint32_t run_lanes(const Foreset__Plan *plan)
+{
+    const char *given = pipeline_options_setting(plan, "pipeline.lanes");
+    uint64_t lanes = 0;
+    cpu_set_t set;
+    if (given && text_parse_u64(given, &lanes)) {
+        return (uint32_t)(lanes < LANES_MAX ? lanes : LANES_MAX);
+    }
+    if (sched_getaffinity(0, sizeof set, &set) == 0) lanes = (uint64_t)CPU_COUNT(&set);
+    return lanes ? (uint32_t)(lanes < LANES_MAX ? lanes : LANES_MAX) : 1;
+}
+
+static uint64_t run_cgroup_bytes(const char *path)
+{
+    char line[64] = "";
+    FILE *file = fopen(path, "re");
+    if (!file) return UINT64_MAX;
+    if (!fgets(line, sizeof line, file)) line[0] = '\0';
+    fclose(file);
+    line[strcspn(line, "\n")] = '\0';
+    uint64_t bytes;
+    return text_parse_u64(line, &bytes) ? bytes : UINT64_MAX; // "max"
+}
+
+static uint64_t run_memory(const Foreset__Plan *plan)
+{
+    const char *given = pipeline_options_setting(plan, "pipeline.memory");
+    uint64_t bytes = 0;
+    if (given && text_parse_bytes(given, &bytes)) return bytes;
+    bytes = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
+    uint64_t v2 = run_cgroup_bytes("/sys/fs/cgroup/memory.max");
+    uint64_t v1 = run_cgroup_bytes("/sys/fs/cgroup/memory/memory.limit_in_bytes");
+    if (v2 < bytes) bytes = v2;
+    if (v1 < bytes) bytes = v1;
+    return bytes / 2;
+}
+
+static int run_exit_code(enum pipeline_outcome outcome, const struct error *err)
+{
+    switch (outcome) {
+    case PIPELINE_GOES_ON:
+    case PIPELINE_DONE: return 0;
+    case PIPELINE_FENCED: return 3;
+    case PIPELINE_BLOCKED: return 4;
+    case PIPELINE_FAILED: return err->class == ERROR_USAGE ? 2 : err->class == ERROR_FENCED ? 3 : 1;
+    }
+    return 1;
+}
+
+static int run_plan(struct pipeline_options *options, const Foreset__Plan *plan)
+{
+    const char *state = pipeline_options_setting(plan, "pipeline.state");
+    const char *warehouse = pipeline_options_setting(plan, "pipeline.warehouse");
+    const char *meta = options->meta ? options->meta : pipeline_options_setting(plan, "pipeline.meta");
+    if (!state) state = arena_printf(&options->arena, "%s/_foreset/%s", warehouse, plan->pipeline);
+    bool terminal = isatty(STDERR_FILENO);
+    struct run run = {.show = options->progress != PIPELINE_PROGRESS_NONE &&
+                              (options->progress != PIPELINE_PROGRESS_AUTO || terminal)};
+    progress_init(&run.progress, options->progress == PIPELINE_PROGRESS_JSON, terminal);
+    const struct standalone_config config = {.plan = plan,
+                                             .state_url = state,
+                                             .meta = meta,
+                                             .lanes = run_lanes(plan),
+                                             .memory_bytes = run_memory(plan),
+                                             .available_now = options->available_now || plan->trigger_us == 0,
+                                             .full_refresh = options->full_refresh,
+                                             .adopt = options->adopt,
+                                             .adopt_table = options->adopt_table,
+                                             .abandon_table = options->abandon_table,
+                                             .progress = run_on_progress,
+                                             .notice = run_on_notice,
+                                             .context = &run};
+    if (config.memory_bytes < MEMORY_BYTES_MIN) {
+        fprintf(stderr, "foreset run: --memory %llu: at least 128M are needed\n", (unsigned long long)config.memory_bytes);
+        return 2;
+    }
+    struct error err = {0};
+    enum pipeline_outcome outcome = standalone_run(&config, &err);
+    progress_break(&run.progress);
+    if (outcome != PIPELINE_DONE) fprintf(stderr, "foreset run: %s\n", err.message);
+    return run_exit_code(outcome, &err);
+}
+
+int run_main(int argc, char **argv)
+{
+    struct pipeline_options options;
+    struct error err;
+    int exit_code = pipeline_options_parse(&options, "run", run_help, argc, argv);
+    if (exit_code) {
+        pipeline_options_deinit(&options);
+        return exit_code - 1;
+    }
+    Foreset__Plan *plan = NULL;
+    const char *const *warnings = NULL;
+    if (failpoint_init(&err) != STATUS_OK ||
+        planner_compile(options.sql, &options.planner, &options.arena, &plan, &warnings, &err) != STATUS_OK) {
+        fprintf(stderr, "%s\n", err.message);
+        exit_code = 2;
+    } else {
+        for (; warnings && *warnings; warnings++) fprintf(stderr, "warning: %s\n", *warnings);
+        signals_catch();
+        exit_code = run_plan(&options, plan);
+    }
+    pipeline_options_deinit(&options);
+    return exit_code;
+}
