@@ -1,0 +1,99 @@
+// from_json by the JSON scanner: a batch at a time. A bad record leaves nulls and is counted; in mode QUARANTINE it is also the
+// row's error (MALFORMED_RECORD_IN_PARSING); in mode FAILFAST the first one fails the batch.
+#include <string.h>
+#include <strings.h>
+
+#include "worker/decode/json_scan.h"
+#include "worker/expr/expr_families.h"
+
+struct json_state {
+    struct json_scan *scan; // made at the first batch, which has the budget
+    struct json_scan_options options;
+    struct arena arena; // option values
+    const struct type *type;
+};
+
+static void json_state_free(void *state)
+{
+    struct json_state *json = state;
+    json_scan_destroy(json->scan);
+    arena_deinit(&json->arena);
+    memory_free(json);
+}
+
+static enum status read_options(struct json_state *json, const struct expr_step *map, const struct expr_step *steps,
+                                struct error *err)
+{
+    if (map->kind != EXPR_CALL || strcmp(map->name, "map") != 0) {
+        return error_set(err, STATUS_INVALID, ERROR_USAGE, "the options of from_json must be map('name', 'value', …) of literals");
+    }
+    for (uint32_t i = 0; i + 1 < map->arg_count; i += 2) {
+        const struct column *name = expr_step_literal(steps, map->args[i]), *value = expr_step_literal(steps, map->args[i + 1]);
+        if (!name || !value || name->type->kind != TYPE_STRING || value->type->kind != TYPE_STRING) {
+            return error_set(err, STATUS_INVALID, ERROR_USAGE, "the options of from_json must be string literals");
+        }
+        struct slice name_text = column_slice(name, 0), value_text = column_slice(value, 0);
+        enum status status = json_scan_option(&json->options, arena_strndup(&json->arena, name_text.data, name_text.length),
+                                              arena_strndup(&json->arena, value_text.data, value_text.length), err);
+        if (status != STATUS_OK) return status;
+    }
+    return STATUS_OK;
+}
+
+static enum status from_json_bind(struct expr_step *step, const struct expr_step *steps, struct error *err)
+{
+    if (step->arg_count < 2) return error_set(err, STATUS_CORRUPT, ERROR_FAIL_PIPELINE, "from_json needs a schema");
+    struct json_state *json = memory_calloc(1, sizeof *json);
+    arena_init(&json->arena, 4096);
+    json->type = step->type;
+    step->state = json;
+    step->state_free = json_state_free;
+    // CAST(value AS STRING) of bytes: the scanner takes the bytes and checks their UTF-8 itself
+    const struct expr_step *text = &steps[step->args[0]];
+    if (text->kind == EXPR_CAST && steps[text->args[0]].type->kind == TYPE_BINARY) step->args[0] = text->args[0];
+    return step->arg_count > 2 ? read_options(json, &steps[step->args[2]], steps, err) : STATUS_OK;
+}
+
+static enum status scan_rows(struct expr_call *call, struct json_scan *scan, const struct column *text, uint8_t *bad,
+                             uint32_t *ret_bad_count, struct error *err)
+{
+    return json_scan_batch(scan, text, call->rows, call->row_count, &call->result, bad, ret_bad_count, err);
+}
+
+static enum status from_json(struct expr_call *call, struct error *err)
+{
+    enum status status = STATUS_OK;
+    struct json_state *json = call->step->state;
+    struct expr_value text = {NULL, false};
+    uint8_t *bad = memory_alloc((size_t)call->length + 1);
+    uint32_t bad_count = 0;
+    TRY(expr_step_eval(call->frame, call->step->args[0], call->scope, &text, err));
+    if (text.constant && call->length != 1) {
+        struct column *expanded;
+        TRY(expr_vector_expand(call->frame->budget, text.column, call->length, &expanded, err));
+        expr_value_free(&text);
+        text = (struct expr_value){expanded, false};
+    }
+    if (!json->scan) TRY(json_scan_create(json->type, &json->options, call->frame->budget, &json->scan, err));
+    int64_t day_us = INT64_C(86400000000), now_us = call->frame->context->timestamp_us;
+    json_scan_today(json->scan, (int32_t)(now_us / day_us - (now_us % day_us < 0)));
+    TRY(scan_rows(call, json->scan, text.column, bad, &bad_count, err));
+    call->frame->context->rows_malformed += bad_count;
+    if (!bad_count || json->options.mode != JSON_QUARANTINE) goto out;
+    for (uint32_t k = 0; k < call->row_count; k++) {
+        uint32_t row = expr_row_at(call, k);
+        if (!bad[row]) continue;
+        struct slice record = column_slice(text.column, expr_index(&text, row));
+        expr_raise(call, row, "MALFORMED_RECORD_IN_PARSING", "Malformed record in JSON: %.*s",
+                   record.length > 200 ? 200 : (int)record.length, record.data);
+    }
+out:
+    expr_value_free(&text);
+    memory_free(bad);
+    return status;
+}
+
+const struct expr_function expr_json_functions[] = {
+    {"from_json", from_json, NULL, from_json_bind, EXPR_LAZY | EXPR_TOLERANT},
+    {NULL, NULL, NULL, NULL, 0},
+};
