@@ -90,7 +90,7 @@ struct bind_node {
     int64_t window_us, slide_us, offset_us;
     uint64_t limit;
     bool is_distinct; // AGGREGATE made of SELECT DISTINCT
-    bool is_session;
+    bool pinned;      // FILTER that stays where it is: it belongs to the window above it
 };
 
 // A table that streams can be read from.
@@ -112,7 +112,7 @@ struct bind_context {
     const char *directory;           // absolute; relative paths start there
     const struct bind_option *kafka; // overrides: canonical keys
     size_t kafka_count;
-    bool output_unnamed_ok;          // select lists outside of pipelines: expressions may go without a name
+    bool update_mode;                // of the table being bound: decides how a session window is refused
     SQL_LIST(struct bind_view) views;
     // Finds a table by name, binding it first if its statement comes later. *ret_table NULL: there is none.
     enum status (*find_table)(void *data, const struct sql_name *name, const struct bind_table **ret_table, struct error *err);
@@ -192,6 +192,7 @@ enum status bind_expression_boolean(struct bind_env *env, const struct sql_expr 
 enum status bind_call_resolve(struct bind_env *env, const struct sql_expr *at, const char *name, struct bind_expr *const *args,
                               uint32_t count, struct bind_expr **ret_expr, struct error *err) MUST_USE;
 enum status bind_call(struct bind_env *env, const struct sql_expr *call, struct bind_expr **ret_expr, struct error *err) MUST_USE;
+enum status bind_call_session(struct bind_env *env, const struct sql_expr *call, struct error *err);
 enum status bind_call_window(struct bind_env *env, const struct sql_expr *call, struct bind_expr **ret_expr,
                              struct error *err) MUST_USE;
 

@@ -98,6 +98,11 @@ enum status bind_aggregate_split(struct bind_context *context, struct bind_node 
     }
     struct split split = {.context = context, .node = node, .keys = keys, .key_count = key_count};
     for (uint32_t i = 0; i < expr_count; i++) TRY(split_expr(&split, *exprs[i], exprs[i], err));
+    if (node->columns.count + split.results.count == 0) { // HAVING or GROUP BY over nothing: rows still need a column
+        struct bind_expr *count = bind_expr_new(context, BIND_AGGREGATE, type_of(TYPE_BIGINT), NULL);
+        count->function = "count";
+        (void)aggregate_column(&split, count);
+    }
     for (uint32_t i = 0; i < split.results.count; i++) sql_list_push(context->arena, &node->columns, split.results.items[i]);
     *ret_node = node;
 out:

@@ -203,17 +203,44 @@ out:
     return status;
 }
 
+enum status bind_call_session(struct bind_env *env, const struct sql_expr *call, struct error *err)
+{
+    if (env->context->update_mode) {
+        return sql_text_error(env->context->text, call->offset, STATUS_INVALID, "STREAMING_OUTPUT_MODE.UNSUPPORTED_OPERATION", NULL, err,
+                              "session windows do not work in update mode");
+    }
+    return sql_text_error(env->context->text, call->offset, STATUS_UNSUPPORTED, NULL, "window(time, '5 minutes') makes windows of fixed length", err,
+                          "session_window is not built yet");
+}
+
+// double('1.5'), date(x): a type's name as a function is a cast.
+static const struct type *cast_function(const struct sql_expr *call)
+{
+    static const char *const names[] = {"boolean", "tinyint", "smallint", "int", "bigint", "float", "double",
+                                        "string", "binary", "date", "timestamp", "decimal"};
+    for (size_t i = 0; i < sizeof names / sizeof *names && call->args.count == 1 && !call->is_operator; i++) {
+        const struct type *type = NULL;
+        if (strcasecmp(call->name, names[i]) == 0 && type_parse(names[i], &type, NULL) == STATUS_OK) return type;
+    }
+    return NULL;
+}
+
 enum status bind_call(struct bind_env *env, const struct sql_expr *call, struct bind_expr **ret_expr, struct error *err)
 {
     enum status status = STATUS_OK;
     const struct sql_text *text = env->context->text;
     if (strcasecmp(call->name, "window") == 0 && !call->is_operator) return bind_call_window(env, call, ret_expr, err);
-    if (strcasecmp(call->name, "session_window") == 0) {
-        return sql_text_error(text, call->offset, STATUS_UNSUPPORTED, NULL, "window(time, '5 minutes') makes windows of fixed length", err,
-                              "session_window is not built yet");
-    }
+    if (strcasecmp(call->name, "session_window") == 0) return bind_call_session(env, call, err);
     if (strcasecmp(call->name, "secret") == 0) {
         return sql_text_error(text, call->offset, STATUS_INVALID, NULL, NULL, err, "secret(…) stands as the value of an option of read_kafka only");
+    }
+    const struct type *cast = cast_function(call);
+    if (cast) {
+        struct sql_expr *as_cast = arena_alloc(env->context->arena, sizeof *as_cast);
+        *as_cast = *call;
+        as_cast->kind = SQL_EXPR_CAST;
+        as_cast->type = cast;
+        return bind_expression(env, as_cast, ret_expr, err);
     }
     bind_named_list list = {0};
     for (uint32_t i = 0; i < call->arg_names.count; i++) { // named arguments exist for sources only

@@ -61,6 +61,27 @@ struct bind_expr *bind_expr_field(struct bind_context *context, struct bind_expr
     return expr;
 }
 
+// A whole number that fits becomes a literal of the wider type at once.
+static bool widen(struct bind_context *context, const struct sql_value *from, const struct type *type, struct sql_value *ret_value)
+{
+    if (from->null || !type_is_integral(from->type) || !type_is_numeric(type)) return false;
+    *ret_value = (struct sql_value){.type = type};
+    if (type_is_integral(type)) {
+        ret_value->integer = from->integer;
+        return type->kind > from->type->kind;
+    }
+    if (type->kind == TYPE_DOUBLE || type->kind == TYPE_FLOAT) {
+        int64_t exact = type->kind == TYPE_DOUBLE ? INT64_C(1) << 53 : 1 << 24;
+        ret_value->real = (double)from->integer;
+        return from->integer <= exact && from->integer >= -exact;
+    }
+    int64_t digits = 1;
+    for (uint64_t rest = from->integer < 0 ? -(uint64_t)from->integer : (uint64_t)from->integer; rest >= 10; rest /= 10) digits++;
+    static const char zeros[DECIMAL_PRECISION_MAX + 1] = "00000000000000000000000000000000000000";
+    ret_value->bytes = slice_str(from->integer ? arena_printf(context->arena, "%lld%.*s", (long long)from->integer, type->scale, zeros) : "0");
+    return digits + type->scale <= type->precision;
+}
+
 struct bind_expr *bind_expr_cast(struct bind_context *context, struct bind_expr *expr, const struct type *type)
 {
     if (expr->type == type) return expr;
@@ -71,6 +92,10 @@ struct bind_expr *bind_expr_cast(struct bind_context *context, struct bind_expr 
     if (expr->kind == BIND_LITERAL && expr->value.null) {
         cast->kind = BIND_LITERAL;
         cast->value = (struct sql_value){.type = type, .null = true};
+        return cast;
+    }
+    if (expr->kind == BIND_LITERAL && widen(context, &expr->value, type, &cast->value)) {
+        cast->kind = BIND_LITERAL;
         return cast;
     }
     cast->deterministic = expr->deterministic;

@@ -96,7 +96,9 @@ static enum status bind_group_window(struct select *select, struct error *err)
     env.windows = &select->window;
     for (uint32_t i = 0; i < select->query->group_by.count; i++) {
         const struct sql_expr *key = select->query->group_by.items[i];
-        if (key->kind != SQL_EXPR_CALL || strcasecmp(key->name, "window") != 0) continue;
+        if (key->kind != SQL_EXPR_CALL) continue;
+        if (strcasecmp(key->name, "session_window") == 0) return bind_call_session(&env, key, err);
+        if (strcasecmp(key->name, "window") != 0) continue;
         struct bind_expr *window = NULL;
         TRY(bind_call_window(&env, key, &window, err));
         add_scope(select->context, &select->scope, window->column, true);
@@ -229,6 +231,7 @@ static enum status add_window(struct select *select, struct error *err)
     TRY(bind_call_resolve(&env, NULL, "isnotnull", &window->time, 1, &not_null, err));
     not_null->offset = window->offset;
     struct bind_node *filtered = bind_node_filter(context, select->node, not_null);
+    filtered->pinned = true;
     bool tumbling = window->slide_us == window->window_us;
     struct bind_node *node = bind_node_new(context, tumbling ? BIND_NODE_PROJECT : BIND_NODE_WINDOW, filtered, window->offset);
     if (tumbling) {

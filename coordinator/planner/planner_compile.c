@@ -69,6 +69,7 @@ static enum status compile_table(struct planner *planner, struct planner_table *
     enum status status = STATUS_OK;
     table->progress = PLANNER_BINDING;
     TRY(planner_table_properties(planner, table, err));
+    planner->bind.update_mode = table->declared == FORESET__TABLE__MODE__UPDATE;
     TRY(bind_query(&planner->bind, table->statement->query, &table->node, err));
     TRY(planner_table_shape(planner, table, err));
     TRY(planner_mode_check(planner, table, err));

@@ -42,6 +42,7 @@ static void print_window(struct printer *printer, const Foreset__Expr *expr, con
     print_expr(printer, expr->args[0], input, depth + 1);
     for (size_t i = 1; i < expr->n_args; i++) {
         const Foreset__Expr *arg = printer->plan->exprs[expr->args[i]];
+        if (i == 2 || (i == 3 && arg->integer == 0)) continue; // a tumbling window's slide is its duration
         text_append_str(printer->text, ", ");
         sql_interval_print(arg->integer, printer->text);
     }

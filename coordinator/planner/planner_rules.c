@@ -82,12 +82,22 @@ static struct bind_expr *rewrite_to_maker(void *data, struct bind_column *column
     return maker(data, column);
 }
 
-// May the predicate be computed below, from what its columns are made of?
+static bool reads_event_time(const struct bind_expr *expr)
+{
+    if (expr->kind == BIND_COLUMN) return expr->column->event_time;
+    for (uint32_t i = 0; i < expr->args.count; i++) {
+        if (reads_event_time(expr->args.items[i])) return true;
+    }
+    return false;
+}
+
+// May the predicate be computed below, from what its columns are made of? What is costly is computed twice then, which pays
+// only where it must get below a watermark; and a filter on event time does not get there.
 static bool can_substitute(const struct bind_expr *predicate, const struct bind_node *node, bool costly_allowed)
 {
     if (predicate->kind == BIND_COLUMN) {
         const struct bind_expr *made = maker(node, predicate->column);
-        return made && made->deterministic && (costly_allowed || is_cheap(made));
+        return made && made->deterministic && (is_cheap(made) || (costly_allowed && !reads_event_time(made)));
     }
     for (uint32_t i = 0; i < predicate->args.count; i++) {
         if (!can_substitute(predicate->args.items[i], node, costly_allowed)) return false;
@@ -127,7 +137,7 @@ static struct bind_node *push_through(struct bind_context *context, struct bind_
         else sql_list_push(context->arena, &above, predicate);
     }
     node->inputs.items[0] = push(context, node->inputs.items[0], &below);
-    if (node->kind == BIND_NODE_FILTER) { // a filter that stays: its own predicate is among those above
+    if (node->kind == BIND_NODE_FILTER && !node->pinned) { // a filter that stays: its own predicate is among those above
         return place(context, node->inputs.items[0], &above);
     }
     return place(context, node, &above);
@@ -170,9 +180,10 @@ static struct bind_node *push_union(struct bind_context *context, struct bind_no
 static struct bind_node *push_aggregate(struct bind_context *context, struct bind_node *node, const predicate_list *predicates)
 {
     predicate_list below = {0}, above = {0};
+    bool costly = bind_node_has_watermark(node);
     for (uint32_t i = 0; i < predicates->count; i++) {
         struct bind_expr *predicate = predicates->items[i];
-        if (node->exprs.count && predicate->deterministic && can_substitute(predicate, node, true)) {
+        if (node->exprs.count && predicate->deterministic && can_substitute(predicate, node, costly)) {
             struct bind_expr *moved = bind_expr_replace(context, predicate, rewrite_to_maker, node);
             sql_list_push(context->arena, &below, moved);
         } else {
@@ -187,7 +198,9 @@ static struct bind_node *push(struct bind_context *context, struct bind_node *no
 {
     predicate_list all = {0};
     switch (node->kind) {
-    case BIND_NODE_FILTER: // own first: what it keeps out, later ones need not survive
+    case BIND_NODE_FILTER:
+        if (node->pinned) return push_through(context, node, predicates);
+        // own first: what it keeps out, later ones need not survive
         split_conjuncts(context, node->exprs.items[0], &all);
         for (uint32_t i = 0; i < predicates->count; i++) sql_list_push(context->arena, &all, predicates->items[i]);
         return push_through(context, node, &all);

@@ -32,6 +32,7 @@ static bool is_reserved(const struct sql_parser *parser)
 {
     static const char *const words[] = {"select", "from",  "where", "group", "having", "order", "union", "when",  "then", "else",
                                         "and",    "or",    "in",    "is",    "as",     "on",    "join",  "between", "like"};
+    if (sql_parser_is_word(parser, 0, "like") && sql_parser_is_symbol(parser, 1, "(")) return false; // like(a, 'b%')
     for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
         if (sql_parser_is_word(parser, 0, words[i])) return true;
     }
@@ -201,7 +202,8 @@ static enum status parse_arguments(struct sql_parser *parser, struct sql_expr *c
     for (uint32_t i = 0; i < call->args.count; i++) sql_list_push(parser->arena, &call->arg_names, (const char *)NULL);
     call->distinct = sql_parser_accept(parser, "distinct");
     if (!call->distinct && sql_parser_is_word(parser, 0, "all") && sql_parser_is_name(parser, 1)) parser->at++;
-    bool position = strcasecmp(call->name, "position") == 0, substring = strncasecmp(call->name, "substr", 6) == 0;
+    bool position = strcasecmp(call->name, "position") == 0;
+    bool worded_list = strncasecmp(call->name, "substr", 6) == 0 || strcasecmp(call->name, "overlay") == 0;
     if (position) {
         struct sql_expr *what = NULL, *in = NULL;
         TRY(sql_expression_value(parser, &what, err));
@@ -217,7 +219,8 @@ static enum status parse_arguments(struct sql_parser *parser, struct sql_expr *c
     do {
         TRY(parse_argument(parser, call, err));
     } while (sql_parser_accept_symbol(parser, ",") ||
-             (substring && (sql_parser_accept(parser, "from") || sql_parser_accept(parser, "for"))));
+             (worded_list && (sql_parser_accept(parser, "from") || sql_parser_accept(parser, "for") ||
+                              sql_parser_accept(parser, "placing"))));
     if (sql_parser_is_word(parser, 0, "ignore") || sql_parser_is_word(parser, 0, "respect")) {
         call->ignore_nulls = sql_parser_is_word(parser, 0, "ignore");
         parser->at++;
@@ -369,7 +372,7 @@ static enum status parse_atom(struct sql_parser *parser, struct sql_expr **ret_e
         } else if (bracket && (sql_parser_is_word(parser, 0, "cast") || sql_parser_is_word(parser, 0, "try_cast"))) {
             status = parse_cast(parser, sql_parser_is_word(parser, 0, "try_cast"), ret_expr, err);
         } else if (bracket && sql_parser_is_word(parser, 0, "exists")) {
-            status = sql_parser_unsupported(parser, start, "EXISTS (sub-query)", NULL, err);
+            status = sql_parser_unsupported(parser, start, "EXISTS (sub-query), and exists(array, x -> …)", NULL, err);
         } else if (bracket) {
             status = parse_call(parser, ret_expr, err);
         } else {

@@ -5,7 +5,8 @@
 #include <string.h>
 
 #define EXCERPT_MAX 100u // bytes of a line that are shown
-#define MESSAGE_MAX 520u // so that line, caret and hint still fit into ERROR_MESSAGE_SIZE
+#define NAME_MAX_SHOWN 160u
+#define MESSAGE_MAX 400u // so that line, caret and hint still fit into ERROR_MESSAGE_SIZE
 
 static bool is_continuation(char c)
 {
@@ -59,8 +60,11 @@ enum status sql_text_locate(const struct sql_text *text, size_t offset, const ch
     excerpt(text, offset, line, &caret);
     char condition[sizeof err->condition + 4] = "";
     if (err->condition[0]) snprintf(condition, sizeof condition, "[%s] ", err->condition);
-    size_t used = (size_t)snprintf(err->message, sizeof err->message, "%.80s:%u:%u: %s%.*s\n  %s\n  %*s^", text->name,
-                                   place.line, place.column, condition, (int)MESSAGE_MAX, old, line, (int)caret, "");
+    size_t name_length = strlen(text->name);
+    const char *name = name_length > NAME_MAX_SHOWN ? text->name + name_length - NAME_MAX_SHOWN : text->name; // its end tells more
+    size_t used = (size_t)snprintf(err->message, sizeof err->message, "%s%s:%u:%u: %s%.*s\n  %s\n  %*s^",
+                                   name == text->name ? "" : "…", name, place.line, place.column, condition,
+                                   (int)MESSAGE_MAX, old, line, (int)caret, "");
     if (hint && *hint && used < sizeof err->message) {
         snprintf(err->message + used, sizeof err->message - used, "\n  hint: %s", hint);
     }
