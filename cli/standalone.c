@@ -11,7 +11,7 @@
 #include "common/kv/kv.h"
 #include "common/rpc/role_thread.h"
 #include "common/rpc/rpc.h"
-#include "coordinator/pipeline/broker_catalog.h"
+#include "coordinator/pipeline/topic_catalog.h"
 #include "worker/worker.h"
 
 #define COORDINATOR_URL "inproc://foreset-coordinator"
@@ -59,16 +59,6 @@ static enum status standalone_open_store(void *context, const char *url, bool cr
 {
     (void)context;
     return objstore_open(url, create, ret_store, err);
-}
-
-static enum status standalone_open_catalog(void *context, const Foreset__Plan *plan, uint32_t node,
-                                           struct catalog **ret_catalog, struct error *err)
-{
-    (void)context;
-    const Foreset__Source *source = plan->nodes[node]->source;
-    if (source->kind == FORESET__SOURCE__KIND__KAFKA) return broker_catalog_open(source, plan->pipeline, ret_catalog, err);
-    if (source->kind == FORESET__SOURCE__KIND__FILES) return files_catalog_open(source->path, ret_catalog, err);
-    return error_set(err, STATUS_UNSUPPORTED, ERROR_FAIL_PIPELINE, "source %s: its kind is not built", source->name);
 }
 
 static void standalone_on_flow_event(void *context, struct dataflow_event *event)
@@ -134,7 +124,7 @@ static enum status standalone_open_roles(struct standalone *standalone, struct e
                                              .kv = standalone->kv,
                                              .state = standalone->state,
                                              .stores = {.open = standalone_open_store},
-                                             .catalogs = {.open = standalone_open_catalog},
+                                             .catalogs = {.open = topic_catalog_open},
                                              .budget = &standalone->budget,
                                              .available_now = config->available_now,
                                              .full_refresh = config->full_refresh,

@@ -13,6 +13,9 @@ option(FORESET_WERROR "Warnings are errors" ON)
 set(FORESET_SANITIZE "" CACHE STRING "Sanitizers: address,undefined or thread")
 
 add_compile_options(-Wall -Wextra -Wshadow -Wconversion -Wformat=2 -Wstrict-prototypes -fno-omit-frame-pointer)
+if(CMAKE_C_COMPILER_ID STREQUAL "GNU")
+  add_compile_options(-Wno-format-truncation) # messages are cut where they must be
+endif()
 if(FORESET_WERROR)
   add_compile_options(-Werror)
 endif()
