@@ -56,7 +56,7 @@ static void append_array(const struct column *column, uint32_t row, struct text 
     text_append_char(text, ']');
 }
 
-// [[key,value],…], sorted by key: an insertion sort, maps are small.
+// [[key,value],…], sorted by key: an insertion sort, maps are small. Of a repeated key (from_json keeps them) the last.
 static void append_map(const struct column *column, uint32_t row, struct text *text)
 {
     const struct column *keys = column->children[0];
@@ -68,8 +68,11 @@ static void append_map(const struct column *column, uint32_t row, struct text *t
         order[at] = from + i;
     }
     text_append_char(text, '[');
+    bool first = true;
     for (uint32_t i = 0; i < count; i++) {
-        text_append_str(text, i ? ",[" : "[");
+        if (i + 1 < count && column_compare(keys, order[i], keys, order[i + 1]) == 0) continue;
+        text_append_str(text, first ? "[" : ",[");
+        first = false;
         column_json(keys, order[i], text);
         text_append_char(text, ',');
         column_json(column->children[1], order[i], text);

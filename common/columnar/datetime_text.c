@@ -391,6 +391,7 @@ size_t datetime_text_format_iso(int64_t us, char *out)
     uint64_t of_day;
     split_us(us, &days, &of_day);
     char *at = put_date(out, days);
+    if (*out == '+') at = (char *)memmove(out, out + 1, (size_t)(at - out) - 1) + (at - out - 1); // the cases' form has no plus
     *at++ = 'T';
     at = put_time(at, of_day / 1000000);
     *at++ = '.';
@@ -408,8 +409,7 @@ size_t datetime_text_format_json(int64_t us, bool zone, char *out)
     *at++ = 'T';
     at = put_time(at, of_day / 1000000);
     *at++ = '.';
-    uint64_t micros = of_day % 1000000;
-    at = micros % 1000 ? put_padded(at, micros, 6) : put_padded(at, micros / 1000, 3);
+    at = put_padded(at, of_day % 1000000 / 1000, 3); // milliseconds: Spark's default pattern cuts the rest off
     if (zone) *at++ = 'Z';
     return finish(out, at);
 }

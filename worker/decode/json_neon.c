@@ -1,0 +1,5 @@
+// The scanner for AArch64.
+#define JSON_LANES_NEON
+#include "worker/decode/json_row.h"
+
+const struct json_kernel json_neon_kernel = {"neon", row_object, row_value, row_skip, row_line_end};

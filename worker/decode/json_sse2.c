@@ -1,0 +1,5 @@
+// The scanner for every x86-64 machine.
+#define JSON_LANES_SSE2
+#include "worker/decode/json_row.h"
+
+const struct json_kernel json_sse2_kernel = {"sse2", row_object, row_value, row_skip, row_line_end};
