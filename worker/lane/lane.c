@@ -157,6 +157,7 @@ static enum status lane_serve_plan(struct lane *lane, struct lane_plan *plan, st
 static enum status lane_serve_watermark(struct lane *lane, const struct lane_mail_watermark *mail, struct error *err)
 {
     struct lane_epoch *epoch = lane_epoch_find(lane, mail->epoch);
+    if (!epoch && mail->epoch <= lane->last_planned) return STATUS_OK; // frozen already: nothing waited for it
     if (!epoch) {
         return error_set(err, STATUS_INVALID, ERROR_RESTART_PIPELINE, "a watermark came for epoch %llu, which does not run",
                          (unsigned long long)mail->epoch);
