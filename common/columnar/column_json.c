@@ -103,7 +103,11 @@ static void append_scalar(const struct column *column, uint32_t row, struct text
     case TYPE_DECIMAL:
         append_quoted(out, number_text_format_decimal(column->i128[row], column->type->scale, out), text);
         break;
-    case TYPE_DATE: append_quoted(out, datetime_text_format_date(column->i32[row], out), text); break;
+    case TYPE_DATE: {
+        size_t length = datetime_text_format_date(column->i32[row], out), plus = out[0] == '+';
+        append_quoted(out + plus, length - plus, text); // years beyond 9999 have no plus in the cases' form
+        break;
+    }
     case TYPE_TIMESTAMP:
     case TYPE_TIMESTAMP_NTZ: append_quoted(out, datetime_text_format_iso(column->i64[row], out), text); break;
     case TYPE_INTERVAL_YEAR_MONTH:

@@ -6,7 +6,7 @@
 #define DICTIONARY_WINDOW_LEAST 512u // lookups before the hit rate is judged
 #define DICTIONARY_WINDOW_MOST 8192u // lookups after which a new window begins
 
-#define ONES(n) ((n) <= 0 ? 0 : (n) >= 8 ? ~UINT64_C(0) : (UINT64_C(1) << ((n) % 8 * 8)) - 1)
+#define ONES(n) ((n) <= 0 ? 0 : (n) >= 8 ? ~UINT64_C(0) : (UINT64_C(1) << (((n) & 7) * 8)) - 1)
 #define MASK(n) {ONES(n), ONES((n) - 8)}
 const uint64_t json_dictionary_mask[17][2] = {MASK(0),  MASK(1),  MASK(2),  MASK(3),  MASK(4),  MASK(5),
                                               MASK(6),  MASK(7),  MASK(8),  MASK(9),  MASK(10), MASK(11),

@@ -63,7 +63,7 @@ static void odd_records(void **state)
     assert_scan(scan, "{\"b\":\"/wA Beg==\"}",
                 "{\"a\":null,\"s\":null,\"b\":null,\"v\":null,\"d\":null,\"t\":null}", true);
     assert_scan(scan, "{\"b\":\"/wAB\\neg==\",\"v\":[1,{}],\"d\":\"19782\"}",
-                "{\"a\":null,\"s\":null,\"b\":\"/wABeg==\",\"v\":null,\"d\":\"+19782-01-01\",\"t\":null}", false);
+                "{\"a\":null,\"s\":null,\"b\":\"/wABeg==\",\"v\":null,\"d\":\"19782-01-01\",\"t\":null}", false);
     assert_scan(scan, "{\"d\":\"-1\"}",
                 "{\"a\":null,\"s\":null,\"b\":null,\"v\":null,\"d\":\"1969-12-31\",\"t\":null}", false);
     assert_scan(scan, "{\"s\":\"a\tb\"}", "{\"a\":null,\"s\":null," REST, true);
