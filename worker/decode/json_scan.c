@@ -201,7 +201,7 @@ static enum record scan_record(struct json_scan *scan, const uint8_t *bytes, siz
     context->depth = 0;
     const uint8_t *at = bytes;
     if (lines && length >= 3 && memcmp(at, "\xef\xbb\xbf", 3) == 0) at += 3;
-    at = json_text_space(context, at);
+    if (length == 0 || *at != '{') at = json_text_space(context, at);
     if (at >= context->end) return RECORD_BLANK;
     const uint8_t *behind = lines && *at == '[' ? scan_rows(scan, at) : scan_root(scan, at);
     if (behind && behind > context->end) behind = NULL;

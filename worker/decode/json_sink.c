@@ -149,20 +149,17 @@ bool json_sink_begin(struct json_sink *sink, uint32_t rows)
     return true;
 }
 
-bool json_sink_null(struct json_sink *sink)
+bool json_sink_null_slow(struct json_sink *sink)
 {
     if (!json_sink_room(sink)) return false;
     if (!sink->validity && !resize_validity(sink, sink->capacity)) return false;
+    if (!sink->children) return json_sink_null(sink);
     uint32_t row = sink->length;
-    if (sink->width) {
-        memset(sink->values + (size_t)row * sink->width, 0, sink->width);
-    } else if (sink->kind == TYPE_STRUCT) {
+    if (sink->kind == TYPE_STRUCT) {
         for (uint32_t i = 0; i < sink->type->child_count; i++) {
             if (!json_sink_null(&sink->children[i])) return false;
         }
-    } else if (sink->coded) {
-        sink->indices[row] = 0;
-    } else if (sink->offsets) {
+    } else {
         sink->offsets[row + 1] = sink->offsets[row];
     }
     sink->validity[row >> 3] = (uint8_t)(sink->validity[row >> 3] & ~(1u << (row & 7)));

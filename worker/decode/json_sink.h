@@ -49,7 +49,7 @@ void json_sink_drop(struct json_sink *sink); // forgets the rows of an unfinishe
 
 bool json_sink_grow_rows(struct json_sink *sink);
 bool json_sink_grow_bytes(struct json_sink *sink, size_t extra);
-bool json_sink_null(struct json_sink *sink);
+bool json_sink_null_slow(struct json_sink *sink);
 void json_sink_undo(struct json_sink *sink); // takes back the last row
 void json_sink_truncate(struct json_sink *sink, uint32_t length);
 bool json_sink_string(struct json_sink *sink, const uint8_t *value, size_t length); // of any length, readable for just it
@@ -64,6 +64,25 @@ static inline bool json_sink_room(struct json_sink *sink)
 }
 #define JSON_SINK_PUT(sink, ctype, value)                                                                              \
     (json_sink_room(sink) ? (((ctype *)(void *)(sink)->values)[(sink)->length++] = (value), true) : false)
+
+static inline bool json_sink_null(struct json_sink *sink)
+{
+    uint32_t row = sink->length;
+    if (!sink->validity || row >= sink->capacity || sink->children) return json_sink_null_slow(sink);
+    if (sink->width == 8) {
+        memset(sink->values + (size_t)row * 8, 0, 8);
+    } else if (sink->coded) {
+        sink->indices[row] = 0;
+    } else if (sink->offsets) {
+        sink->offsets[row + 1] = sink->offsets[row];
+    } else if (sink->width) {
+        memset(sink->values + (size_t)row * sink->width, 0, sink->width);
+    }
+    sink->validity[row >> 3] = (uint8_t)(sink->validity[row >> 3] & ~(1u << (row & 7)));
+    sink->null_count++;
+    sink->length++;
+    return true;
+}
 
 // A plain string's bytes behind the others; text must be readable for JSON_SLACK bytes where length is less.
 static inline bool json_sink_bytes(struct json_sink *sink, const uint8_t *text, size_t length)
