@@ -12,6 +12,7 @@ struct commit_context {
     char pipeline_id[37];    // "" until recovery knows it
     uint64_t generation;
     const Foreset__Plan *plan;
+    char plan_hash[17];      // of the packed plan: names its copy in the state store
     struct seam *seam;
     struct meta_store *meta; // with its lease
     struct objstore *state;  // manifests/ and state/

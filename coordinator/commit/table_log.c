@@ -47,6 +47,10 @@ enum status table_log_refresh(struct table_log *log, bool *ret_exists, struct er
 {
     enum status status = table_log_open_store(log, err);
     if (status != STATUS_OK) return status;
+    if (log->needs_files && !log->with_files) {
+        delta_table_close(log->table);
+        log->table = NULL;
+    }
     if (log->table) {
         status = delta_table_update(log->table, NULL, err);
         if (status == STATUS_OK) {
@@ -57,9 +61,9 @@ enum status table_log_refresh(struct table_log *log, bool *ret_exists, struct er
         delta_table_close(log->table);
         log->table = NULL;
     }
-    bool files = log->plan->mode == FORESET__TABLE__MODE__COMPLETE && !log->dead_letters;
-    status = delta_table_open(log->store, DELTA_VERSION_LATEST, files ? DELTA_LOAD_FILES : DELTA_LOAD_STATE, &log->table,
-                              err);
+    log->with_files = log->needs_files || (log->plan->mode == FORESET__TABLE__MODE__COMPLETE && !log->dead_letters);
+    status = delta_table_open(log->store, DELTA_VERSION_LATEST, log->with_files ? DELTA_LOAD_FILES : DELTA_LOAD_STATE,
+                              &log->table, err);
     *ret_exists = status == STATUS_OK;
     return status == STATUS_NOT_FOUND ? STATUS_OK : status;
 }

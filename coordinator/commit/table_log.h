@@ -18,6 +18,8 @@ struct table_log {
     struct objstore *store;      // NULL until needed
     struct delta_table *table;   // NULL until needed
     const struct type *schema;   // interned
+    bool needs_files;            // an append table is about to be emptied
+    bool with_files;             // live files are loaded
     bool abandoned;              // nothing is put any more
     char app_id[TABLE_LOG_APP_SIZE]; // of txn: pipeline id + "/" + name
 };

@@ -322,6 +322,7 @@ static bool table_put_prepare(struct table_put *put, struct table_log *log, cons
     put->adds = put->table->adds;
     put->add_count = put->table->n_adds;
     put->overwrite = put->table->overwrite;
+    if (put->overwrite) log->needs_files = true;
     return manifest_commits(put->table);
 }
 

@@ -1,0 +1,299 @@
+// The pipeline's states:
+//
+//   STANDBY ──elected──► RECOVERING ──► GATHERING ──workers──► ASSIGNING ──loaded──► RUNNING
+//      ▲                     ▲                                     │                    │ trouble
+//      │ fenced              └───────────── QUIESCING ◄────────────┴────────────────────┘
+//      └──────────────────────────────────────┘         ENDING ──published──► ENDED   (from every state)
+//
+// What can fail, and what the class of the error does (ARCHITECTURE section 6):
+// RETRY, RESTART_PIPELINE: the attempt is over; what is prepared is decided under its generation, then recovery raises
+// the generation (P21). PIPELINE_RESTARTS_MAX of them without a decision in between: FAIL_PIPELINE.
+// FAIL_PIPELINE, USAGE: what is decided is published, then it ends. BLOCKED: it ends at once. FENCED: everything volatile
+// is dropped, a new incarnation stands for election (P3); where a lock stands in for the lease it ends.
+#include "coordinator/pipeline/pipeline_private.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "common/base/hash.h"
+#include "common/base/log.h"
+
+static const struct statemachine_state pipeline_states[] = {
+    [PIPELINE_STANDBY] = {"standby", STATEMACHINE_TO(PIPELINE_RECOVERING) | STATEMACHINE_TO(PIPELINE_ENDING)},
+    [PIPELINE_RECOVERING] = {"recovering", STATEMACHINE_TO(PIPELINE_GATHERING) | STATEMACHINE_TO(PIPELINE_QUIESCING) |
+                                               STATEMACHINE_TO(PIPELINE_ENDING)},
+    [PIPELINE_GATHERING] = {"gathering", STATEMACHINE_TO(PIPELINE_ASSIGNING) | STATEMACHINE_TO(PIPELINE_QUIESCING) |
+                                             STATEMACHINE_TO(PIPELINE_ENDING)},
+    [PIPELINE_ASSIGNING] = {"assigning", STATEMACHINE_TO(PIPELINE_RUNNING) | STATEMACHINE_TO(PIPELINE_QUIESCING) |
+                                             STATEMACHINE_TO(PIPELINE_ENDING)},
+    [PIPELINE_RUNNING] = {"running", STATEMACHINE_TO(PIPELINE_QUIESCING) | STATEMACHINE_TO(PIPELINE_ENDING)},
+    [PIPELINE_QUIESCING] = {"quiescing", STATEMACHINE_TO(PIPELINE_RECOVERING) | STATEMACHINE_TO(PIPELINE_STANDBY) |
+                                             STATEMACHINE_TO(PIPELINE_ENDING)},
+    [PIPELINE_ENDING] = {"ending", STATEMACHINE_TO(PIPELINE_ENDED)},
+    [PIPELINE_ENDED] = {"ended", 0},
+};
+static int pipeline_drain_mark; // its address is the event
+
+// ---- Moves ----
+
+void pipeline_move(struct pipeline *pipeline, enum pipeline_state to)
+{
+    statemachine_move(&pipeline->machine, (int)to);
+    if (to == PIPELINE_ASSIGNING) {
+        struct error err = {0};
+        pipeline->decide_no_more = false;
+        if (pipeline_plan_begin(pipeline, &err) != STATUS_OK) pipeline_trouble(pipeline, &err);
+    }
+}
+
+void pipeline_say(struct pipeline *pipeline, const char *text)
+{
+    if (pipeline->config.notice) pipeline->config.notice(pipeline->config.context, text);
+}
+
+void pipeline_end(struct pipeline *pipeline, enum pipeline_outcome outcome, const struct error *err)
+{
+    if (pipeline->machine.state == PIPELINE_ENDED) return;
+    if (pipeline->machine.state == PIPELINE_ENDING) {
+        if (outcome <= pipeline->outcome) return; // what is worse is told
+    } else {
+        pipeline_move(pipeline, PIPELINE_ENDING);
+    }
+    pipeline->outcome = outcome;
+    if (err) pipeline->outcome_err = *err;
+}
+
+// The attempt is over.
+static void pipeline_quiesce(struct pipeline *pipeline)
+{
+    enum pipeline_state state = (enum pipeline_state)pipeline->machine.state;
+    if (state == PIPELINE_QUIESCING || state == PIPELINE_ENDING || state == PIPELINE_ENDED) return;
+    pipeline_workers_abort(pipeline, false);
+    pipeline_move(pipeline, PIPELINE_QUIESCING);
+}
+
+static void pipeline_restart(struct pipeline *pipeline, const struct error *err)
+{
+    log_info("restart", "pipeline=%s state=%s error=\"%s\"", pipeline->context.pipeline, statemachine_name(&pipeline->machine),
+             err->message);
+    enum pipeline_state state = (enum pipeline_state)pipeline->machine.state;
+    if (state == PIPELINE_QUIESCING || state == PIPELINE_ENDED || state == PIPELINE_STANDBY) return;
+    if (state == PIPELINE_ENDING) { // what could not be put is put by the next run's recovery
+        if (pipeline->outcome == PIPELINE_DONE) pipeline->outcome = PIPELINE_FAILED;
+        if (pipeline->outcome_err.code == STATUS_OK) pipeline->outcome_err = *err;
+        pipeline->fenced = true;
+        return;
+    }
+    if (pipeline->config.lease_ttl_us == 0 && ++pipeline->restarts > PIPELINE_RESTARTS_MAX) {
+        struct error last = *err;
+        last.class = ERROR_FAIL_PIPELINE;
+        (void)error_prefix(&last, "given up after %d attempts", PIPELINE_RESTARTS_MAX);
+        pipeline_end(pipeline, PIPELINE_FAILED, &last);
+        return;
+    }
+    int64_t pause_us = PIPELINE_BACKOFF_US << (pipeline->restarts < 6 ? pipeline->restarts : 6);
+    if (pause_us > PIPELINE_BACKOFF_US_MAX) pause_us = PIPELINE_BACKOFF_US_MAX;
+    pipeline->recover_at_us = clock_boot_us(pipeline->seam->clock) + pause_us;
+    if (state != PIPELINE_RECOVERING) pipeline_quiesce(pipeline);
+}
+
+static void pipeline_fence(struct pipeline *pipeline, const struct error *err)
+{
+    log_warn("fenced", "pipeline=%s error=\"%s\"", pipeline->context.pipeline, err->message);
+    pipeline->fenced = true;
+    lease_lose(&pipeline->lease);
+    if (pipeline->config.lease_ttl_us == 0) {
+        pipeline_end(pipeline, PIPELINE_FENCED, err);
+    } else {
+        pipeline_quiesce(pipeline);
+    }
+}
+
+void pipeline_trouble(struct pipeline *pipeline, const struct error *err)
+{
+    switch (err->class) {
+    case ERROR_RETRY:
+    case ERROR_RESTART_PIPELINE: pipeline_restart(pipeline, err); break;
+    case ERROR_FENCED: pipeline_fence(pipeline, err); break;
+    case ERROR_BLOCKED: pipeline_end(pipeline, PIPELINE_BLOCKED, err); break;
+    case ERROR_FAIL_PIPELINE:
+    case ERROR_USAGE: pipeline_end(pipeline, PIPELINE_FAILED, err); break;
+    }
+}
+
+// ---- What has become possible ----
+
+static void pipeline_settle_quiescing(struct pipeline *pipeline)
+{
+    if (pipeline->jobs > 0 || !pipeline_commit_idle(pipeline)) return;
+    pipeline_plan_drop(pipeline);
+    if (pipeline->fenced) {
+        pipeline_move(pipeline, PIPELINE_STANDBY);
+        pipeline_lead_stand_by(pipeline);
+    } else {
+        pipeline_move(pipeline, PIPELINE_RECOVERING);
+    }
+}
+
+static void pipeline_settle_ending(struct pipeline *pipeline)
+{
+    if (!pipeline_commit_idle(pipeline) || pipeline->jobs > 0) return;
+    pipeline_workers_abort(pipeline, true);
+    pipeline_move(pipeline, PIPELINE_ENDED);
+    if (pipeline->config.ended) {
+        pipeline->config.ended(pipeline->config.context, pipeline->outcome, &pipeline->outcome_err);
+    }
+}
+
+void pipeline_settle(struct pipeline *pipeline)
+{
+    int64_t now_us = clock_boot_us(pipeline->seam->clock);
+    pipeline_lead_tick(pipeline, now_us);
+    if (pipeline->machine.state == PIPELINE_GATHERING) {
+        if (pipeline->drain) {
+            pipeline_end(pipeline, PIPELINE_DONE, NULL);
+        } else {
+            pipeline_workers_gather(pipeline, now_us);
+        }
+    }
+    if (pipeline->machine.state == PIPELINE_ASSIGNING || pipeline->machine.state == PIPELINE_RUNNING) {
+        pipeline_workers_tick(pipeline, now_us);
+    }
+    pipeline_commit_advance(pipeline);
+    pipeline_plan_advance(pipeline, now_us);
+    if (pipeline->machine.state == PIPELINE_RUNNING) {
+        pipeline_upkeep_clean(pipeline);
+        if (pipeline->finished && pipeline->epochs.count == 0) pipeline_end(pipeline, PIPELINE_DONE, NULL);
+    }
+    if (pipeline->machine.state == PIPELINE_STANDBY && pipeline->drain && pipeline->jobs == 0) {
+        pipeline_end(pipeline, PIPELINE_DONE, NULL);
+    }
+    if (pipeline->machine.state == PIPELINE_QUIESCING) pipeline_settle_quiescing(pipeline);
+    if (pipeline->machine.state == PIPELINE_ENDING) pipeline_settle_ending(pipeline);
+}
+
+// ---- The role ----
+
+static void pipeline_message(void *role, uint32_t peer, const void *bytes, size_t size)
+{
+    struct pipeline *pipeline = role;
+    if (pipeline->machine.state == PIPELINE_ENDED) return;
+    pipeline_workers_message(pipeline, peer, bytes, size);
+    pipeline_settle(pipeline);
+}
+
+static void pipeline_event(void *role, void *event)
+{
+    struct pipeline *pipeline = role;
+    ASSERT(event == &pipeline_drain_mark);
+    pipeline->drain = true;
+    pipeline_settle(pipeline);
+}
+
+static void pipeline_event_drop(void *event)
+{
+    (void)event;
+}
+
+void *pipeline_drain_event(void)
+{
+    return &pipeline_drain_mark;
+}
+
+static int64_t pipeline_tick(void *role)
+{
+    struct pipeline *pipeline = role;
+    if (pipeline->machine.state == PIPELINE_ENDED) return INT64_MAX;
+    int64_t now_us = clock_boot_us(pipeline->seam->clock);
+    pipeline_settle(pipeline);
+    pipeline->ticked_us = now_us;
+    int64_t next = pipeline_lead_next(pipeline), plan = pipeline_plan_next(pipeline);
+    if (plan < next) next = plan;
+    bool with_workers = pipeline->machine.state == PIPELINE_ASSIGNING || pipeline->machine.state == PIPELINE_RUNNING;
+    if (with_workers && pipeline->heartbeat_at_us < next) next = pipeline->heartbeat_at_us;
+    if (pipeline->machine.state == PIPELINE_ENDED) next = INT64_MAX;
+    return next;
+}
+
+void pipeline_role(struct pipeline *pipeline, struct seam_role *ret_role)
+{
+    *ret_role = (struct seam_role){.role = pipeline,
+                                   .message = pipeline_message,
+                                   .event = pipeline_event,
+                                   .event_drop = pipeline_event_drop,
+                                   .tick = pipeline_tick};
+}
+
+// ---- Life ----
+
+static void pipeline_hash_plan(struct pipeline *pipeline)
+{
+    size_t size = foreset__plan__get_packed_size(pipeline->config.plan);
+    uint8_t *packed = memory_alloc(size);
+    foreset__plan__pack(pipeline->config.plan, packed);
+    snprintf(pipeline->context.plan_hash, sizeof pipeline->context.plan_hash, "%016llx",
+             (unsigned long long)hash_64(packed, size, 0));
+    memory_free(packed);
+}
+
+enum status pipeline_create(const struct pipeline_config *config, struct seam *seam, struct pipeline **ret_pipeline,
+                            struct error *err)
+{
+    struct pipeline *pipeline = memory_calloc(1, sizeof *pipeline);
+    pipeline->config = *config;
+    pipeline->seam = seam;
+    lease_init(&pipeline->lease, seam->clock, config->lease_ttl_us);
+    enum status status = meta_store_init(&pipeline->meta, config->kv, seam, &pipeline->lease, config->plan->pipeline, err);
+    if (status != STATUS_OK) {
+        memory_free(pipeline);
+        return status;
+    }
+    pipeline->context = (struct commit_context){.pipeline = config->plan->pipeline,
+                                                .plan = config->plan,
+                                                .seam = seam,
+                                                .meta = &pipeline->meta,
+                                                .state = config->state,
+                                                .stores = &pipeline->config.stores,
+                                                .budget = config->budget};
+    pipeline_hash_plan(pipeline);
+    pipeline->putting = memory_calloc(config->plan->n_tables + 1, sizeof *pipeline->putting);
+    statemachine_init(&pipeline->machine, "pipeline", 0, pipeline_states, sizeof pipeline_states / sizeof *pipeline_states,
+                      PIPELINE_STANDBY, NULL, pipeline);
+    pipeline_lead_stand_by(pipeline);
+    *ret_pipeline = pipeline;
+    return STATUS_OK;
+}
+
+void pipeline_destroy(struct pipeline *pipeline)
+{
+    if (!pipeline) return;
+    pipeline_plan_drop(pipeline);
+    vector_deinit(&pipeline->epochs);
+    for (size_t i = 0; i < pipeline->source_count; i++) {
+        if (pipeline->sources[i].catalog) pipeline->sources[i].catalog->ops->close(pipeline->sources[i].catalog);
+        catalog_offer_deinit(&pipeline->sources[i].offer);
+    }
+    memory_free(pipeline->sources);
+    if (pipeline->logs_ready) {
+        table_logs_deinit(&pipeline->put_logs);
+        table_logs_deinit(&pipeline->check_logs);
+        table_logs_deinit(&pipeline->clean_logs);
+    }
+    manifest_unref(pipeline->recovered);
+    manifest_unref(pipeline->built);
+    memory_free(pipeline->putting);
+    text_deinit(&pipeline->bytes);
+    memory_free(pipeline);
+}
+
+enum pipeline_outcome pipeline_outcome_of(const struct pipeline *pipeline, struct error *ret_err)
+{
+    if (pipeline->machine.state != PIPELINE_ENDED) return PIPELINE_GOES_ON;
+    *ret_err = pipeline->outcome_err;
+    return pipeline->outcome;
+}
+
+const char *pipeline_state_name(const struct pipeline *pipeline)
+{
+    return statemachine_name(&pipeline->machine);
+}

@@ -1,0 +1,64 @@
+// A pipeline on the coordinator: stands for election, recovers, assigns the plan to workers, drives epochs from plan to
+// publication. One state machine behind the seam.
+#ifndef FORESET_PIPELINE_PIPELINE_H
+#define FORESET_PIPELINE_PIPELINE_H
+
+#include "common/rpc/seam.h"
+#include "common/rpc/store_opener.h"
+#include "coordinator/commit/manifest.h"
+#include "coordinator/pipeline/catalog.h"
+
+enum pipeline_outcome {
+    PIPELINE_GOES_ON,
+    PIPELINE_DONE,    // available-now or drain: everything is published
+    PIPELINE_FAILED,  // stopped; what is decided is kept
+    PIPELINE_BLOCKED, // a decided epoch cannot be put; a person resolves it
+    PIPELINE_FENCED,  // another process leads under this name
+};
+
+// What was published, for whoever shows it.
+struct pipeline_progress {
+    const Foreset__Plan *plan;
+    const struct manifest *manifest;
+    int64_t planned_us, read_us, prepared_us, decided_us, published_us; // boot clock
+    uint64_t lag;          // rows and files that wait
+    uint64_t memory_bytes; // of the workers, as they last said
+    uint64_t in_flight;    // epochs planned and not published, this one not counted
+};
+
+struct pipeline_config {
+    const char *process;       // this process's name in elections
+    const Foreset__Plan *plan; // must outlive the pipeline
+    const char *state_url;     // as the workers open it
+    struct kv *kv;             // borrowed
+    struct objstore *state;    // borrowed
+    struct store_opener stores;
+    struct catalog_opener catalogs;
+    struct budget *budget;
+    bool available_now;
+    bool full_refresh;
+    bool adopt;
+    const char *adopt_table, *abandon_table;
+    int64_t lease_ttl_us;      // 0: a lock stands in for the lease
+    int64_t grace_us;          // P24; 0: one hour
+    size_t workers_min;        // waits for so many before it assigns
+    // Everything below is called on the role's thread; NULL: nobody listens.
+    void (*progress)(void *context, const struct pipeline_progress *progress);
+    void (*notice)(void *context, const char *text); // for a person
+    void (*ended)(void *context, enum pipeline_outcome outcome, const struct error *err);
+    void *context;
+};
+
+struct pipeline;
+enum status pipeline_create(const struct pipeline_config *config, struct seam *seam, struct pipeline **ret_pipeline,
+                            struct error *err) MUST_USE;
+void pipeline_role(struct pipeline *pipeline, struct seam_role *ret_role);
+// An event for the role: finish what runs, publish it, end. Post it with role_thread_post.
+void *pipeline_drain_event(void);
+// After the role has been stopped.
+void pipeline_destroy(struct pipeline *pipeline);
+
+enum pipeline_outcome pipeline_outcome_of(const struct pipeline *pipeline, struct error *ret_err);
+const char *pipeline_state_name(const struct pipeline *pipeline);
+
+#endif

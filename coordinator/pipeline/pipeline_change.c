@@ -1,0 +1,289 @@
+// Changes. The plan that a manifest names stands in the state store as plans/<hash>.pb.
+//
+// The happy path: the plan is the one of the last decided epoch: nothing. Else: the differences in words; what loses
+// nothing goes on. A full refresh is an epoch of its own: decided like any other, it empties every table by one commit and
+// names no ranges and no state, so that the next epoch begins at the beginning (P18, P19 make it exactly once).
+// What can fail: the old plan's file is gone or damaged: the difference cannot be told, so only a full refresh goes on.
+#include "coordinator/pipeline/pipeline_change.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "common/base/hash.h"
+#include "coordinator/commit/decide.h"
+#include "coordinator/commit/table_put.h"
+
+void pipeline_change_deinit(struct pipeline_change *change)
+{
+    text_deinit(&change->differences);
+}
+
+// ---- Comparing ----
+
+static const Foreset__Table *pipeline_change_table(const Foreset__Plan *plan, const char *name, uint32_t *ret_number)
+{
+    for (uint32_t i = 0; i < plan->n_tables; i++) {
+        if (strcmp(plan->tables[i]->name, name) != 0) continue;
+        *ret_number = i;
+        return plan->tables[i];
+    }
+    return NULL;
+}
+
+static bool pipeline_change_same(const ProtobufCMessage *a, const ProtobufCMessage *b)
+{
+    size_t size = protobuf_c_message_get_packed_size(a);
+    if (size != protobuf_c_message_get_packed_size(b)) return false;
+    uint8_t *left = memory_alloc(size), *right = memory_alloc(size);
+    protobuf_c_message_pack(a, left);
+    protobuf_c_message_pack(b, right);
+    bool same = memcmp(left, right, size) == 0;
+    memory_free(left);
+    memory_free(right);
+    return same;
+}
+
+static bool pipeline_change_same_expr(const Foreset__Plan *old, uint32_t a, const Foreset__Plan *plan, uint32_t b)
+{
+    Foreset__Expr left = *old->exprs[a], right = *plan->exprs[b];
+    if (left.n_args != right.n_args) return false;
+    for (size_t i = 0; i < left.n_args; i++) {
+        if (!pipeline_change_same_expr(old, left.args[i], plan, right.args[i])) return false;
+    }
+    left.n_args = right.n_args = 0;
+    left.text = right.text = NULL;
+    return pipeline_change_same(&left.base, &right.base);
+}
+
+// Whether a stateful node's state would still mean the same.
+static bool pipeline_change_same_state(const Foreset__Plan *old, const Foreset__Node *a, const Foreset__Plan *plan,
+                                       const Foreset__Node *b)
+{
+    if (a->kind != b->kind || a->n_exprs != b->n_exprs || a->n_aggregates != b->n_aggregates ||
+        strcmp(a->schema, b->schema) != 0 || a->window_us != b->window_us || a->slide_us != b->slide_us ||
+        a->offset_us != b->offset_us || a->within_watermark != b->within_watermark || a->limit != b->limit) {
+        return false;
+    }
+    for (size_t i = 0; i < a->n_exprs; i++) {
+        if (!pipeline_change_same_expr(old, a->exprs[i], plan, b->exprs[i])) return false;
+    }
+    for (size_t i = 0; i < a->n_aggregates; i++) {
+        const Foreset__Aggregate *left = a->aggregates[i], *right = b->aggregates[i];
+        if (strcmp(left->function, right->function) != 0 || strcmp(left->type, right->type) != 0) return false;
+    }
+    return true;
+}
+
+static bool pipeline_change_stateful(const Foreset__Node *node)
+{
+    return node->name && (node->kind == FORESET__NODE__KIND__DEDUP || node->kind == FORESET__NODE__KIND__AGGREGATE_FINAL ||
+                          node->kind == FORESET__NODE__KIND__LIMIT);
+}
+
+static const Foreset__Node *pipeline_change_node(const Foreset__Plan *plan, uint32_t table, const char *name)
+{
+    for (size_t i = 0; i < plan->n_nodes; i++) {
+        const Foreset__Node *node = plan->nodes[i];
+        if (pipeline_change_stateful(node) && node->table == table && strcmp(node->name, name) == 0) return node;
+    }
+    return NULL;
+}
+
+static void pipeline_change_state(const Foreset__Plan *old, const Foreset__Plan *plan, struct text *text, bool *loses)
+{
+    for (size_t i = 0; i < old->n_nodes; i++) {
+        const Foreset__Node *before = old->nodes[i];
+        uint32_t number;
+        if (!pipeline_change_stateful(before)) continue;
+        const Foreset__Table *table = pipeline_change_table(plan, old->tables[before->table]->name, &number);
+        if (!table) continue; // said with the table
+        const Foreset__Node *now = pipeline_change_node(plan, number, before->name);
+        if (now && pipeline_change_same_state(old, before, plan, now)) continue;
+        text_printf(text, "table %s: the state of %s %s\n", table->name, before->name,
+                    now ? "does not fit its new definition" : "is used no more");
+        *loses = true;
+    }
+}
+
+static void pipeline_change_sources(const Foreset__Plan *old, const Foreset__Plan *plan, struct text *text, bool *loses)
+{
+    for (size_t i = 0; i < old->n_nodes; i++) {
+        const Foreset__Node *before = old->nodes[i];
+        if (before->kind != FORESET__NODE__KIND__SOURCE) continue;
+        bool same_place = i < plan->n_nodes && plan->nodes[i]->kind == before->kind &&
+                          plan->nodes[i]->source->kind == before->source->kind &&
+                          strcmp(plan->nodes[i]->source->name, before->source->name) == 0;
+        if (same_place) continue;
+        text_printf(text, "source %s: its position cannot be carried on\n", before->source->name);
+        *loses = true;
+    }
+}
+
+static void pipeline_change_tables(const Foreset__Plan *old, const Foreset__Plan *plan, struct text *text, bool *loses)
+{
+    uint32_t number;
+    for (uint32_t i = 0; i < old->n_tables; i++) {
+        const Foreset__Table *before = old->tables[i], *now = pipeline_change_table(plan, before->name, &number);
+        if (!now || number != i) {
+            text_printf(text, "table %s: %s\n", before->name, now ? "stands at another place" : "is made no more");
+            *loses = true;
+            continue;
+        }
+        if (strcmp(before->schema, now->schema) != 0) {
+            text_printf(text, "table %s: columns change from %s to %s\n", before->name, before->schema, now->schema);
+            *loses = true;
+        }
+        if (before->mode != now->mode || before->n_partition_columns != now->n_partition_columns ||
+            strcmp(before->url, now->url) != 0) {
+            text_printf(text, "table %s: its mode, partition columns or place change\n", before->name);
+            *loses = true;
+        }
+    }
+    for (uint32_t i = 0; i < plan->n_tables; i++) {
+        if (pipeline_change_table(old, plan->tables[i]->name, &number)) continue;
+        text_printf(text, "table %s: is new; it would miss the rows that were read before\n", plan->tables[i]->name);
+        *loses = true;
+    }
+}
+
+void pipeline_change_compare(const Foreset__Plan *old, const Foreset__Plan *plan, struct text *text, bool *ret_loses)
+{
+    *ret_loses = false;
+    if (old->shards != plan->shards) {
+        text_printf(text, "pipeline.shards changes from %u to %u\n", old->shards, plan->shards);
+        *ret_loses = true;
+    }
+    pipeline_change_tables(old, plan, text, ret_loses);
+    pipeline_change_sources(old, plan, text, ret_loses);
+    pipeline_change_state(old, plan, text, ret_loses);
+    if (text->length == 0 && strcmp(old->sql_hash, plan->sql_hash) != 0) {
+        text_append_str(text, "the text changed; tables, sources and state go on as they are\n");
+    }
+}
+
+// ---- Against the last decided epoch ----
+
+static void pipeline_change_name(const char *hash, char key[64])
+{
+    snprintf(key, 64, "plans/%.32s.pb", hash);
+}
+
+static enum status pipeline_change_load(const struct commit_context *context, const char *hash, Foreset__Plan **ret_plan,
+                                        struct error *err)
+{
+    char key[64], found[17];
+    struct buffer *bytes = NULL;
+    pipeline_change_name(hash, key);
+    enum status status = objstore_get(context->state, key, &bytes, err);
+    if (status == STATUS_NOT_FOUND) return STATUS_OK;
+    if (status != STATUS_OK) return status;
+    snprintf(found, sizeof found, "%016llx", (unsigned long long)hash_64(bytes->data, bytes->size_bytes, 0));
+    if (strcmp(found, hash) == 0) *ret_plan = foreset__plan__unpack(NULL, bytes->size_bytes, bytes->data);
+    buffer_unref(bytes);
+    return STATUS_OK;
+}
+
+static enum status pipeline_change_store(const struct commit_context *context, struct error *err)
+{
+    char key[64];
+    size_t size = foreset__plan__get_packed_size(context->plan);
+    uint8_t *packed = memory_alloc(size);
+    foreset__plan__pack(context->plan, packed);
+    pipeline_change_name(context->plan_hash, key);
+    enum status status = objstore_put(context->state, key, packed, size, err);
+    memory_free(packed);
+    if (status == STATUS_UNKNOWN) err->class = ERROR_RETRY;
+    return status;
+}
+
+static enum status pipeline_change_check(struct pipeline_change *change, struct recover *recover, struct error *err)
+{
+    const struct commit_context *context = recover->context;
+    const char *hash = recover->last->body->plan_hash;
+    Foreset__Plan *old = NULL;
+    bool loses = false;
+    if (strcmp(hash, context->plan_hash) == 0) return STATUS_OK;
+    enum status status = pipeline_change_load(context, hash, &old, err);
+    if (status != STATUS_OK) return status;
+    if (old) {
+        pipeline_change_compare(old, context->plan, &change->differences, &loses);
+        foreset__plan__free_unpacked(old, NULL);
+    } else {
+        text_printf(&change->differences, "the plan of epoch %llu (plans/%s.pb) is gone: what changed cannot be told\n",
+                    (unsigned long long)recover->last->body->epoch, hash);
+        loses = true;
+    }
+    if (!loses || change->full_refresh) return STATUS_OK;
+    return error_set(err, STATUS_INVALID, ERROR_USAGE,
+                     "the pipeline was changed so that state or rows would be lost:\n%.700sundo the change, or start the whole "
+                     "pipeline anew with --full-refresh",
+                     text_str(&change->differences));
+}
+
+// ---- Starting anew ----
+
+static enum status pipeline_change_refresh(struct recover *recover, struct error *err)
+{
+    enum status status = STATUS_OK;
+    const struct commit_context *context = recover->context;
+    struct arena arena;
+    arena_init(&arena, 0);
+    Foreset__Manifest body = FORESET__MANIFEST__INIT;
+    body.pipeline_id = (char *)context->pipeline_id;
+    body.pipeline = (char *)context->pipeline;
+    body.epoch = recover->last->body->epoch + 1;
+    body.generation = context->generation;
+    body.plan_version = context->plan->version;
+    body.plan_hash = (char *)context->plan_hash;
+    body.shards = context->plan->shards;
+    body.hash_seed = hash_64(context->pipeline_id, 36, 0);
+    body.routing_version = 1;
+    body.timestamp_us = recover->last->body->timestamp_us + 1;
+    body.previous = recover->last->record.name;
+    body.has_previous_hash = true;
+    body.previous_hash = recover->last->record.hash;
+    body.n_tables = context->plan->n_tables;
+    body.tables = arena_calloc(&arena, body.n_tables + 1, sizeof *body.tables);
+    for (uint32_t i = 0; i < body.n_tables; i++) {
+        const Foreset__TableEpoch *old = manifest_table(recover->last, i);
+        Foreset__TableEpoch *table = body.tables[i] = arena_alloc(&arena, sizeof *table);
+        foreset__table_epoch__init(table);
+        table->table = i;
+        table->has_prev = table->has_commit_epoch = table->has_overwrite = table->overwrite = true;
+        table->prev = old ? old->commit_epoch : 0;
+        table->commit_epoch = body.epoch;
+        table->has_dead_letters_prev = true;
+        table->dead_letters_prev = !old ? 0 : old->n_dead_letters > 0 ? recover->last->body->epoch : old->dead_letters_prev;
+    }
+    struct manifest *manifest = manifest_create(&body, &recover->random);
+    struct decide decide = {.context = context, .logs = recover->logs, .manifests = {manifest}, .count = 1,
+                            .previous = recover->last->record};
+    TRY(decide_run(&decide, err));
+    for (size_t i = 0; i < recover->logs->count; i++) {
+        struct table_put_result result;
+        TRY(table_put_run(&recover->logs->items[i], manifest, &recover->random, &result, err));
+    }
+    TRY(meta_store_publish(context->meta, body.epoch, 0, err));
+    manifest_unref(recover->last);
+    recover->last = manifest_ref(manifest);
+    recover->published = body.epoch;
+out:
+    manifest_unref(manifest);
+    arena_deinit(&arena);
+    return status;
+}
+
+enum status pipeline_change_run(struct pipeline_change *change, struct recover *recover, struct error *err)
+{
+    enum status status = STATUS_OK;
+    if (recover->last) {
+        bool same = strcmp(recover->last->body->plan_hash, recover->context->plan_hash) == 0;
+        TRY(pipeline_change_check(change, recover, err));
+        if (!same) TRY(pipeline_change_store(recover->context, err));
+        if (change->full_refresh) TRY(pipeline_change_refresh(recover, err));
+    } else {
+        TRY(pipeline_change_store(recover->context, err));
+    }
+out:
+    return status;
+}

@@ -1,0 +1,19 @@
+// A changed SQL file: what differs from the plan that the last decided epoch ran, what of it would lose state, and
+// starting anew (--full-refresh). A part of recovery.
+#ifndef FORESET_PIPELINE_PIPELINE_CHANGE_H
+#define FORESET_PIPELINE_PIPELINE_CHANGE_H
+
+#include "common/base/text.h"
+#include "coordinator/commit/recover.h"
+
+struct pipeline_change {
+    bool full_refresh;
+    struct text differences; // out: a line each, for a person; empty: none
+};
+// Blocking, behind recover_run. ERROR_USAGE: the change would lose state, and --full-refresh was not given.
+enum status pipeline_change_run(struct pipeline_change *change, struct recover *recover, struct error *err) MUST_USE;
+void pipeline_change_deinit(struct pipeline_change *change);
+// Pure. Appends a line per difference; *ret_loses: some of them lose state, position or rows.
+void pipeline_change_compare(const Foreset__Plan *old, const Foreset__Plan *plan, struct text *text, bool *ret_loses);
+
+#endif

@@ -1,0 +1,188 @@
+// Leading: election, lease, recovery.
+//
+// The happy path: win the election (a job); recover (a job); keep the lease alive (a job every third of its time).
+// What can fail:
+// - the kv store does not answer: ask again;
+// - the lease may have run out: everything volatile is dropped, a new incarnation stands for election (P3); where a lock
+//   stands in for the lease that cannot happen;
+// - recovery fails: its class decides; RETRY comes again with a pause that grows.
+#include "coordinator/pipeline/pipeline_private.h"
+
+#include <stdio.h>
+
+#include "common/base/log.h"
+#include "coordinator/commit/recover.h"
+#include "coordinator/pipeline/pipeline_change.h"
+
+#define PIPELINE_LEAD_ELECT_US 500000
+
+// ---- Election ----
+
+struct pipeline_lead_election {
+    struct pipeline_job job;
+    bool won;
+};
+
+static enum status pipeline_lead_campaign(struct pipeline_job *base, struct error *err)
+{
+    struct pipeline_lead_election *election = (struct pipeline_lead_election *)base;
+    return meta_store_campaign(&base->pipeline->meta, base->pipeline->candidate, &election->won, err);
+}
+
+static void pipeline_lead_campaigned(struct pipeline_job *base)
+{
+    struct pipeline *pipeline = base->pipeline;
+    pipeline->electing = false;
+    if (pipeline->machine.state != PIPELINE_STANDBY) return;
+    if (base->status == STATUS_OK && ((struct pipeline_lead_election *)base)->won && lease_valid(&pipeline->lease)) {
+        log_info("leading", "pipeline=%s candidate=%s", pipeline->context.pipeline, pipeline->candidate);
+        pipeline->keep_at_us = clock_boot_us(pipeline->seam->clock) + pipeline->config.lease_ttl_us / 3;
+        pipeline->fenced = false;
+        pipeline_move(pipeline, PIPELINE_RECOVERING);
+        pipeline->recover_at_us = 0;
+    }
+}
+
+void pipeline_lead_stand_by(struct pipeline *pipeline)
+{
+    lease_lose(&pipeline->lease);
+    snprintf(pipeline->candidate, sizeof pipeline->candidate, "%.100s-%016llx", pipeline->config.process,
+             (unsigned long long)random_u64(pipeline->seam->random));
+    pipeline->elect_at_us = 0;
+}
+
+// ---- Lease ----
+
+static enum status pipeline_lead_keep(struct pipeline_job *base, struct error *err)
+{
+    return meta_store_keepalive(&base->pipeline->meta, err);
+}
+
+static void pipeline_lead_kept(struct pipeline_job *base)
+{
+    base->pipeline->keeping = false;
+    if (base->status != STATUS_OK && base->err.class == ERROR_FENCED) lease_lose(&base->pipeline->lease);
+}
+
+// ---- Recovery ----
+
+struct pipeline_lead_recovery {
+    struct pipeline_job job;
+    struct recover recover;
+    struct pipeline_change change;
+};
+
+static enum status pipeline_lead_run(struct pipeline_job *base, struct error *err)
+{
+    enum status status = STATUS_OK;
+    struct pipeline_lead_recovery *recovery = (struct pipeline_lead_recovery *)base;
+    TRY(recover_run(&recovery->recover, err));
+    TRY(pipeline_change_run(&recovery->change, &recovery->recover, err));
+out:
+    return status;
+}
+
+static void pipeline_lead_release(struct pipeline_job *base)
+{
+    struct pipeline_lead_recovery *recovery = (struct pipeline_lead_recovery *)base;
+    manifest_unref(recovery->recover.last);
+    pipeline_change_deinit(&recovery->change);
+}
+
+static void pipeline_lead_recovered(struct pipeline_job *base)
+{
+    struct pipeline *pipeline = base->pipeline;
+    struct pipeline_lead_recovery *recovery = (struct pipeline_lead_recovery *)base;
+    pipeline->recovering = false;
+    if (pipeline->machine.state != PIPELINE_RECOVERING) return;
+    if (recovery->change.differences.length > 0) pipeline_say(pipeline, text_str(&recovery->change.differences));
+    if (base->status != STATUS_OK) {
+        pipeline_trouble(pipeline, &base->err);
+        return;
+    }
+    pipeline->refreshed = true;
+    manifest_unref(pipeline->recovered);
+    manifest_unref(pipeline->built);
+    pipeline->recovered = recovery->recover.last;
+    pipeline->built = recovery->recover.last ? manifest_ref(recovery->recover.last) : NULL;
+    recovery->recover.last = NULL;
+    pipeline->decided = pipeline->recovered ? pipeline->recovered->record : (struct meta_record){0};
+    pipeline->published = recovery->recover.published;
+    log_info("recovered", "pipeline=%s generation=%llu decided=%llu put=%llu", pipeline->context.pipeline,
+             (unsigned long long)pipeline->context.generation, (unsigned long long)pipeline->decided.epoch,
+             (unsigned long long)recovery->recover.put);
+    pipeline_move(pipeline, PIPELINE_GATHERING);
+}
+
+void pipeline_lead_recover(struct pipeline *pipeline)
+{
+    if (!pipeline->logs_ready) {
+        table_logs_init(&pipeline->put_logs, &pipeline->context);
+        table_logs_init(&pipeline->check_logs, &pipeline->context);
+        table_logs_init(&pipeline->clean_logs, &pipeline->context);
+        pipeline->logs_ready = true;
+    }
+    struct pipeline_lead_recovery *recovery =
+        pipeline_job_create(pipeline, sizeof *recovery, pipeline_lead_run, pipeline_lead_recovered, pipeline_lead_release);
+    recovery->recover = (struct recover){.context = &pipeline->context,
+                                         .logs = &pipeline->put_logs,
+                                         .adopt = pipeline->config.adopt,
+                                         .adopt_table = pipeline->config.adopt_table,
+                                         .abandon_table = pipeline->config.abandon_table};
+    random_init(&recovery->recover.random, random_u64(pipeline->seam->random));
+    recovery->change.full_refresh = pipeline->config.full_refresh && !pipeline->refreshed;
+    pipeline->recovering = true;
+    pipeline_job_spawn(&recovery->job);
+}
+
+// ---- Time ----
+
+void pipeline_lead_tick(struct pipeline *pipeline, int64_t now_us)
+{
+    enum pipeline_state state = (enum pipeline_state)pipeline->machine.state;
+    if (state == PIPELINE_STANDBY) {
+        if (!pipeline->electing && now_us >= pipeline->elect_at_us) {
+            struct pipeline_lead_election *election = pipeline_job_create(pipeline, sizeof *election, pipeline_lead_campaign,
+                                                                          pipeline_lead_campaigned, NULL);
+            pipeline->electing = true;
+            pipeline->elect_at_us = now_us + PIPELINE_LEAD_ELECT_US;
+            pipeline_job_spawn(&election->job);
+        }
+        return;
+    }
+    if (state == PIPELINE_ENDED || pipeline->fenced) return;
+    if (!lease_valid(&pipeline->lease)) {
+        struct error err;
+        (void)error_set(&err, STATUS_ERROR, ERROR_FENCED, "pipeline %s: the lease may have run out", pipeline->context.pipeline);
+        pipeline_trouble(pipeline, &err);
+        return;
+    }
+    if (pipeline->config.lease_ttl_us > 0 && !pipeline->keeping && now_us >= pipeline->keep_at_us) {
+        struct pipeline_job *keep = pipeline_job_create(pipeline, sizeof *keep, pipeline_lead_keep, pipeline_lead_kept, NULL);
+        pipeline->keeping = true;
+        pipeline->keep_at_us = now_us + pipeline->config.lease_ttl_us / 3;
+        pipeline_job_spawn(keep);
+    }
+    if (state == PIPELINE_RECOVERING && !pipeline->recovering && now_us >= pipeline->recover_at_us) {
+        if (pipeline->drain) {
+            pipeline_end(pipeline, PIPELINE_DONE, NULL);
+        } else {
+            pipeline_lead_recover(pipeline);
+        }
+    }
+}
+
+int64_t pipeline_lead_next(const struct pipeline *pipeline)
+{
+    enum pipeline_state state = (enum pipeline_state)pipeline->machine.state;
+    int64_t next = INT64_MAX;
+    if (state == PIPELINE_STANDBY) return pipeline->electing ? INT64_MAX : pipeline->elect_at_us;
+    if (state == PIPELINE_ENDED) return INT64_MAX;
+    if (pipeline->config.lease_ttl_us > 0) {
+        if (!pipeline->keeping) next = pipeline->keep_at_us;
+        int64_t until = atomic_load(&pipeline->lease.valid_until_us);
+        if (!pipeline->fenced && until < next) next = until;
+    }
+    if (state == PIPELINE_RECOVERING && !pipeline->recovering && pipeline->recover_at_us < next) next = pipeline->recover_at_us;
+    return next;
+}

@@ -1,0 +1,283 @@
+// Planning (P4, P5, P10, P12). When the pipeline runs, at most two epochs run at once:
+//
+//   Plan(n) goes out when all ReadDone of n−2 are in: the late test of n needs the maxima of ≤ n−2 only;
+//   Watermark(n) follows when all ReadDone of n−1 are in.
+//
+// The happy path: at the trigger the sources are asked (a job), the epoch is cut and sent. With available-now the ends are
+// fixed once and epochs follow each other; when nothing is left, unfinished batches publish, then no-data epochs run until
+// no watermark moves.
+// What can fail: a source cannot be asked (its class decides; RETRY: the attempt starts over), or was truncated (P7).
+#include "coordinator/pipeline/pipeline_private.h"
+
+#include "common/base/failpoint.h"
+#include "common/base/log.h"
+#include "common/base/planted.h"
+
+// ---- An attempt's volatile state ----
+
+static void pipeline_plan_sources(struct pipeline *pipeline)
+{
+    if (pipeline->sources) return;
+    pipeline->source_count = pipeline->position.count;
+    pipeline->sources = memory_calloc(pipeline->source_count + 1, sizeof *pipeline->sources);
+    for (size_t i = 0; i < pipeline->source_count; i++) pipeline->sources[i].node = pipeline->position.sources[i].node;
+}
+
+static enum status pipeline_plan_take_offers(struct pipeline *pipeline, struct error *err)
+{
+    for (size_t i = 0; i < pipeline->source_count; i++) {
+        enum status status = epoch_position_offer(&pipeline->position.sources[i], &pipeline->sources[i].offer, err);
+        if (status != STATUS_OK) return status;
+    }
+    return STATUS_OK;
+}
+
+enum status pipeline_plan_begin(struct pipeline *pipeline, struct error *err)
+{
+    const Foreset__Manifest *from = pipeline->recovered ? pipeline->recovered->body : NULL;
+    pipeline_plan_drop(pipeline);
+    epoch_clock_init(&pipeline->clock, pipeline->config.plan, from);
+    pipeline->attempt_ready = true;
+    enum status status = epoch_position_init(&pipeline->position, pipeline->config.plan, from, err);
+    if (status != STATUS_OK) return status;
+    pipeline_plan_sources(pipeline);
+    pipeline->passed = pipeline->decided.epoch;
+    pipeline->next_epoch = pipeline->decided.epoch + 1;
+    pipeline->last_timestamp_us = from ? from->timestamp_us : INT64_MIN;
+    pipeline->due = pipeline->finished = false;
+    pipeline->ask_at_us = pipeline->silent_us = 0;
+    if (pipeline->offered && pipeline->config.available_now) return pipeline_plan_take_offers(pipeline, err);
+    pipeline->offered = false;
+    return STATUS_OK;
+}
+
+void pipeline_plan_drop(struct pipeline *pipeline)
+{
+    for (size_t i = 0; i < pipeline->epochs.count; i++) epoch_destroy(pipeline->epochs.items[i]);
+    vector_reset(&pipeline->epochs);
+    if (!pipeline->attempt_ready) return;
+    epoch_clock_deinit(&pipeline->clock);
+    epoch_position_deinit(&pipeline->position);
+    pipeline->attempt_ready = false;
+}
+
+struct epoch *pipeline_plan_epoch(struct pipeline *pipeline, uint64_t number)
+{
+    for (size_t i = 0; i < pipeline->epochs.count; i++) {
+        if (pipeline->epochs.items[i]->number == number) return pipeline->epochs.items[i];
+    }
+    return NULL;
+}
+
+// ---- Asking the sources ----
+
+static enum status pipeline_plan_ask(struct pipeline_job *base, struct error *err)
+{
+    struct pipeline *pipeline = base->pipeline;
+    bool first = !pipeline->recovered && pipeline->decided.epoch == 0;
+    for (size_t i = 0; i < pipeline->source_count; i++) {
+        struct pipeline_source *source = &pipeline->sources[i];
+        enum status status = STATUS_OK;
+        if (!source->catalog) {
+            status = pipeline->config.catalogs.open(pipeline->config.catalogs.context, pipeline->config.plan, source->node,
+                                                    &source->catalog, err);
+        }
+        catalog_offer_deinit(&source->offer);
+        if (status == STATUS_OK) status = source->catalog->ops->poll(source->catalog, first, &source->offer, err);
+        if (status != STATUS_OK) return status;
+    }
+    return STATUS_OK;
+}
+
+static void pipeline_plan_asked(struct pipeline_job *base)
+{
+    struct pipeline *pipeline = base->pipeline;
+    pipeline->polling = false;
+    if (pipeline->machine.state != PIPELINE_RUNNING) return;
+    struct error err = base->err;
+    enum status status = base->status;
+    if (status != STATUS_OK && (err.class == ERROR_RETRY || err.class == ERROR_RESTART_PIPELINE)) {
+        int64_t now_us = clock_boot_us(pipeline->seam->clock);
+        if (pipeline->silent_us == 0) pipeline->silent_us = now_us;
+        pipeline->ask_at_us = now_us + PIPELINE_BACKOFF_US * 10;
+        if (now_us - pipeline->silent_us < PIPELINE_SOURCE_SILENCE_US) return;
+        err.class = ERROR_FAIL_PIPELINE;
+    }
+    if (status == STATUS_OK) status = pipeline_plan_take_offers(pipeline, &err);
+    if (status != STATUS_OK) {
+        pipeline_trouble(pipeline, &err);
+        return;
+    }
+    pipeline->silent_us = 0;
+    pipeline->offered = true;
+}
+
+// ---- Planning ----
+
+static uint64_t pipeline_plan_rows_max(const struct pipeline *pipeline)
+{
+    if (pipeline->rows_per_s <= 0) return PIPELINE_FIRST_ROWS;
+    double seconds = (double)pipeline->config.plan->trigger_us / 1e6;
+    double rows = pipeline->rows_per_s * (seconds > 1 ? seconds : 1);
+    if (rows < PIPELINE_LEAST_ROWS) return PIPELINE_LEAST_ROWS;
+    return rows > PIPELINE_MOST_ROWS ? PIPELINE_MOST_ROWS : (uint64_t)rows;
+}
+
+static void pipeline_plan_watermark(struct pipeline *pipeline, struct epoch *epoch)
+{
+    if (epoch->watermark_sent || pipeline->passed + 1 < epoch->number) return;
+    for (uint32_t i = 0; i < epoch->table_count; i++) epoch->tables[i].candidate_us = epoch_clock_candidate(&pipeline->clock, i);
+    epoch->watermark_sent = true;
+    pipeline_workers_watermark(pipeline, epoch);
+}
+
+enum pipeline_plan_kind { PIPELINE_PLAN_DATA, PIPELINE_PLAN_NOTHING_READ, PIPELINE_PLAN_NO_DATA };
+
+static void pipeline_plan_send(struct pipeline *pipeline, enum pipeline_plan_kind kind, bool last, int64_t now_us)
+{
+    struct error err = {0};
+    if (FAILPOINT("plan.before", &err) != STATUS_OK) {
+        pipeline_trouble(pipeline, &err);
+        return;
+    }
+    struct epoch *epoch = epoch_create(pipeline->next_epoch, pipeline->config.plan, pipeline->assigned_count);
+    if (kind == PIPELINE_PLAN_DATA) {
+        epoch_position_take(&pipeline->position, pipeline_plan_rows_max(pipeline), &epoch->arena, &epoch->cut);
+        last = last || (pipeline->config.available_now && epoch->cut.exhausted);
+    } else {
+        epoch_position_take_nothing(&pipeline->position, &epoch->arena, &epoch->cut);
+    }
+    int64_t timestamp_us = clock_wall_us(pipeline->seam->clock);
+    if (timestamp_us <= pipeline->last_timestamp_us) timestamp_us = pipeline->last_timestamp_us + 1;
+    pipeline->last_timestamp_us = timestamp_us;
+    epoch_fix(epoch, &pipeline->clock, timestamp_us, kind == PIPELINE_PLAN_NO_DATA, last);
+    epoch->planned_us = now_us;
+    vector_push(&pipeline->epochs, epoch);
+    pipeline->next_epoch++;
+    log_debug("epoch_planned", "pipeline=%s epoch=%llu rows=%llu files=%llu no_data=%d last=%d", pipeline->context.pipeline,
+              (unsigned long long)epoch->number, (unsigned long long)epoch->cut.rows, (unsigned long long)epoch->cut.files,
+              epoch->no_data, last);
+    pipeline_workers_plan(pipeline, epoch);
+    pipeline_plan_watermark(pipeline, epoch);
+    if (FAILPOINT("plan.after", &err) != STATUS_OK) pipeline_trouble(pipeline, &err);
+}
+
+// Whether one more epoch may run beside those that do.
+static bool pipeline_plan_may(const struct pipeline *pipeline)
+{
+    size_t running = 0;
+    uint64_t bytes = 0, newest = pipeline->next_epoch - 1;
+    for (size_t i = 0; i < pipeline->epochs.count; i++) {
+        const struct epoch *epoch = pipeline->epochs.items[i];
+        if (epoch->machine.state < EPOCH_PREPARED) running++;
+        bytes += epoch->bytes;
+    }
+    if (running >= PIPELINE_RUNNING_MAX || pipeline->epochs.count >= PIPELINE_UNPUBLISHED_MAX) return false;
+    if (bytes > PIPELINE_UNPUBLISHED_BYTES || (pipeline->serial && pipeline->epochs.count > 0)) return false;
+    if (pipeline->passed + 1 < newest) return false;
+    if (pipeline->passed == newest) return true;
+    // A table with an interval: whether the newest epoch publishes it decides when the next does.
+    for (uint32_t i = 0; i < pipeline->clock.count; i++) {
+        if (pipeline->clock.tables[i].plan->has_interval_us) return false;
+    }
+    return true;
+}
+
+// Unfinished batches and no-data epochs, once all rows are read (P5). True if an epoch was planned.
+static bool pipeline_plan_rest(struct pipeline *pipeline, bool ends, int64_t now_us)
+{
+    int64_t wall_us = clock_wall_us(pipeline->seam->clock);
+    if (epoch_clock_any_open(&pipeline->clock)) {
+        bool due = ends;
+        for (uint32_t i = 0; i < pipeline->clock.count && !due; i++) {
+            due = pipeline->clock.tables[i].open && epoch_clock_publishes(&pipeline->clock, i, wall_us, false);
+        }
+        if (due) {
+            pipeline_plan_send(pipeline, PIPELINE_PLAN_NOTHING_READ, ends, now_us);
+            return true;
+        }
+    }
+    if (pipeline->drain || !epoch_clock_moves(&pipeline->clock)) return false;
+    if (FORESET_BUG("one-no-data-epoch") && pipeline->epochs.count == 0 && pipeline->built && pipeline->built->body->no_data) {
+        return false;
+    }
+    pipeline_plan_send(pipeline, PIPELINE_PLAN_NO_DATA, ends, now_us);
+    return true;
+}
+
+static void pipeline_plan_at_trigger(struct pipeline *pipeline, int64_t now_us)
+{
+    bool ends = pipeline->config.available_now || pipeline->drain;
+    bool idle = pipeline->passed == pipeline->next_epoch - 1;
+    bool planned = false;
+    if (pipeline->next_epoch == 1 && epoch_position_anchors(&pipeline->position)) {
+        pipeline_plan_send(pipeline, PIPELINE_PLAN_NOTHING_READ, false, now_us); // where reading starts is decided first
+        return;
+    }
+    if (!pipeline->drain && epoch_position_has_input(&pipeline->position)) {
+        pipeline_plan_send(pipeline, PIPELINE_PLAN_DATA, false, now_us);
+        planned = true;
+    } else if (!idle) {
+        return; // what runs may still open a batch or move a watermark
+    } else {
+        planned = pipeline_plan_rest(pipeline, ends, now_us);
+        if (!planned && ends) pipeline->finished = true;
+    }
+    if (pipeline->config.available_now) return;
+    int64_t interval_us = pipeline->config.plan->trigger_us;
+    if (interval_us < PIPELINE_IDLE_POLL_US) interval_us = PIPELINE_IDLE_POLL_US;
+    pipeline->due = false;
+    pipeline->offered = false;
+    pipeline->trigger_at_us += interval_us;
+    if (pipeline->trigger_at_us < now_us) pipeline->trigger_at_us = planned && epoch_position_has_input(&pipeline->position)
+                                                                        ? now_us : now_us + interval_us;
+}
+
+void pipeline_plan_advance(struct pipeline *pipeline, int64_t now_us)
+{
+    if (pipeline->machine.state != PIPELINE_RUNNING || pipeline->finished) return;
+    if (!pipeline->config.available_now && !pipeline->drain && !pipeline->due) {
+        if (now_us < pipeline->trigger_at_us) return;
+        if (pipeline->trigger_at_us == 0) pipeline->trigger_at_us = now_us;
+        pipeline->due = true;
+        pipeline->offered = false;
+    }
+    if (!pipeline_plan_may(pipeline) || pipeline->polling || now_us < pipeline->ask_at_us) return;
+    if (!pipeline->offered && !pipeline->drain) {
+        struct pipeline_job *ask = pipeline_job_create(pipeline, sizeof *ask, pipeline_plan_ask, pipeline_plan_asked, NULL);
+        pipeline->polling = true;
+        pipeline_job_spawn(ask);
+        return;
+    }
+    uint64_t before = pipeline->next_epoch;
+    pipeline_plan_at_trigger(pipeline, now_us);
+    if (pipeline->next_epoch > before && (pipeline->config.available_now || pipeline->drain)) {
+        pipeline_plan_advance(pipeline, now_us); // as many as may run
+    }
+}
+
+int64_t pipeline_plan_next(const struct pipeline *pipeline)
+{
+    if (pipeline->machine.state != PIPELINE_RUNNING) return INT64_MAX;
+    if (pipeline->silent_us > 0 && !pipeline->polling) return pipeline->ask_at_us;
+    if (pipeline->due || pipeline->drain) return INT64_MAX;
+    return pipeline->config.available_now ? INT64_MAX : pipeline->trigger_at_us;
+}
+
+// ---- ReadDone ----
+
+enum status pipeline_plan_read(struct pipeline *pipeline, struct error *err)
+{
+    for (;;) {
+        struct epoch *epoch = pipeline_plan_epoch(pipeline, pipeline->passed + 1);
+        if (!epoch || !epoch_all_read(epoch)) return STATUS_OK;
+        ASSERT(epoch->watermark_sent);
+        enum status status = epoch_pass(epoch, &pipeline->clock, err);
+        if (status != STATUS_OK) return status;
+        epoch->read_us = clock_boot_us(pipeline->seam->clock);
+        statemachine_move(&epoch->machine, EPOCH_READ);
+        pipeline->passed++;
+        struct epoch *next = pipeline_plan_epoch(pipeline, pipeline->passed + 1);
+        if (next) pipeline_plan_watermark(pipeline, next);
+    }
+}

@@ -1,0 +1,141 @@
+// What is done off the commit path (P20, P24): log checkpoints, cleaning, offsets told to lag tools. Each is one job at a
+// time; what fails is logged and left to the next time.
+#include "coordinator/pipeline/pipeline_private.h"
+
+#include "common/base/failpoint.h"
+#include "common/base/log.h"
+#include "coordinator/commit/clean.h"
+#include "coordinator/commit/log_checkpoint.h"
+
+#define PIPELINE_UPKEEP_CHECKPOINT_VERSIONS 10
+#define PIPELINE_UPKEEP_CLEAN_US 60000000
+
+static void pipeline_upkeep_log(const struct pipeline_job *job, const char *what)
+{
+    if (job->status == STATUS_OK || job->status == STATUS_KILLED) return;
+    log_info("upkeep_failed", "step=%s error=\"%s\"", what, job->err.message);
+}
+
+// ---- Log checkpoints ----
+
+struct pipeline_upkeep_log_checkpoint {
+    struct pipeline_job job;
+    uint32_t table;
+    bool dead_letters;
+    int64_t version;
+};
+
+static enum status pipeline_upkeep_checkpoint_act(struct pipeline_job *base, struct error *err)
+{
+    struct pipeline_upkeep_log_checkpoint *checkpoint = (struct pipeline_upkeep_log_checkpoint *)base;
+    return log_checkpoint_run(&base->pipeline->context, checkpoint->table, checkpoint->dead_letters, checkpoint->version, err);
+}
+
+static void pipeline_upkeep_checkpointed(struct pipeline_job *base)
+{
+    base->pipeline->checkpointing = false;
+    pipeline_upkeep_log(base, "checkpoint");
+}
+
+void pipeline_upkeep_checkpoint(struct pipeline *pipeline, uint32_t table, bool dead_letters, int64_t version)
+{
+    if (version <= 0 || version % PIPELINE_UPKEEP_CHECKPOINT_VERSIONS != 0 || pipeline->checkpointing) return;
+    struct pipeline_upkeep_log_checkpoint *job = pipeline_job_create(pipeline, sizeof *job, pipeline_upkeep_checkpoint_act,
+                                                                     pipeline_upkeep_checkpointed, NULL);
+    job->table = table;
+    job->dead_letters = dead_letters;
+    job->version = version;
+    pipeline->checkpointing = true;
+    pipeline_job_spawn(&job->job);
+}
+
+// ---- Offsets for lag tools ----
+
+struct pipeline_upkeep_report {
+    struct pipeline_job job;
+    struct manifest *manifest;
+};
+
+static enum status pipeline_upkeep_report_act(struct pipeline_job *base, struct error *err)
+{
+    enum status status = STATUS_OK;
+    struct pipeline *pipeline = base->pipeline;
+    const Foreset__Manifest *body = ((struct pipeline_upkeep_report *)base)->manifest->body;
+    Foreset__Range **ranges = memory_calloc(body->n_ranges + 1, sizeof *ranges);
+    TRY(FAILPOINT("offsets.before", err));
+    for (size_t i = 0; i < pipeline->source_count; i++) {
+        struct catalog *catalog = pipeline->sources[i].catalog;
+        size_t count = 0;
+        if (!catalog || !catalog->ops->report) continue;
+        for (size_t j = 0; j < body->n_ranges; j++) {
+            if (body->ranges[j]->source == pipeline->sources[i].node) ranges[count++] = body->ranges[j];
+        }
+        if (count > 0) TRY(catalog->ops->report(catalog, ranges, count, err));
+    }
+    TRY(FAILPOINT("offsets.after", err));
+out:
+    memory_free(ranges);
+    return status;
+}
+
+static void pipeline_upkeep_report_release(struct pipeline_job *base)
+{
+    manifest_unref(((struct pipeline_upkeep_report *)base)->manifest);
+}
+
+static void pipeline_upkeep_reported(struct pipeline_job *base)
+{
+    base->pipeline->reporting = base->pipeline->polling = false;
+    pipeline_upkeep_log(base, "offsets");
+}
+
+void pipeline_upkeep_published(struct pipeline *pipeline, const struct manifest *manifest)
+{
+    bool reports = false;
+    for (size_t i = 0; i < pipeline->source_count; i++) {
+        reports |= pipeline->sources[i].catalog && pipeline->sources[i].catalog->ops->report;
+    }
+    if (!reports || pipeline->polling || pipeline->reporting) return; // the next epoch tells
+    struct pipeline_upkeep_report *job = pipeline_job_create(pipeline, sizeof *job, pipeline_upkeep_report_act,
+                                                             pipeline_upkeep_reported, pipeline_upkeep_report_release);
+    job->manifest = manifest_ref((struct manifest *)manifest);
+    pipeline->reporting = pipeline->polling = true; // a catalog serves one job at a time
+    pipeline_job_spawn(&job->job);
+}
+
+// ---- Cleaning ----
+
+struct pipeline_upkeep_cleaning {
+    struct pipeline_job job;
+    struct clean clean;
+};
+
+static enum status pipeline_upkeep_clean_act(struct pipeline_job *base, struct error *err)
+{
+    return clean_run(&((struct pipeline_upkeep_cleaning *)base)->clean, err);
+}
+
+static void pipeline_upkeep_cleaned(struct pipeline_job *base)
+{
+    const struct clean *clean = &((struct pipeline_upkeep_cleaning *)base)->clean;
+    base->pipeline->cleaning = false;
+    if (clean->deleted > 0) log_info("cleaned", "files=%llu", (unsigned long long)clean->deleted);
+    pipeline_upkeep_log(base, "clean");
+}
+
+void pipeline_upkeep_clean(struct pipeline *pipeline)
+{
+    int64_t now_us = clock_boot_us(pipeline->seam->clock), grace_us = pipeline->config.grace_us;
+    if (pipeline->cleaning || pipeline->machine.state != PIPELINE_RUNNING || now_us < pipeline->clean_at_us) return;
+    if (pipeline->decided.epoch == 0) return;
+    struct pipeline_upkeep_cleaning *job =
+        pipeline_job_create(pipeline, sizeof *job, pipeline_upkeep_clean_act, pipeline_upkeep_cleaned, NULL);
+    job->clean = (struct clean){.context = &pipeline->context,
+                                .logs = &pipeline->clean_logs,
+                                .last = pipeline->decided,
+                                .published = pipeline->published,
+                                .grace_us = grace_us > 0 ? grace_us : 3600ll * 1000000};
+    pipeline->clean_at_us = now_us + (grace_us > 0 ? grace_us : PIPELINE_UPKEEP_CLEAN_US);
+    pipeline->cleaning = true;
+    pipeline_job_spawn(&job->job);
+}

@@ -1,0 +1,313 @@
+// The workers of a pipeline: who is there, who takes part in this attempt, messages in and out.
+//
+// The happy path: Register notes a worker; when enough are there, each gets Assign; all Assigned: the pipeline runs.
+// What can fail (all RESTART_PIPELINE: a new generation from the last decided epoch):
+// - a worker is silent, or came back under another incarnation: what it had is gone;
+// - a message is lost or out of order: the numbers show it (P15);
+// - a worker says Failed: its class decides.
+// What belongs to another generation or incarnation is dropped and counted (P2).
+#include "coordinator/pipeline/pipeline_private.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/base/hash.h"
+#include "common/base/log.h"
+#include "common/base/planted.h"
+#include "common/rpc/control_message.h"
+
+// ---- Sending ----
+
+static void pipeline_workers_send(struct pipeline *pipeline, struct pipeline_worker *worker, Foreset__Control *control)
+{
+    control->generation = pipeline->context.generation;
+    control->incarnation = worker->incarnation;
+    control->sequence = ++worker->sequence_out;
+    control_message_pack(control, &pipeline->bytes);
+    pipeline->seam->ops->send(pipeline->seam, worker->peer, pipeline->bytes.data, pipeline->bytes.length);
+}
+
+static void pipeline_workers_assign(struct pipeline *pipeline, struct pipeline_worker *worker, int64_t now_us)
+{
+    Foreset__Assign body = FORESET__ASSIGN__INIT;
+    body.pipeline_id = pipeline->context.pipeline_id;
+    body.plan = (Foreset__Plan *)pipeline->config.plan;
+    body.from = pipeline->recovered ? pipeline->recovered->body : NULL;
+    body.routing_version = 1;
+    body.hash_seed = pipeline->context.plan ? hash_64(pipeline->context.pipeline_id, 36, 0) : 0;
+    body.state_url = (char *)pipeline->config.state_url;
+    body.has_worker_index = body.has_worker_count = true;
+    body.worker_index = (uint32_t)worker->index;
+    body.worker_count = (uint32_t)pipeline->assigned_count;
+    Foreset__Control control = FORESET__CONTROL__INIT;
+    control.body_case = FORESET__CONTROL__BODY_ASSIGN;
+    control.assign = &body;
+    worker->sequence_out = 0; // sent again, it is the same message
+    worker->assign_us = now_us;
+    pipeline_workers_send(pipeline, worker, &control);
+}
+
+void pipeline_workers_plan(struct pipeline *pipeline, struct epoch *epoch)
+{
+    for (size_t i = 0; i < pipeline->worker_count; i++) {
+        struct pipeline_worker *worker = &pipeline->workers[i];
+        if (!worker->in) continue;
+        Foreset__Control control = FORESET__CONTROL__INIT;
+        control.epoch = epoch->number;
+        control.body_case = FORESET__CONTROL__BODY_PLAN;
+        control.plan = epoch_message(epoch, worker->index);
+        pipeline_workers_send(pipeline, worker, &control);
+    }
+}
+
+void pipeline_workers_watermark(struct pipeline *pipeline, struct epoch *epoch)
+{
+    for (size_t i = 0; i < pipeline->worker_count; i++) {
+        if (!pipeline->workers[i].in) continue;
+        Foreset__Control control = FORESET__CONTROL__INIT;
+        control.epoch = epoch->number;
+        control.body_case = FORESET__CONTROL__BODY_WATERMARK;
+        control.watermark = epoch_watermark(epoch, pipeline->config.plan);
+        pipeline_workers_send(pipeline, &pipeline->workers[i], &control);
+    }
+}
+
+void pipeline_workers_abort(struct pipeline *pipeline, bool stop)
+{
+    for (size_t i = 0; i < pipeline->worker_count; i++) {
+        if (!pipeline->workers[i].in) continue;
+        Foreset__Abort body = FORESET__ABORT__INIT;
+        body.has_stop = body.stop = stop;
+        Foreset__Control control = FORESET__CONTROL__INIT;
+        control.body_case = FORESET__CONTROL__BODY_ABORT_;
+        control.abort_ = &body;
+        pipeline_workers_send(pipeline, &pipeline->workers[i], &control);
+        pipeline->workers[i].in = false;
+    }
+    pipeline->assigned_count = 0;
+}
+
+// ---- Receiving ----
+
+static struct pipeline_worker *pipeline_workers_find(struct pipeline *pipeline, uint32_t peer)
+{
+    for (size_t i = 0; i < pipeline->worker_count; i++) {
+        if (pipeline->workers[i].peer == peer) return &pipeline->workers[i];
+    }
+    return NULL;
+}
+
+static void pipeline_workers_lost(struct pipeline *pipeline, const struct pipeline_worker *worker, const char *why)
+{
+    struct error err;
+    (void)error_set(&err, STATUS_ERROR, ERROR_RESTART_PIPELINE, "worker %s %s", worker->name, why);
+    pipeline_trouble(pipeline, &err);
+}
+
+static void pipeline_workers_register(struct pipeline *pipeline, uint32_t peer, const Foreset__Control *control)
+{
+    struct pipeline_worker *worker = pipeline_workers_find(pipeline, peer);
+    if (!worker) {
+        if (pipeline->worker_count == PIPELINE_WORKERS_MAX) return;
+        worker = &pipeline->workers[pipeline->worker_count++];
+        *worker = (struct pipeline_worker){.peer = peer};
+    }
+    bool restarted = worker->incarnation != control->incarnation || worker->met;
+    bool was_in = worker->in;
+    worker->heard_us = clock_boot_us(pipeline->seam->clock);
+    snprintf(worker->name, sizeof worker->name, "%s", control->register_->name);
+    // It registers: so it runs nothing of ours any more, unless our Assign is still on its way.
+    if (was_in && restarted) pipeline_workers_lost(pipeline, worker, "came back without what it had");
+    worker->incarnation = control->incarnation;
+    if (control->generation > pipeline->context.generation && pipeline->machine.state == PIPELINE_RUNNING) {
+        pipeline_workers_lost(pipeline, worker, "has seen a newer generation");
+    }
+}
+
+static enum status pipeline_workers_read_done(struct pipeline *pipeline, struct pipeline_worker *worker,
+                                              Foreset__Control **control, struct error *err)
+{
+    struct epoch *epoch = pipeline_plan_epoch(pipeline, (*control)->epoch);
+    if (!epoch) return error_set(err, STATUS_ERROR, ERROR_RESTART_PIPELINE, "ReadDone of epoch %" PRIu64 ", which does not run",
+                                 (*control)->epoch);
+    enum status status = epoch_read_done(epoch, worker->index, *control, err);
+    if (status != STATUS_OK) return status;
+    *control = NULL;
+    return pipeline_plan_read(pipeline, err);
+}
+
+static enum status pipeline_workers_prepared(struct pipeline *pipeline, struct pipeline_worker *worker,
+                                             Foreset__Control **control, struct error *err)
+{
+    struct epoch *epoch = pipeline_plan_epoch(pipeline, (*control)->epoch);
+    if (!epoch) return error_set(err, STATUS_ERROR, ERROR_RESTART_PIPELINE, "Prepared of epoch %" PRIu64 ", which does not run",
+                                 (*control)->epoch);
+    enum status status = epoch_prepared(epoch, worker->index, *control, err);
+    if (status != STATUS_OK) return status;
+    *control = NULL;
+    if (epoch->machine.state == EPOCH_READ && epoch_all_prepared(epoch)) {
+        epoch->prepared_us = clock_boot_us(pipeline->seam->clock);
+        statemachine_move(&epoch->machine, EPOCH_PREPARED);
+    }
+    return STATUS_OK;
+}
+
+static void pipeline_workers_failed(struct pipeline *pipeline, struct pipeline_worker *worker, const Foreset__Control *control)
+{
+    struct error err;
+    const Foreset__Failed *failed = control->failed;
+    (void)error_set(&err, STATUS_ERROR, (enum error_class)failed->class_, "%s", failed->message);
+    snprintf(err.condition, sizeof err.condition, "%s", failed->condition ? failed->condition : "");
+    log_debug("worker_failed", "worker=%s epoch=%" PRIu64 " class=%s error=\"%s\"", worker->name, control->epoch,
+              error_class_name(err.class), err.message);
+    // An error of the data is final only where everything before it is decided: else once more, one epoch at a time.
+    bool final = err.class == ERROR_FAIL_PIPELINE || err.class == ERROR_USAGE;
+    if (final && !pipeline->serial && control->epoch != 0 && control->epoch > pipeline->decided.epoch + 1) {
+        pipeline->serial = true;
+        err.class = ERROR_RESTART_PIPELINE;
+    }
+    pipeline_trouble(pipeline, &err);
+}
+
+static void pipeline_workers_assigned(struct pipeline *pipeline, struct pipeline_worker *worker)
+{
+    worker->assigned = true;
+    if (pipeline->machine.state != PIPELINE_ASSIGNING) return;
+    for (size_t i = 0; i < pipeline->worker_count; i++) {
+        if (pipeline->workers[i].in && !pipeline->workers[i].assigned) return;
+    }
+    pipeline_move(pipeline, PIPELINE_RUNNING);
+}
+
+// True if the message is the next of its sender.
+static bool pipeline_workers_in_order(struct pipeline *pipeline, struct pipeline_worker *worker, uint64_t sequence)
+{
+    if (FORESET_BUG("gap-ignored")) return true;
+    if (sequence <= worker->sequence_in) {
+        pipeline->dropped++;
+        return false;
+    }
+    if (sequence == worker->sequence_in + 1) {
+        worker->sequence_in++;
+        return true;
+    }
+    char why[96];
+    snprintf(why, sizeof why, "said %" PRIu64 ", message %" PRIu64 " is missing", sequence, worker->sequence_in + 1);
+    pipeline_workers_lost(pipeline, worker, why);
+    return false;
+}
+
+static void pipeline_workers_handle(struct pipeline *pipeline, struct pipeline_worker *worker, Foreset__Control **control)
+{
+    struct error err = {0};
+    enum status status = STATUS_OK;
+    switch ((*control)->body_case) {
+    case FORESET__CONTROL__BODY_ASSIGNED: pipeline_workers_assigned(pipeline, worker); break;
+    case FORESET__CONTROL__BODY_READ_DONE: status = pipeline_workers_read_done(pipeline, worker, control, &err); break;
+    case FORESET__CONTROL__BODY_PREPARED: status = pipeline_workers_prepared(pipeline, worker, control, &err); break;
+    case FORESET__CONTROL__BODY_FAILED: pipeline_workers_failed(pipeline, worker, *control); break;
+    case FORESET__CONTROL__BODY_HEARTBEAT: worker->memory_bytes = (*control)->heartbeat->memory_bytes; break;
+    default: break;
+    }
+    if (status != STATUS_OK) pipeline_trouble(pipeline, &err);
+}
+
+void pipeline_workers_message(struct pipeline *pipeline, uint32_t peer, const void *bytes, size_t size)
+{
+    Foreset__Control *control = NULL;
+    struct error err;
+    if (control_message_unpack(bytes, size, &control, &err) != STATUS_OK) {
+        pipeline->dropped++;
+        return;
+    }
+    struct pipeline_worker *worker = pipeline_workers_find(pipeline, peer);
+    if (control->body_case == FORESET__CONTROL__BODY_REGISTER_) {
+        pipeline_workers_register(pipeline, peer, control);
+    } else if (worker && worker->incarnation == control->incarnation) {
+        bool ours = control->generation == pipeline->context.generation;
+        if (FORESET_BUG("mixed-attempts") && control->body_case == FORESET__CONTROL__BODY_PREPARED) ours = true;
+        worker->heard_us = clock_boot_us(pipeline->seam->clock);
+        if (!ours || !worker->in) {
+            pipeline->dropped++;
+        } else {
+            worker->met = true;
+            bool mixed = control->generation != pipeline->context.generation;
+            if (mixed || pipeline_workers_in_order(pipeline, worker, control->sequence)) {
+                pipeline_workers_handle(pipeline, worker, &control);
+            }
+        }
+    } else {
+        pipeline->dropped++;
+    }
+    control_message_destroy(control);
+}
+
+// ---- Time ----
+
+static bool pipeline_workers_alive(const struct pipeline_worker *worker, int64_t now_us)
+{
+    return now_us - worker->heard_us <= PIPELINE_WORKER_SILENCE_US;
+}
+
+void pipeline_workers_gather(struct pipeline *pipeline, int64_t now_us)
+{
+    size_t alive = 0;
+    for (size_t i = 0; i < pipeline->worker_count; i++) alive += pipeline_workers_alive(&pipeline->workers[i], now_us);
+    if (alive == 0 || alive < pipeline->config.workers_min) return;
+    pipeline->assigned_count = alive;
+    size_t index = 0;
+    for (size_t i = 0; i < pipeline->worker_count; i++) {
+        struct pipeline_worker *worker = &pipeline->workers[i];
+        worker->in = pipeline_workers_alive(worker, now_us);
+        worker->assigned = worker->met = false;
+        worker->sequence_in = 0;
+        if (worker->in) worker->index = index++;
+    }
+    pipeline_move(pipeline, PIPELINE_ASSIGNING);
+    for (size_t i = 0; i < pipeline->worker_count; i++) {
+        if (pipeline->workers[i].in) pipeline_workers_assign(pipeline, &pipeline->workers[i], now_us);
+    }
+}
+
+static void pipeline_workers_heartbeat(struct pipeline *pipeline)
+{
+    for (size_t i = 0; i < pipeline->worker_count; i++) {
+        if (!pipeline->workers[i].in || !pipeline->workers[i].met) continue;
+        Foreset__Heartbeat body = FORESET__HEARTBEAT__INIT;
+        Foreset__Control control = FORESET__CONTROL__INIT;
+        control.body_case = FORESET__CONTROL__BODY_HEARTBEAT;
+        control.heartbeat = &body;
+        pipeline_workers_send(pipeline, &pipeline->workers[i], &control);
+    }
+}
+
+void pipeline_workers_tick(struct pipeline *pipeline, int64_t now_us)
+{
+    // If this process itself stood still, nobody else was silent.
+    bool paused = pipeline->ticked_us > 0 && now_us - pipeline->ticked_us > PIPELINE_WORKER_SILENCE_US / 2;
+    for (size_t i = 0; i < pipeline->worker_count; i++) {
+        struct pipeline_worker *worker = &pipeline->workers[i];
+        if (paused) worker->heard_us = now_us;
+        if (!worker->in) continue;
+        if (!worker->met && now_us - worker->assign_us >= PIPELINE_ASSIGN_AGAIN_US &&
+            pipeline->machine.state == PIPELINE_ASSIGNING) {
+            pipeline_workers_assign(pipeline, worker, now_us);
+        }
+        if (!pipeline_workers_alive(worker, now_us)) {
+            pipeline_workers_lost(pipeline, worker, "is silent");
+            return;
+        }
+    }
+    if (now_us >= pipeline->heartbeat_at_us) {
+        pipeline_workers_heartbeat(pipeline);
+        pipeline->heartbeat_at_us = now_us + PIPELINE_HEARTBEAT_US;
+    }
+}
+
+uint64_t pipeline_workers_memory(const struct pipeline *pipeline)
+{
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < pipeline->worker_count; i++) bytes += pipeline->workers[i].memory_bytes;
+    return bytes;
+}
