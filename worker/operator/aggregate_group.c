@@ -1,21 +1,19 @@
 // Shared by both halves of an aggregation. Fails where an aggregate does not compile and on states that are not what was saved.
 #include "worker/operator/aggregate_group.h"
 
-enum status aggregate_group_init(struct aggregate_group *group, struct operator_host *host, uint32_t partial,
+enum status aggregate_group_init(struct aggregate_group *group, struct operator_host *host, const Foreset__Plan *plan,
+                                 Foreset__Aggregate *const *aggregates, size_t count, const struct type *input,
                                  uint32_t key_count, const struct type *schema, struct error *err)
 {
-    const Foreset__Node *node = host->plan->nodes[partial];
-    const struct type *input;
     enum status status = STATUS_OK;
-    ASSERT(node->kind == FORESET__NODE__KIND__AGGREGATE_PARTIAL && node->n_inputs == 1 && key_count <= schema->child_count);
-    TRY(type_parse(host->plan->nodes[node->inputs[0]]->schema, &input, err));
+    ASSERT(key_count <= schema->child_count);
     group->key_count = key_count;
     group->key_types = memory_calloc(key_count + (size_t)1, sizeof *group->key_types);
     for (uint32_t k = 0; k < key_count; k++) group->key_types[k] = schema->children[k].type;
-    group->aggregates = memory_calloc(node->n_aggregates + 1, sizeof *group->aggregates);
-    group->offsets = memory_calloc(node->n_aggregates + 1, sizeof *group->offsets);
-    for (uint32_t i = 0; i < node->n_aggregates; i++) {
-        TRY(aggregate_compile(host->plan, node->aggregates[i], input, host->budget, &group->aggregates[i], err));
+    group->aggregates = memory_calloc(count + 1, sizeof *group->aggregates);
+    group->offsets = memory_calloc(count + 1, sizeof *group->offsets);
+    for (uint32_t i = 0; i < count; i++) {
+        TRY(aggregate_compile(plan, aggregates[i], input, host->budget, &group->aggregates[i], err));
         group->count++;
         group->offsets[i] = group->payload_size;
         group->payload_size += (aggregate_state_size(group->aggregates[i]) + 15u) & ~15u;

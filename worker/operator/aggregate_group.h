@@ -14,8 +14,9 @@ struct aggregate_group {
     uint32_t key_count;
     const struct type **key_types; // NULL-terminated
 };
-// Compiles the aggregates of node `partial` over its input; key types are the first columns of `schema`.
-enum status aggregate_group_init(struct aggregate_group *group, struct operator_host *host, uint32_t partial,
+// Compiles aggregates of a plan over rows of `input`; key types are the first columns of `schema`.
+enum status aggregate_group_init(struct aggregate_group *group, struct operator_host *host, const Foreset__Plan *plan,
+                                 Foreset__Aggregate *const *aggregates, size_t count, const struct type *input,
                                  uint32_t key_count, const struct type *schema, struct error *err) MUST_USE;
 void aggregate_group_deinit(struct aggregate_group *group);
 void aggregate_group_free(const struct aggregate_group *group, struct key_entry *entry);

@@ -280,7 +280,12 @@ enum status final_operator_open(struct operator_host *host, uint32_t node, struc
     const Foreset__Node *plan_node = op->plan_node;
     ASSERT(plan_node->n_inputs == 1 && op->inputs[0]->child_count >= 1);
     uint32_t keys = op->inputs[0]->child_count - 1;
-    TRY(aggregate_group_init(&final->group, host, partial_of(host->plan, node), keys, op->schema, err));
+    const Foreset__Node *partial = host->plan->nodes[partial_of(host->plan, node)];
+    const struct type *rows;
+    ASSERT(partial->kind == FORESET__NODE__KIND__AGGREGATE_PARTIAL && partial->n_inputs == 1);
+    TRY(type_parse(host->plan->nodes[partial->inputs[0]]->schema, &rows, err));
+    TRY(aggregate_group_init(&final->group, host, host->plan, partial->aggregates, partial->n_aggregates, rows, keys,
+                             op->schema, err));
     ASSERT(op->schema->child_count == keys + final->group.count);
     final->mode = operator_table_of(op)->mode;
     final->expires = plan_node->has_watermark && plan_node->has_event_time && final->mode != FORESET__TABLE__MODE__COMPLETE;

@@ -8,8 +8,16 @@
 
 #define PARTIAL_GROUPS_MAX (128u << 10)
 
+struct partial_rewrite {
+    struct arena arena; // rewritten aggregates, for the operator's life
+    VECTOR(uint32_t) roots; // arguments that are evaluated here
+    uint32_t first_expr;
+};
+
 struct partial_operator {
     struct operator base;
+    struct partial_rewrite rewrite;
+    const struct type *widened; // the input and those arguments
     struct aggregate_group group;
     struct expr **exprs; // keys, then arguments that may raise
     struct column **columns;
@@ -35,6 +43,8 @@ static void partial_close(struct operator *op)
     memory_free(partial->exprs);
     memory_free(partial->columns);
     aggregate_group_deinit(&partial->group);
+    arena_deinit(&partial->rewrite.arena);
+    vector_deinit(&partial->rewrite.roots);
     text_deinit(&partial->name);
     text_deinit(&partial->key);
     memory_free(partial->hashes);
@@ -116,10 +126,26 @@ static enum status partial_without_late(struct partial_operator *partial, struct
     return STATUS_OK;
 }
 
+// The input's columns and behind them the arguments.
+static struct batch *partial_widen(struct partial_operator *partial, struct batch *batch)
+{
+    if (partial->widened == batch->schema) return batch_ref(batch);
+    uint32_t count = partial->widened->child_count, keys = partial->group.key_count;
+    struct column **columns = memory_calloc(count, sizeof *columns);
+    for (uint32_t i = 0; i < count; i++) {
+        bool own = i < batch->column_count;
+        columns[i] = column_ref(own ? batch->columns[i] : partial->columns[keys + i - batch->column_count]);
+    }
+    struct batch *widened = batch_derive(batch, partial->widened, columns);
+    memory_free(columns);
+    return widened;
+}
+
 static enum status partial_fold(struct partial_operator *partial, struct batch *batch, struct expr_context *context,
                                 struct error *err)
 {
     struct operator *op = &partial->base;
+    struct batch *widened = partial_widen(partial, batch);
     enum status status = STATUS_OK;
     if (partial->capacity < batch->row_count) {
         partial->capacity = batch->row_count > BATCH_ROWS_MAX ? batch->row_count : BATCH_ROWS_MAX;
@@ -139,10 +165,11 @@ static enum status partial_fold(struct partial_operator *partial, struct batch *
         partial->states[i] = entry->payload;
     }
     for (uint32_t i = 0; i < partial->group.count; i++) {
-        TRY(aggregate_update(partial->group.aggregates[i], batch, partial->states, partial->group.offsets[i], context, err));
+        TRY(aggregate_update(partial->group.aggregates[i], widened, partial->states, partial->group.offsets[i], context, err));
     }
     if (partial->table.count > PARTIAL_GROUPS_MAX) TRY(partial_flush(partial, err));
 out:
+    batch_unref(widened);
     return status;
 }
 
@@ -186,29 +213,75 @@ static enum status partial_on_marker(struct operator *op, const struct operator_
 static const struct operator_ops partial_ops = {
     .close = partial_close, .on_batch = partial_on_batch, .on_marker = partial_on_marker};
 
-// Keys and those arguments that are more than a column: they are evaluated first, so that a row that raises counts nowhere.
+// An argument that is more than a column is evaluated here, once, into a column behind the input's, so that a row that raises
+// counts nowhere; the aggregate then reads that column.
+static uint32_t partial_argument(struct partial_operator *partial, Foreset__Plan *plan, uint32_t arg)
+{
+    struct partial_rewrite *rewrite = &partial->rewrite;
+    enum _Foreset__Expr__Kind kind = plan->exprs[arg]->kind;
+    if (kind == FORESET__EXPR__KIND__COLUMN || kind == FORESET__EXPR__KIND__LITERAL) return arg;
+    for (size_t i = 0; i < rewrite->roots.count; i++) {
+        if (rewrite->roots.items[i] == arg) return rewrite->first_expr + (uint32_t)i;
+    }
+    Foreset__Expr *column = arena_alloc(&rewrite->arena, sizeof *column);
+    foreset__expr__init(column);
+    column->kind = FORESET__EXPR__KIND__COLUMN;
+    column->type = plan->exprs[arg]->type;
+    column->has_ordinal = true;
+    column->ordinal = partial->base.inputs[0]->child_count + (uint32_t)rewrite->roots.count;
+    plan->exprs[plan->n_exprs] = column;
+    vector_push(&rewrite->roots, arg);
+    return (uint32_t)plan->n_exprs++;
+}
+
+static Foreset__Aggregate **partial_aggregates(struct partial_operator *partial, Foreset__Plan *plan)
+{
+    const Foreset__Node *node = partial->base.plan_node;
+    struct arena *arena = &partial->rewrite.arena;
+    Foreset__Aggregate **aggregates = arena_calloc(arena, node->n_aggregates + 1, sizeof *aggregates);
+    for (size_t i = 0; i < node->n_aggregates; i++) {
+        Foreset__Aggregate *copy = arena_alloc(arena, sizeof *copy);
+        *copy = *node->aggregates[i];
+        copy->args = arena_calloc(arena, copy->n_args + 1, sizeof *copy->args);
+        for (size_t k = 0; k < copy->n_args; k++) copy->args[k] = partial_argument(partial, plan, node->aggregates[i]->args[k]);
+        if (copy->has_filter) copy->filter = partial_argument(partial, plan, copy->filter);
+        aggregates[i] = copy;
+    }
+    return aggregates;
+}
+
 static enum status partial_compile(struct partial_operator *partial, struct error *err)
 {
     struct operator *op = &partial->base;
     const Foreset__Node *node = op->plan_node;
-    const Foreset__Plan *plan = op->host->plan;
-    VECTOR(uint32_t) roots = {0};
-    for (size_t i = 0; i < node->n_exprs; i++) vector_push(&roots, node->exprs[i]);
-    for (size_t i = 0; i < node->n_aggregates; i++) {
-        const Foreset__Aggregate *aggregate = node->aggregates[i];
-        for (size_t k = 0; k < aggregate->n_args; k++) {
-            enum _Foreset__Expr__Kind kind = plan->exprs[aggregate->args[k]]->kind;
-            bool safe = kind == FORESET__EXPR__KIND__COLUMN || kind == FORESET__EXPR__KIND__LITERAL;
-            if (!safe) vector_push(&roots, aggregate->args[k]);
-        }
-        if (aggregate->has_filter) vector_push(&roots, aggregate->filter);
+    struct partial_rewrite *rewrite = &partial->rewrite;
+    Foreset__Plan plan = *op->host->plan;
+    size_t most = plan.n_exprs + 1;
+    for (size_t i = 0; i < node->n_aggregates; i++) most += node->aggregates[i]->n_args + 1;
+    arena_init(&rewrite->arena, 4096);
+    plan.exprs = arena_calloc(&rewrite->arena, most, sizeof *plan.exprs);
+    memcpy(plan.exprs, op->host->plan->exprs, plan.n_exprs * sizeof *plan.exprs);
+    rewrite->first_expr = (uint32_t)plan.n_exprs;
+    Foreset__Aggregate **aggregates = partial_aggregates(partial, &plan);
+    uint32_t inputs = op->inputs[0]->child_count, keys = (uint32_t)node->n_exprs;
+    partial->expr_count = keys + (uint32_t)rewrite->roots.count;
+    partial->exprs = memory_calloc(partial->expr_count + (size_t)1, sizeof *partial->exprs);
+    partial->columns = memory_calloc(partial->expr_count + (size_t)1, sizeof *partial->columns);
+    uint32_t *roots = arena_calloc(&rewrite->arena, partial->expr_count + (size_t)1, sizeof *roots);
+    struct field *fields = arena_calloc(&rewrite->arena, inputs + rewrite->roots.count + 1, sizeof *fields);
+    for (uint32_t i = 0; i < keys; i++) roots[i] = node->exprs[i];
+    for (uint32_t i = 0; i < inputs; i++) fields[i] = op->inputs[0]->children[i];
+    enum status status = STATUS_OK;
+    for (uint32_t i = 0; i < rewrite->roots.count; i++) {
+        roots[keys + i] = rewrite->roots.items[i];
+        fields[inputs + i].name = arena_printf(&rewrite->arena, "_argument_%u", i);
+        TRY(type_parse(plan.exprs[roots[keys + i]]->type, &fields[inputs + i].type, err));
     }
-    partial->expr_count = (uint32_t)roots.count;
-    partial->exprs = memory_calloc(roots.count + 1, sizeof *partial->exprs);
-    partial->columns = memory_calloc(roots.count + 1, sizeof *partial->columns);
-    enum status status = expr_compile_list(plan, roots.items, partial->expr_count, op->inputs[0], op->host->budget,
-                                           partial->exprs, err);
-    vector_deinit(&roots);
+    partial->widened = type_struct(fields, inputs + (uint32_t)rewrite->roots.count);
+    TRY(expr_compile_list(op->host->plan, roots, partial->expr_count, op->inputs[0], op->host->budget, partial->exprs, err));
+    TRY(aggregate_group_init(&partial->group, op->host, &plan, aggregates, node->n_aggregates, partial->widened, keys,
+                             op->schema, err));
+out:
     return status;
 }
 
@@ -224,7 +297,6 @@ enum status partial_operator_open(struct operator_host *host, uint32_t node, str
                           operator_table_of(op)->mode != FORESET__TABLE__MODE__COMPLETE;
     ASSERT(!plan_node->has_event_time || plan_node->event_time < plan_node->n_exprs);
     TRY(partial_compile(partial, err));
-    TRY(aggregate_group_init(&partial->group, host, node, (uint32_t)plan_node->n_exprs, op->schema, err));
     key_table_init(&partial->table, host->state_budget, operator_name(op, &partial->name), partial->group.payload_size);
     *ret_op = op;
 out:
