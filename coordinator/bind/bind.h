@@ -1,6 +1,7 @@
-// Binding: from the syntax tree to a tree of operators over typed columns. Names become columns, `*` becomes names, types are
-// coerced by common/plan/function_table, aggregates are split from what stands around them, modifiers become operators.
-// A column is a pointer: where it stands among the columns of an operator is settled only when the plan is emitted.
+// Binding: from the syntax tree to a tree of operators over typed columns. Names become columns, `*` becomes names,
+// types are coerced by common/plan/function_table, aggregates are split from what stands around them, modifiers become
+// operators. A column is a pointer: where it stands among the columns of an operator is settled only when the plan is
+// emitted.
 #ifndef FORESET_BIND_BIND_H
 #define FORESET_BIND_BIND_H
 
@@ -36,7 +37,7 @@ struct bind_expr {
     bool deterministic;
     bool has_aggregate;
     bool distinct;
-    struct bind_expr *filter; // BIND_AGGREGATE
+    struct bind_expr *filter;    // BIND_AGGREGATE
     uint32_t offset, start, end; // in the text
 };
 
@@ -75,14 +76,15 @@ struct bind_node {
     uint32_t offset;
     SQL_LIST(struct bind_node *) inputs;
     SQL_LIST(struct bind_column *) columns; // output
-    // FILTER: predicate. PROJECT: one per column. AGGREGATE: one per key (the first columns). WATERMARK, WINDOW: the time.
+    // FILTER: predicate. PROJECT: one per column. AGGREGATE: one per key (the first columns). WATERMARK, WINDOW: the
+    // time.
     SQL_LIST(struct bind_expr *) exprs;
     SQL_LIST(struct bind_expr *) aggregates; // the columns behind the keys
     SQL_LIST(struct bind_column *) keys;     // DEDUP
     SQL_LIST(struct bind_sort_key) sort_keys;
     struct bind_source *source;
-    uint32_t table; // TABLE: index
-    const char *identity; // IDENTIFIED BY
+    uint32_t table;           // TABLE: index
+    const char *identity;     // IDENTIFIED BY
     struct bind_column *time; // WATERMARK: the marked column, which takes time_from's place
     struct bind_column *time_from;
     int64_t delay_us;
@@ -112,10 +114,11 @@ struct bind_context {
     const char *directory;           // absolute; relative paths start there
     const struct bind_option *kafka; // overrides: canonical keys
     size_t kafka_count;
-    bool update_mode;                // of the table being bound: decides how a session window is refused
+    bool update_mode; // of the table being bound: decides how a session window is refused
     SQL_LIST(struct bind_view) views;
     // Finds a table by name, binding it first if its statement comes later. *ret_table NULL: there is none.
-    enum status (*find_table)(void *data, const struct sql_name *name, const struct bind_table **ret_table, struct error *err);
+    enum status (*find_table)(void *data, const struct sql_name *name, const struct bind_table **ret_table,
+                              struct error *err);
     const char *const *(*table_names)(void *data); // NULL-terminated, for hints
     void *data;
     uint32_t next_id;
@@ -123,20 +126,28 @@ struct bind_context {
 };
 
 // ---- columns and expressions (bind_expr.c)
-struct bind_column *bind_expr_column(struct bind_context *context, const char *name, const struct type *type, bool event_time);
-struct bind_expr *bind_expr_new(struct bind_context *context, enum bind_kind kind, const struct type *type, const struct sql_expr *at);
-struct bind_expr *bind_expr_reference(struct bind_context *context, struct bind_column *column, const struct sql_expr *at);
-struct bind_expr *bind_expr_literal(struct bind_context *context, const struct sql_value *value, const struct sql_expr *at);
+struct bind_column *bind_expr_column(struct bind_context *context, const char *name, const struct type *type,
+                                     bool event_time);
+struct bind_expr *bind_expr_new(struct bind_context *context, enum bind_kind kind, const struct type *type,
+                                const struct sql_expr *at);
+struct bind_expr *bind_expr_reference(struct bind_context *context, struct bind_column *column,
+                                      const struct sql_expr *at);
+struct bind_expr *bind_expr_literal(struct bind_context *context, const struct sql_value *value,
+                                    const struct sql_expr *at);
 struct bind_expr *bind_expr_string(struct bind_context *context, const char *text, const struct sql_expr *at);
-struct bind_expr *bind_expr_integer(struct bind_context *context, enum type_kind kind, int64_t value, const struct sql_expr *at);
+struct bind_expr *bind_expr_integer(struct bind_context *context, enum type_kind kind, int64_t value,
+                                    const struct sql_expr *at);
 struct bind_expr *bind_expr_boolean(struct bind_context *context, bool value, const struct sql_expr *at);
-struct bind_expr *bind_expr_field(struct bind_context *context, struct bind_expr *of, uint32_t ordinal, const struct sql_expr *at);
+struct bind_expr *bind_expr_field(struct bind_context *context, struct bind_expr *of, uint32_t ordinal,
+                                  const struct sql_expr *at);
 // Implicit cast; the expression itself if it has that type.
 struct bind_expr *bind_expr_cast(struct bind_context *context, struct bind_expr *expr, const struct type *type);
 bool bind_expr_equal(const struct bind_expr *a, const struct bind_expr *b); // false for what is not deterministic
-// Column references replaced: rewrite returns the expression to take instead, or NULL to keep. Shared parts stay shared.
+// Column references replaced: rewrite returns the expression to take instead, or NULL to keep. Shared parts stay
+// shared.
 typedef struct bind_expr *(*bind_expr_rewrite)(void *data, struct bind_column *column);
-struct bind_expr *bind_expr_replace(struct bind_context *context, struct bind_expr *expr, bind_expr_rewrite rewrite, void *data);
+struct bind_expr *bind_expr_replace(struct bind_context *context, struct bind_expr *expr, bind_expr_rewrite rewrite,
+                                    void *data);
 void bind_expr_fill_literal(struct arena *arena, const struct sql_value *value, Foreset__Expr *ret_expr);
 
 // ---- names (bind_scope.c)
@@ -151,7 +162,7 @@ struct bind_scope {
 };
 struct bind_named { // of a select list
     struct bind_expr *expr;
-    const char *name;   // NULL: none was given and none follows
+    const char *name; // NULL: none was given and none follows
     uint32_t offset;
 };
 typedef SQL_LIST(struct bind_named) bind_named_list;
@@ -163,9 +174,9 @@ struct bind_env {
     const struct bind_scope *scope;
     bool aggregates_allowed;
     bool inside_aggregate;
-    const char *place;                   // "WHERE", for messages
-    const bind_named_list *aliases;      // lateral column aliases, NULL: none
-    struct bind_window *windows;         // where window(…) may stand; NULL: nowhere
+    const char *place;              // "WHERE", for messages
+    const bind_named_list *aliases; // lateral column aliases, NULL: none
+    struct bind_window *windows;    // where window(…) may stand; NULL: nowhere
 };
 // Time windows found while the expressions of one SELECT are bound.
 struct bind_window {
@@ -178,7 +189,8 @@ struct bind_window {
 
 enum status bind_scope_resolve(struct bind_env *env, const struct sql_expr *name, struct bind_expr **ret_expr,
                                struct error *err) MUST_USE;
-enum status bind_scope_star(struct bind_env *env, const struct sql_expr *star, bind_named_list *list, struct error *err) MUST_USE;
+enum status bind_scope_star(struct bind_env *env, const struct sql_expr *star, bind_named_list *list,
+                            struct error *err) MUST_USE;
 // A plain column of the scope by its expression, for keys; an error names `what` ("a deduplication key").
 enum status bind_scope_column(struct bind_env *env, const struct sql_expr *name, const char *what,
                               struct bind_column **ret_column, struct error *err) MUST_USE;
@@ -189,26 +201,31 @@ enum status bind_expression(struct bind_env *env, const struct sql_expr *expr, s
 enum status bind_expression_boolean(struct bind_env *env, const struct sql_expr *expr, struct bind_expr **ret_expr,
                                     struct error *err) MUST_USE;
 // A function or operator over bound arguments, with their casts.
-enum status bind_call_resolve(struct bind_env *env, const struct sql_expr *at, const char *name, struct bind_expr *const *args,
-                              uint32_t count, struct bind_expr **ret_expr, struct error *err) MUST_USE;
-enum status bind_call(struct bind_env *env, const struct sql_expr *call, struct bind_expr **ret_expr, struct error *err) MUST_USE;
+enum status bind_call_resolve(struct bind_env *env, const struct sql_expr *at, const char *name,
+                              struct bind_expr *const *args, uint32_t count, struct bind_expr **ret_expr,
+                              struct error *err) MUST_USE;
+enum status bind_call(struct bind_env *env, const struct sql_expr *call, struct bind_expr **ret_expr,
+                      struct error *err) MUST_USE;
 enum status bind_call_session(struct bind_env *env, const struct sql_expr *call, struct error *err);
 enum status bind_call_window(struct bind_env *env, const struct sql_expr *call, struct bind_expr **ret_expr,
                              struct error *err) MUST_USE;
 
 // ---- aggregates (bind_aggregate.c)
-// Makes an AGGREGATE over input with these keys, and replaces, in each of the expressions, keys and aggregates by its columns.
+// Makes an AGGREGATE over input with these keys, and replaces, in each of the expressions, keys and aggregates by its
+// columns.
 enum status bind_aggregate_split(struct bind_context *context, struct bind_node *input, struct bind_expr *const *keys,
                                  const char *const *key_names, uint32_t key_count, struct bind_expr **const *exprs,
-                                 uint32_t expr_count, uint32_t offset, struct bind_node **ret_node, struct error *err) MUST_USE;
+                                 uint32_t expr_count, uint32_t offset, struct bind_node **ret_node,
+                                 struct error *err) MUST_USE;
 
 // ---- operators (bind_node.c)
-struct bind_node *bind_node_new(struct bind_context *context, enum bind_node_kind kind, struct bind_node *input, uint32_t offset);
+struct bind_node *bind_node_new(struct bind_context *context, enum bind_node_kind kind, struct bind_node *input,
+                                uint32_t offset);
 struct bind_node *bind_node_filter(struct bind_context *context, struct bind_node *input, struct bind_expr *predicate);
 // Columns that keep their name stay the same column; others are new ones that keep the watermark of what they rename.
-struct bind_node *bind_node_project(struct bind_context *context, struct bind_node *input, const struct bind_named *items,
-                                    uint32_t count, uint32_t offset);
-bool bind_node_has_watermark(const struct bind_node *node); // here or below, within the table's query
+struct bind_node *bind_node_project(struct bind_context *context, struct bind_node *input,
+                                    const struct bind_named *items, uint32_t count, uint32_t offset);
+bool bind_node_has_watermark(const struct bind_node *node);             // here or below, within the table's query
 struct bind_column *bind_node_event_time(const struct bind_node *node); // among its columns; NULL: none
 
 // ---- queries (bind_query.c, bind_relation.c, bind_source.c)
@@ -217,8 +234,8 @@ enum status bind_query(struct bind_context *context, const struct sql_query *que
 // A select list over the columns of a struct type; no aggregates, no windows. Names are never NULL.
 enum status bind_query_list(struct bind_context *context, const struct sql_query *list, const struct bind_scope *scope,
                             bind_named_list *ret_list, struct error *err) MUST_USE;
-enum status bind_relation(struct bind_context *context, const struct sql_relation *relation, struct bind_node **ret_node,
-                          struct bind_scope *ret_scope, struct error *err) MUST_USE;
+enum status bind_relation(struct bind_context *context, const struct sql_relation *relation,
+                          struct bind_node **ret_node, struct bind_scope *ret_scope, struct error *err) MUST_USE;
 enum status bind_source(struct bind_context *context, const struct sql_relation *relation, struct bind_node **ret_node,
                         struct error *err) MUST_USE;
 // The canonical spelling of a Kafka option as --kafka gives it ("security.protocol", "bootstrap.servers", "kafka.x").

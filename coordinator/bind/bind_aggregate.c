@@ -1,5 +1,5 @@
-// Splits the select list of a grouped query: keys and aggregates become columns of an AGGREGATE, what stands around them stays
-// a projection over it. Fails with MISSING_AGGREGATION where a column is neither.
+// Splits the select list of a grouped query: keys and aggregates become columns of an AGGREGATE, what stands around
+// them stays a projection over it. Fails with MISSING_AGGREGATION where a column is neither.
 #include "coordinator/bind/bind.h"
 
 struct split {
@@ -28,16 +28,19 @@ static struct bind_expr *aggregate_column(struct split *split, struct bind_expr 
 static enum status missing(struct split *split, const struct bind_expr *column, struct error *err)
 {
     if (split->key_count == 0) {
-        return sql_text_error(split->context->text, column->offset, STATUS_INVALID, "MISSING_GROUP_BY", "GROUP BY the column, or put it into an aggregate: max(…)",
-                              err, "%.100s stands beside an aggregate, but there is no GROUP BY", column->column->name);
+        return sql_text_error(split->context->text, column->offset, STATUS_INVALID, "MISSING_GROUP_BY",
+                              "GROUP BY the column, or put it into an aggregate: max(…)", err,
+                              "%.100s stands beside an aggregate, but there is no GROUP BY", column->column->name);
     }
     return sql_text_error(split->context->text, column->offset, STATUS_INVALID, "MISSING_AGGREGATION",
-                          arena_printf(split->context->arena, "add %.60s to GROUP BY, or put it into an aggregate: first(%.60s)",
+                          arena_printf(split->context->arena,
+                                       "add %.60s to GROUP BY, or put it into an aggregate: first(%.60s)",
                                        column->column->name, column->column->name),
                           err, "%.100s is neither grouped by nor aggregated", column->column->name);
 }
 
-static enum status split_expr(struct split *split, struct bind_expr *expr, struct bind_expr **ret_expr, struct error *err)
+static enum status split_expr(struct split *split, struct bind_expr *expr, struct bind_expr **ret_expr,
+                              struct error *err)
 {
     enum status status = STATUS_OK;
     for (uint32_t i = 0; i < split->key_count; i++) {
@@ -73,11 +76,12 @@ out:
 static enum status check_key(struct bind_context *context, const struct bind_expr *key, struct error *err)
 {
     if (key->type->kind == TYPE_MAP) {
-        return sql_text_error(context->text, key->offset, STATUS_UNSUPPORTED, NULL, "group by a value of it: m['key']", err,
-                              "grouping by a map is not built yet");
+        return sql_text_error(context->text, key->offset, STATUS_UNSUPPORTED, NULL, "group by a value of it: m['key']",
+                              err, "grouping by a map is not built yet");
     }
     if (!key->deterministic) {
-        return sql_text_error(context->text, key->offset, STATUS_INVALID, NULL, NULL, err, "grouping by a value that is not deterministic");
+        return sql_text_error(context->text, key->offset, STATUS_INVALID, NULL, NULL, err,
+                              "grouping by a value that is not deterministic");
     }
     return STATUS_OK;
 }
@@ -91,8 +95,9 @@ enum status bind_aggregate_split(struct bind_context *context, struct bind_node 
     sql_list_push(context->arena, &node->inputs, input);
     for (uint32_t i = 0; i < key_count; i++) {
         TRY(check_key(context, keys[i], err));
-        struct bind_column *column =
-            keys[i]->kind == BIND_COLUMN ? keys[i]->column : bind_expr_column(context, key_names[i], keys[i]->type, false);
+        struct bind_column *column = keys[i]->kind == BIND_COLUMN
+                                         ? keys[i]->column
+                                         : bind_expr_column(context, key_names[i], keys[i]->type, false);
         sql_list_push(context->arena, &node->exprs, keys[i]);
         sql_list_push(context->arena, &node->columns, column);
     }
@@ -103,7 +108,8 @@ enum status bind_aggregate_split(struct bind_context *context, struct bind_node 
         count->function = "count";
         (void)aggregate_column(&split, count);
     }
-    for (uint32_t i = 0; i < split.results.count; i++) sql_list_push(context->arena, &node->columns, split.results.items[i]);
+    for (uint32_t i = 0; i < split.results.count; i++)
+        sql_list_push(context->arena, &node->columns, split.results.items[i]);
     *ret_node = node;
 out:
     return status;

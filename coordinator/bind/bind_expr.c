@@ -1,14 +1,16 @@
 // Bound expressions: making, comparing and rewriting them.
 #include "coordinator/bind/bind.h"
 
-struct bind_column *bind_expr_column(struct bind_context *context, const char *name, const struct type *type, bool event_time)
+struct bind_column *bind_expr_column(struct bind_context *context, const char *name, const struct type *type,
+                                     bool event_time)
 {
     struct bind_column *column = arena_calloc(context->arena, 1, sizeof *column);
     *column = (struct bind_column){.id = context->next_id++, .name = name, .type = type, .event_time = event_time};
     return column;
 }
 
-struct bind_expr *bind_expr_new(struct bind_context *context, enum bind_kind kind, const struct type *type, const struct sql_expr *at)
+struct bind_expr *bind_expr_new(struct bind_context *context, enum bind_kind kind, const struct type *type,
+                                const struct sql_expr *at)
 {
     struct bind_expr *expr = arena_calloc(context->arena, 1, sizeof *expr);
     expr->kind = kind;
@@ -22,14 +24,16 @@ struct bind_expr *bind_expr_new(struct bind_context *context, enum bind_kind kin
     return expr;
 }
 
-struct bind_expr *bind_expr_reference(struct bind_context *context, struct bind_column *column, const struct sql_expr *at)
+struct bind_expr *bind_expr_reference(struct bind_context *context, struct bind_column *column,
+                                      const struct sql_expr *at)
 {
     struct bind_expr *expr = bind_expr_new(context, BIND_COLUMN, column->type, at);
     expr->column = column;
     return expr;
 }
 
-struct bind_expr *bind_expr_literal(struct bind_context *context, const struct sql_value *value, const struct sql_expr *at)
+struct bind_expr *bind_expr_literal(struct bind_context *context, const struct sql_value *value,
+                                    const struct sql_expr *at)
 {
     struct bind_expr *expr = bind_expr_new(context, BIND_LITERAL, value->type, at);
     expr->value = *value;
@@ -41,7 +45,8 @@ struct bind_expr *bind_expr_string(struct bind_context *context, const char *tex
     return bind_expr_literal(context, &(struct sql_value){.type = type_of(TYPE_STRING), .bytes = slice_str(text)}, at);
 }
 
-struct bind_expr *bind_expr_integer(struct bind_context *context, enum type_kind kind, int64_t value, const struct sql_expr *at)
+struct bind_expr *bind_expr_integer(struct bind_context *context, enum type_kind kind, int64_t value,
+                                    const struct sql_expr *at)
 {
     return bind_expr_literal(context, &(struct sql_value){.type = type_of(kind), .integer = value}, at);
 }
@@ -51,7 +56,8 @@ struct bind_expr *bind_expr_boolean(struct bind_context *context, bool value, co
     return bind_expr_literal(context, &(struct sql_value){.type = type_of(TYPE_BOOLEAN), .boolean = value}, at);
 }
 
-struct bind_expr *bind_expr_field(struct bind_context *context, struct bind_expr *of, uint32_t ordinal, const struct sql_expr *at)
+struct bind_expr *bind_expr_field(struct bind_context *context, struct bind_expr *of, uint32_t ordinal,
+                                  const struct sql_expr *at)
 {
     struct bind_expr *expr = bind_expr_new(context, BIND_FIELD, of->type->children[ordinal].type, at);
     expr->ordinal = ordinal;
@@ -62,7 +68,8 @@ struct bind_expr *bind_expr_field(struct bind_context *context, struct bind_expr
 }
 
 // A whole number that fits becomes a literal of the wider type at once.
-static bool widen(struct bind_context *context, const struct sql_value *from, const struct type *type, struct sql_value *ret_value)
+static bool widen(struct bind_context *context, const struct sql_value *from, const struct type *type,
+                  struct sql_value *ret_value)
 {
     if (from->null || !type_is_integral(from->type) || !type_is_numeric(type)) return false;
     *ret_value = (struct sql_value){.type = type};
@@ -76,9 +83,11 @@ static bool widen(struct bind_context *context, const struct sql_value *from, co
         return from->integer <= exact && from->integer >= -exact;
     }
     int64_t digits = 1;
-    for (uint64_t rest = from->integer < 0 ? -(uint64_t)from->integer : (uint64_t)from->integer; rest >= 10; rest /= 10) digits++;
+    for (uint64_t rest = from->integer < 0 ? -(uint64_t)from->integer : (uint64_t)from->integer; rest >= 10; rest /= 10)
+        digits++;
     static const char zeros[DECIMAL_PRECISION_MAX + 1] = "00000000000000000000000000000000000000";
-    ret_value->bytes = slice_str(from->integer ? arena_printf(context->arena, "%lld%.*s", (long long)from->integer, type->scale, zeros) : "0");
+    ret_value->bytes = slice_str(
+        from->integer ? arena_printf(context->arena, "%lld%.*s", (long long)from->integer, type->scale, zeros) : "0");
     return digits + type->scale <= type->precision;
 }
 
@@ -115,7 +124,8 @@ bool bind_expr_equal(const struct bind_expr *a, const struct bind_expr *b)
     if (a == b) return true;
     if (!a || !b || a->kind != b->kind || a->type != b->type || a->args.count != b->args.count) return false;
     if (!a->deterministic || !b->deterministic || a->ordinal != b->ordinal || a->column != b->column) return false;
-    if (a->distinct != b->distinct || a->try_cast != b->try_cast || !bind_expr_equal(a->filter, b->filter)) return false;
+    if (a->distinct != b->distinct || a->try_cast != b->try_cast || !bind_expr_equal(a->filter, b->filter))
+        return false;
     if ((a->function || b->function) && strcmp(a->function, b->function) != 0) return false;
     if (a->kind == BIND_LITERAL && !value_equal(&a->value, &b->value)) return false;
     for (uint32_t i = 0; i < a->args.count; i++) {
@@ -165,7 +175,8 @@ static struct bind_expr *replace(struct replacer *replacer, struct bind_expr *ex
     return copy;
 }
 
-struct bind_expr *bind_expr_replace(struct bind_context *context, struct bind_expr *expr, bind_expr_rewrite rewrite, void *data)
+struct bind_expr *bind_expr_replace(struct bind_context *context, struct bind_expr *expr, bind_expr_rewrite rewrite,
+                                    void *data)
 {
     struct replacer replacer = {.context = context, .rewrite = rewrite, .data = data};
     return replace(&replacer, expr);
@@ -194,8 +205,6 @@ void bind_expr_fill_literal(struct arena *arena, const struct sql_value *value, 
         ret_expr->bytes.len = value->bytes.length;
         ret_expr->bytes.data = (uint8_t *)arena_strndup(arena, value->bytes.data, value->bytes.length);
         break;
-    default:
-        ret_expr->has_integer = true;
-        ret_expr->integer = value->integer;
+    default: ret_expr->has_integer = true; ret_expr->integer = value->integer;
     }
 }

@@ -1,4 +1,5 @@
-// Expressions: names, types and casts, bottom up. Spark's conditions: UNRESOLVED_COLUMN, DATATYPE_MISMATCH, MISSING_AGGREGATION.
+// Expressions: names, types and casts, bottom up. Spark's conditions: UNRESOLVED_COLUMN, DATATYPE_MISMATCH,
+// MISSING_AGGREGATION.
 #include <strings.h>
 
 #include "common/plan/function_table.h"
@@ -11,17 +12,21 @@ static const char *cast_condition(const struct type *from, const struct type *to
     if (!try_cast && to->kind == TYPE_BOOLEAN && (from->kind == TYPE_DATE || from->kind == TYPE_TIMESTAMP)) {
         return "DATATYPE_MISMATCH.CAST_WITH_CONF_SUGGESTION";
     }
-    return numeric && date ? "DATATYPE_MISMATCH.CAST_WITH_FUNC_SUGGESTION" : "DATATYPE_MISMATCH.CAST_WITHOUT_SUGGESTION";
+    return numeric && date ? "DATATYPE_MISMATCH.CAST_WITH_FUNC_SUGGESTION"
+                           : "DATATYPE_MISMATCH.CAST_WITHOUT_SUGGESTION";
 }
 
-static enum status bind_cast(struct bind_env *env, const struct sql_expr *expr, struct bind_expr **ret_expr, struct error *err)
+static enum status bind_cast(struct bind_env *env, const struct sql_expr *expr, struct bind_expr **ret_expr,
+                             struct error *err)
 {
     enum status status = STATUS_OK;
     struct bind_expr *arg = NULL;
     TRY(bind_expression(env, expr->args.items[0], &arg, err));
     if (!function_can_cast(arg->type, expr->type, expr->try_cast)) {
         const char *condition = cast_condition(arg->type, expr->type, expr->try_cast);
-        const char *hint = strstr(condition, "FUNC") ? "days since 1970 become a date with date_from_unix_date, and a date days with unix_date" : NULL;
+        const char *hint = strstr(condition, "FUNC") ? "days since 1970 become a date with date_from_unix_date, and a "
+                                                       "date days with unix_date"
+                                                     : NULL;
         return sql_text_error(env->context->text, expr->offset, STATUS_INVALID, condition, hint, err,
                               "a value of type %.150s cannot be cast to %.150s", arg->type->text, expr->type->text);
     }
@@ -35,7 +40,8 @@ out:
     return status;
 }
 
-static enum status bind_field(struct bind_env *env, const struct sql_expr *expr, struct bind_expr **ret_expr, struct error *err)
+static enum status bind_field(struct bind_env *env, const struct sql_expr *expr, struct bind_expr **ret_expr,
+                              struct error *err)
 {
     enum status status = STATUS_OK;
     struct bind_expr *of = NULL;
@@ -47,15 +53,17 @@ static enum status bind_field(struct bind_env *env, const struct sql_expr *expr,
     int ordinal = of->type->kind == TYPE_STRUCT ? type_field_find(of->type, expr->name) : -1;
     if (ordinal < 0) {
         return sql_text_error(env->context->text, expr->offset, STATUS_INVALID,
-                              of->type->kind == TYPE_STRUCT ? "FIELD_NOT_FOUND" : "INVALID_EXTRACT_BASE_FIELD_TYPE", NULL, err,
-                              "there is no field %.100s in a value of type %.200s", expr->name, of->type->text);
+                              of->type->kind == TYPE_STRUCT ? "FIELD_NOT_FOUND" : "INVALID_EXTRACT_BASE_FIELD_TYPE",
+                              NULL, err, "there is no field %.100s in a value of type %.200s", expr->name,
+                              of->type->text);
     }
     *ret_expr = bind_expr_field(env->context, of, (uint32_t)ordinal, expr);
 out:
     return status;
 }
 
-enum status bind_expression(struct bind_env *env, const struct sql_expr *expr, struct bind_expr **ret_expr, struct error *err)
+enum status bind_expression(struct bind_env *env, const struct sql_expr *expr, struct bind_expr **ret_expr,
+                            struct error *err)
 {
     switch (expr->kind) {
     case SQL_EXPR_LITERAL: *ret_expr = bind_expr_literal(env->context, &expr->value, expr); return STATUS_OK;
@@ -69,15 +77,17 @@ enum status bind_expression(struct bind_env *env, const struct sql_expr *expr, s
                           "* stands in a select list, or as count(*)");
 }
 
-enum status bind_expression_boolean(struct bind_env *env, const struct sql_expr *expr, struct bind_expr **ret_expr, struct error *err)
+enum status bind_expression_boolean(struct bind_env *env, const struct sql_expr *expr, struct bind_expr **ret_expr,
+                                    struct error *err)
 {
     enum status status = STATUS_OK;
     struct bind_expr *bound = NULL;
     TRY(bind_expression(env, expr, &bound, err));
     if (bound->type->kind == TYPE_VOID) bound = bind_expr_cast(env->context, bound, type_of(TYPE_BOOLEAN));
     if (bound->type->kind != TYPE_BOOLEAN) {
-        return sql_text_error(env->context->text, expr->offset, STATUS_INVALID, "DATATYPE_MISMATCH.FILTER_NOT_BOOLEAN", NULL, err,
-                              "%s takes a condition (BOOLEAN), this is of type %.200s", env->place, bound->type->text);
+        return sql_text_error(env->context->text, expr->offset, STATUS_INVALID, "DATATYPE_MISMATCH.FILTER_NOT_BOOLEAN",
+                              NULL, err, "%s takes a condition (BOOLEAN), this is of type %.200s", env->place,
+                              bound->type->text);
     }
     *ret_expr = bound;
 out:

@@ -1,14 +1,16 @@
 // Operators of a query while it is bound.
 #include "coordinator/bind/bind.h"
 
-struct bind_node *bind_node_new(struct bind_context *context, enum bind_node_kind kind, struct bind_node *input, uint32_t offset)
+struct bind_node *bind_node_new(struct bind_context *context, enum bind_node_kind kind, struct bind_node *input,
+                                uint32_t offset)
 {
     struct bind_node *node = arena_calloc(context->arena, 1, sizeof *node);
     node->kind = kind;
     node->offset = offset;
     if (!input) return node;
     sql_list_push(context->arena, &node->inputs, input);
-    for (uint32_t i = 0; i < input->columns.count; i++) sql_list_push(context->arena, &node->columns, input->columns.items[i]);
+    for (uint32_t i = 0; i < input->columns.count; i++)
+        sql_list_push(context->arena, &node->columns, input->columns.items[i]);
     return node;
 }
 
@@ -23,12 +25,13 @@ static bool keeps_event_time(const struct bind_expr *expr)
 {
     if (expr->kind == BIND_COLUMN) return expr->column->event_time;
     // window_time(window) is bound as window.end - 1 microsecond
-    if (expr->kind == BIND_CALL && expr->function && strcmp(expr->function, "window_time") == 0) return keeps_event_time(expr->args.items[0]);
+    if (expr->kind == BIND_CALL && expr->function && strcmp(expr->function, "window_time") == 0)
+        return keeps_event_time(expr->args.items[0]);
     return false;
 }
 
-struct bind_node *bind_node_project(struct bind_context *context, struct bind_node *input, const struct bind_named *items,
-                                    uint32_t count, uint32_t offset)
+struct bind_node *bind_node_project(struct bind_context *context, struct bind_node *input,
+                                    const struct bind_named *items, uint32_t count, uint32_t offset)
 {
     struct bind_node *node = bind_node_new(context, BIND_NODE_PROJECT, NULL, offset);
     sql_list_push(context->arena, &node->inputs, input);

@@ -11,8 +11,8 @@ struct select {
     struct bind_scope scope;
     struct bind_node *node;
     struct bind_window window;
-    bind_named_list items;   // the select list, then what ORDER BY needs besides
-    uint32_t visible;        // how many of items are the select list
+    bind_named_list items; // the select list, then what ORDER BY needs besides
+    uint32_t visible;      // how many of items are the select list
     SQL_LIST(struct bind_expr *) keys;
     SQL_LIST(const char *) key_names;
     struct bind_expr *having;
@@ -54,7 +54,8 @@ static const char *item_name(struct bind_context *context, const struct sql_item
     return made_up_name(context, expr);
 }
 
-static enum status bind_items(struct bind_env *env, const struct sql_query *query, bind_named_list *list, struct error *err)
+static enum status bind_items(struct bind_env *env, const struct sql_query *query, bind_named_list *list,
+                              struct error *err)
 {
     enum status status = STATUS_OK;
     env->aliases = list;
@@ -107,7 +108,8 @@ out:
     return status;
 }
 
-static enum status ordinal_item(struct select *select, const struct sql_expr *expr, const char *clause, uint32_t *ret_item, struct error *err)
+static enum status ordinal_item(struct select *select, const struct sql_expr *expr, const char *clause,
+                                uint32_t *ret_item, struct error *err)
 {
     int64_t ordinal = expr->value.integer;
     if (ordinal >= 1 && ordinal <= select->visible) {
@@ -124,7 +126,8 @@ static bool is_ordinal(const struct sql_expr *expr)
     return expr->kind == SQL_EXPR_LITERAL && !expr->value.null && expr->value.type->kind == TYPE_INT;
 }
 
-static enum status add_key(struct select *select, struct bind_expr *key, const char *name, uint32_t offset, struct error *err)
+static enum status add_key(struct select *select, struct bind_expr *key, const char *name, uint32_t offset,
+                           struct error *err)
 {
     if (key->has_aggregate) {
         return sql_text_error(select->context->text, offset, STATUS_INVALID, "GROUP_BY_AGGREGATE", NULL, err,
@@ -156,14 +159,16 @@ static enum status bind_keys(struct select *select, struct error *err)
         env.aliases = &select->items;
         struct bind_expr *key = NULL;
         TRY(bind_expression(&env, expr, &key, err));
-        TRY(add_key(select, key, item_name(select->context, &(struct sql_item){.expr = query->group_by.items[i]}), expr->offset, err));
+        TRY(add_key(select, key, item_name(select->context, &(struct sql_item){.expr = query->group_by.items[i]}),
+                    expr->offset, err));
     }
 out:
     return status;
 }
 
 // An ORDER BY expression as an item: one of the select list, by ordinal, name or equality, or a hidden one more.
-static enum status bind_order_item(struct select *select, const struct sql_expr *expr, uint32_t *ret_item, struct error *err)
+static enum status bind_order_item(struct select *select, const struct sql_expr *expr, uint32_t *ret_item,
+                                   struct error *err)
 {
     enum status status = STATUS_OK;
     if (is_ordinal(expr)) return ordinal_item(select, expr, "ORDER BY", ret_item, err);
@@ -184,8 +189,8 @@ static enum status bind_order_item(struct select *select, const struct sql_expr 
         return STATUS_OK;
     }
     if (select->query->distinct) {
-        return sql_text_error(select->context->text, expr->offset, STATUS_INVALID, "UNRESOLVED_COLUMN.WITH_SUGGESTION", NULL, err,
-                              "with SELECT DISTINCT, ORDER BY takes columns of the select list");
+        return sql_text_error(select->context->text, expr->offset, STATUS_INVALID, "UNRESOLVED_COLUMN.WITH_SUGGESTION",
+                              NULL, err, "with SELECT DISTINCT, ORDER BY takes columns of the select list");
     }
     *ret_item = select->items.count;
     sql_list_push(select->context->arena, &select->items, item);
@@ -204,7 +209,8 @@ static enum status bind_expressions(struct select *select, struct error *err)
     TRY(bind_items(&env, query, &select->items, err));
     select->visible = select->items.count;
     select->aggregated = query->grouped || query->having;
-    for (uint32_t i = 0; i < select->visible; i++) select->aggregated = select->aggregated || select->items.items[i].expr->has_aggregate;
+    for (uint32_t i = 0; i < select->visible; i++)
+        select->aggregated = select->aggregated || select->items.items[i].expr->has_aggregate;
     TRY(bind_keys(select, err));
     if (query->having) {
         env.place = "HAVING";
@@ -233,7 +239,8 @@ static enum status add_window(struct select *select, struct error *err)
     struct bind_node *filtered = bind_node_filter(context, select->node, not_null);
     filtered->pinned = true;
     bool tumbling = window->slide_us == window->window_us;
-    struct bind_node *node = bind_node_new(context, tumbling ? BIND_NODE_PROJECT : BIND_NODE_WINDOW, filtered, window->offset);
+    struct bind_node *node =
+        bind_node_new(context, tumbling ? BIND_NODE_PROJECT : BIND_NODE_WINDOW, filtered, window->offset);
     if (tumbling) {
         for (uint32_t i = 0; i < filtered->columns.count; i++) {
             sql_list_push(context->arena, &node->exprs, bind_expr_reference(context, filtered->columns.items[i], NULL));
@@ -266,10 +273,11 @@ static enum status add_aggregate(struct select *select, struct error *err)
     struct bind_context *context = select->context;
     if (!select->aggregated) return STATUS_OK;
     SQL_LIST(struct bind_expr **) exprs = {0};
-    for (uint32_t i = 0; i < select->items.count; i++) sql_list_push(context->arena, &exprs, &select->items.items[i].expr);
+    for (uint32_t i = 0; i < select->items.count; i++)
+        sql_list_push(context->arena, &exprs, &select->items.items[i].expr);
     if (select->having) sql_list_push(context->arena, &exprs, &select->having);
-    TRY(bind_aggregate_split(context, select->node, select->keys.items, select->key_names.items, select->keys.count, exprs.items,
-                             exprs.count, select->query->offset, &select->node, err));
+    TRY(bind_aggregate_split(context, select->node, select->keys.items, select->key_names.items, select->keys.count,
+                             exprs.items, exprs.count, select->query->offset, &select->node, err));
     if (select->having) select->node = bind_node_filter(context, select->node, select->having);
 out:
     return status;
@@ -285,24 +293,27 @@ static struct bind_node *add_distinct(struct bind_context *context, struct bind_
     return node;
 }
 
-static enum status check_distinct(struct bind_context *context, const struct bind_node *node, uint32_t offset, struct error *err)
+static enum status check_distinct(struct bind_context *context, const struct bind_node *node, uint32_t offset,
+                                  struct error *err)
 {
     for (uint32_t i = 0; i < node->columns.count; i++) {
         if (node->columns.items[i]->type->kind != TYPE_MAP) continue;
-        return sql_text_error(context->text, offset, STATUS_UNSUPPORTED, NULL, NULL, err, "DISTINCT over a map (%.100s) is not built yet",
-                              node->columns.items[i]->name);
+        return sql_text_error(context->text, offset, STATUS_UNSUPPORTED, NULL, NULL, err,
+                              "DISTINCT over a map (%.100s) is not built yet", node->columns.items[i]->name);
     }
     return STATUS_OK;
 }
 
-static enum status add_limit(struct bind_context *context, const struct sql_query *query, struct bind_node **node, struct error *err)
+static enum status add_limit(struct bind_context *context, const struct sql_query *query, struct bind_node **node,
+                             struct error *err)
 {
     const struct sql_expr *limit = query->limit;
     if (!limit) return STATUS_OK;
-    bool good = limit->kind == SQL_EXPR_LITERAL && !limit->value.null && type_is_integral(limit->value.type) && limit->value.integer >= 0;
+    bool good = limit->kind == SQL_EXPR_LITERAL && !limit->value.null && type_is_integral(limit->value.type) &&
+                limit->value.integer >= 0;
     if (!good) {
-        return sql_text_error(context->text, limit->offset, STATUS_INVALID, "INVALID_LIMIT_LIKE_EXPRESSION.DATA_TYPE", NULL, err,
-                              "LIMIT takes a whole number that is not negative");
+        return sql_text_error(context->text, limit->offset, STATUS_INVALID, "INVALID_LIMIT_LIKE_EXPRESSION.DATA_TYPE",
+                              NULL, err, "LIMIT takes a whole number that is not negative");
     }
     *node = bind_node_new(context, BIND_NODE_LIMIT, *node, query->limit_offset);
     (*node)->limit = (uint64_t)limit->value.integer;
@@ -338,13 +349,14 @@ static void drop_hidden(struct select *select)
     select->node = bind_node_project(context, select->node, shown.items, shown.count, select->query->offset);
 }
 
-static enum status bind_select(struct bind_context *context, const struct sql_query *query, struct bind_node **ret_node, struct error *err)
+static enum status bind_select(struct bind_context *context, const struct sql_query *query, struct bind_node **ret_node,
+                               struct error *err)
 {
     enum status status = STATUS_OK;
     struct select select = {.context = context, .query = query};
     if (!query->from) {
-        return sql_text_error(context->text, query->offset, STATUS_INVALID, NULL, "SELECT … FROM STREAM read_kafka(…)", err,
-                              "a streaming table reads a stream, this SELECT has no FROM");
+        return sql_text_error(context->text, query->offset, STATUS_INVALID, NULL, "SELECT … FROM STREAM read_kafka(…)",
+                              err, "a streaming table reads a stream, this SELECT has no FROM");
     }
     TRY(bind_relation(context, query->from, &select.node, &select.scope, err));
     if (query->where) {
@@ -370,12 +382,14 @@ out:
 }
 
 // Casts one side of a UNION to the common types.
-static struct bind_node *cast_side(struct bind_context *context, struct bind_node *side, const struct type *const *types, uint32_t offset)
+static struct bind_node *cast_side(struct bind_context *context, struct bind_node *side,
+                                   const struct type *const *types, uint32_t offset)
 {
     SQL_LIST(struct bind_named) items = {0};
     bool changed = false;
     for (uint32_t i = 0; i < side->columns.count; i++) {
-        struct bind_expr *expr = bind_expr_cast(context, bind_expr_reference(context, side->columns.items[i], NULL), types[i]);
+        struct bind_expr *expr =
+            bind_expr_cast(context, bind_expr_reference(context, side->columns.items[i], NULL), types[i]);
         changed = changed || expr->kind == BIND_CAST;
         struct bind_named item = {expr, side->columns.items[i]->name, offset};
         sql_list_push(context->arena, &items, item);
@@ -383,7 +397,8 @@ static struct bind_node *cast_side(struct bind_context *context, struct bind_nod
     return changed ? bind_node_project(context, side, items.items, items.count, offset) : side;
 }
 
-static enum status bind_union(struct bind_context *context, const struct sql_query *query, struct bind_node **ret_node, struct error *err)
+static enum status bind_union(struct bind_context *context, const struct sql_query *query, struct bind_node **ret_node,
+                              struct error *err)
 {
     enum status status = STATUS_OK;
     struct bind_node *left = NULL, *right = NULL;
@@ -399,7 +414,8 @@ static enum status bind_union(struct bind_context *context, const struct sql_que
         const struct type *pair[2] = {left->columns.items[i]->type, right->columns.items[i]->type};
         types[i] = pair[0] == pair[1] ? pair[0] : function_common_type(pair, 2);
         if (types[i]) continue;
-        return sql_text_error(context->text, query->offset, STATUS_INVALID, "INCOMPATIBLE_COLUMN_TYPE", "cast one of them", err,
+        return sql_text_error(context->text, query->offset, STATUS_INVALID, "INCOMPATIBLE_COLUMN_TYPE",
+                              "cast one of them", err,
                               "UNION: column %u (%.80s) is %.100s on one side and %.100s on the other", i + 1,
                               left->columns.items[i]->name, pair[0]->text, pair[1]->text);
     }
@@ -410,7 +426,8 @@ static enum status bind_union(struct bind_context *context, const struct sql_que
     sql_list_push(context->arena, &node->inputs, right);
     for (uint32_t i = 0; i < count; i++) {
         const struct bind_column *from = left->columns.items[i];
-        sql_list_push(context->arena, &node->columns, bind_expr_column(context, from->name, types[i], from->event_time));
+        sql_list_push(context->arena, &node->columns,
+                      bind_expr_column(context, from->name, types[i], from->event_time));
     }
     if (query->union_distinct) {
         TRY(check_distinct(context, node, query->offset, err));
@@ -422,7 +439,8 @@ out:
 }
 
 // ORDER BY and LIMIT over a UNION: over its columns only.
-static enum status bind_union_tail(struct bind_context *context, const struct sql_query *query, struct bind_node **node, struct error *err)
+static enum status bind_union_tail(struct bind_context *context, const struct sql_query *query, struct bind_node **node,
+                                   struct error *err)
 {
     enum status status = STATUS_OK;
     struct select select = {.context = context, .query = query, .node = *node};
@@ -449,7 +467,8 @@ out:
     return status;
 }
 
-enum status bind_query(struct bind_context *context, const struct sql_query *query, struct bind_node **ret_node, struct error *err)
+enum status bind_query(struct bind_context *context, const struct sql_query *query, struct bind_node **ret_node,
+                       struct error *err)
 {
     enum status status = STATUS_OK;
     uint32_t views = context->views.count;

@@ -4,9 +4,10 @@
 #include "coordinator/bind/bind.h"
 
 #define COLUMNS_MAX 1000000u // ids given out while one pipeline is bound: views that double each other end here
-#define DEPTH_MAX 64u        // views within views
+#define DEPTH_MAX   64u      // views within views
 
-static enum status unsupported(struct bind_context *context, uint32_t offset, const char *what, const char *hint, struct error *err)
+static enum status unsupported(struct bind_context *context, uint32_t offset, const char *what, const char *hint,
+                               struct error *err)
 {
     return sql_text_error(context->text, offset, STATUS_UNSUPPORTED, NULL, hint, err, "%s is not built yet", what);
 }
@@ -14,7 +15,8 @@ static enum status unsupported(struct bind_context *context, uint32_t offset, co
 static const char *joined(struct bind_context *context, const struct sql_name *name)
 {
     const char *whole = name->parts.items[0];
-    for (uint32_t i = 1; i < name->parts.count; i++) whole = arena_printf(context->arena, "%s.%s", whole, name->parts.items[i]);
+    for (uint32_t i = 1; i < name->parts.count; i++)
+        whole = arena_printf(context->arena, "%s.%s", whole, name->parts.items[i]);
     return whole;
 }
 
@@ -28,11 +30,13 @@ static bool same_name(const struct sql_name *a, const struct sql_name *b)
 }
 
 // A view sees only what was named before it, so views cannot go in circles.
-static enum status bind_view(struct bind_context *context, uint32_t at, uint32_t offset, struct bind_node **ret_node, struct error *err)
+static enum status bind_view(struct bind_context *context, uint32_t at, uint32_t offset, struct bind_node **ret_node,
+                             struct error *err)
 {
     enum status status = STATUS_OK;
     if (context->depth >= DEPTH_MAX) {
-        return sql_text_error(context->text, offset, STATUS_INVALID, NULL, NULL, err, "views are nested deeper than %u", DEPTH_MAX);
+        return sql_text_error(context->text, offset, STATUS_INVALID, NULL, NULL, err, "views are nested deeper than %u",
+                              DEPTH_MAX);
     }
     struct bind_context inner = *context;
     memset(&inner.views, 0, sizeof inner.views); // a copy: this list grows in place
@@ -49,16 +53,19 @@ static enum status unknown_table(struct bind_context *context, const struct sql_
     const char *name = joined(context, &relation->name);
     const char *near = text_nearest(name, context->table_names(context->data));
     const char *hint = near ? arena_printf(context->arena, "did you mean %s?", near)
-                            : "tables of this pipeline are read by their full name; Delta tables of others are not read yet";
+                            : "tables of this pipeline are read by their full name; Delta tables of others are not "
+                              "read yet";
     return sql_text_error(context->text, relation->offset, STATUS_INVALID, "TABLE_OR_VIEW_NOT_FOUND", hint, err,
                           "there is no table or view %.200s in this pipeline", name);
 }
 
-static enum status bind_table(struct bind_context *context, const struct sql_relation *relation, struct bind_node **ret_node, struct error *err)
+static enum status bind_table(struct bind_context *context, const struct sql_relation *relation,
+                              struct bind_node **ret_node, struct error *err)
 {
     enum status status = STATUS_OK;
     for (uint32_t i = context->views.count; i-- > 0;) {
-        if (same_name(&context->views.items[i].name, &relation->name)) return bind_view(context, i, relation->offset, ret_node, err);
+        if (same_name(&context->views.items[i].name, &relation->name))
+            return bind_view(context, i, relation->offset, ret_node, err);
     }
     if (relation->name.parts.count == 2 && strcasecmp(relation->name.parts.items[0], "delta") == 0) {
         return unsupported(context, relation->offset, "reading a Delta table by its path",
@@ -68,13 +75,17 @@ static enum status bind_table(struct bind_context *context, const struct sql_rel
     TRY(context->find_table(context->data, &relation->name, &table, err));
     if (!table) return unknown_table(context, relation, err);
     if (!relation->stream) {
-        return unsupported(context, relation->offset, arena_printf(context->arena, "reading %.200s without STREAM (a static side, read once per epoch)", table->name),
+        return unsupported(context, relation->offset,
+                           arena_printf(context->arena,
+                                        "reading %.200s without STREAM (a static side, read once per epoch)",
+                                        table->name),
                            arena_printf(context->arena, "FROM STREAM %s", table->name), err);
     }
     if (table->refusal) {
         return sql_text_error(context->text, relation->offset, STATUS_INVALID, NULL,
                               "read the table that it is made from, or give it append mode with a WATERMARK", err,
-                              "STREAM %.200s: %s, so its rows change and cannot be read as a stream", table->name, table->refusal);
+                              "STREAM %.200s: %s, so its rows change and cannot be read as a stream", table->name,
+                              table->refusal);
     }
     struct bind_node *node = bind_node_new(context, BIND_NODE_TABLE, NULL, relation->offset);
     node->table = table->index;
@@ -87,23 +98,28 @@ out:
     return status;
 }
 
-static void make_scope(struct bind_context *context, const struct bind_node *node, const struct sql_relation *relation, struct bind_scope *scope)
+static void make_scope(struct bind_context *context, const struct bind_node *node, const struct sql_relation *relation,
+                       struct bind_scope *scope)
 {
     memset(scope, 0, sizeof *scope);
     struct sql_name qualifier = {0};
     if (relation->alias) sql_list_push(context->arena, &qualifier.parts, relation->alias);
     else if (relation->kind == SQL_RELATION_TABLE) qualifier = relation->name;
     for (uint32_t i = 0; i < node->columns.count; i++) {
-        struct bind_scope_item item = {.qualifier = qualifier, .name = node->columns.items[i]->name, .column = node->columns.items[i]};
+        struct bind_scope_item item = {
+            .qualifier = qualifier, .name = node->columns.items[i]->name, .column = node->columns.items[i]};
         sql_list_push(context->arena, &scope->items, item);
     }
 }
 
-static enum status check_time(struct bind_context *context, const struct sql_watermark *watermark, const struct type *type, struct error *err)
+static enum status check_time(struct bind_context *context, const struct sql_watermark *watermark,
+                              const struct type *type, struct error *err)
 {
     bool window = type->kind == TYPE_STRUCT && type->child_count == 2 && type_field_find(type, "end") == 1 &&
                   type->children[1].type->kind == TYPE_TIMESTAMP;
-    if (window) return unsupported(context, watermark->offset, "a watermark on a window", "WATERMARK on the time that the window is made of", err);
+    if (window)
+        return unsupported(context, watermark->offset, "a watermark on a window",
+                           "WATERMARK on the time that the window is made of", err);
     if (type->kind == TYPE_TIMESTAMP) return STATUS_OK;
     return sql_text_error(context->text, watermark->time->offset, STATUS_INVALID, "EVENT_TIME_IS_NOT_ON_TIMESTAMP_TYPE",
                           "make it one: WATERMARK to_timestamp(x) AS event_time DELAY OF …", err,
@@ -111,12 +127,13 @@ static enum status check_time(struct bind_context *context, const struct sql_wat
 }
 
 // WATERMARK expr AS name: the expression becomes one more column first.
-static enum status add_time(struct bind_env *env, const struct sql_watermark *watermark, struct bind_expr *time, struct bind_node **node,
-                            struct bind_column **ret_column, struct error *err)
+static enum status add_time(struct bind_env *env, const struct sql_watermark *watermark, struct bind_expr *time,
+                            struct bind_node **node, struct bind_column **ret_column, struct error *err)
 {
     struct bind_context *context = env->context;
     if (!watermark->name) {
-        return sql_text_error(context->text, watermark->time->offset, STATUS_INVALID, "REQUIRES_EXPLICIT_NAME_IN_WATERMARK_CLAUSE",
+        return sql_text_error(context->text, watermark->time->offset, STATUS_INVALID,
+                              "REQUIRES_EXPLICIT_NAME_IN_WATERMARK_CLAUSE",
                               "WATERMARK to_timestamp(x) AS event_time DELAY OF INTERVAL 10 MINUTES", err,
                               "an event time that is no plain column needs a name");
     }
@@ -133,7 +150,8 @@ static enum status add_time(struct bind_env *env, const struct sql_watermark *wa
     return STATUS_OK;
 }
 
-static enum status add_watermark(struct bind_context *context, const struct sql_relation *relation, struct bind_node **node, struct error *err)
+static enum status add_watermark(struct bind_context *context, const struct sql_relation *relation,
+                                 struct bind_node **node, struct error *err)
 {
     enum status status = STATUS_OK;
     const struct sql_watermark *watermark = relation->watermark;
@@ -144,7 +162,8 @@ static enum status add_watermark(struct bind_context *context, const struct sql_
     TRY(bind_expression(&env, watermark->time, &time, err));
     TRY(check_time(context, watermark, time->type, err));
     if (bind_node_has_watermark(*node)) {
-        return sql_text_error(context->text, watermark->offset, STATUS_INVALID, NULL, "keep the one that is nearest to the source", err,
+        return sql_text_error(context->text, watermark->offset, STATUS_INVALID, NULL,
+                              "keep the one that is nearest to the source", err,
                               "a second WATERMARK above the first one");
     }
     struct bind_column *from = time->kind == BIND_COLUMN ? time->column : NULL;
@@ -171,7 +190,8 @@ static const struct bind_node *find_watermark(const struct bind_node *node)
     return found;
 }
 
-static enum status add_dedup(struct bind_context *context, const struct sql_relation *relation, struct bind_node **node, struct error *err)
+static enum status add_dedup(struct bind_context *context, const struct sql_relation *relation, struct bind_node **node,
+                             struct error *err)
 {
     enum status status = STATUS_OK;
     const struct sql_dedup *dedup = relation->dedup;
@@ -184,7 +204,8 @@ static enum status add_dedup(struct bind_context *context, const struct sql_rela
     for (uint32_t i = 0; i < dedup->columns.count; i++) {
         struct bind_column *key = NULL;
         TRY(bind_scope_column(&env, dedup->columns.items[i], "a key of DROP DUPLICATES", &key, err));
-        if (key->type->kind == TYPE_MAP) TRY(unsupported(context, dedup->columns.items[i]->offset, "a map as a deduplication key", NULL, err));
+        if (key->type->kind == TYPE_MAP)
+            TRY(unsupported(context, dedup->columns.items[i]->offset, "a map as a deduplication key", NULL, err));
         bool known = false;
         for (uint32_t k = 0; k < made->keys.count; k++) known = known || made->keys.items[k] == key;
         if (!known) sql_list_push(context->arena, &made->keys, key);
@@ -193,8 +214,9 @@ static enum status add_dedup(struct bind_context *context, const struct sql_rela
         const struct bind_node *watermark = find_watermark(*node);
         if (!watermark || !bind_node_event_time(*node)) {
             return sql_text_error(context->text, dedup->offset, STATUS_INVALID, "_LEGACY_ERROR_TEMP_3102",
-                                  "FROM STREAM t WATERMARK ts DELAY OF INTERVAL 10 MINUTES DROP DUPLICATES WITHIN WATERMARK ON (id)", err,
-                                  "DROP DUPLICATES WITHIN WATERMARK needs a WATERMARK before it");
+                                  "FROM STREAM t WATERMARK ts DELAY OF INTERVAL 10 MINUTES DROP DUPLICATES WITHIN "
+                                  "WATERMARK ON (id)",
+                                  err, "DROP DUPLICATES WITHIN WATERMARK needs a WATERMARK before it");
         }
         made->delay_us = watermark->delay_us;
     }
@@ -203,16 +225,18 @@ out:
     return status;
 }
 
-static enum status rename_columns(struct bind_context *context, const struct sql_relation *relation, struct bind_node **node, struct error *err)
+static enum status rename_columns(struct bind_context *context, const struct sql_relation *relation,
+                                  struct bind_node **node, struct error *err)
 {
     if (relation->column_aliases.count == 0) return STATUS_OK;
     if (relation->column_aliases.count != (*node)->columns.count) {
-        return sql_text_error(context->text, relation->offset, STATUS_INVALID, "NUM_TABLE_VALUE_ALIASES_MISMATCH", NULL, err,
-                              "%u names for %u columns", relation->column_aliases.count, (*node)->columns.count);
+        return sql_text_error(context->text, relation->offset, STATUS_INVALID, "NUM_TABLE_VALUE_ALIASES_MISMATCH", NULL,
+                              err, "%u names for %u columns", relation->column_aliases.count, (*node)->columns.count);
     }
     SQL_LIST(struct bind_named) items = {0};
     for (uint32_t i = 0; i < (*node)->columns.count; i++) {
-        struct bind_named item = {bind_expr_reference(context, (*node)->columns.items[i], NULL), relation->column_aliases.items[i], relation->offset};
+        struct bind_named item = {bind_expr_reference(context, (*node)->columns.items[i], NULL),
+                                  relation->column_aliases.items[i], relation->offset};
         sql_list_push(context->arena, &items, item);
     }
     *node = bind_node_project(context, *node, items.items, items.count, relation->offset);
@@ -225,18 +249,20 @@ static bool reads_static(const struct sql_relation *relation)
     return !relation->stream && relation->kind != SQL_RELATION_QUERY;
 }
 
-enum status bind_relation(struct bind_context *context, const struct sql_relation *relation, struct bind_node **ret_node,
-                          struct bind_scope *ret_scope, struct error *err)
+enum status bind_relation(struct bind_context *context, const struct sql_relation *relation,
+                          struct bind_node **ret_node, struct bind_scope *ret_scope, struct error *err)
 {
     enum status status = STATUS_OK;
     struct bind_node *node = NULL;
     if (context->next_id > COLUMNS_MAX) {
-        return sql_text_error(context->text, relation->offset, STATUS_INVALID, NULL, NULL, err, "the views of this pipeline unfold to more than %u columns", COLUMNS_MAX);
+        return sql_text_error(context->text, relation->offset, STATUS_INVALID, NULL, NULL, err,
+                              "the views of this pipeline unfold to more than %u columns", COLUMNS_MAX);
     }
     switch (relation->kind) {
     case SQL_RELATION_JOIN:
         return unsupported(context, relation->offset,
-                           arena_printf(context->arena, "a %s join (%.40s)", reads_static(relation) ? "stream-static" : "stream-stream", relation->join),
+                           arena_printf(context->arena, "a %s join (%.40s)",
+                                        reads_static(relation) ? "stream-static" : "stream-stream", relation->join),
                            "several streams of the same columns meet in UNION ALL", err);
     case SQL_RELATION_QUERY: TRY(bind_query(context, relation->query, &node, err)); break;
     case SQL_RELATION_FUNCTION: TRY(bind_source(context, relation, &node, err)); break;

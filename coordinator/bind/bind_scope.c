@@ -23,7 +23,8 @@ static uint32_t count_matches(const struct bind_scope *scope, const struct sql_e
     if (count >= name->names.count) return 0;
     for (uint32_t i = 0; i < scope->items.count; i++) {
         const struct bind_scope_item *item = &scope->items.items[i];
-        if (strcasecmp(item->name, name->names.items[count]) != 0 || !qualifier_matches(&item->qualifier, name, count)) continue;
+        if (strcasecmp(item->name, name->names.items[count]) != 0 || !qualifier_matches(&item->qualifier, name, count))
+            continue;
         if (matches && (*ret_found)->column == item->column) continue;
         if (!matches++) *ret_found = item;
     }
@@ -41,24 +42,28 @@ static enum status unresolved(struct bind_env *env, const struct sql_expr *name,
 {
     struct arena *arena = env->context->arena;
     SQL_LIST(const char *) names = {0};
-    for (uint32_t i = 0; i < env->scope->items.count; i++) sql_list_push(arena, &names, env->scope->items.items[i].name);
+    for (uint32_t i = 0; i < env->scope->items.count; i++)
+        sql_list_push(arena, &names, env->scope->items.items[i].name);
     sql_list_push(arena, &names, (const char *)NULL);
     const char *near = text_nearest(name->names.items[name->names.count - 1], names.items);
     struct text list = {0};
-    for (uint32_t i = 0; i + 1 < names.count && i < 12; i++) text_printf(&list, "%s%.40s", i ? ", " : "", names.items[i]);
+    for (uint32_t i = 0; i + 1 < names.count && i < 12; i++)
+        text_printf(&list, "%s%.40s", i ? ", " : "", names.items[i]);
     if (names.count > 13) text_append_str(&list, ", …");
     const char *hint = near ? arena_printf(arena, "did you mean %s? Columns here: %s", near, text_str(&list))
                             : arena_printf(arena, "columns here: %s", names.count > 1 ? text_str(&list) : "none");
     text_deinit(&list);
     return sql_text_error(env->context->text, name->offset, STATUS_INVALID,
-                          names.count > 1 ? "UNRESOLVED_COLUMN.WITH_SUGGESTION" : "UNRESOLVED_COLUMN.WITHOUT_SUGGESTION", hint, err,
-                          "there is no column %.200s", join(arena, name));
+                          names.count > 1 ? "UNRESOLVED_COLUMN.WITH_SUGGESTION"
+                                          : "UNRESOLVED_COLUMN.WITHOUT_SUGGESTION",
+                          hint, err, "there is no column %.200s", join(arena, name));
 }
 
 static const char *field_list(struct arena *arena, const struct type *type)
 {
     const char *list = "";
-    for (uint32_t i = 0; i < type->child_count && i < 12; i++) list = arena_printf(arena, "%s%s%.60s", list, i ? ", " : "", type->children[i].name);
+    for (uint32_t i = 0; i < type->child_count && i < 12; i++)
+        list = arena_printf(arena, "%s%s%.60s", list, i ? ", " : "", type->children[i].name);
     return list;
 }
 
@@ -77,7 +82,8 @@ static enum status step(struct bind_env *env, const struct sql_expr *at, const c
     }
     if (of->type->kind != TYPE_STRUCT) {
         return sql_text_error(context->text, at->offset, STATUS_INVALID, "INVALID_EXTRACT_BASE_FIELD_TYPE", NULL, err,
-                              "%.100s is a field's name, but a value of type %.100s has no fields", name, of->type->text);
+                              "%.100s is a field's name, but a value of type %.100s has no fields", name,
+                              of->type->text);
     }
     int ordinal = type_field_find(of->type, name);
     if (ordinal < 0) {
@@ -99,8 +105,8 @@ out:
     return status;
 }
 
-static enum status niladic(struct bind_env *env, const struct sql_expr *name, bool *ret_found, struct bind_expr **ret_expr,
-                           struct error *err)
+static enum status niladic(struct bind_env *env, const struct sql_expr *name, bool *ret_found,
+                           struct bind_expr **ret_expr, struct error *err)
 {
     static const char *const functions[] = {"current_timestamp", "current_date", "localtimestamp"};
     *ret_found = false;
@@ -112,7 +118,8 @@ static enum status niladic(struct bind_env *env, const struct sql_expr *name, bo
     return STATUS_OK;
 }
 
-enum status bind_scope_resolve(struct bind_env *env, const struct sql_expr *name, struct bind_expr **ret_expr, struct error *err)
+enum status bind_scope_resolve(struct bind_env *env, const struct sql_expr *name, struct bind_expr **ret_expr,
+                               struct error *err)
 {
     struct bind_context *context = env->context;
     const struct bind_scope_item *item = NULL;
@@ -121,15 +128,17 @@ enum status bind_scope_resolve(struct bind_env *env, const struct sql_expr *name
         uint32_t matches = count_matches(env->scope, name, count, &item);
         if (matches > 1) {
             return sql_text_error(context->text, name->offset, STATUS_INVALID, "AMBIGUOUS_REFERENCE",
-                                  "give the tables or the columns different names", err, "%u columns are named %.200s here", matches,
-                                  join(context->arena, name));
+                                  "give the tables or the columns different names", err,
+                                  "%u columns are named %.200s here", matches, join(context->arena, name));
         }
-        if (matches == 1) return steps(env, name, count + 1, bind_expr_reference(context, item->column, name), ret_expr, err);
+        if (matches == 1)
+            return steps(env, name, count + 1, bind_expr_reference(context, item->column, name), ret_expr, err);
         if (count == 0) break;
     }
     for (uint32_t i = 0; env->aliases && i < env->aliases->count; i++) {
         const struct bind_named *alias = &env->aliases->items[i];
-        if (alias->name && strcasecmp(alias->name, name->names.items[0]) == 0) return steps(env, name, 1, alias->expr, ret_expr, err);
+        if (alias->name && strcasecmp(alias->name, name->names.items[0]) == 0)
+            return steps(env, name, 1, alias->expr, ret_expr, err);
     }
     bool found = false;
     enum status status = niladic(env, name, &found, ret_expr, err);
@@ -137,16 +146,17 @@ enum status bind_scope_resolve(struct bind_env *env, const struct sql_expr *name
     return unresolved(env, name, err);
 }
 
-enum status bind_scope_column(struct bind_env *env, const struct sql_expr *name, const char *what, struct bind_column **ret_column,
-                              struct error *err)
+enum status bind_scope_column(struct bind_env *env, const struct sql_expr *name, const char *what,
+                              struct bind_column **ret_column, struct error *err)
 {
     enum status status = STATUS_OK;
     struct bind_expr *expr = NULL;
     if (name->kind == SQL_EXPR_COLUMN) TRY(bind_scope_resolve(env, name, &expr, err));
     if (!expr || expr->kind != BIND_COLUMN) {
         return sql_text_error(env->context->text, name->offset, STATUS_INVALID, NULL,
-                              "name the value in a sub-query first: FROM (SELECT *, data.id AS id FROM …) DROP DUPLICATES ON (id)", err,
-                              "%s is the name of a column", what);
+                              "name the value in a sub-query first: FROM (SELECT *, data.id AS id FROM …) DROP "
+                              "DUPLICATES ON (id)",
+                              err, "%s is the name of a column", what);
     }
     *ret_column = expr->column;
 out:
@@ -162,7 +172,8 @@ static bool is_excepted(const struct sql_expr *star, const char *name, bool *use
 }
 
 // The struct that stands before .*: as a column, or as an expression.
-static enum status star_fields(struct bind_env *env, const struct sql_expr *star, bool *used, bind_named_list *list, struct error *err)
+static enum status star_fields(struct bind_env *env, const struct sql_expr *star, bool *used, bind_named_list *list,
+                               struct error *err)
 {
     enum status status = STATUS_OK;
     struct bind_expr *of = NULL;
@@ -175,7 +186,8 @@ static enum status star_fields(struct bind_env *env, const struct sql_expr *star
     }
     if (of->type->kind != TYPE_STRUCT) {
         return sql_text_error(env->context->text, star->offset, STATUS_INVALID, "CANNOT_RESOLVE_STAR_EXPAND", NULL, err,
-                              "only a table or a struct can stand before .*, this is a value of type %.200s", of->type->text);
+                              "only a table or a struct can stand before .*, this is a value of type %.200s",
+                              of->type->text);
     }
     for (uint32_t i = 0; i < of->type->child_count; i++) {
         if (is_excepted(star, of->type->children[i].name, used)) continue;
@@ -194,18 +206,21 @@ enum status bind_scope_star(struct bind_env *env, const struct sql_expr *star, b
     uint32_t matches = 0;
     for (uint32_t i = 0; i < env->scope->items.count && star->args.count == 0; i++) {
         const struct bind_scope_item *item = &env->scope->items.items[i];
-        if (star->names.count && (item->qualifier.parts.count == 0 || !qualifier_matches(&item->qualifier, star, star->names.count))) continue;
+        if (star->names.count &&
+            (item->qualifier.parts.count == 0 || !qualifier_matches(&item->qualifier, star, star->names.count)))
+            continue;
         if (item->hidden) continue;
         matches++;
         if (is_excepted(star, item->name, used)) continue;
-        struct bind_named named = {bind_expr_reference(env->context, item->column, star), item->column->name, star->offset};
+        struct bind_named named = {bind_expr_reference(env->context, item->column, star), item->column->name,
+                                   star->offset};
         sql_list_push(arena, list, named);
     }
     if (star->args.count || (star->names.count && matches == 0)) TRY(star_fields(env, star, used, list, err));
     for (uint32_t i = 0; i < star->except.count; i++) {
         if (used[i]) continue;
-        return sql_text_error(env->context->text, star->offset, STATUS_INVALID, "EXCEPT_RESOLVED_COLUMNS_WITHOUT_MATCH", NULL, err,
-                              "EXCEPT names %.100s, which is none of the columns", star->except.items[i]);
+        return sql_text_error(env->context->text, star->offset, STATUS_INVALID, "EXCEPT_RESOLVED_COLUMNS_WITHOUT_MATCH",
+                              NULL, err, "EXCEPT names %.100s, which is none of the columns", star->except.items[i]);
     }
 out:
     return status;

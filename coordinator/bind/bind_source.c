@@ -9,7 +9,7 @@ enum option_kind {
     OPTION_TEXT,
     OPTION_POSITIVE, // whole number > 0
     OPTION_BOOLEAN,
-    OPTION_OFFSETS,  // earliest, latest, {"topic":{"0":23}}
+    OPTION_OFFSETS, // earliest, latest, {"topic":{"0":23}}
     OPTION_UNBUILT,
 };
 struct option_known {
@@ -37,20 +37,19 @@ static const struct option_known kafka_options[] = {
     {NULL, OPTION_TEXT},
 };
 static const struct option_known file_options[] = {
-    {"path", OPTION_TEXT},
-    {"format", OPTION_TEXT},
-    {"schema", OPTION_TEXT},
-    {"maxFilesPerTrigger", OPTION_POSITIVE},
+    {"path", OPTION_TEXT}, {"format", OPTION_TEXT}, {"schema", OPTION_TEXT}, {"maxFilesPerTrigger", OPTION_POSITIVE},
     {NULL, OPTION_TEXT},
 };
 
-static enum status fail(struct bind_context *context, uint32_t offset, const char *hint, struct error *err, const char *message)
+static enum status fail(struct bind_context *context, uint32_t offset, const char *hint, struct error *err,
+                        const char *message)
 {
     return sql_text_error(context->text, offset, STATUS_INVALID, NULL, hint, err, "%s", message);
 }
 
 // secret('file:/path') and secret('env:NAME') stay as they are written; a worker resolves them.
-static enum status secret_text(struct bind_context *context, const struct sql_expr *call, const char **ret_text, struct error *err)
+static enum status secret_text(struct bind_context *context, const struct sql_expr *call, const char **ret_text,
+                               struct error *err)
 {
     const struct sql_expr *arg = call->args.count == 1 ? call->args.items[0] : NULL;
     bool string = arg && arg->kind == SQL_EXPR_LITERAL && !arg->value.null && arg->value.type->kind == TYPE_STRING;
@@ -59,27 +58,33 @@ static enum status secret_text(struct bind_context *context, const struct sql_ex
         *ret_text = arena_printf(context->arena, "secret('%s')", where);
         return STATUS_OK;
     }
-    return fail(context, call->offset, "secret('env:NAME') or secret('file:/path')", err, "secret takes one string that says where the secret is");
+    return fail(context, call->offset, "secret('env:NAME') or secret('file:/path')", err,
+                "secret takes one string that says where the secret is");
 }
 
-static enum status option_text(struct bind_context *context, const struct sql_expr *value, const char **ret_text, struct error *err)
+static enum status option_text(struct bind_context *context, const struct sql_expr *value, const char **ret_text,
+                               struct error *err)
 {
-    if (value->kind == SQL_EXPR_CALL && strcasecmp(value->name, "secret") == 0) return secret_text(context, value, ret_text, err);
+    if (value->kind == SQL_EXPR_CALL && strcasecmp(value->name, "secret") == 0)
+        return secret_text(context, value, ret_text, err);
     const struct sql_value *literal = &value->value;
     if (value->kind == SQL_EXPR_LITERAL && !literal->null) {
         if (literal->type->kind == TYPE_STRING) *ret_text = literal->bytes.data;
         else if (literal->type->kind == TYPE_BOOLEAN) *ret_text = literal->boolean ? "true" : "false";
-        else if (type_is_integral(literal->type)) *ret_text = arena_printf(context->arena, "%lld", (long long)literal->integer);
+        else if (type_is_integral(literal->type))
+            *ret_text = arena_printf(context->arena, "%lld", (long long)literal->integer);
         else *ret_text = arena_strndup(context->arena, context->text->bytes + value->start, value->end - value->start);
         return STATUS_OK;
     }
-    return fail(context, value->offset, "'text', 100000, true, or secret('env:NAME')", err, "an option's value is a literal");
+    return fail(context, value->offset, "'text', 100000, true, or secret('env:NAME')", err,
+                "an option's value is a literal");
 }
 
 const char *bind_source_kafka_key(struct arena *arena, const char *key)
 {
     if (strncasecmp(key, "kafka.", 6) == 0) key += 6;
-    if (strcasecmp(key, "bootstrap.servers") == 0 || strcasecmp(key, "bootstrapServers") == 0) return "bootstrapServers";
+    if (strcasecmp(key, "bootstrap.servers") == 0 || strcasecmp(key, "bootstrapServers") == 0)
+        return "bootstrapServers";
     return arena_printf(arena, "kafka.%s", key);
 }
 
@@ -91,30 +96,41 @@ static enum status unknown_option(struct bind_context *context, const struct opt
     for (; known[count].key && count < 39; count++) names[count] = known[count].key;
     names[count] = NULL;
     const char *near = text_nearest(option->key, names);
-    static const char *const foreign[][2] = {{"topic", "subscribe"}, {"topics", "subscribe"}, {"brokers", "bootstrapServers"},
-                                             {"bootstrap_servers", "bootstrapServers"}, {"connector", "nothing: the function names it"}};
+    static const char *const foreign[][2] = {{"topic", "subscribe"},
+                                             {"topics", "subscribe"},
+                                             {"brokers", "bootstrapServers"},
+                                             {"bootstrap_servers", "bootstrapServers"},
+                                             {"connector", "nothing: the function names it"}};
     for (size_t i = 0; i < sizeof foreign / sizeof *foreign; i++) {
         if (strcasecmp(option->key, foreign[i][0]) == 0) near = foreign[i][1];
     }
     const char *hint = near ? arena_printf(context->arena, "did you mean %s?", near) : NULL;
-    if (!near && strchr(option->key, '.')) hint = arena_printf(context->arena, "properties of librdkafka are written `kafka.%s`", option->key);
-    return sql_text_error(context->text, option->offset, STATUS_INVALID, NULL, hint, err, "%s has no option %.100s", function, option->key);
+    if (!near && strchr(option->key, '.'))
+        hint = arena_printf(context->arena, "properties of librdkafka are written `kafka.%s`", option->key);
+    return sql_text_error(context->text, option->offset, STATUS_INVALID, NULL, hint, err, "%s has no option %.100s",
+                          function, option->key);
 }
 
-static enum status check_value(struct bind_context *context, const struct option_known *known, const char *value, uint32_t offset, struct error *err)
+static enum status check_value(struct bind_context *context, const struct option_known *known, const char *value,
+                               uint32_t offset, struct error *err)
 {
     int64_t number;
     const char *wanted = NULL;
     if (known->kind == OPTION_UNBUILT) {
-        return sql_text_error(context->text, offset, STATUS_UNSUPPORTED, NULL, NULL, err, "the option %s is not built yet", known->key);
+        return sql_text_error(context->text, offset, STATUS_UNSUPPORTED, NULL, NULL, err,
+                              "the option %s is not built yet", known->key);
     }
-    if (known->kind == OPTION_POSITIVE && (!text_parse_i64(value, &number) || number <= 0)) wanted = "a whole number greater than 0";
-    if (known->kind == OPTION_BOOLEAN && strcasecmp(value, "true") != 0 && strcasecmp(value, "false") != 0) wanted = "true or false";
-    if (known->kind == OPTION_OFFSETS && strcasecmp(value, "earliest") != 0 && strcasecmp(value, "latest") != 0 && value[0] != '{') {
+    if (known->kind == OPTION_POSITIVE && (!text_parse_i64(value, &number) || number <= 0))
+        wanted = "a whole number greater than 0";
+    if (known->kind == OPTION_BOOLEAN && strcasecmp(value, "true") != 0 && strcasecmp(value, "false") != 0)
+        wanted = "true or false";
+    if (known->kind == OPTION_OFFSETS && strcasecmp(value, "earliest") != 0 && strcasecmp(value, "latest") != 0 &&
+        value[0] != '{') {
         wanted = "'earliest', 'latest' or JSON per partition ('{\"topic\":{\"0\":23}}')";
     }
     if (!wanted) return STATUS_OK;
-    return sql_text_error(context->text, offset, STATUS_INVALID, NULL, NULL, err, "%s takes %s, not \"%.100s\"", known->key, wanted, value);
+    return sql_text_error(context->text, offset, STATUS_INVALID, NULL, NULL, err, "%s takes %s, not \"%.100s\"",
+                          known->key, wanted, value);
 }
 
 static void set_option(struct bind_context *context, struct bind_source *source, const char *key, const char *value)
@@ -154,7 +170,8 @@ static enum status read_option(struct bind_context *context, const struct option
         key = known[at].key;
     }
     if (get_option(source, key)) {
-        status = sql_text_error(context->text, option->offset, STATUS_INVALID, NULL, NULL, err, "the option %.100s is given twice", key);
+        status = sql_text_error(context->text, option->offset, STATUS_INVALID, NULL, NULL, err,
+                                "the option %.100s is given twice", key);
         goto out;
     }
     set_option(context, source, key, value);
@@ -167,7 +184,8 @@ static void add_column(struct bind_context *context, struct bind_node *node, con
     sql_list_push(context->arena, &node->columns, bind_expr_column(context, name, type, false));
 }
 
-static enum status bind_kafka(struct bind_context *context, const struct sql_relation *relation, struct bind_node *node, struct error *err)
+static enum status bind_kafka(struct bind_context *context, const struct sql_relation *relation, struct bind_node *node,
+                              struct error *err)
 {
     enum status status = STATUS_OK;
     struct bind_source *source = node->source;
@@ -175,19 +193,23 @@ static enum status bind_kafka(struct bind_context *context, const struct sql_rel
     for (uint32_t i = 0; i < relation->options.items.count; i++) {
         const struct sql_option *option = &relation->options.items.items[i];
         if (!option->key) {
-            status = fail(context, option->offset, "read_kafka(bootstrapServers => 'host:9092', subscribe => 'topic')", err, "read_kafka takes options by name");
+            status = fail(context, option->offset, "read_kafka(bootstrapServers => 'host:9092', subscribe => 'topic')",
+                          err, "read_kafka takes options by name");
             goto out;
         }
         TRY(read_option(context, kafka_options, "read_kafka", option, source, err));
     }
-    for (size_t i = 0; i < context->kafka_count; i++) set_option(context, source, context->kafka[i].key, context->kafka[i].value);
+    for (size_t i = 0; i < context->kafka_count; i++)
+        set_option(context, source, context->kafka[i].key, context->kafka[i].value);
     if (!get_option(source, "bootstrapServers")) {
-        status = fail(context, relation->offset, "bootstrapServers => 'host:9092'", err, "read_kafka needs the option bootstrapServers");
+        status = fail(context, relation->offset, "bootstrapServers => 'host:9092'", err,
+                      "read_kafka needs the option bootstrapServers");
         goto out;
     }
     bool subscribe = get_option(source, "subscribe") != NULL, assign = get_option(source, "assign") != NULL;
     if (subscribe == assign) {
-        status = fail(context, relation->offset, "subscribe => 'topic' or assign => '{\"topic\":[0,1]}'", err, "read_kafka needs exactly one of subscribe and assign");
+        status = fail(context, relation->offset, "subscribe => 'topic' or assign => '{\"topic\":[0,1]}'", err,
+                      "read_kafka needs exactly one of subscribe and assign");
         goto out;
     }
     struct field header[2] = {{"key", type_of(TYPE_STRING)}, {"value", type_of(TYPE_BINARY)}};
@@ -199,18 +221,21 @@ static enum status bind_kafka(struct bind_context *context, const struct sql_rel
     add_column(context, node, "offset", type_of(TYPE_BIGINT));
     add_column(context, node, "timestamp", type_of(TYPE_TIMESTAMP));
     add_column(context, node, "timestampType", type_of(TYPE_INT));
-    if (headers && strcasecmp(headers, "true") == 0) add_column(context, node, "headers", type_array(type_struct(header, 2)));
+    if (headers && strcasecmp(headers, "true") == 0)
+        add_column(context, node, "headers", type_array(type_struct(header, 2)));
 out:
     return status;
 }
 
 // Relative paths start at the SQL file's folder; file:// is taken off.
-static enum status absolute_path(struct bind_context *context, uint32_t offset, const char *path, const char **ret_path, struct error *err)
+static enum status absolute_path(struct bind_context *context, uint32_t offset, const char *path, const char **ret_path,
+                                 struct error *err)
 {
     if (strncmp(path, "file://", 7) == 0) path += 7;
     else if (strncmp(path, "file:", 5) == 0) path += 5;
     else if (strstr(path, "://")) {
-        return sql_text_error(context->text, offset, STATUS_UNSUPPORTED, NULL, "a local directory", err, "read_files from %.100s is not built yet", path);
+        return sql_text_error(context->text, offset, STATUS_UNSUPPORTED, NULL, "a local directory", err,
+                              "read_files from %.100s is not built yet", path);
     }
     while (path[0] == '.' && path[1] == '/') path += 2;
     const char *directory = context->directory ? context->directory : "";
@@ -218,7 +243,8 @@ static enum status absolute_path(struct bind_context *context, uint32_t offset, 
     return STATUS_OK;
 }
 
-static enum status bind_files(struct bind_context *context, const struct sql_relation *relation, struct bind_node *node, struct error *err)
+static enum status bind_files(struct bind_context *context, const struct sql_relation *relation, struct bind_node *node,
+                              struct error *err)
 {
     enum status status = STATUS_OK;
     struct bind_source *source = node->source;
@@ -228,20 +254,23 @@ static enum status bind_files(struct bind_context *context, const struct sql_rel
         struct sql_option option = relation->options.items.items[i];
         if (!option.key && i == 0) option.key = "path";
         if (!option.key) {
-            status = fail(context, option.offset, "read_files('dir', format => 'json', schema => 'id STRING')", err, "read_files takes its path first, then options by name");
+            status = fail(context, option.offset, "read_files('dir', format => 'json', schema => 'id STRING')", err,
+                          "read_files takes its path first, then options by name");
             goto out;
         }
         if (strcasecmp(option.key, "schema") == 0) schema_offset = option.value->offset;
         TRY(read_option(context, file_options, "read_files", &option, source, err));
     }
-    const char *path = get_option(source, "path"), *format = get_option(source, "format"), *schema = get_option(source, "schema");
+    const char *path = get_option(source, "path"), *format = get_option(source, "format"),
+               *schema = get_option(source, "schema");
     if (!path || !schema) {
-        status = fail(context, relation->offset, "read_files('dir', format => 'json', schema => 'id STRING, v INT')", err,
-                      path ? "read_files needs the option schema" : "read_files needs a path");
+        status = fail(context, relation->offset, "read_files('dir', format => 'json', schema => 'id STRING, v INT')",
+                      err, path ? "read_files needs the option schema" : "read_files needs a path");
         goto out;
     }
     if (format && strcasecmp(format, "json") != 0) {
-        status = sql_text_error(context->text, relation->offset, STATUS_UNSUPPORTED, NULL, "format => 'json'", err, "read_files of format %.60s is not built yet", format);
+        status = sql_text_error(context->text, relation->offset, STATUS_UNSUPPORTED, NULL, "format => 'json'", err,
+                                "read_files of format %.60s is not built yet", format);
         goto out;
     }
     TRY(absolute_path(context, relation->offset, path, &source->path, err));
@@ -259,26 +288,31 @@ out:
 static enum status unknown_source(struct bind_context *context, const struct sql_relation *relation, struct error *err)
 {
     static const char *const sources[] = {"read_kafka", "read_files", NULL};
-    static const char *const unbuilt[] = {"read_kinesis", "read_pulsar", "read_pubsub", "read_statestore", "cloud_files", "range", "explode"};
+    static const char *const unbuilt[] = {"read_kinesis", "read_pulsar", "read_pubsub", "read_statestore",
+                                          "cloud_files",  "range",       "explode"};
     const char *name = relation->name.parts.items[0];
     for (size_t i = 0; i < sizeof unbuilt / sizeof *unbuilt; i++) {
         if (strcasecmp(name, unbuilt[i]) != 0) continue;
-        return sql_text_error(context->text, relation->offset, STATUS_UNSUPPORTED, NULL, "read_kafka(…) or read_files(…)", err, "%s in FROM is not built yet", name);
+        return sql_text_error(context->text, relation->offset, STATUS_UNSUPPORTED, NULL,
+                              "read_kafka(…) or read_files(…)", err, "%s in FROM is not built yet", name);
     }
     const char *near = text_nearest(name, sources);
     return sql_text_error(context->text, relation->offset, STATUS_INVALID, "UNRESOLVABLE_TABLE_VALUED_FUNCTION",
-                          near ? arena_printf(context->arena, "did you mean %s?", near) : "sources are read_kafka(…) and read_files(…)", err,
-                          "there is no source %.100s", name);
+                          near ? arena_printf(context->arena, "did you mean %s?", near)
+                               : "sources are read_kafka(…) and read_files(…)",
+                          err, "there is no source %.100s", name);
 }
 
-enum status bind_source(struct bind_context *context, const struct sql_relation *relation, struct bind_node **ret_node, struct error *err)
+enum status bind_source(struct bind_context *context, const struct sql_relation *relation, struct bind_node **ret_node,
+                        struct error *err)
 {
     enum status status = STATUS_OK;
     const char *name = relation->name.parts.items[0];
     bool kafka = strcasecmp(name, "read_kafka") == 0, files = strcasecmp(name, "read_files") == 0;
     if (relation->name.parts.count != 1 || (!kafka && !files)) return unknown_source(context, relation, err);
     if (!relation->stream) {
-        return sql_text_error(context->text, relation->offset, STATUS_UNSUPPORTED, NULL, arena_printf(context->arena, "FROM STREAM %s(…)", name), err,
+        return sql_text_error(context->text, relation->offset, STATUS_UNSUPPORTED, NULL,
+                              arena_printf(context->arena, "FROM STREAM %s(…)", name), err,
                               "%s without STREAM (a static side, read once per epoch) is not built yet", name);
     }
     struct bind_node *node = bind_node_new(context, BIND_NODE_SOURCE, NULL, relation->offset);

@@ -12,9 +12,9 @@ struct planner_setting { // from flags, environment, configuration file: overrid
     const char *value;
 };
 struct planner_options {
-    const char *file_name;     // for messages, and pipeline.name's default
-    const char *directory;     // absolute: relative paths in the text are relative to it
-    const char *warehouse;     // flag or environment; NULL: SET, else ./warehouse
+    const char *file_name; // for messages, and pipeline.name's default
+    const char *directory; // absolute: relative paths in the text are relative to it
+    const char *warehouse; // flag or environment; NULL: SET, else ./warehouse
     const struct planner_setting *settings;
     size_t setting_count;
     const struct planner_setting *defaults; // from the configuration file: below SET
@@ -22,17 +22,19 @@ struct planner_options {
     const struct planner_setting *kafka; // --kafka KEY=VALUE
     size_t kafka_count;
 };
-// The plan lives in the arena. Errors are ERROR_USAGE with file:line:column, the line, a caret, what was expected and what to
-// write instead, and Spark's condition where Spark has one. `ret_warnings` (NULL allowed): one line each, e.g. unbounded state.
+// The plan lives in the arena. Errors are ERROR_USAGE with file:line:column, the line, a caret, what was expected and
+// what to write instead, and Spark's condition where Spark has one. `ret_warnings` (NULL allowed): one line each, e.g.
+// unbounded state.
 enum status planner_compile(const char *sql, const struct planner_options *options, struct arena *arena,
                             Foreset__Plan **ret_plan, const char *const **ret_warnings, struct error *err) MUST_USE;
-// One expression, or a select list ("a, b + 1 AS c, *"), over rows of the struct type `input`: no aggregates, no windows. The plan has
-// expressions only; ret_root, ret_roots are indices into plan->exprs, ret_names the columns' names. For `tables show` and tests.
-enum status planner_compile_expression(const char *text, const struct type *input, struct arena *arena, Foreset__Plan **ret_plan,
-                                       uint32_t *ret_root, struct error *err) MUST_USE;
-enum status planner_compile_select(const char *select_list, const struct type *input, struct arena *arena, Foreset__Plan **ret_plan,
-                                   const uint32_t **ret_roots, const char *const **ret_names, size_t *ret_count,
-                                   struct error *err) MUST_USE;
+// One expression, or a select list ("a, b + 1 AS c, *"), over rows of the struct type `input`: no aggregates, no
+// windows. The plan has expressions only; ret_root, ret_roots are indices into plan->exprs, ret_names the columns'
+// names. For `tables show` and tests.
+enum status planner_compile_expression(const char *text, const struct type *input, struct arena *arena,
+                                       Foreset__Plan **ret_plan, uint32_t *ret_root, struct error *err) MUST_USE;
+enum status planner_compile_select(const char *select_list, const struct type *input, struct arena *arena,
+                                   Foreset__Plan **ret_plan, const uint32_t **ret_roots, const char *const **ret_names,
+                                   size_t *ret_count, struct error *err) MUST_USE;
 // `foreset plan`'s text: tables, stages, exchanges, state and its expiry.
 void planner_print(const Foreset__Plan *plan, struct text *text);
 

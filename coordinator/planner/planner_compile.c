@@ -23,7 +23,8 @@ static const char *lower_joined(struct arena *arena, const struct sql_name *name
 }
 
 // A table that stands further down is compiled first.
-static enum status find_table(void *data, const struct sql_name *name, const struct bind_table **ret_table, struct error *err)
+static enum status find_table(void *data, const struct sql_name *name, const struct bind_table **ret_table,
+                              struct error *err)
 {
     enum status status = STATUS_OK;
     struct planner *planner = data;
@@ -32,16 +33,19 @@ static enum status find_table(void *data, const struct sql_name *name, const str
         struct planner_table *table = planner->tables.items[i];
         if (strcmp(table->name, wanted) != 0) continue;
         if (table->progress == PLANNER_BINDING) {
-            return sql_text_error(&planner->text, name->offset, STATUS_INVALID, NULL, NULL, err, "table %.200s reads itself, directly or through others", wanted);
+            return sql_text_error(&planner->text, name->offset, STATUS_INVALID, NULL, NULL, err,
+                                  "table %.200s reads itself, directly or through others", wanted);
         }
         if (table->progress == PLANNER_WAITING) {
             struct bind_context saved = planner->bind;
             if (++planner->bind.depth > TABLE_DEPTH_MAX) {
-                return sql_text_error(&planner->text, name->offset, STATUS_INVALID, NULL, "write tables before those that read them", err,
+                return sql_text_error(&planner->text, name->offset, STATUS_INVALID, NULL,
+                                      "write tables before those that read them", err,
                                       "more than %u tables read each other backwards", TABLE_DEPTH_MAX);
             }
             memset(&planner->bind.views, 0, sizeof planner->bind.views); // without the WITH names around the reader
-            for (uint32_t v = 0; v < planner->view_count; v++) sql_list_push(planner->arena, &planner->bind.views, saved.views.items[v]);
+            for (uint32_t v = 0; v < planner->view_count; v++)
+                sql_list_push(planner->arena, &planner->bind.views, saved.views.items[v]);
             TRY(compile_table(planner, table, err));
             saved.next_id = planner->bind.next_id;
             planner->bind = saved;
@@ -56,7 +60,8 @@ static const char *const *table_names(void *data)
 {
     struct planner *planner = data;
     SQL_LIST(const char *) names = {0};
-    for (uint32_t i = 0; i < planner->tables.count; i++) sql_list_push(planner->arena, &names, planner->tables.items[i]->name);
+    for (uint32_t i = 0; i < planner->tables.count; i++)
+        sql_list_push(planner->arena, &names, planner->tables.items[i]->name);
     for (uint32_t i = 0; i < planner->bind.views.count; i++) {
         sql_list_push(planner->arena, &names, lower_joined(planner->arena, &planner->bind.views.items[i].name));
     }
@@ -80,7 +85,8 @@ static enum status compile_table(struct planner *planner, struct planner_table *
     view->refusal = table->declared == FORESET__TABLE__MODE__APPEND   ? NULL
                     : table->declared == FORESET__TABLE__MODE__UPDATE ? "the table is in update mode"
                                                                       : "the table is in complete mode";
-    for (uint32_t i = 0; i < table->node->columns.count; i++) sql_list_push(planner->arena, &view->columns, table->node->columns.items[i]);
+    for (uint32_t i = 0; i < table->node->columns.count; i++)
+        sql_list_push(planner->arena, &view->columns, table->node->columns.items[i]);
     table->progress = PLANNER_DONE;
 out:
     return status;
@@ -94,7 +100,8 @@ static enum status collect(struct planner *planner, struct error *err)
         const char *name = lower_joined(planner->arena, &statement->name);
         for (const char *const *known = table_names(planner); *known; known++) {
             if (strcmp(*known, name) != 0) continue;
-            return sql_text_error(&planner->text, statement->name.offset, STATUS_INVALID, "TABLE_OR_VIEW_ALREADY_EXISTS", NULL, err, "%.200s is defined twice", name);
+            return sql_text_error(&planner->text, statement->name.offset, STATUS_INVALID,
+                                  "TABLE_OR_VIEW_ALREADY_EXISTS", NULL, err, "%.200s is defined twice", name);
         }
         if (statement->kind == SQL_STATEMENT_VIEW) {
             struct bind_view view = {statement->name, statement->query};
@@ -108,7 +115,8 @@ static enum status collect(struct planner *planner, struct error *err)
     }
     planner->view_count = planner->bind.views.count;
     if (planner->tables.count) return STATUS_OK;
-    return sql_text_error(&planner->text, 0, STATUS_INVALID, NULL, "CREATE OR REFRESH STREAMING TABLE t AS SELECT … FROM STREAM read_kafka(…)", err,
+    return sql_text_error(&planner->text, 0, STATUS_INVALID, NULL,
+                          "CREATE OR REFRESH STREAMING TABLE t AS SELECT … FROM STREAM read_kafka(…)", err,
                           "this pipeline makes no table");
 }
 
@@ -118,9 +126,12 @@ static enum status check_places(struct planner *planner, struct error *err)
     for (uint32_t i = 0; i < planner->plan_tables.count; i++) {
         for (uint32_t k = 0; k < i; k++) {
             const Foreset__Table *a = planner->plan_tables.items[k], *b = planner->plan_tables.items[i];
-            bool same = strcmp(a->url, b->url) == 0 || strcmp(a->url, b->dead_letters_url) == 0 || strcmp(a->dead_letters_url, b->url) == 0;
+            bool same = strcmp(a->url, b->url) == 0 || strcmp(a->url, b->dead_letters_url) == 0 ||
+                        strcmp(a->dead_letters_url, b->url) == 0;
             if (!same) continue;
-            return error_set(err, STATUS_INVALID, ERROR_USAGE, "%s: tables %.200s and %.200s would be stored in the same place, %.300s", planner->text.name, a->name, b->name, b->url);
+            return error_set(err, STATUS_INVALID, ERROR_USAGE,
+                             "%s: tables %.200s and %.200s would be stored in the same place, %.300s",
+                             planner->text.name, a->name, b->name, b->url);
         }
     }
     return STATUS_OK;
@@ -149,27 +160,34 @@ static Foreset__Plan *make_plan(struct planner *planner)
         property->value = (char *)planner->settings.items[i].value;
         plan->settings[plan->n_settings++] = property;
     }
-    plan->sql_hash = arena_printf(planner->arena, "%016llx", (unsigned long long)hash_64(planner->text.bytes, planner->text.length, 0));
+    plan->sql_hash = arena_printf(planner->arena, "%016llx",
+                                  (unsigned long long)hash_64(planner->text.bytes, planner->text.length, 0));
     return plan;
 }
 
-static void start(struct planner *planner, const struct planner_options *options, const char *sql, const char *name, struct arena *arena)
+static void start(struct planner *planner, const struct planner_options *options, const char *sql, const char *name,
+                  struct arena *arena)
 {
     *planner = (struct planner){.options = options, .arena = arena};
     planner->text = (struct sql_text){name, arena_strdup(arena, sql), strlen(sql)};
-    planner->bind = (struct bind_context){.text = &planner->text, .arena = arena, .directory = options->directory,
-                                          .find_table = find_table, .table_names = table_names, .data = planner};
+    planner->bind = (struct bind_context){.text = &planner->text,
+                                          .arena = arena,
+                                          .directory = options->directory,
+                                          .find_table = find_table,
+                                          .table_names = table_names,
+                                          .data = planner};
 }
 
-enum status planner_compile(const char *sql, const struct planner_options *options, struct arena *arena, Foreset__Plan **ret_plan,
-                            const char *const **ret_warnings, struct error *err)
+enum status planner_compile(const char *sql, const struct planner_options *options, struct arena *arena,
+                            Foreset__Plan **ret_plan, const char *const **ret_warnings, struct error *err)
 {
     enum status status = STATUS_OK;
     struct planner *planner = arena_calloc(arena, 1, sizeof *planner);
     start(planner, options, sql, options->file_name ? options->file_name : "pipeline.sql", arena);
     struct bind_option *kafka = arena_calloc(arena, options->kafka_count + 1, sizeof *kafka);
     for (size_t i = 0; i < options->kafka_count; i++) {
-        kafka[i] = (struct bind_option){bind_source_kafka_key(arena, options->kafka[i].key), arena_strdup(arena, options->kafka[i].value)};
+        kafka[i] = (struct bind_option){bind_source_kafka_key(arena, options->kafka[i].key),
+                                        arena_strdup(arena, options->kafka[i].value)};
     }
     planner->bind.kafka = kafka;
     planner->bind.kafka_count = options->kafka_count;
@@ -177,7 +195,8 @@ enum status planner_compile(const char *sql, const struct planner_options *optio
     TRY(planner_settings_read(planner, err));
     TRY(collect(planner, err));
     for (uint32_t i = 0; i < planner->tables.count; i++) {
-        if (planner->tables.items[i]->progress == PLANNER_WAITING) TRY(compile_table(planner, planner->tables.items[i], err));
+        if (planner->tables.items[i]->progress == PLANNER_WAITING)
+            TRY(compile_table(planner, planner->tables.items[i], err));
     }
     TRY(check_places(planner, err));
     *ret_plan = make_plan(planner);
@@ -196,7 +215,8 @@ static struct bind_scope scope_of(struct planner *planner, const struct type *in
     struct bind_scope scope = {0};
     *ret_columns = arena_calloc(planner->arena, input->child_count + 1, sizeof **ret_columns);
     for (uint32_t i = 0; i < input->child_count; i++) {
-        struct bind_column *column = bind_expr_column(&planner->bind, input->children[i].name, input->children[i].type, false);
+        struct bind_column *column =
+            bind_expr_column(&planner->bind, input->children[i].name, input->children[i].type, false);
         struct bind_scope_item item = {.name = column->name, .column = column};
         (*ret_columns)[i] = column;
         sql_list_push(planner->arena, &scope.items, item);
@@ -204,8 +224,8 @@ static struct bind_scope scope_of(struct planner *planner, const struct type *in
     return scope;
 }
 
-enum status planner_compile_expression(const char *text, const struct type *input, struct arena *arena, Foreset__Plan **ret_plan, uint32_t *ret_root,
-                                       struct error *err)
+enum status planner_compile_expression(const char *text, const struct type *input, struct arena *arena,
+                                       Foreset__Plan **ret_plan, uint32_t *ret_root, struct error *err)
 {
     enum status status = STATUS_OK;
     struct planner *planner = arena_calloc(arena, 1, sizeof *planner);
@@ -224,8 +244,9 @@ out:
     return status;
 }
 
-enum status planner_compile_select(const char *select_list, const struct type *input, struct arena *arena, Foreset__Plan **ret_plan,
-                                   const uint32_t **ret_roots, const char *const **ret_names, size_t *ret_count, struct error *err)
+enum status planner_compile_select(const char *select_list, const struct type *input, struct arena *arena,
+                                   Foreset__Plan **ret_plan, const uint32_t **ret_roots, const char *const **ret_names,
+                                   size_t *ret_count, struct error *err)
 {
     enum status status = STATUS_OK;
     struct planner *planner = arena_calloc(arena, 1, sizeof *planner);

@@ -1,5 +1,5 @@
-// From a bound query to plan nodes: columns get their ordinals, state its exchanges, stateful operators their watermark fields
-// (proto/plan.proto binds). Fails only where a name that identifies state is taken twice.
+// From a bound query to plan nodes: columns get their ordinals, state its exchanges, stateful operators their watermark
+// fields (proto/plan.proto binds). Fails only where a name that identifies state is taken twice.
 #include <stdio.h>
 
 #include "coordinator/planner/planner_private.h"
@@ -15,7 +15,7 @@ struct emit {
     struct planner *planner;
     struct planner_table *table;
     Foreset__Table *message;
-    SQL_LIST(struct memo) memo; // of the node at hand: a shared expression becomes one Expr
+    SQL_LIST(struct memo) memo;         // of the node at hand: a shared expression becomes one Expr
     struct bind_column *const *columns; // of its input
     uint32_t column_count;
     uint32_t sources, watermarks, dedups, aggregates, limits, sorts;
@@ -33,7 +33,7 @@ static uint32_t ordinal_of(const struct emit *emit, const struct bind_column *co
     for (uint32_t i = 0; i < emit->column_count; i++) {
         if (emit->columns[i] == column) return i;
     }
-    ASSERT(!"a column that the input has");
+    ASSERT(emit->column_count == UINT32_MAX); // unreachable: every column that is read is among the input's
     return 0;
 }
 
@@ -48,7 +48,8 @@ static char *source_text(struct planner *planner, const struct bind_expr *expr)
         if (!space) text_append_char(&text, c);
         blank = space && text.length;
     }
-    while (text.length && !text_utf8_valid((const uint8_t *)text_str(&text), text.length)) text.data[--text.length] = '\0';
+    while (text.length && !text_utf8_valid((const uint8_t *)text_str(&text), text.length))
+        text.data[--text.length] = '\0';
     char *copy = arena_strdup(planner->arena, text_str(&text));
     text_deinit(&text);
     return copy;
@@ -65,7 +66,8 @@ static uint32_t emit_expr(struct emit *emit, const struct bind_expr *expr)
     struct planner *planner = emit->planner;
     for (uint32_t i = 0; i < emit->memo.count && expr->kind != BIND_LITERAL; i++) {
         const struct bind_expr *known = emit->memo.items[i].expr;
-        bool same = known == expr || (known->kind == BIND_COLUMN && expr->kind == BIND_COLUMN && known->column == expr->column);
+        bool same =
+            known == expr || (known->kind == BIND_COLUMN && expr->kind == BIND_COLUMN && known->column == expr->column);
         if (same) return emit->memo.items[i].index;
     }
     Foreset__Expr *message = arena_alloc(planner->arena, sizeof *message);
@@ -112,7 +114,8 @@ static void over(struct emit *emit, struct bind_column *const *columns, uint32_t
     emit->column_count = count;
 }
 
-uint32_t planner_emit_expr(struct planner *planner, struct bind_expr *expr, struct bind_column *const *columns, uint32_t count)
+uint32_t planner_emit_expr(struct planner *planner, struct bind_expr *expr, struct bind_column *const *columns,
+                           uint32_t count)
 {
     struct emit emit = {.planner = planner};
     over(&emit, columns, count);
@@ -151,12 +154,14 @@ static void emit_exprs(struct emit *emit, Foreset__Node *node, struct bind_expr 
 }
 
 // Names identify state across changes of the text: they are unique within a table.
-static enum status claim_name(struct emit *emit, const char *identity, const char *kind, uint32_t *count, uint32_t offset, char **ret_name, struct error *err)
+static enum status claim_name(struct emit *emit, const char *identity, const char *kind, uint32_t *count,
+                              uint32_t offset, char **ret_name, struct error *err)
 {
     const char *name = identity ? identity : arena_printf(emit->planner->arena, "%s-%u", kind, ++*count);
     for (uint32_t i = 0; i < emit->names.count; i++) {
         if (strcmp(emit->names.items[i], name) != 0) continue;
-        return sql_text_error(&emit->planner->text, offset, STATUS_INVALID, NULL, "every IDENTIFIED BY has a name of its own", err,
+        return sql_text_error(&emit->planner->text, offset, STATUS_INVALID, NULL,
+                              "every IDENTIFIED BY has a name of its own", err,
                               "IDENTIFIED BY %.100s stands twice in table %.100s", name, emit->table->name);
     }
     sql_list_push(emit->planner->arena, &emit->names, name);
@@ -164,8 +169,8 @@ static enum status claim_name(struct emit *emit, const char *identity, const cha
     return STATUS_OK;
 }
 
-static uint32_t emit_exchange(struct emit *emit, uint32_t input, struct bind_column *const *columns, uint32_t count, struct bind_column *const *keys,
-                              uint32_t key_count)
+static uint32_t emit_exchange(struct emit *emit, uint32_t input, struct bind_column *const *columns, uint32_t count,
+                              struct bind_column *const *keys, uint32_t key_count)
 {
     Foreset__Node *node = new_node(emit, FORESET__NODE__KIND__EXCHANGE, input, 1);
     over(emit, columns, count);
@@ -202,17 +207,21 @@ static enum status emit_source(struct emit *emit, const struct bind_node *bound,
     Foreset__Source *source = arena_alloc(emit->planner->arena, sizeof *source);
     foreset__source__init(source);
     source->kind = bound->source->kind;
-    source->name = (char *)(bound->identity ? bound->identity : arena_printf(emit->planner->arena, "%s/source-%u", emit->table->name, ++emit->sources));
+    source->name = (char *)(bound->identity ? bound->identity
+                                            : arena_printf(emit->planner->arena, "%s/source-%u", emit->table->name,
+                                                           ++emit->sources));
     for (uint32_t i = 0; i < emit->planner->nodes.count; i++) {
         const Foreset__Node *other = emit->planner->nodes.items[i];
         if (!other->source || strcmp(other->source->name, source->name) != 0) continue;
-        status = sql_text_error(&emit->planner->text, bound->offset, STATUS_INVALID, NULL, "every source has a name of its own", err,
-                                "two sources are IDENTIFIED BY %.100s", source->name);
+        status = sql_text_error(&emit->planner->text, bound->offset, STATUS_INVALID, NULL,
+                                "every source has a name of its own", err, "two sources are IDENTIFIED BY %.100s",
+                                source->name);
         goto out;
     }
     source->options = new_array(emit, bound->source->options.count, sizeof *source->options);
     for (uint32_t i = 0; i < bound->source->options.count; i++) {
-        source->options[source->n_options++] = new_property(emit, bound->source->options.items[i].key, bound->source->options.items[i].value);
+        source->options[source->n_options++] =
+            new_property(emit, bound->source->options.items[i].key, bound->source->options.items[i].value);
     }
     source->path = (char *)bound->source->path;
     source->file_schema = bound->source->file_schema ? (char *)bound->source->file_schema->text : NULL;
@@ -225,19 +234,22 @@ out:
 }
 
 // Filter, project, watermark, sliding window, sort, limit: one input, one node.
-static enum status emit_simple(struct emit *emit, const struct bind_node *bound, Foreset__Node__Kind kind, uint32_t *ret_index, struct error *err)
+static enum status emit_simple(struct emit *emit, const struct bind_node *bound, Foreset__Node__Kind kind,
+                               uint32_t *ret_index, struct error *err)
 {
     enum status status = STATUS_OK;
     const struct bind_node *below = bound->inputs.items[0];
     uint32_t input = 0;
     TRY(emit_node(emit, below, &input, err));
-    if (kind == FORESET__NODE__KIND__SORT || kind == FORESET__NODE__KIND__LIMIT) input = emit_single(emit, input, below);
+    if (kind == FORESET__NODE__KIND__SORT || kind == FORESET__NODE__KIND__LIMIT)
+        input = emit_single(emit, input, below);
     Foreset__Node *node = new_node(emit, kind, input, 1);
     over(emit, below->columns.items, below->columns.count);
     node->schema = schema_text(emit, bound->columns.items, bound->columns.count);
     emit_exprs(emit, node, bound->exprs.items, bound->exprs.count);
     if (kind == FORESET__NODE__KIND__WATERMARK) {
-        const char *identity = bound->identity ? arena_printf(emit->planner->arena, "%s/watermark", bound->identity) : NULL;
+        const char *identity =
+            bound->identity ? arena_printf(emit->planner->arena, "%s/watermark", bound->identity) : NULL;
         TRY(claim_name(emit, identity, "watermark", &emit->watermarks, bound->offset, &node->name, err));
         node->has_delay_us = true;
         node->delay_us = bound->delay_us;
@@ -267,7 +279,8 @@ out:
     return status;
 }
 
-// The late test and the expiry: by a key that carries event time, else (deduplication only) by a column beside the keys.
+// The late test and the expiry: by a key that carries event time, else (deduplication only) by a column beside the
+// keys.
 static void set_event_time(Foreset__Node *node, struct bind_column *const *keys, uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++) {
@@ -286,13 +299,15 @@ static enum status emit_dedup(struct emit *emit, const struct bind_node *bound, 
     const struct bind_node *below = bound->inputs.items[0];
     uint32_t input = 0;
     TRY(emit_node(emit, below, &input, err));
-    input = emit_exchange(emit, input, below->columns.items, below->columns.count, bound->keys.items, bound->keys.count);
+    input =
+        emit_exchange(emit, input, below->columns.items, below->columns.count, bound->keys.items, bound->keys.count);
     Foreset__Node *node = new_node(emit, FORESET__NODE__KIND__DEDUP, input, 1);
     over(emit, below->columns.items, below->columns.count);
     node->schema = schema_text(emit, bound->columns.items, bound->columns.count);
     node->exprs = new_array(emit, bound->keys.count, sizeof *node->exprs);
     for (uint32_t i = 0; i < bound->keys.count; i++) {
-        node->exprs[node->n_exprs++] = emit_expr(emit, bind_expr_reference(&emit->planner->bind, bound->keys.items[i], NULL));
+        node->exprs[node->n_exprs++] =
+            emit_expr(emit, bind_expr_reference(&emit->planner->bind, bound->keys.items[i], NULL));
     }
     set_event_time(node, bound->keys.items, bound->keys.count);
     struct bind_column *time = bind_node_event_time(bound);
@@ -320,7 +335,8 @@ static void emit_functions(struct emit *emit, Foreset__Node *node, const struct 
         aggregate->function = (char *)from->function;
         aggregate->type = (char *)from->type->text;
         aggregate->args = new_array(emit, from->args.count, sizeof *aggregate->args);
-        for (uint32_t a = 0; a < from->args.count; a++) aggregate->args[aggregate->n_args++] = emit_expr(emit, from->args.items[a]);
+        for (uint32_t a = 0; a < from->args.count; a++)
+            aggregate->args[aggregate->n_args++] = emit_expr(emit, from->args.items[a]);
         if (from->filter) {
             aggregate->has_filter = true;
             aggregate->filter = emit_expr(emit, from->filter);
@@ -330,7 +346,8 @@ static void emit_functions(struct emit *emit, Foreset__Node *node, const struct 
     }
 }
 
-static enum status emit_aggregate(struct emit *emit, const struct bind_node *bound, uint32_t *ret_index, struct error *err)
+static enum status emit_aggregate(struct emit *emit, const struct bind_node *bound, uint32_t *ret_index,
+                                  struct error *err)
 {
     enum status status = STATUS_OK;
     const struct bind_node *below = bound->inputs.items[0];
@@ -356,7 +373,8 @@ static enum status emit_aggregate(struct emit *emit, const struct bind_node *bou
     over(emit, middle, keys + 1);
     final->schema = schema_text(emit, bound->columns.items, bound->columns.count);
     final->exprs = new_array(emit, keys, sizeof *final->exprs);
-    for (uint32_t i = 0; i < keys; i++) final->exprs[final->n_exprs++] = emit_expr(emit, bind_expr_reference(context, middle[i], NULL));
+    for (uint32_t i = 0; i < keys; i++)
+        final->exprs[final->n_exprs++] = emit_expr(emit, bind_expr_reference(context, middle[i], NULL));
     final->aggregates = partial->aggregates;
     final->n_aggregates = partial->n_aggregates;
     if (timed) set_event_time(final, key_columns, keys);
@@ -396,7 +414,8 @@ static uint32_t emit_table_read(struct emit *emit, const struct bind_node *bound
     if (read->stateful) {
         add_index(emit->message->stateful_inputs, &emit->message->n_stateful_inputs, bound->table);
     } else {
-        for (size_t i = 0; i < read->n_sources; i++) add_index(emit->message->sources, &emit->message->n_sources, read->sources[i]);
+        for (size_t i = 0; i < read->n_sources; i++)
+            add_index(emit->message->sources, &emit->message->n_sources, read->sources[i]);
         for (size_t i = 0; i < read->n_stateful_inputs; i++) {
             add_index(emit->message->stateful_inputs, &emit->message->n_stateful_inputs, read->stateful_inputs[i]);
         }

@@ -1,8 +1,9 @@
-// What an output mode allows, as Spark's UnsupportedOperationChecker decides it, and warnings about state without bound.
-// Fails with STREAMING_OUTPUT_MODE.UNSUPPORTED_OPERATION, or _LEGACY_ERROR_TEMP_3102 where Spark has no better name.
+// What an output mode allows, as Spark's UnsupportedOperationChecker decides it, and warnings about state without
+// bound. Fails with STREAMING_OUTPUT_MODE.UNSUPPORTED_OPERATION, or _LEGACY_ERROR_TEMP_3102 where Spark has no better
+// name.
 #include "coordinator/planner/planner_private.h"
 
-#define MODE_CONDITION "STREAMING_OUTPUT_MODE.UNSUPPORTED_OPERATION"
+#define MODE_CONDITION  "STREAMING_OUTPUT_MODE.UNSUPPORTED_OPERATION"
 #define OTHER_CONDITION "_LEGACY_ERROR_TEMP_3102"
 
 static uint32_t count_kind(const struct bind_node *node, enum bind_node_kind kind)
@@ -34,36 +35,44 @@ static bool has_event_time_key(const struct bind_node *aggregate)
     return false;
 }
 
-static enum status refuse(struct planner *planner, uint32_t offset, const char *condition, const char *hint, const char *message, struct error *err)
+static enum status refuse(struct planner *planner, uint32_t offset, const char *condition, const char *hint,
+                          const char *message, struct error *err)
 {
     return sql_text_error(&planner->text, offset, STATUS_INVALID, condition, hint, err, "%s", message);
 }
 
 // Every aggregate of append mode closes its groups by the watermark; no aggregate counts distinct values.
-static enum status check_aggregates(struct planner *planner, const struct planner_table *table, const struct bind_node *node, struct error *err)
+static enum status check_aggregates(struct planner *planner, const struct planner_table *table,
+                                    const struct bind_node *node, struct error *err)
 {
     enum status status = STATUS_OK;
     for (uint32_t i = 0; i < node->inputs.count; i++) TRY(check_aggregates(planner, table, node->inputs.items[i], err));
     if (node->kind != BIND_NODE_AGGREGATE) return STATUS_OK;
     for (uint32_t i = 0; i < node->aggregates.count; i++) {
         if (!node->aggregates.items[i]->distinct) continue;
-        return refuse(planner, node->aggregates.items[i]->offset, OTHER_CONDITION, "approx_count_distinct(x) counts with bounded state",
+        return refuse(planner, node->aggregates.items[i]->offset, OTHER_CONDITION,
+                      "approx_count_distinct(x) counts with bounded state",
                       "an aggregate over DISTINCT values cannot be kept on a stream", err);
     }
     if (table->declared != FORESET__TABLE__MODE__APPEND || has_event_time_key(node)) return STATUS_OK;
     bool watermark = bind_node_has_watermark(node);
-    const char *hint = node->is_distinct ? "DROP DUPLICATES ON (columns) keeps the first of each, or TBLPROPERTIES ('output.mode' = 'update')"
-                       : watermark ? "add it to GROUP BY: window(time, '5 minutes'); or TBLPROPERTIES ('output.mode' = 'complete' or 'update')"
-                                   : "FROM … WATERMARK time DELAY OF INTERVAL 10 MINUTES GROUP BY window(time, '5 minutes'); or "
+    const char *hint = node->is_distinct ? "DROP DUPLICATES ON (columns) keeps the first of each, or TBLPROPERTIES "
+                                           "('output.mode' = 'update')"
+                       : watermark ? "add it to GROUP BY: window(time, '5 minutes'); or TBLPROPERTIES ('output.mode' = "
+                                     "'complete' or 'update')"
+                                   : "FROM … WATERMARK time DELAY OF INTERVAL 10 MINUTES GROUP BY window(time, '5 "
+                                     "minutes'); or "
                                      "TBLPROPERTIES ('output.mode' = 'complete' or 'update')";
-    const char *message = watermark ? "append mode: the event time of the WATERMARK is not among the groups, so no group is ever final"
+    const char *message = watermark ? "append mode: the event time of the WATERMARK is not among the groups, so no "
+                                      "group is ever final"
                                     : "append mode: an aggregate without a WATERMARK never knows when a group is final";
     return refuse(planner, node->offset, MODE_CONDITION, hint, message, err);
 out:
     return status;
 }
 
-static enum status check_sorts(struct planner *planner, const struct planner_table *table, const struct bind_node *node, bool below, struct error *err)
+static enum status check_sorts(struct planner *planner, const struct planner_table *table, const struct bind_node *node,
+                               bool below, struct error *err)
 {
     enum status status = STATUS_OK;
     bool complete = table->declared == FORESET__TABLE__MODE__COMPLETE;
@@ -75,18 +84,22 @@ static enum status check_sorts(struct planner *planner, const struct planner_tab
         return refuse(planner, node->offset, OTHER_CONDITION, NULL, "LIMIT cannot be kept in update mode", err);
     }
     if (node->kind == BIND_NODE_LIMIT && (below || (complete && !planner_mode_has_aggregate(node)))) {
-        return sql_text_error(&planner->text, node->offset, STATUS_UNSUPPORTED, NULL, NULL, err, "LIMIT below an aggregate is not built yet");
+        return sql_text_error(&planner->text, node->offset, STATUS_UNSUPPORTED, NULL, NULL, err,
+                              "LIMIT below an aggregate is not built yet");
     }
     below = below || node->kind == BIND_NODE_AGGREGATE;
-    for (uint32_t i = 0; i < node->inputs.count; i++) TRY(check_sorts(planner, table, node->inputs.items[i], below, err));
+    for (uint32_t i = 0; i < node->inputs.count; i++)
+        TRY(check_sorts(planner, table, node->inputs.items[i], below, err));
 out:
     return status;
 }
 
-static enum status check_dedups(struct planner *planner, const struct planner_table *table, const struct bind_node *node, struct error *err)
+static enum status check_dedups(struct planner *planner, const struct planner_table *table,
+                                const struct bind_node *node, struct error *err)
 {
     enum status status = STATUS_OK;
-    if (node->kind == BIND_NODE_DEDUP && table->declared != FORESET__TABLE__MODE__APPEND && planner_mode_has_aggregate(node)) {
+    if (node->kind == BIND_NODE_DEDUP && table->declared != FORESET__TABLE__MODE__APPEND &&
+        planner_mode_has_aggregate(node)) {
         return refuse(planner, node->offset, OTHER_CONDITION, "put it below the aggregate, or use append mode",
                       "DROP DUPLICATES behind an aggregate works in append mode only", err);
     }
@@ -98,7 +111,8 @@ out:
 static void warn(struct planner *planner, const struct planner_table *table, uint32_t offset, const char *what)
 {
     struct sql_place place = sql_text_place(&planner->text, offset);
-    const char *line = arena_printf(planner->arena, "%s:%u:%u: table %s: %s", planner->text.name, place.line, place.column, table->name, what);
+    const char *line = arena_printf(planner->arena, "%s:%u:%u: table %s: %s", planner->text.name, place.line,
+                                    place.column, table->name, what);
     sql_list_push(planner->arena, &planner->warnings, line);
 }
 
@@ -110,7 +124,8 @@ static void warn_state(struct planner *planner, const struct planner_table *tabl
         for (uint32_t i = 0; i < node->keys.count; i++) time = time || node->keys.items[i]->event_time;
         if (!time) {
             warn(planner, table, node->offset,
-                 "state without bound: DROP DUPLICATES keeps every key for ever. With a WATERMARK, take its column among the keys or "
+                 "state without bound: DROP DUPLICATES keeps every key for ever. With a WATERMARK, take its column "
+                 "among the keys or "
                  "write DROP DUPLICATES WITHIN WATERMARK");
         }
     }
@@ -119,7 +134,8 @@ static void warn_state(struct planner *planner, const struct planner_table *tabl
         warn(planner, table, node->offset, "state without bound: complete mode keeps every group for ever");
     } else if (!has_event_time_key(node)) {
         warn(planner, table, node->offset,
-             "state without bound: the aggregate keeps every group for ever. Group by the event time of a WATERMARK, e.g. window(time, '1 hour')");
+             "state without bound: the aggregate keeps every group for ever. Group by the event time of a WATERMARK, "
+             "e.g. window(time, '1 hour')");
     }
 }
 

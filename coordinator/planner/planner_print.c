@@ -1,5 +1,6 @@
-// `foreset plan`: per table its operators from source to sink, cut into stages at exchanges, with state and when it expires.
-// Works on the plan message alone, so that it prints what a cluster runs just as well. Secrets are never shown.
+// `foreset plan`: per table its operators from source to sink, cut into stages at exchanges, with state and when it
+// expires. Works on the plan message alone, so that it prints what a cluster runs just as well. Secrets are never
+// shown.
 #include <string.h>
 
 #include "common/columnar/type.h"
@@ -32,7 +33,8 @@ static void print_literal(struct printer *printer, const Foreset__Expr *expr)
     else if (expr->has_integer && strstr(expr->type, "interval")) sql_interval_print(expr->integer, text);
     else if (expr->has_integer) text_printf(text, "%lld", (long long)expr->integer);
     else if (expr->has_real) text_printf(text, "%.17g", expr->real);
-    else if (expr->has_bytes) text_printf(text, "'%.*s'", (int)(expr->bytes.len > 60 ? 60 : expr->bytes.len), (const char *)expr->bytes.data);
+    else if (expr->has_bytes)
+        text_printf(text, "'%.*s'", (int)(expr->bytes.len > 60 ? 60 : expr->bytes.len), (const char *)expr->bytes.data);
     else text_append_str(text, "NULL");
 }
 
@@ -77,7 +79,8 @@ static void print_field(struct printer *printer, const Foreset__Expr *expr, cons
 {
     const struct type *of = NULL;
     print_expr(printer, expr->args[0], input, depth + 1);
-    bool known = type_parse(printer->plan->exprs[expr->args[0]]->type, &of, NULL) == STATUS_OK && expr->ordinal < of->child_count;
+    bool known = type_parse(printer->plan->exprs[expr->args[0]]->type, &of, NULL) == STATUS_OK &&
+                 expr->ordinal < of->child_count;
     text_printf(printer->text, ".%s", known ? of->children[expr->ordinal].name : "?");
 }
 
@@ -90,7 +93,8 @@ static void print_expr(struct printer *printer, uint32_t index, const struct typ
     const Foreset__Expr *expr = printer->plan->exprs[index];
     switch (expr->kind) {
     case FORESET__EXPR__KIND__COLUMN:
-        text_append_str(printer->text, input && expr->ordinal < input->child_count ? input->children[expr->ordinal].name : "?");
+        text_append_str(printer->text,
+                        input && expr->ordinal < input->child_count ? input->children[expr->ordinal].name : "?");
         break;
     case FORESET__EXPR__KIND__LITERAL: print_literal(printer, expr); break;
     case FORESET__EXPR__KIND__CALL: print_call(printer, expr, input, depth); break;
@@ -131,7 +135,8 @@ static void print_project(struct printer *printer, const Foreset__Node *node)
 
 static bool is_secret(const char *key, const char *value)
 {
-    static const char *const words[] = {"password", "secret", "sasl.jaas", "token", "private", "credential", "ssl.key.pem"};
+    static const char *const words[] = {"password", "secret",     "sasl.jaas",  "token",
+                                        "private",  "credential", "ssl.key.pem"};
     if (strncmp(value, "secret(", 7) == 0) return true;
     for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
         if (strcasestr(key, words[i])) return true;
@@ -173,7 +178,9 @@ static const char *expr_name(const struct printer *printer, const Foreset__Node 
     const struct type *input = input_type(printer->plan, node);
     if (!input || key >= node->n_exprs) return "?";
     const Foreset__Expr *expr = printer->plan->exprs[node->exprs[key]];
-    return expr->kind == FORESET__EXPR__KIND__COLUMN && expr->ordinal < input->child_count ? input->children[expr->ordinal].name : "?";
+    return expr->kind == FORESET__EXPR__KIND__COLUMN && expr->ordinal < input->child_count
+               ? input->children[expr->ordinal].name
+               : "?";
 }
 
 // What the operator keeps, and when it lets go.
@@ -191,7 +198,8 @@ static void print_state(struct printer *printer, const Foreset__Node *node)
         text_append_str(text, "kept until the watermark passes its first event time + ");
         sql_interval_print(node->delay_us, text);
     } else if (node->has_event_time) {
-        text_printf(text, "kept until the watermark passes %s%s", expr_name(printer, node, node->event_time), node->event_time_is_window ? ".end" : "");
+        text_printf(text, "kept until the watermark passes %s%s", expr_name(printer, node, node->event_time),
+                    node->event_time_is_window ? ".end" : "");
     } else {
         text_append_str(text, "kept for ever");
     }
@@ -214,8 +222,14 @@ static void print_node(struct printer *printer, const Foreset__Node *node)
     const struct type *input = input_type(printer->plan, node);
     switch (node->kind) {
     case FORESET__NODE__KIND__SOURCE: print_source(printer, node); break;
-    case FORESET__NODE__KIND__FILTER: text_append_str(text, "filter "); print_list(printer, node->exprs, node->n_exprs, input); break;
-    case FORESET__NODE__KIND__PROJECT: text_append_str(text, "project "); print_project(printer, node); break;
+    case FORESET__NODE__KIND__FILTER:
+        text_append_str(text, "filter ");
+        print_list(printer, node->exprs, node->n_exprs, input);
+        break;
+    case FORESET__NODE__KIND__PROJECT:
+        text_append_str(text, "project ");
+        print_project(printer, node);
+        break;
     case FORESET__NODE__KIND__WATERMARK:
         text_append_str(text, "watermark ");
         print_list(printer, node->exprs, node->n_exprs, input);
@@ -234,7 +248,10 @@ static void print_node(struct printer *printer, const Foreset__Node *node)
         text_append_str(text, node->n_exprs ? "exchange by hash of " : "exchange to one lane");
         print_list(printer, node->exprs, node->n_exprs, input);
         break;
-    case FORESET__NODE__KIND__DEDUP: text_append_str(text, "drop duplicates on "); print_list(printer, node->exprs, node->n_exprs, input); break;
+    case FORESET__NODE__KIND__DEDUP:
+        text_append_str(text, "drop duplicates on ");
+        print_list(printer, node->exprs, node->n_exprs, input);
+        break;
     case FORESET__NODE__KIND__AGGREGATE_PARTIAL:
         text_append_str(text, node->n_exprs ? "partial aggregate by " : "partial aggregate");
         print_list(printer, node->exprs, node->n_exprs, input);
@@ -243,7 +260,10 @@ static void print_node(struct printer *printer, const Foreset__Node *node)
         break;
     case FORESET__NODE__KIND__AGGREGATE_FINAL: text_append_str(text, "final aggregate"); break;
     case FORESET__NODE__KIND__UNION: text_printf(text, "union of %zu inputs", node->n_inputs); break;
-    case FORESET__NODE__KIND__SORT: text_append_str(text, "sort by "); print_sort(printer, node); break;
+    case FORESET__NODE__KIND__SORT:
+        text_append_str(text, "sort by ");
+        print_sort(printer, node);
+        break;
     case FORESET__NODE__KIND__LIMIT: text_printf(text, "limit %llu", (unsigned long long)node->limit); break;
     case FORESET__NODE__KIND__TABLE: text_printf(text, "table %s", printer->plan->tables[node->table]->name); break;
     default: text_append_str(text, "?");
@@ -286,7 +306,8 @@ static void print_table(struct printer *printer, uint32_t index)
 {
     const Foreset__Table *table = printer->plan->tables[index];
     struct text *text = printer->text;
-    text_printf(text, "\ntable %s, %s mode, %s\n", table->name, mode_names[table->mode <= 3 ? table->mode : 0], table->url);
+    text_printf(text, "\ntable %s, %s mode, %s\n", table->name, mode_names[table->mode <= 3 ? table->mode : 0],
+                table->url);
     text_printf(text, "  columns: %s\n", table->schema);
     print_names(text, "partitioned by", table->partition_columns, table->n_partition_columns);
     print_names(text, "rows are replaced by", table->merge_keys, table->n_merge_keys);
@@ -302,9 +323,11 @@ static void print_table(struct printer *printer, uint32_t index)
 void planner_print(const Foreset__Plan *plan, struct text *text)
 {
     struct printer printer = {plan, text};
-    text_printf(text, "pipeline %s: %zu table%s, trigger ", plan->pipeline, plan->n_tables, plan->n_tables == 1 ? "" : "s");
+    text_printf(text, "pipeline %s: %zu table%s, trigger ", plan->pipeline, plan->n_tables,
+                plan->n_tables == 1 ? "" : "s");
     if (plan->trigger_us) sql_interval_print(plan->trigger_us, text);
     else text_append_str(text, "available-now");
-    text_printf(text, ", %u shards, bad rows %s\n", plan->shards, plan->on_error_fail ? "stop the pipeline" : "go to dead letters");
+    text_printf(text, ", %u shards, bad rows %s\n", plan->shards,
+                plan->on_error_fail ? "stop the pipeline" : "go to dead letters");
     for (uint32_t i = 0; i < plan->n_tables; i++) print_table(&printer, i);
 }

@@ -21,12 +21,12 @@ struct planner_table {
     const char *name; // lower case
     enum planner_progress progress;
     Foreset__Table__Mode declared; // what TBLPROPERTIES say
-    Foreset__Table__Mode mode;     // what the sink does: update without an aggregate is append, of a global one complete
+    Foreset__Table__Mode mode; // what the sink does: update without an aggregate is append, of a global one complete
     SQL_LIST(struct planner_property) properties;
     struct bind_node *node;
     struct bind_table readers_view;
-    uint32_t index;      // in plan->tables, once emitted
-    uint32_t plan_node;  // its TABLE node
+    uint32_t index;     // in plan->tables, once emitted
+    uint32_t plan_node; // its TABLE node
 };
 
 struct planner {
@@ -57,7 +57,8 @@ const char *planner_settings_url(struct planner *planner, const char *url); // a
 enum status planner_table_properties(struct planner *planner, struct planner_table *table, struct error *err) MUST_USE;
 // Column definitions, constraints, and checks of what Delta can hold; may wrap table->node.
 enum status planner_table_shape(struct planner *planner, struct planner_table *table, struct error *err) MUST_USE;
-enum status planner_table_fill(struct planner *planner, struct planner_table *table, Foreset__Table *message, struct error *err) MUST_USE;
+enum status planner_table_fill(struct planner *planner, struct planner_table *table, Foreset__Table *message,
+                               struct error *err) MUST_USE;
 const char *planner_table_property(const struct planner_table *table, const char *key);
 
 // planner_mode.c: the rules of output modes, and warnings about state that grows without bound.
@@ -65,7 +66,8 @@ enum status planner_mode_check(struct planner *planner, struct planner_table *ta
 bool planner_mode_has_aggregate(const struct bind_node *node);
 
 // planner_keys.c: merge_keys of update mode.
-enum status planner_keys_fill(struct planner *planner, const struct planner_table *table, Foreset__Table *message, struct error *err) MUST_USE;
+enum status planner_keys_fill(struct planner *planner, const struct planner_table *table, Foreset__Table *message,
+                              struct error *err) MUST_USE;
 
 // planner_rules.c, planner_prune.c: filters down, unneeded columns away, projections together. Results stay the same.
 struct bind_node *planner_rules_push(struct bind_context *context, struct bind_node *node);
@@ -75,6 +77,7 @@ struct bind_node *planner_prune(struct bind_context *context, struct bind_node *
 // planner_emit.c: bound query to plan nodes.
 enum status planner_emit_table(struct planner *planner, struct planner_table *table, struct error *err) MUST_USE;
 // One expression over these columns into planner->exprs; *ret_index.
-uint32_t planner_emit_expr(struct planner *planner, struct bind_expr *expr, struct bind_column *const *columns, uint32_t count);
+uint32_t planner_emit_expr(struct planner *planner, struct bind_expr *expr, struct bind_column *const *columns,
+                           uint32_t count);
 
 #endif

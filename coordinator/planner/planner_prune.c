@@ -1,5 +1,6 @@
 // Columns that nobody reads go: from sources, from projections, from what a deduplication or a union carries.
-// A table's own columns never change, and no operator is left without any column, because a batch's rows hang on its columns.
+// A table's own columns never change, and no operator is left without any column, because a batch's rows hang on its
+// columns.
 #include "coordinator/planner/planner_private.h"
 
 typedef SQL_LIST(struct bind_column *) column_list;
@@ -45,7 +46,8 @@ static struct bind_node *narrow(struct bind_context *context, struct bind_node *
 static void copy_columns(struct bind_context *context, struct bind_node *node, const struct bind_node *from)
 {
     memset(&node->columns, 0, sizeof node->columns);
-    for (uint32_t i = 0; i < from->columns.count; i++) sql_list_push(context->arena, &node->columns, from->columns.items[i]);
+    for (uint32_t i = 0; i < from->columns.count; i++)
+        sql_list_push(context->arena, &node->columns, from->columns.items[i]);
 }
 
 static uint32_t cheapest(const struct bind_node *node)
@@ -112,7 +114,8 @@ static struct bind_node *prune_passing(struct bind_context *context, struct bind
     node->inputs.items[0] = prune(context, node->inputs.items[0], &below);
     copy_columns(context, node, node->inputs.items[0]);
     for (uint32_t i = 0; i < node->columns.count; i++) {
-        if (node->kind == BIND_NODE_WATERMARK && node->columns.items[i] == node->time_from) node->columns.items[i] = node->time;
+        if (node->kind == BIND_NODE_WATERMARK && node->columns.items[i] == node->time_from)
+            node->columns.items[i] = node->time;
     }
     if (appended) sql_list_push(context->arena, &node->columns, appended);
     return node;
@@ -134,7 +137,8 @@ static struct bind_node *prune_dedup(struct bind_context *context, struct bind_n
     return node;
 }
 
-static struct bind_node *prune_aggregate(struct bind_context *context, struct bind_node *node, const column_list *needed)
+static struct bind_node *prune_aggregate(struct bind_context *context, struct bind_node *node,
+                                         const column_list *needed)
 {
     column_list below = {0}, columns = {0};
     SQL_LIST(struct bind_expr *) aggregates = {0};
@@ -149,7 +153,8 @@ static struct bind_node *prune_aggregate(struct bind_context *context, struct bi
         sql_list_push(context->arena, &aggregates, node->aggregates.items[i]);
         sql_list_push(context->arena, &columns, node->columns.items[keys + i]);
     }
-    if (columns.count == 0) return prune_aggregate(context, node, &(column_list){&node->columns.items[0], 1}); // one result must stay
+    if (columns.count == 0)
+        return prune_aggregate(context, node, &(column_list){&node->columns.items[0], 1}); // one result must stay
     node->columns.items = columns.items;
     node->columns.count = columns.count;
     node->aggregates.items = aggregates.items;

@@ -1,6 +1,6 @@
-// Filters move down as Spark moves them, below projections, watermarks, unions, windows and aggregates, because where a filter
-// stands decides what a watermark measures (conformance/stream, README: filter-before-watermark and its neighbours).
-// Projections that stand on each other become one where that computes nothing twice.
+// Filters move down as Spark moves them, below projections, watermarks, unions, windows and aggregates, because where a
+// filter stands decides what a watermark measures (conformance/stream, README: filter-before-watermark and its
+// neighbours). Projections that stand on each other become one where that computes nothing twice.
 #include "coordinator/planner/planner_private.h"
 
 typedef SQL_LIST(struct bind_expr *) predicate_list;
@@ -91,8 +91,8 @@ static bool reads_event_time(const struct bind_expr *expr)
     return false;
 }
 
-// May the predicate be computed below, from what its columns are made of? What is costly is computed twice then, which pays
-// only where it must get below a watermark; and a filter on event time does not get there.
+// May the predicate be computed below, from what its columns are made of? What is costly is computed twice then, which
+// pays only where it must get below a watermark; and a filter on event time does not get there.
 static bool can_substitute(const struct bind_expr *predicate, const struct bind_node *node, bool costly_allowed)
 {
     if (predicate->kind == BIND_COLUMN) {
@@ -107,7 +107,8 @@ static bool can_substitute(const struct bind_expr *predicate, const struct bind_
 
 static struct bind_node *push(struct bind_context *context, struct bind_node *node, const predicate_list *predicates);
 
-static struct bind_node *push_project(struct bind_context *context, struct bind_node *node, const predicate_list *predicates)
+static struct bind_node *push_project(struct bind_context *context, struct bind_node *node,
+                                      const predicate_list *predicates)
 {
     predicate_list below = {0}, above = {0};
     bool costly = bind_node_has_watermark(node);
@@ -125,7 +126,8 @@ static struct bind_node *push_project(struct bind_context *context, struct bind_
 }
 
 // Predicates for which `free` holds go below as they are.
-static struct bind_node *push_through(struct bind_context *context, struct bind_node *node, const predicate_list *predicates)
+static struct bind_node *push_through(struct bind_context *context, struct bind_node *node,
+                                      const predicate_list *predicates)
 {
     predicate_list below = {0}, above = {0};
     for (uint32_t i = 0; i < predicates->count; i++) {
@@ -137,7 +139,8 @@ static struct bind_node *push_through(struct bind_context *context, struct bind_
         else sql_list_push(context->arena, &above, predicate);
     }
     node->inputs.items[0] = push(context, node->inputs.items[0], &below);
-    if (node->kind == BIND_NODE_FILTER && !node->pinned) { // a filter that stays: its own predicate is among those above
+    if (node->kind == BIND_NODE_FILTER &&
+        !node->pinned) { // a filter that stays: its own predicate is among those above
         return place(context, node->inputs.items[0], &above);
     }
     return place(context, node, &above);
@@ -152,12 +155,14 @@ static struct bind_expr *rewrite_to_side(void *data, struct bind_column *column)
 {
     struct union_side *side = data;
     for (uint32_t i = 0; i < side->node->columns.count; i++) {
-        if (side->node->columns.items[i] == column) return bind_expr_reference(side->context, side->input->columns.items[i], NULL);
+        if (side->node->columns.items[i] == column)
+            return bind_expr_reference(side->context, side->input->columns.items[i], NULL);
     }
     return NULL;
 }
 
-static struct bind_node *push_union(struct bind_context *context, struct bind_node *node, const predicate_list *predicates)
+static struct bind_node *push_union(struct bind_context *context, struct bind_node *node,
+                                    const predicate_list *predicates)
 {
     predicate_list above = {0};
     for (uint32_t i = 0; i < predicates->count; i++) {
@@ -177,7 +182,8 @@ static struct bind_node *push_union(struct bind_context *context, struct bind_no
 }
 
 // A predicate over keys alone decides whole groups; without keys the one group must stay.
-static struct bind_node *push_aggregate(struct bind_context *context, struct bind_node *node, const predicate_list *predicates)
+static struct bind_node *push_aggregate(struct bind_context *context, struct bind_node *node,
+                                        const predicate_list *predicates)
 {
     predicate_list below = {0}, above = {0};
     bool costly = bind_node_has_watermark(node);
@@ -211,7 +217,9 @@ static struct bind_node *push(struct bind_context *context, struct bind_node *no
     case BIND_NODE_AGGREGATE: return push_aggregate(context, node, predicates);
     case BIND_NODE_DEDUP:
     case BIND_NODE_SORT:
-    case BIND_NODE_LIMIT: node->inputs.items[0] = push(context, node->inputs.items[0], &all); return place(context, node, predicates);
+    case BIND_NODE_LIMIT:
+        node->inputs.items[0] = push(context, node->inputs.items[0], &all);
+        return place(context, node, predicates);
     case BIND_NODE_SOURCE:
     case BIND_NODE_TABLE: break;
     }
@@ -260,7 +268,8 @@ static bool is_identity(const struct bind_node *node)
     const struct bind_node *input = node->inputs.items[0];
     if (node->columns.count != input->columns.count) return false;
     for (uint32_t i = 0; i < node->columns.count; i++) {
-        bool same = node->exprs.items[i]->kind == BIND_COLUMN && node->exprs.items[i]->column == input->columns.items[i] &&
+        bool same = node->exprs.items[i]->kind == BIND_COLUMN &&
+                    node->exprs.items[i]->column == input->columns.items[i] &&
                     node->columns.items[i] == input->columns.items[i];
         if (!same) return false;
     }
@@ -269,7 +278,8 @@ static bool is_identity(const struct bind_node *node)
 
 struct bind_node *planner_rules_collapse(struct bind_context *context, struct bind_node *node)
 {
-    for (uint32_t i = 0; i < node->inputs.count; i++) node->inputs.items[i] = planner_rules_collapse(context, node->inputs.items[i]);
+    for (uint32_t i = 0; i < node->inputs.count; i++)
+        node->inputs.items[i] = planner_rules_collapse(context, node->inputs.items[i]);
     if (node->kind != BIND_NODE_PROJECT) return node;
     struct bind_node *lower = node->inputs.items[0];
     if (lower->kind == BIND_NODE_PROJECT && can_collapse(context, node, lower)) {

@@ -1,12 +1,13 @@
-// SET key = value, overridden by what flags, environment and configuration file say. Unknown keys are errors with the nearest one.
+// SET key = value, overridden by what flags, environment and configuration file say. Unknown keys are errors with the
+// nearest one.
 #include <strings.h>
 
 #include "coordinator/planner/planner_private.h"
 #include "coordinator/sql/sql_interval.h"
 
 #define TRIGGER_US_DEFAULT INT64_C(10000000)
-#define SHARDS_DEFAULT 256u
-#define SHARDS_MAX 65536u
+#define SHARDS_DEFAULT     256u
+#define SHARDS_MAX         65536u
 
 enum setting_kind {
     SETTING_NAME,
@@ -21,9 +22,9 @@ static const struct setting {
     const char *key;
     enum setting_kind kind;
 } known[] = {
-    {"pipeline.name", SETTING_NAME},       {"pipeline.warehouse", SETTING_URL}, {"pipeline.state", SETTING_URL},
-    {"pipeline.meta", SETTING_TEXT},       {"pipeline.trigger", SETTING_TRIGGER}, {"pipeline.on_error", SETTING_ON_ERROR},
-    {"pipeline.lanes", SETTING_COUNT},     {"pipeline.memory", SETTING_BYTES},  {"pipeline.shards", SETTING_COUNT},
+    {"pipeline.name", SETTING_NAME},     {"pipeline.warehouse", SETTING_URL},   {"pipeline.state", SETTING_URL},
+    {"pipeline.meta", SETTING_TEXT},     {"pipeline.trigger", SETTING_TRIGGER}, {"pipeline.on_error", SETTING_ON_ERROR},
+    {"pipeline.lanes", SETTING_COUNT},   {"pipeline.memory", SETTING_BYTES},    {"pipeline.shards", SETTING_COUNT},
     {"pipeline.progress", SETTING_TEXT},
 };
 #define KNOWN (sizeof known / sizeof *known)
@@ -37,14 +38,15 @@ static const struct setting *find_setting(const char *key)
 }
 
 // At the SET statement, or for what came from outside (statement NULL) without a place.
-static enum status fail(struct planner *planner, const struct sql_statement *statement, uint32_t offset, const char *hint, struct error *err,
-                        const char *message)
+static enum status fail(struct planner *planner, const struct sql_statement *statement, uint32_t offset,
+                        const char *hint, struct error *err, const char *message)
 {
     if (statement) return sql_text_error(&planner->text, offset, STATUS_INVALID, NULL, hint, err, "%s", message);
     return error_set(err, STATUS_INVALID, ERROR_USAGE, "setting: %s%s%s", message, hint ? "; " : "", hint ? hint : "");
 }
 
-static enum status unknown(struct planner *planner, const struct sql_statement *statement, const char *key, struct error *err)
+static enum status unknown(struct planner *planner, const struct sql_statement *statement, const char *key,
+                           struct error *err)
 {
     const char *names[KNOWN + 1] = {NULL};
     for (size_t i = 0; i < KNOWN; i++) names[i] = known[i].key;
@@ -53,10 +55,13 @@ static enum status unknown(struct planner *planner, const struct sql_statement *
         const char *full = arena_printf(planner->arena, "pipeline.%s", key);
         if (find_setting(full)) near = full;
     }
-    const char *hint = near ? arena_printf(planner->arena, "did you mean %s?", near)
-                       : strncasecmp(key, "spark.", 6) == 0 ? "settings of Spark have no meaning here; the known ones start with pipeline."
-                                                            : "known: pipeline.name, .warehouse, .state, .trigger, .on_error, .lanes, .memory, .shards";
-    return fail(planner, statement, statement ? statement->name.offset : 0, hint, err, arena_printf(planner->arena, "there is no setting %.100s", key));
+    const char *hint = near                                 ? arena_printf(planner->arena, "did you mean %s?", near)
+                       : strncasecmp(key, "spark.", 6) == 0 ? "settings of Spark have no meaning here; the known ones "
+                                                              "start with pipeline."
+                                                            : "known: pipeline.name, .warehouse, .state, .trigger, "
+                                                              ".on_error, .lanes, .memory, .shards";
+    return fail(planner, statement, statement ? statement->name.offset : 0, hint, err,
+                arena_printf(planner->arena, "there is no setting %.100s", key));
 }
 
 static bool is_pipeline_name(const char *name)
@@ -70,15 +75,16 @@ static bool is_pipeline_name(const char *name)
     return name[0] != '.';
 }
 
-static enum status check(struct planner *planner, const struct setting *setting, const char *value, const struct sql_statement *statement,
-                         struct error *err)
+static enum status check(struct planner *planner, const struct setting *setting, const char *value,
+                         const struct sql_statement *statement, struct error *err)
 {
     uint32_t offset = statement ? statement->value_offset : 0;
     uint64_t number = 0;
     switch (setting->kind) {
     case SETTING_NAME:
         if (is_pipeline_name(value)) break;
-        return fail(planner, statement, offset, NULL, err, "a pipeline's name has up to 100 letters, digits, _, - and .");
+        return fail(planner, statement, offset, NULL, err,
+                    "a pipeline's name has up to 100 letters, digits, _, - and .");
     case SETTING_TRIGGER:
         if (strcasecmp(value, "available-now") == 0 || strcasecmp(value, "availableNow") == 0) {
             planner->trigger_us = 0;
@@ -93,13 +99,15 @@ static enum status check(struct planner *planner, const struct setting *setting,
         return fail(planner, statement, offset, NULL, err, "pipeline.on_error is fail or dead_letters");
     case SETTING_COUNT:
         if (!text_parse_u64(value, &number) || number < 1 || number > SHARDS_MAX) {
-            return fail(planner, statement, offset, NULL, err, arena_printf(planner->arena, "%s is a number from 1 to %u", setting->key, SHARDS_MAX));
+            return fail(planner, statement, offset, NULL, err,
+                        arena_printf(planner->arena, "%s is a number from 1 to %u", setting->key, SHARDS_MAX));
         }
         if (strcmp(setting->key, "pipeline.shards") == 0) planner->shards = (uint32_t)number;
         break;
     case SETTING_BYTES:
         if (text_parse_bytes(value, &number) && number) break;
-        return fail(planner, statement, offset, "SET pipeline.memory = 2G", err, "pipeline.memory is a number of bytes (suffixes K, M, G)");
+        return fail(planner, statement, offset, "SET pipeline.memory = 2G", err,
+                    "pipeline.memory is a number of bytes (suffixes K, M, G)");
     case SETTING_URL:
     case SETTING_TEXT:
         if (*value) break;
@@ -134,7 +142,8 @@ const char *planner_settings_url(struct planner *planner, const char *url)
     if (strncmp(path, "file://", 7) == 0) path += 7;
     while (path[0] == '.' && path[1] == '/') path += 2;
     const char *directory = planner->options->directory ? planner->options->directory : "";
-    char *whole = path[0] == '/' ? arena_printf(planner->arena, "file://%s", path) : arena_printf(planner->arena, "file://%s/%s", directory, path);
+    char *whole = path[0] == '/' ? arena_printf(planner->arena, "file://%s", path)
+                                 : arena_printf(planner->arena, "file://%s/%s", directory, path);
     for (size_t length = strlen(whole); length > 8 && whole[length - 1] == '/'; length--) whole[length - 1] = '\0';
     return whole;
 }
@@ -175,8 +184,10 @@ enum status planner_settings_read(struct planner *planner, struct error *err)
         TRY(check(planner, setting, given->value, NULL, err));
         set(planner, setting->key, arena_strdup(planner->arena, given->value));
     }
-    if (planner->options->warehouse) set(planner, "pipeline.warehouse", arena_strdup(planner->arena, planner->options->warehouse));
-    const char *name = get(planner, "pipeline.name"), *warehouse = get(planner, "pipeline.warehouse"), *state = get(planner, "pipeline.state");
+    if (planner->options->warehouse)
+        set(planner, "pipeline.warehouse", arena_strdup(planner->arena, planner->options->warehouse));
+    const char *name = get(planner, "pipeline.name"), *warehouse = get(planner, "pipeline.warehouse"),
+               *state = get(planner, "pipeline.state");
     planner->pipeline = name ? name : default_name(planner);
     planner->warehouse = planner_settings_url(planner, warehouse ? warehouse : "warehouse");
     set(planner, "pipeline.name", planner->pipeline);

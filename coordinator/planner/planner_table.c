@@ -1,5 +1,5 @@
-// What CREATE STREAMING TABLE says besides its query: properties, columns, constraints, partitions, place; checked against what
-// the Delta writer can hold.
+// What CREATE STREAMING TABLE says besides its query: properties, columns, constraints, partitions, place; checked
+// against what the Delta writer can hold.
 #include <stdio.h>
 #include <strings.h>
 
@@ -7,16 +7,26 @@
 #include "coordinator/planner/planner_private.h"
 #include "coordinator/sql/sql_interval.h"
 
-static const char *const own_properties[] = {"output.mode", "merge.keys", "trigger.interval", "dlq.table", "state.backend", "schema.evolution"};
+static const char *const own_properties[] = {"output.mode", "merge.keys",    "trigger.interval",
+                                             "dlq.table",   "state.backend", "schema.evolution"};
 static const char *const delta_properties[] = {
-    "delta.appendOnly", "delta.checkpointInterval", "delta.dataSkippingNumIndexedCols", "delta.dataSkippingStatsColumns",
-    "delta.logRetentionDuration", "delta.deletedFileRetentionDuration", "delta.parquet.compression.codec", "delta.setTransactionRetentionDuration",
-    "delta.minReaderVersion", "delta.minWriterVersion", "delta.targetFileSize",
+    "delta.appendOnly",
+    "delta.checkpointInterval",
+    "delta.dataSkippingNumIndexedCols",
+    "delta.dataSkippingStatsColumns",
+    "delta.logRetentionDuration",
+    "delta.deletedFileRetentionDuration",
+    "delta.parquet.compression.codec",
+    "delta.setTransactionRetentionDuration",
+    "delta.minReaderVersion",
+    "delta.minWriterVersion",
+    "delta.targetFileSize",
 };
-#define OWN (sizeof own_properties / sizeof *own_properties)
+#define OWN   (sizeof own_properties / sizeof *own_properties)
 #define DELTA (sizeof delta_properties / sizeof *delta_properties)
 
-static enum status fail(struct planner *planner, uint32_t offset, const char *condition, const char *hint, struct error *err, const char *message)
+static enum status fail(struct planner *planner, uint32_t offset, const char *condition, const char *hint,
+                        struct error *err, const char *message)
 {
     return sql_text_error(&planner->text, offset, STATUS_INVALID, condition, hint, err, "%s", message);
 }
@@ -38,11 +48,14 @@ static enum status unknown_property(struct planner *planner, const struct sql_op
     for (size_t i = 0; i < OWN; i++) names[i] = own_properties[i];
     for (size_t i = 0; i < DELTA; i++) names[OWN + i] = delta_properties[i];
     const char *near = text_nearest(option->key, names);
-    const char *hint = near ? arena_printf(planner->arena, "did you mean '%s'?", near) : "known: output.mode, merge.keys, trigger.interval, dlq.table, schema.evolution, delta.…";
+    const char *hint = near ? arena_printf(planner->arena, "did you mean '%s'?", near)
+                            : "known: output.mode, merge.keys, trigger.interval, dlq.table, schema.evolution, delta.…";
     if (strncasecmp(option->key, "delta.", 6) == 0) {
-        return sql_text_error(&planner->text, option->offset, STATUS_UNSUPPORTED, NULL, near ? hint : NULL, err, "the Delta property %.100s is not built yet", option->key);
+        return sql_text_error(&planner->text, option->offset, STATUS_UNSUPPORTED, NULL, near ? hint : NULL, err,
+                              "the Delta property %.100s is not built yet", option->key);
     }
-    return sql_text_error(&planner->text, option->offset, STATUS_INVALID, NULL, hint, err, "there is no table property %.100s", option->key);
+    return sql_text_error(&planner->text, option->offset, STATUS_INVALID, NULL, hint, err,
+                          "there is no table property %.100s", option->key);
 }
 
 const char *planner_table_property(const struct planner_table *table, const char *key)
@@ -63,18 +76,25 @@ static bool one_of(const char *value, const char *const *words)
 
 static enum status unbuilt_value(struct planner *planner, const struct planner_property *property, struct error *err)
 {
-    return sql_text_error(&planner->text, property->offset, STATUS_UNSUPPORTED, NULL, NULL, err, "'%s' = '%.60s' is not built yet", property->key, property->value);
+    return sql_text_error(&planner->text, property->offset, STATUS_UNSUPPORTED, NULL, NULL, err,
+                          "'%s' = '%.60s' is not built yet", property->key, property->value);
 }
 
-static enum status check_property(struct planner *planner, struct planner_table *table, const struct planner_property *property, struct error *err)
+static enum status check_property(struct planner *planner, struct planner_table *table,
+                                  const struct planner_property *property, struct error *err)
 {
-    static const char *const modes[] = {"append", "update", "complete", NULL}, *const evolutions[] = {"fail", "add", NULL};
-    static const char *const codecs[] = {"zstd", "snappy", "none", "uncompressed", NULL}, *const booleans[] = {"true", "false", NULL};
+    static const char *const modes[] = {"append", "update", "complete", NULL}, *const evolutions[] = {"fail", "add",
+                                                                                                      NULL};
+    static const char *const codecs[] = {"zstd", "snappy", "none", "uncompressed", NULL}, *const booleans[] = {
+                                                                                              "true", "false", NULL};
     const char *key = property->key, *value = property->value, *wanted = NULL;
     int64_t number = 0;
     if (strcmp(key, "output.mode") == 0) {
         if (!one_of(value, modes)) wanted = "append, update or complete";
-        else table->declared = (value[0] | 32) == 'a' ? FORESET__TABLE__MODE__APPEND : (value[0] | 32) == 'u' ? FORESET__TABLE__MODE__UPDATE : FORESET__TABLE__MODE__COMPLETE;
+        else
+            table->declared = (value[0] | 32) == 'a'   ? FORESET__TABLE__MODE__APPEND
+                              : (value[0] | 32) == 'u' ? FORESET__TABLE__MODE__UPDATE
+                                                       : FORESET__TABLE__MODE__COMPLETE;
     } else if (strcmp(key, "trigger.interval") == 0) {
         if (!sql_interval_parse_us(value, &number) || number <= 0) wanted = "an interval ('1 minute')";
     } else if (strcmp(key, "state.backend") == 0) {
@@ -97,7 +117,8 @@ static enum status check_property(struct planner *planner, struct planner_table 
         return unbuilt_value(planner, property, err);
     }
     if (!wanted) return STATUS_OK;
-    return fail(planner, property->offset, NULL, NULL, err, arena_printf(planner->arena, "'%s' is %s, not '%.60s'", key, wanted, value));
+    return fail(planner, property->offset, NULL, NULL, err,
+                arena_printf(planner->arena, "'%s' is %s, not '%.60s'", key, wanted, value));
 }
 
 enum status planner_table_properties(struct planner *planner, struct planner_table *table, struct error *err)
@@ -114,7 +135,8 @@ enum status planner_table_properties(struct planner *planner, struct planner_tab
     }
     const char *append_only = planner_table_property(table, "delta.appendOnly");
     if (append_only && strcasecmp(append_only, "true") == 0 && table->declared != FORESET__TABLE__MODE__APPEND) {
-        status = fail(planner, table->statement->offset, NULL, NULL, err, "delta.appendOnly = true, but update and complete mode take rows away");
+        status = fail(planner, table->statement->offset, NULL, NULL, err,
+                      "delta.appendOnly = true, but update and complete mode take rows away");
     }
 out:
     return status;
@@ -127,13 +149,15 @@ static enum status check_constraints(struct planner *planner, struct planner_tab
     for (uint32_t i = 0; i < table->statement->constraints.count; i++) {
         const struct sql_constraint *constraint = &table->statement->constraints.items[i];
         if (constraint->violation != SQL_VIOLATION_DROP_ROW) {
-            static const char *const words[] = {"without ON VIOLATION (only counted)", "", "with FAIL UPDATE", "with QUARANTINE"};
-            return sql_text_error(&planner->text, constraint->offset, STATUS_UNSUPPORTED, NULL, "ON VIOLATION DROP ROW", err,
-                                  "a constraint %s is not built yet", words[constraint->violation]);
+            static const char *const words[] = {"without ON VIOLATION (only counted)", "", "with FAIL UPDATE",
+                                                "with QUARANTINE"};
+            return sql_text_error(&planner->text, constraint->offset, STATUS_UNSUPPORTED, NULL, "ON VIOLATION DROP ROW",
+                                  err, "a constraint %s is not built yet", words[constraint->violation]);
         }
         struct bind_scope scope = {0};
         for (uint32_t c = 0; c < table->node->columns.count; c++) {
-            struct bind_scope_item item = {.name = table->node->columns.items[c]->name, .column = table->node->columns.items[c]};
+            struct bind_scope_item item = {.name = table->node->columns.items[c]->name,
+                                           .column = table->node->columns.items[c]};
             sql_list_push(planner->arena, &scope.items, item);
         }
         struct bind_env env = {.context = context, .scope = &scope, .place = "EXPECT"};
@@ -156,19 +180,26 @@ static enum status apply_definitions(struct planner *planner, struct planner_tab
         const struct sql_column_definition *definition = &statement->columns.items[i];
         struct bind_column *column = NULL;
         for (uint32_t c = 0; c < table->node->columns.count; c++) {
-            if (strcasecmp(table->node->columns.items[c]->name, definition->name) == 0) column = table->node->columns.items[c];
+            if (strcasecmp(table->node->columns.items[c]->name, definition->name) == 0)
+                column = table->node->columns.items[c];
         }
-        if (!column) return fail(planner, definition->offset, NULL, NULL, err, arena_printf(planner->arena, "the query has no column %.100s", definition->name));
+        if (!column)
+            return fail(planner, definition->offset, NULL, NULL, err,
+                        arena_printf(planner->arena, "the query has no column %.100s", definition->name));
         if (!function_can_cast(column->type, definition->type, false)) {
-            return fail(planner, definition->offset, NULL, NULL, err, arena_printf(planner->arena, "the query's %.60s is of type %.150s, which does not become %.150s",
-                                                                                     column->name, column->type->text, definition->type->text));
+            return fail(planner, definition->offset, NULL, NULL, err,
+                        arena_printf(planner->arena,
+                                     "the query's %.60s is of type %.150s, which does not become %.150s", column->name,
+                                     column->type->text, definition->type->text));
         }
-        struct bind_named item = {bind_expr_cast(context, bind_expr_reference(context, column, NULL), definition->type), definition->name, definition->offset};
+        struct bind_named item = {bind_expr_cast(context, bind_expr_reference(context, column, NULL), definition->type),
+                                  definition->name, definition->offset};
         sql_list_push(planner->arena, &items, item);
     }
     if (items.count != table->node->columns.count) {
         return fail(planner, statement->columns.items[0].offset, NULL, NULL, err,
-                    arena_printf(planner->arena, "%u columns are defined, the query has %u", items.count, table->node->columns.count));
+                    arena_printf(planner->arena, "%u columns are defined, the query has %u", items.count,
+                                 table->node->columns.count));
     }
     table->node = bind_node_project(context, table->node, items.items, items.count, statement->offset);
     return STATUS_OK;
@@ -183,23 +214,29 @@ static bool holds_kind(const struct type *type, enum type_kind kind)
     return false;
 }
 
-static enum status check_column(struct planner *planner, const struct planner_table *table, uint32_t at, struct error *err)
+static enum status check_column(struct planner *planner, const struct planner_table *table, uint32_t at,
+                                struct error *err)
 {
     const struct bind_column *column = table->node->columns.items[at];
     uint32_t offset = table->statement->query->offset;
     if (column->name[0] == '\0' || strpbrk(column->name, " ,;{}()\n\t=")) {
         return fail(planner, offset, "DELTA_INVALID_CHARACTERS_IN_COLUMN_NAMES", "give it a name: … AS name", err,
-                    arena_printf(planner->arena, "column %u of the query has the name \"%.100s\", which Delta does not take", at + 1, column->name));
+                    arena_printf(planner->arena,
+                                 "column %u of the query has the name \"%.100s\", which Delta does not take", at + 1,
+                                 column->name));
     }
     for (uint32_t i = 0; i < at; i++) {
         if (strcasecmp(table->node->columns.items[i]->name, column->name) != 0) continue;
-        return fail(planner, offset, "COLUMN_ALREADY_EXISTS", "rename one: … AS other, or leave it out: * EXCEPT (name)", err,
+        return fail(planner, offset, "COLUMN_ALREADY_EXISTS",
+                    "rename one: … AS other, or leave it out: * EXCEPT (name)", err,
                     arena_printf(planner->arena, "two columns of the query are named %.100s", column->name));
     }
-    bool interval = holds_kind(column->type, TYPE_INTERVAL_DAY_TIME) || holds_kind(column->type, TYPE_INTERVAL_YEAR_MONTH);
+    bool interval =
+        holds_kind(column->type, TYPE_INTERVAL_DAY_TIME) || holds_kind(column->type, TYPE_INTERVAL_YEAR_MONTH);
     if (interval || holds_kind(column->type, TYPE_VOID)) {
         return fail(planner, offset, NULL, "cast it: CAST(x AS STRING)", err,
-                    arena_printf(planner->arena, "column %.100s is of type %.150s, which a Delta table cannot hold", column->name, column->type->text));
+                    arena_printf(planner->arena, "column %.100s is of type %.150s, which a Delta table cannot hold",
+                                 column->name, column->type->text));
     }
     return STATUS_OK;
 }
@@ -210,13 +247,22 @@ static enum status check_partitions(struct planner *planner, const struct planne
     for (uint32_t i = 0; i < by->parts.count; i++) {
         const struct bind_column *column = NULL;
         for (uint32_t c = 0; c < table->node->columns.count; c++) {
-            if (strcasecmp(table->node->columns.items[c]->name, by->parts.items[i]) == 0) column = table->node->columns.items[c];
+            if (strcasecmp(table->node->columns.items[c]->name, by->parts.items[i]) == 0)
+                column = table->node->columns.items[c];
         }
-        if (!column) return fail(planner, by->offset, "COLUMN_NOT_DEFINED_IN_TABLE", NULL, err, arena_printf(planner->arena, "PARTITIONED BY %.100s: the query has no such column", by->parts.items[i]));
-        if (column->type->kind >= TYPE_STRUCT) return fail(planner, by->offset, "INVALID_PARTITION_COLUMN_DATA_TYPE", NULL, err, arena_printf(planner->arena, "PARTITIONED BY %.100s: a table cannot be partitioned by a value of type %.100s", column->name, column->type->text));
+        if (!column)
+            return fail(planner, by->offset, "COLUMN_NOT_DEFINED_IN_TABLE", NULL, err,
+                        arena_printf(planner->arena, "PARTITIONED BY %.100s: the query has no such column",
+                                     by->parts.items[i]));
+        if (column->type->kind >= TYPE_STRUCT)
+            return fail(planner, by->offset, "INVALID_PARTITION_COLUMN_DATA_TYPE", NULL, err,
+                        arena_printf(planner->arena,
+                                     "PARTITIONED BY %.100s: a table cannot be partitioned by a value of type %.100s",
+                                     column->name, column->type->text));
     }
     if (by->parts.count && by->parts.count == table->node->columns.count) {
-        return fail(planner, by->offset, "ALL_PARTITION_COLUMNS_NOT_ALLOWED", NULL, err, "a table needs a column that it is not partitioned by");
+        return fail(planner, by->offset, "ALL_PARTITION_COLUMNS_NOT_ALLOWED", NULL, err,
+                    "a table needs a column that it is not partitioned by");
     }
     return STATUS_OK;
 }
@@ -237,7 +283,8 @@ static void append_segment(struct text *url, const char *name)
 {
     for (const char *c = name; *c; c++) {
         char lower = *c >= 'A' && *c <= 'Z' ? (char)(*c | 32) : *c;
-        if ((unsigned char)lower < 0x20 || lower == 0x7F || strchr("\"#%'*/:=?\\{[]^", lower)) text_printf(url, "%%%02X", (unsigned)(unsigned char)lower);
+        if ((unsigned char)lower < 0x20 || lower == 0x7F || strchr("\"#%'*/:=?\\{[]^", lower))
+            text_printf(url, "%%%02X", (unsigned)(unsigned char)lower);
         else text_append_char(url, lower);
     }
 }
@@ -257,20 +304,26 @@ static const char *table_url(struct planner *planner, const char *const *parts, 
 }
 
 // dlq.table, else <table>__dead_letters beside the table.
-static enum status fill_dead_letters(struct planner *planner, const struct planner_table *table, Foreset__Table *message, struct error *err)
+static enum status fill_dead_letters(struct planner *planner, const struct planner_table *table,
+                                     Foreset__Table *message, struct error *err)
 {
     const struct sql_name *name = &table->statement->name;
     const char *given = planner_table_property(table, "dlq.table");
     if (!given) {
         message->dead_letters = arena_printf(planner->arena, "%s__dead_letters", message->name);
-        message->dead_letters_url = table->statement->location ? arena_printf(planner->arena, "%s__dead_letters", message->url)
-                                                               : (char *)table_url(planner, name->parts.items, name->parts.count, "__dead_letters");
+        message->dead_letters_url =
+            table->statement->location
+                ? arena_printf(planner->arena, "%s__dead_letters", message->url)
+                : (char *)table_url(planner, name->parts.items, name->parts.count, "__dead_letters");
         return STATUS_OK;
     }
     SQL_LIST(const char *) parts = {0};
     char *copy = arena_strdup(planner->arena, given), *rest = NULL;
-    for (char *part = strtok_r(copy, ".", &rest); part; part = strtok_r(NULL, ".", &rest)) sql_list_push(planner->arena, &parts, (const char *)part);
-    if (parts.count < 1 || parts.count > 3) return fail(planner, table->statement->offset, NULL, NULL, err, "'dlq.table' is a table's name of one to three parts");
+    for (char *part = strtok_r(copy, ".", &rest); part; part = strtok_r(NULL, ".", &rest))
+        sql_list_push(planner->arena, &parts, (const char *)part);
+    if (parts.count < 1 || parts.count > 3)
+        return fail(planner, table->statement->offset, NULL, NULL, err,
+                    "'dlq.table' is a table's name of one to three parts");
     message->dead_letters = arena_strdup(planner->arena, given);
     for (char *c = message->dead_letters; *c; c++) {
         if (*c >= 'A' && *c <= 'Z') *c = (char)(*c | 32);
@@ -304,14 +357,16 @@ static void fill_lists(struct planner *planner, const struct planner_table *tabl
     }
 }
 
-enum status planner_table_fill(struct planner *planner, struct planner_table *table, Foreset__Table *message, struct error *err)
+enum status planner_table_fill(struct planner *planner, struct planner_table *table, Foreset__Table *message,
+                               struct error *err)
 {
     const struct sql_statement *statement = table->statement;
     foreset__table__init(message);
     message->name = (char *)table->name;
     message->mode = table->mode;
-    message->url = statement->location ? (char *)planner_settings_url(planner, statement->location)
-                                       : (char *)table_url(planner, statement->name.parts.items, statement->name.parts.count, "");
+    message->url = statement->location
+                       ? (char *)planner_settings_url(planner, statement->location)
+                       : (char *)table_url(planner, statement->name.parts.items, statement->name.parts.count, "");
     message->comment = (char *)statement->comment;
     const char *interval = planner_table_property(table, "trigger.interval");
     message->has_interval_us = interval && sql_interval_parse_us(interval, &message->interval_us);

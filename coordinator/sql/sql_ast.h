@@ -1,4 +1,5 @@
-// The syntax tree of a pipeline. Everything lives in the arena that was given to sql_parse; offsets point into the text.
+// The syntax tree of a pipeline. Everything lives in the arena that was given to sql_parse; offsets point into the
+// text.
 #ifndef FORESET_SQL_SQL_AST_H
 #define FORESET_SQL_SQL_AST_H
 
@@ -21,14 +22,15 @@ enum sql_expr_kind {
     SQL_EXPR_LITERAL,
     SQL_EXPR_COLUMN, // names: a, t.a, c.s.t.a.field
     SQL_EXPR_STAR,   // names: what stands before .*, may be none; except: names left out
-    SQL_EXPR_CALL,   // name: a function, or an operator as common/plan/function_table.h spells it; "simple_case", "between"
+    SQL_EXPR_CALL,   // name: a function, or an operator as common/plan/function_table.h spells it; "simple_case",
+                     // "between"
     SQL_EXPR_CAST,   // args[0] to type
     SQL_EXPR_FIELD,  // name: field of args[0], where that is no plain name
 };
 
 struct sql_expr {
     enum sql_expr_kind kind;
-    uint32_t offset;  // where messages point to
+    uint32_t offset;     // where messages point to
     uint32_t start, end; // its text
     uint32_t depth;
     struct sql_value value;
@@ -41,7 +43,7 @@ struct sql_expr {
     bool distinct;
     bool ignore_nulls;
     bool is_operator;
-    struct sql_expr *filter;           // FILTER (WHERE …)
+    struct sql_expr *filter; // FILTER (WHERE …)
     SQL_LIST(const char *) except;
 };
 

@@ -14,7 +14,8 @@ static struct sql_expr *new_expr(struct sql_parser *parser, enum sql_expr_kind k
 }
 
 enum status sql_expression_call(struct sql_parser *parser, const char *name, uint32_t offset, uint32_t start,
-                                struct sql_expr *const *args, uint32_t count, struct sql_expr **ret_expr, struct error *err)
+                                struct sql_expr *const *args, uint32_t count, struct sql_expr **ret_expr,
+                                struct error *err)
 {
     struct sql_expr *expr = new_expr(parser, SQL_EXPR_CALL, offset, start);
     expr->name = name;
@@ -43,10 +44,10 @@ struct binary_operator {
     int level;
 };
 static const struct binary_operator operators[] = {
-    {"=", "=", 1},   {"==", "=", 1},  {"<=>", "<=>", 1}, {"<>", "<>", 1}, {"!=", "<>", 1}, {"<", "<", 1},
-    {"<=", "<=", 1}, {">", ">", 1},   {">=", ">=", 1},   {"!>", "<=", 1}, {"!<", ">=", 1}, {"|", "|", 2},
+    {"=", "=", 1},   {"==", "=", 1},  {"<=>", "<=>", 1}, {"<>", "<>", 1}, {"!=", "<>", 1},   {"<", "<", 1},
+    {"<=", "<=", 1}, {">", ">", 1},   {">=", ">=", 1},   {"!>", "<=", 1}, {"!<", ">=", 1},   {"|", "|", 2},
     {"^", "^", 3},   {"&", "&", 4},   {"<<", "<<", 5},   {">>", ">>", 5}, {">>>", ">>>", 5}, {"+", "+", 6},
-    {"-", "-", 6},   {"||", "||", 6}, {"*", "*", 7},     {"/", "/", 7},   {"%", "%", 7},   {"div", "div", 7},
+    {"-", "-", 6},   {"||", "||", 6}, {"*", "*", 7},     {"/", "/", 7},   {"%", "%", 7},     {"div", "div", 7},
 };
 
 static const struct binary_operator *peek_operator(const struct sql_parser *parser)
@@ -86,8 +87,8 @@ static enum status parse_binary(struct sql_parser *parser, int least, struct sql
     struct sql_expr *left = NULL, *right = NULL;
     TRY(parse_unary(parser, &left, err));
     for (;;) {
-        const struct binary_operator *operator = peek_operator(parser);
-        if (!operator || operator->level < least) break;
+        const struct binary_operator *operator= peek_operator(parser);
+        if (!operator|| operator->level<least) break;
         uint32_t offset = sql_parser_offset(parser);
         parser->at++;
         TRY(parse_binary(parser, operator->level + 1, &right, err));
@@ -104,15 +105,16 @@ enum status sql_expression_value(struct sql_parser *parser, struct sql_expr **re
     return parse_binary(parser, 1, ret_expr, err);
 }
 
-static enum status parse_in(struct sql_parser *parser, struct sql_expr *left, uint32_t offset, struct sql_expr **ret_expr,
-                            struct error *err)
+static enum status parse_in(struct sql_parser *parser, struct sql_expr *left, uint32_t offset,
+                            struct sql_expr **ret_expr, struct error *err)
 {
     enum status status = STATUS_OK;
     SQL_LIST(struct sql_expr *) args = {0};
     sql_list_push(parser->arena, &args, left);
     TRY(sql_parser_expect_symbol(parser, "(", err));
     if (sql_parser_is_word(parser, 0, "select") || sql_parser_is_word(parser, 0, "with")) {
-        status = sql_parser_unsupported(parser, sql_parser_offset(parser), "IN (sub-query)", "write the values out: IN ('a', 'b')", err);
+        status = sql_parser_unsupported(parser, sql_parser_offset(parser), "IN (sub-query)",
+                                        "write the values out: IN ('a', 'b')", err);
         goto out;
     }
     TRY(sql_parser_enter(parser, err));
@@ -167,14 +169,15 @@ out:
     return status;
 }
 
-static enum status parse_is(struct sql_parser *parser, struct sql_expr *left, uint32_t offset, struct sql_expr **ret_expr,
-                            struct error *err)
+static enum status parse_is(struct sql_parser *parser, struct sql_expr *left, uint32_t offset,
+                            struct sql_expr **ret_expr, struct error *err)
 {
     enum status status = STATUS_OK;
     bool negated = sql_parser_accept(parser, "not");
     struct sql_expr *args[2] = {left, NULL};
     if (sql_parser_accept(parser, "null") || sql_parser_accept(parser, "unknown")) {
-        return sql_expression_call(parser, negated ? "isnotnull" : "isnull", offset, left->start, args, 1, ret_expr, err);
+        return sql_expression_call(parser, negated ? "isnotnull" : "isnull", offset, left->start, args, 1, ret_expr,
+                                   err);
     }
     uint32_t start = sql_parser_offset(parser);
     if (sql_parser_is_word(parser, 0, "true") || sql_parser_is_word(parser, 0, "false")) {
@@ -204,10 +207,10 @@ static enum status parse_predicate(struct sql_parser *parser, struct sql_expr **
     uint32_t offset = sql_parser_offset(parser);
     bool negated = sql_parser_is_word(parser, 0, "not");
     parser->at += negated;
-    const char *like = sql_parser_is_word(parser, 0, "like")    ? "like"
-                       : sql_parser_is_word(parser, 0, "ilike") ? "ilike"
+    const char *like = sql_parser_is_word(parser, 0, "like")                                               ? "like"
+                       : sql_parser_is_word(parser, 0, "ilike")                                            ? "ilike"
                        : sql_parser_is_word(parser, 0, "rlike") || sql_parser_is_word(parser, 0, "regexp") ? "rlike"
-                                                                                                             : NULL;
+                                                                                                           : NULL;
     if (!negated && sql_parser_accept(parser, "is")) {
         TRY(parse_is(parser, left, offset, &left, err));
     } else if (sql_parser_accept(parser, "in")) {
@@ -222,8 +225,9 @@ static enum status parse_predicate(struct sql_parser *parser, struct sql_expr **
         TRY(negate(parser, negated, &left, err));
     } else if (like) {
         parser->at++;
-        bool list = sql_parser_is_symbol(parser, 1, "(") && (sql_parser_is_word(parser, 0, "any") ||
-                    sql_parser_is_word(parser, 0, "some") || sql_parser_is_word(parser, 0, "all"));
+        bool list = sql_parser_is_symbol(parser, 1, "(") &&
+                    (sql_parser_is_word(parser, 0, "any") || sql_parser_is_word(parser, 0, "some") ||
+                     sql_parser_is_word(parser, 0, "all"));
         if (list) {
             TRY(parse_like_list(parser, left, like, negated, &left, err));
         } else {
@@ -243,7 +247,8 @@ static enum status parse_not(struct sql_parser *parser, struct sql_expr **ret_ex
 {
     enum status status = STATUS_OK;
     uint32_t offset = sql_parser_offset(parser);
-    if (!sql_parser_is_word(parser, 0, "not") && !sql_parser_is_symbol(parser, 0, "!")) return parse_predicate(parser, ret_expr, err);
+    if (!sql_parser_is_word(parser, 0, "not") && !sql_parser_is_symbol(parser, 0, "!"))
+        return parse_predicate(parser, ret_expr, err);
     struct sql_expr *arg = NULL;
     TRY(sql_parser_enter(parser, err));
     parser->at++;

@@ -1,4 +1,5 @@
-// Intervals as text. Spark's IntervalUtils.stringToInterval: units from microsecond to year, a week is 7 days, a day 24 hours.
+// Intervals as text. Spark's IntervalUtils.stringToInterval: units from microsecond to year, a week is 7 days, a day 24
+// hours.
 #include "coordinator/sql/sql_interval.h"
 
 #include <string.h>
@@ -11,9 +12,15 @@ static const struct {
     int64_t months;
     int64_t us;
 } units[] = {
-    {"year", 12, 0},          {"month", 1, 0},        {"week", 0, 604800 * SECOND_US}, {"day", 0, 86400 * SECOND_US},
-    {"hour", 0, 3600 * SECOND_US}, {"minute", 0, 60 * SECOND_US}, {"second", 0, SECOND_US},
-    {"millisecond", 0, 1000}, {"microsecond", 0, 1},
+    {"year", 12, 0},
+    {"month", 1, 0},
+    {"week", 0, 604800 * SECOND_US},
+    {"day", 0, 86400 * SECOND_US},
+    {"hour", 0, 3600 * SECOND_US},
+    {"minute", 0, 60 * SECOND_US},
+    {"second", 0, SECOND_US},
+    {"millisecond", 0, 1000},
+    {"microsecond", 0, 1},
 };
 #define UNITS (sizeof units / sizeof *units)
 
@@ -43,7 +50,8 @@ static bool parse_number(struct slice number, int64_t *ret_whole, int64_t *ret_m
     int64_t whole = 0, micro = 0;
     size_t i = 0;
     for (; i < number.length && is_digit(number.data[i]); i++) {
-        if (__builtin_mul_overflow(whole, 10, &whole) || __builtin_add_overflow(whole, number.data[i] - '0', &whole)) return false;
+        if (__builtin_mul_overflow(whole, 10, &whole) || __builtin_add_overflow(whole, number.data[i] - '0', &whole))
+            return false;
     }
     bool digits = i > 0;
     *ret_fraction = i < number.length && number.data[i] == '.';
@@ -96,7 +104,9 @@ static struct slice next_word(const char **at)
 static void split_number(struct slice *word, struct slice *unit)
 {
     size_t i = 0;
-    while (i < word->length && (is_digit(word->data[i]) || word->data[i] == '.' || word->data[i] == '-' || word->data[i] == '+')) i++;
+    while (i < word->length &&
+           (is_digit(word->data[i]) || word->data[i] == '.' || word->data[i] == '-' || word->data[i] == '+'))
+        i++;
     *unit = slice_of(word->data + i, word->length - i);
     word->length = i;
 }
@@ -143,7 +153,8 @@ void sql_interval_print(int64_t us, struct text *text)
         uint64_t count = left / (uint64_t)units[i].us;
         left %= (uint64_t)units[i].us;
         if (!count) continue;
-        text_printf(text, "%s%llu %s%s", first ? "" : " ", (unsigned long long)count, units[i].name, count == 1 ? "" : "s");
+        text_printf(text, "%s%llu %s%s", first ? "" : " ", (unsigned long long)count, units[i].name,
+                    count == 1 ? "" : "s");
         first = false;
     }
 }

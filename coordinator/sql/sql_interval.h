@@ -1,4 +1,5 @@
-// Intervals as text: "5 minutes", "1 hour 30 minutes", "INTERVAL 5 MINUTES" (Spark's units, singular and plural, any case).
+// Intervals as text: "5 minutes", "1 hour 30 minutes", "INTERVAL 5 MINUTES" (Spark's units, singular and plural, any
+// case).
 #ifndef FORESET_SQL_SQL_INTERVAL_H
 #define FORESET_SQL_SQL_INTERVAL_H
 

@@ -1,5 +1,6 @@
 // Literals: strings with Spark's escapes, numbers with suffixes, typed literals, intervals.
-// Fails with INVALID_NUMERIC_LITERAL_RANGE, DECIMAL_PRECISION_EXCEEDS_MAX_PRECISION, INVALID_TYPED_LITERAL, PARSE_SYNTAX_ERROR.
+// Fails with INVALID_NUMERIC_LITERAL_RANGE, DECIMAL_PRECISION_EXCEEDS_MAX_PRECISION, INVALID_TYPED_LITERAL,
+// PARSE_SYNTAX_ERROR.
 #include <math.h>
 #include <stdlib.h>
 #include <strings.h>
@@ -68,8 +69,8 @@ static size_t unescape(struct slice bytes, struct text *text)
         size_t used = unescape_code(bytes, text);
         if (used) return used;
     }
-    if (bytes.length >= 3 && (c == '0' || c == '1') && bytes.data[1] >= '0' && bytes.data[1] <= '7' && bytes.data[2] >= '0' &&
-        bytes.data[2] <= '7') {
+    if (bytes.length >= 3 && (c == '0' || c == '1') && bytes.data[1] >= '0' && bytes.data[1] <= '7' &&
+        bytes.data[2] >= '0' && bytes.data[2] <= '7') {
         text_append_char(text, (char)((c - '0') * 64 + (bytes.data[1] - '0') * 8 + (bytes.data[2] - '0')));
         return 3;
     }
@@ -110,12 +111,13 @@ enum status sql_literal_string(struct sql_parser *parser, struct slice *ret_valu
     if (sql_parser_peek(parser, 0)->kind != SQL_TOKEN_STRING) return sql_parser_refuse(parser, "a string", NULL, err);
     struct text text = {0};
     uint32_t start = sql_parser_offset(parser);
-    for (; sql_parser_peek(parser, 0)->kind == SQL_TOKEN_STRING; parser->at++) append_string(parser, sql_parser_peek(parser, 0), &text);
+    for (; sql_parser_peek(parser, 0)->kind == SQL_TOKEN_STRING; parser->at++)
+        append_string(parser, sql_parser_peek(parser, 0), &text);
     *ret_value = slice_of(arena_strndup(parser->arena, text_str(&text), text.length), text.length);
     text_deinit(&text);
     if (text_utf8_valid((const uint8_t *)ret_value->data, ret_value->length)) return STATUS_OK;
-    return sql_text_error(parser->text, start, STATUS_INVALID, "PARSE_SYNTAX_ERROR", "binary data is written as X'…'", err,
-                          "this string is not valid UTF-8");
+    return sql_text_error(parser->text, start, STATUS_INVALID, "PARSE_SYNTAX_ERROR", "binary data is written as X'…'",
+                          err, "this string is not valid UTF-8");
 }
 
 static enum status range_error(struct sql_parser *parser, const char *type, struct error *err)
@@ -127,8 +129,8 @@ static enum status range_error(struct sql_parser *parser, const char *type, stru
 }
 
 // digits[.digits][e…] to an exact decimal: its digits without leading zeros, and its scale.
-static enum status decimal_value(struct sql_parser *parser, struct slice digits, bool negative, struct sql_value *ret_value,
-                                 struct error *err)
+static enum status decimal_value(struct sql_parser *parser, struct slice digits, bool negative,
+                                 struct sql_value *ret_value, struct error *err)
 {
     struct text text = {0};
     int64_t scale = 0, exponent = 0;
@@ -152,13 +154,16 @@ static enum status decimal_value(struct sql_parser *parser, struct slice digits,
     if (precision < 1) precision = 1;
     if (precision > DECIMAL_PRECISION_MAX) {
         text_deinit(&text);
-        return sql_text_error(parser->text, sql_parser_offset(parser), STATUS_INVALID, "DECIMAL_PRECISION_EXCEEDS_MAX_PRECISION",
+        return sql_text_error(parser->text, sql_parser_offset(parser), STATUS_INVALID,
+                              "DECIMAL_PRECISION_EXCEEDS_MAX_PRECISION",
                               "a DOUBLE is written with the suffix D or an exponent", err,
                               "this decimal has more than %d digits", DECIMAL_PRECISION_MAX);
     }
-    const char *unscaled = arena_printf(parser->arena, "%s%s", negative && text.length ? "-" : "", text.length ? text_str(&text) : "0");
+    const char *unscaled =
+        arena_printf(parser->arena, "%s%s", negative && text.length ? "-" : "", text.length ? text_str(&text) : "0");
     text_deinit(&text);
-    *ret_value = (struct sql_value){.type = type_decimal((uint8_t)precision, (uint8_t)scale), .bytes = slice_str(unscaled)};
+    *ret_value =
+        (struct sql_value){.type = type_decimal((uint8_t)precision, (uint8_t)scale), .bytes = slice_str(unscaled)};
     return STATUS_OK;
 }
 
@@ -167,10 +172,12 @@ static enum status real_value(struct sql_parser *parser, const char *digits, boo
 {
     double real = 0;
     float narrow = 0;
-    bool good = single ? number_text_parse_float(digits, strlen(digits), &narrow) : number_text_parse_double(digits, strlen(digits), &real);
+    bool good = single ? number_text_parse_float(digits, strlen(digits), &narrow)
+                       : number_text_parse_double(digits, strlen(digits), &real);
     if (single) real = (double)narrow;
     if (!good || isinf(real)) return range_error(parser, single ? "FLOAT" : "DOUBLE", err);
-    *ret_value = (struct sql_value){.type = type_of(single ? TYPE_FLOAT : TYPE_DOUBLE), .real = negative ? -real : real};
+    *ret_value =
+        (struct sql_value){.type = type_of(single ? TYPE_FLOAT : TYPE_DOUBLE), .real = negative ? -real : real};
     return STATUS_OK;
 }
 
@@ -189,7 +196,10 @@ static enum status integer_value(struct sql_parser *parser, struct slice digits,
         if (overflow) return decimal_value(parser, digits, negative, ret_value, err);
         kind = value >= INT32_MIN && value <= INT32_MAX ? TYPE_INT : TYPE_BIGINT;
     }
-    int64_t most = kind == TYPE_TINYINT ? INT8_MAX : kind == TYPE_SMALLINT ? INT16_MAX : kind == TYPE_INT ? INT32_MAX : INT64_MAX;
+    int64_t most = kind == TYPE_TINYINT    ? INT8_MAX
+                   : kind == TYPE_SMALLINT ? INT16_MAX
+                   : kind == TYPE_INT      ? INT32_MAX
+                                           : INT64_MAX;
     if (overflow || value > most || value < -most - 1) return range_error(parser, type_of(kind)->text, err);
     *ret_value = (struct sql_value){.type = type_of(kind), .integer = value};
     return STATUS_OK;
@@ -213,7 +223,10 @@ enum status sql_literal_number(struct sql_parser *parser, bool negative, struct 
     } else if (suffix && (last == 'f' || last == 'd')) {
         TRY(real_value(parser, digits, negative, last == 'f', ret_value, err));
     } else if (whole) {
-        enum type_kind kind = !suffix ? TYPE_VOID : last == 'l' ? TYPE_BIGINT : last == 's' ? TYPE_SMALLINT : TYPE_TINYINT;
+        enum type_kind kind = !suffix       ? TYPE_VOID
+                              : last == 'l' ? TYPE_BIGINT
+                              : last == 's' ? TYPE_SMALLINT
+                                            : TYPE_TINYINT;
         TRY(integer_value(parser, slice_of(digits, length), negative, kind, ret_value, err));
     } else if (suffix) {
         status = range_error(parser, "an integral type: it has a fraction", err);
@@ -228,8 +241,8 @@ out:
     return status;
 }
 
-static enum status typed_error(struct sql_parser *parser, uint32_t offset, const char *type, const char *text, const char *hint,
-                               struct error *err)
+static enum status typed_error(struct sql_parser *parser, uint32_t offset, const char *type, const char *text,
+                               const char *hint, struct error *err)
 {
     return sql_text_error(parser->text, offset, STATUS_INVALID, "INVALID_TYPED_LITERAL", hint, err,
                           "\"%.100s\" is no value of type %s", text, type);
@@ -260,15 +273,16 @@ static enum status hex_value(struct sql_parser *parser, uint32_t offset, struct 
 static enum status datetime_value(struct sql_parser *parser, uint32_t offset, const char *word, struct slice text,
                                   struct sql_value *ret_value, struct error *err)
 {
-    enum type_kind kind = strcasecmp(word, "date") == 0              ? TYPE_DATE
+    enum type_kind kind = strcasecmp(word, "date") == 0            ? TYPE_DATE
                           : strcasecmp(word, "timestamp_ntz") == 0 ? TYPE_TIMESTAMP_NTZ
-                                                                     : TYPE_TIMESTAMP;
+                                                                   : TYPE_TIMESTAMP;
     int32_t days = 0;
     int64_t us = 0;
     bool good = kind == TYPE_DATE        ? datetime_text_parse_date(text.data, text.length, &days)
                 : kind == TYPE_TIMESTAMP ? datetime_text_parse_timestamp(text.data, text.length, 0, &us)
                                          : datetime_text_parse_timestamp_ntz(text.data, text.length, false, &us);
-    if (!good) return typed_error(parser, offset, type_of(kind)->text, text.data, "2024-01-31, or 2024-01-31 12:30:00", err);
+    if (!good)
+        return typed_error(parser, offset, type_of(kind)->text, text.data, "2024-01-31, or 2024-01-31 12:30:00", err);
     *ret_value = (struct sql_value){.type = type_of(kind), .integer = kind == TYPE_DATE ? days : us};
     return STATUS_OK;
 }
@@ -286,7 +300,8 @@ static bool compound_interval(const char *text, const char *from, const char *to
     if (*text == '-' || *text == '+') text++;
     for (size_t field = first; field <= last; field++) {
         size_t length = strspn(text, field == 5 ? "0123456789." : "0123456789");
-        if (length == 0 || !sql_interval_add(interval, slice_of(text, length), slice_str(fields[field]), negative)) return false;
+        if (length == 0 || !sql_interval_add(interval, slice_of(text, length), slice_str(fields[field]), negative))
+            return false;
         text += length;
         if (field == last) break;
         char separator = field == 0 ? '-' : field == 2 ? ' ' : ':';
@@ -331,23 +346,27 @@ static enum status interval_units(struct sql_parser *parser, struct sql_interval
             parser->at++;
             const char *from = arena_strndup(parser->arena, unit.data, unit.length);
             if (!compound_interval(number.data, from, arena_strndup(parser->arena, last.data, last.length), interval)) {
-                status = typed_error(parser, offset, "INTERVAL", arena_strndup(parser->arena, number.data, number.length),
-                                     "INTERVAL '1 02:03:04' DAY TO SECOND", err);
+                status =
+                    typed_error(parser, offset, "INTERVAL", arena_strndup(parser->arena, number.data, number.length),
+                                "INTERVAL '1 02:03:04' DAY TO SECOND", err);
             }
             goto out;
         }
         if (!sql_interval_add(interval, number, unit, negative)) {
-            status = typed_error(parser, offset, "INTERVAL", arena_strndup(parser->arena, number.data, number.length), NULL, err);
+            status = typed_error(parser, offset, "INTERVAL", arena_strndup(parser->arena, number.data, number.length),
+                                 NULL, err);
             goto out;
         }
         enum sql_token_kind next = sql_parser_peek(parser, 0)->kind;
-        if ((next != SQL_TOKEN_NUMBER && next != SQL_TOKEN_STRING) || !sql_interval_is_unit(token_slice(parser, 1))) break;
+        if ((next != SQL_TOKEN_NUMBER && next != SQL_TOKEN_STRING) || !sql_interval_is_unit(token_slice(parser, 1)))
+            break;
     }
 out:
     return status;
 }
 
-static enum status interval_value(struct sql_parser *parser, uint32_t offset, struct sql_value *ret_value, struct error *err)
+static enum status interval_value(struct sql_parser *parser, uint32_t offset, struct sql_value *ret_value,
+                                  struct error *err)
 {
     enum status status = STATUS_OK;
     struct sql_interval interval = {0};
@@ -355,15 +374,16 @@ static enum status interval_value(struct sql_parser *parser, uint32_t offset, st
         struct slice text;
         TRY(sql_literal_string(parser, &text, err));
         if (!sql_interval_parse(text.data, &interval)) {
-            status = typed_error(parser, offset, "INTERVAL", text.data, "INTERVAL 5 MINUTES, or INTERVAL '1 hour 30 minutes'", err);
+            status = typed_error(parser, offset, "INTERVAL", text.data,
+                                 "INTERVAL 5 MINUTES, or INTERVAL '1 hour 30 minutes'", err);
             goto out;
         }
     } else {
         TRY(interval_units(parser, &interval, err));
     }
     if (interval.has_months && interval.has_us) {
-        status = sql_text_error(parser->text, offset, STATUS_INVALID, "PARSE_SYNTAX_ERROR", "add two intervals instead", err,
-                                "years and months do not mix with days and times in one interval");
+        status = sql_text_error(parser->text, offset, STATUS_INVALID, "PARSE_SYNTAX_ERROR", "add two intervals instead",
+                                err, "years and months do not mix with days and times in one interval");
     } else if (interval.has_months) {
         if (interval.months > INT32_MAX || interval.months < INT32_MIN) {
             status = typed_error(parser, offset, "INTERVAL", "the number of months", NULL, err);
@@ -377,7 +397,8 @@ out:
     return status;
 }
 
-enum status sql_literal_typed(struct sql_parser *parser, bool *ret_found, struct sql_value *ret_value, struct error *err)
+enum status sql_literal_typed(struct sql_parser *parser, bool *ret_found, struct sql_value *ret_value,
+                              struct error *err)
 {
     static const char *const words[] = {"date", "timestamp", "timestamp_ltz", "timestamp_ntz", "x", "interval"};
     *ret_found = false;

@@ -7,10 +7,13 @@ static enum status start(struct sql_parser *parser, const struct sql_text *text,
 {
     *parser = (struct sql_parser){.text = text, .arena = arena};
     if (text->length > SQL_TEXT_SIZE_MAX) {
-        return error_set(err, STATUS_INVALID, ERROR_USAGE, "%.200s: %zu bytes of SQL; the most is %u", text->name, text->length, SQL_TEXT_SIZE_MAX);
+        return error_set(err, STATUS_INVALID, ERROR_USAGE, "%.200s: %zu bytes of SQL; the most is %u", text->name,
+                         text->length, SQL_TEXT_SIZE_MAX);
     }
     const char *nul = memchr(text->bytes, '\0', text->length);
-    if (nul) return sql_text_error(text, (size_t)(nul - text->bytes), STATUS_INVALID, "PARSE_SYNTAX_ERROR", NULL, err, "a NUL byte stands in the text");
+    if (nul)
+        return sql_text_error(text, (size_t)(nul - text->bytes), STATUS_INVALID, "PARSE_SYNTAX_ERROR", NULL, err,
+                              "a NUL byte stands in the text");
     if (!text_utf8_valid((const uint8_t *)text->bytes, text->length)) {
         return error_set(err, STATUS_INVALID, ERROR_USAGE, "%.200s:1:1: the text is not valid UTF-8", text->name);
     }
@@ -18,7 +21,8 @@ static enum status start(struct sql_parser *parser, const struct sql_text *text,
     return STATUS_OK;
 }
 
-enum status sql_parse_script(const struct sql_text *text, struct arena *arena, struct sql_script **ret_script, struct error *err)
+enum status sql_parse_script(const struct sql_text *text, struct arena *arena, struct sql_script **ret_script,
+                             struct error *err)
 {
     enum status status = STATUS_OK;
     struct sql_parser parser;
@@ -42,7 +46,8 @@ static enum status expect_end(struct sql_parser *parser, struct error *err)
     return sql_parser_refuse(parser, "an operator or the end", NULL, err);
 }
 
-enum status sql_parse_expression(const struct sql_text *text, struct arena *arena, struct sql_expr **ret_expr, struct error *err)
+enum status sql_parse_expression(const struct sql_text *text, struct arena *arena, struct sql_expr **ret_expr,
+                                 struct error *err)
 {
     enum status status = STATUS_OK;
     struct sql_parser parser;
@@ -55,7 +60,8 @@ out:
     return status;
 }
 
-enum status sql_parse_select_list(const struct sql_text *text, struct arena *arena, struct sql_query **ret_query, struct error *err)
+enum status sql_parse_select_list(const struct sql_text *text, struct arena *arena, struct sql_query **ret_query,
+                                  struct error *err)
 {
     enum status status = STATUS_OK;
     struct sql_parser parser;

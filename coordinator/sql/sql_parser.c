@@ -74,7 +74,8 @@ enum status sql_parser_refuse(const struct sql_parser *parser, const char *wante
                               "this comment is never closed with */");
     case SQL_TOKEN_BAD_NUMBER:
         return sql_text_error(parser->text, token->offset, STATUS_INVALID, "INVALID_IDENTIFIER",
-                              "numbers take the suffixes L, S, Y, F, D, BD; a name that starts with a digit stands in backticks",
+                              "numbers take the suffixes L, S, Y, F, D, BD; a name that starts with a digit stands in "
+                              "backticks",
                               err, "\"%.*s\" is neither a number nor a name", length, bytes);
     default:
         return sql_text_error(parser->text, token->offset, STATUS_INVALID, "PARSE_SYNTAX_ERROR", hint, err,

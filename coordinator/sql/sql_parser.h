@@ -1,4 +1,5 @@
-// What the files of the parser share: the cursor over the tokens, and the productions that call each other across files.
+// What the files of the parser share: the cursor over the tokens, and the productions that call each other across
+// files.
 #ifndef FORESET_SQL_SQL_PARSER_H
 #define FORESET_SQL_SQL_PARSER_H
 
@@ -6,7 +7,7 @@
 #include "coordinator/sql/sql_token.h"
 
 #define SQL_NESTING_MAX 200u // brackets within brackets; bounds the parser's own stack
-#define SQL_DEPTH_MAX 800u   // of an expression tree: also a + a + a …; bounds everybody's stack behind the parser
+#define SQL_DEPTH_MAX   800u // of an expression tree: also a + a + a …; bounds everybody's stack behind the parser
 
 struct sql_parser {
     const struct sql_text *text;
@@ -30,18 +31,23 @@ enum status sql_parser_refuse(const struct sql_parser *parser, const char *wante
 enum status sql_parser_unsupported(const struct sql_parser *parser, uint32_t offset, const char *what, const char *hint,
                                    struct error *err);
 bool sql_parser_is_name(const struct sql_parser *parser, uint32_t ahead); // a word or a quoted name
-enum status sql_parser_name(struct sql_parser *parser, const char *wanted, const char **ret_name, struct error *err) MUST_USE;
-enum status sql_parser_path(struct sql_parser *parser, const char *wanted, struct sql_name *ret_name, struct error *err) MUST_USE;
-enum status sql_parser_enter(struct sql_parser *parser, struct error *err) MUST_USE; // one bracket deeper; leave: nesting--
-char *sql_parser_copy(const struct sql_parser *parser, uint32_t start, uint32_t end);  // of the text, into the arena
-uint32_t sql_parser_offset(const struct sql_parser *parser);                           // of the next token
-uint32_t sql_parser_last_end(const struct sql_parser *parser);                         // where the last token ended
+enum status sql_parser_name(struct sql_parser *parser, const char *wanted, const char **ret_name,
+                            struct error *err) MUST_USE;
+enum status sql_parser_path(struct sql_parser *parser, const char *wanted, struct sql_name *ret_name,
+                            struct error *err) MUST_USE;
+enum status sql_parser_enter(struct sql_parser *parser,
+                             struct error *err) MUST_USE; // one bracket deeper; leave: nesting--
+char *sql_parser_copy(const struct sql_parser *parser, uint32_t start, uint32_t end); // of the text, into the arena
+uint32_t sql_parser_offset(const struct sql_parser *parser);                          // of the next token
+uint32_t sql_parser_last_end(const struct sql_parser *parser);                        // where the last token ended
 
 // sql_literal.c: literals at the cursor.
 enum status sql_literal_string(struct sql_parser *parser, struct slice *ret_value, struct error *err) MUST_USE;
-enum status sql_literal_number(struct sql_parser *parser, bool negative, struct sql_value *ret_value, struct error *err) MUST_USE;
+enum status sql_literal_number(struct sql_parser *parser, bool negative, struct sql_value *ret_value,
+                               struct error *err) MUST_USE;
 // DATE'…', TIMESTAMP'…', X'…', INTERVAL …: *ret_found false if none stands there.
-enum status sql_literal_typed(struct sql_parser *parser, bool *ret_found, struct sql_value *ret_value, struct error *err) MUST_USE;
+enum status sql_literal_typed(struct sql_parser *parser, bool *ret_found, struct sql_value *ret_value,
+                              struct error *err) MUST_USE;
 
 // sql_type.c: a data type at the cursor.
 enum status sql_type_parse(struct sql_parser *parser, const struct type **ret_type, struct error *err) MUST_USE;
@@ -58,10 +64,12 @@ struct sql_expr *sql_primary_literal(struct sql_parser *parser, uint32_t start, 
 // sql_query.c, sql_relation.c
 enum status sql_query_parse(struct sql_parser *parser, struct sql_query **ret_query, struct error *err) MUST_USE;
 enum status sql_query_items(struct sql_parser *parser, struct sql_query *query, struct error *err) MUST_USE;
-enum status sql_relation_parse(struct sql_parser *parser, struct sql_relation **ret_relation, struct error *err) MUST_USE;
+enum status sql_relation_parse(struct sql_parser *parser, struct sql_relation **ret_relation,
+                               struct error *err) MUST_USE;
 bool sql_relation_alias_follows(const struct sql_parser *parser);
 
 // sql_statement.c
-enum status sql_statement_parse(struct sql_parser *parser, struct sql_statement **ret_statement, struct error *err) MUST_USE;
+enum status sql_statement_parse(struct sql_parser *parser, struct sql_statement **ret_statement,
+                                struct error *err) MUST_USE;
 
 #endif

@@ -1,4 +1,5 @@
-// What an expression is made of: literals, names, calls, CASE, CAST, brackets, and the suffixes .field, [index] and ::type.
+// What an expression is made of: literals, names, calls, CASE, CAST, brackets, and the suffixes .field, [index] and
+// ::type.
 #include <strings.h>
 
 #include "coordinator/sql/sql_parser.h"
@@ -30,8 +31,9 @@ struct sql_expr *sql_primary_literal(struct sql_parser *parser, uint32_t start, 
 
 static bool is_reserved(const struct sql_parser *parser)
 {
-    static const char *const words[] = {"select", "from",  "where", "group", "having", "order", "union", "when",  "then", "else",
-                                        "and",    "or",    "in",    "is",    "as",     "on",    "join",  "between", "like"};
+    static const char *const words[] = {"select", "from", "where", "group",   "having", "order", "union",
+                                        "when",   "then", "else",  "and",     "or",     "in",    "is",
+                                        "as",     "on",   "join",  "between", "like"};
     if (sql_parser_is_word(parser, 0, "like") && sql_parser_is_symbol(parser, 1, "(")) return false; // like(a, 'b%')
     for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
         if (sql_parser_is_word(parser, 0, words[i])) return true;
@@ -104,7 +106,8 @@ static enum status parse_worded(struct sql_parser *parser, struct sql_expr *call
     *ret_found = true;
     if (strcasecmp(call->name, "extract") == 0 && sql_parser_is_word(parser, 1, "from")) {
         const struct sql_token *token = sql_parser_peek(parser, 0);
-        struct sql_expr *field = string_literal(parser, token->offset, sql_parser_copy(parser, token->offset, token->offset + token->length));
+        struct sql_expr *field = string_literal(parser, token->offset,
+                                                sql_parser_copy(parser, token->offset, token->offset + token->length));
         parser->at += 2;
         call->name = "date_part";
         sql_list_push(parser->arena, &call->args, field);
@@ -112,8 +115,10 @@ static enum status parse_worded(struct sql_parser *parser, struct sql_expr *call
         sql_list_push(parser->arena, &call->args, arg);
         goto out;
     }
-    static const char *const unit_first[] = {"timestampadd", "timestampdiff", "dateadd", "date_add", "datediff", "date_diff"};
-    static const char *const units[] = {"year", "quarter", "month", "week", "day", "dayofyear", "hour", "minute", "second", "millisecond", "microsecond"};
+    static const char *const unit_first[] = {"timestampadd", "timestampdiff", "dateadd",
+                                             "date_add",     "datediff",      "date_diff"};
+    static const char *const units[] = {"year", "quarter", "month",  "week",        "day",        "dayofyear",
+                                        "hour", "minute",  "second", "millisecond", "microsecond"};
     for (size_t i = 0; i < sizeof unit_first / sizeof *unit_first; i++) {
         if (strcasecmp(call->name, unit_first[i]) != 0 || !sql_parser_is_symbol(parser, 1, ",")) continue;
         for (size_t u = 0; u < sizeof units / sizeof *units; u++) {
@@ -154,11 +159,8 @@ static enum status parse_trim(struct sql_parser *parser, struct sql_expr *call, 
     TRY(sql_expression_value(parser, &from, err));
     *ret_found = true;
     call->name = name;
-    if (what && name[0] == 't') call->name = "btrim";
-    bool swapped = what && name[0] != 't'; // ltrim(x, y) trims x from y
-    if (swapped) sql_list_push(parser->arena, &call->args, what);
     sql_list_push(parser->arena, &call->args, from);
-    if (what && !swapped) sql_list_push(parser->arena, &call->args, what);
+    if (what) sql_list_push(parser->arena, &call->args, what);
 out:
     return status;
 }
@@ -168,7 +170,7 @@ static enum status parse_argument(struct sql_parser *parser, struct sql_expr *ca
     enum status status = STATUS_OK;
     struct sql_expr *arg = NULL;
     const char *name = NULL;
-    if (sql_parser_is_symbol(parser, 0, "*") ) {
+    if (sql_parser_is_symbol(parser, 0, "*")) {
         arg = new_expr(parser, SQL_EXPR_STAR, sql_parser_offset(parser));
         parser->at++;
         arg = finish(parser, arg);
@@ -182,7 +184,8 @@ static enum status parse_argument(struct sql_parser *parser, struct sql_expr *ca
         if (!named && sql_parser_accept(parser, "as")) TRY(sql_parser_name(parser, "a name", &name, err));
     }
     if (sql_parser_is_symbol(parser, 0, "->")) {
-        status = sql_parser_unsupported(parser, sql_parser_offset(parser), "a lambda (x -> …) and the functions that take one", NULL, err);
+        status = sql_parser_unsupported(parser, sql_parser_offset(parser),
+                                        "a lambda (x -> …) and the functions that take one", NULL, err);
         goto out;
     }
     sql_list_push(parser->arena, &call->args, arg);
@@ -251,8 +254,10 @@ static enum status parse_call_end(struct sql_parser *parser, struct sql_expr *ca
     }
     if (sql_parser_is_word(parser, 0, "over")) {
         status = sql_parser_unsupported(parser, sql_parser_offset(parser), "a window function (OVER …)",
-                                        "to keep one row per key write (query) DROP DUPLICATES ON (key); for windows in time, "
-                                        "GROUP BY window(time, '1 minute')", err);
+                                        "to keep one row per key write (query) DROP DUPLICATES ON (key); for windows "
+                                        "in time, "
+                                        "GROUP BY window(time, '1 minute')",
+                                        err);
     }
 out:
     return status;
@@ -286,10 +291,13 @@ static enum status parse_names(struct sql_parser *parser, struct sql_expr **ret_
         const char *name = NULL;
         TRY(sql_parser_name(parser, "a column's name", &name, err));
         sql_list_push(parser->arena, &expr->names, name);
-        if (!sql_parser_is_symbol(parser, 0, ".") || !(sql_parser_is_name(parser, 1) || sql_parser_is_symbol(parser, 1, "*"))) break;
+        if (!sql_parser_is_symbol(parser, 0, ".") ||
+            !(sql_parser_is_name(parser, 1) || sql_parser_is_symbol(parser, 1, "*")))
+            break;
         parser->at++;
     }
-    if (expr->kind == SQL_EXPR_STAR && (sql_parser_is_word(parser, 0, "except") || sql_parser_is_word(parser, 0, "exclude")) &&
+    if (expr->kind == SQL_EXPR_STAR &&
+        (sql_parser_is_word(parser, 0, "except") || sql_parser_is_word(parser, 0, "exclude")) &&
         sql_parser_is_symbol(parser, 1, "(")) {
         parser->at += 2;
         do {
@@ -310,7 +318,8 @@ static enum status parse_bracket(struct sql_parser *parser, struct sql_expr **re
     enum status status = STATUS_OK;
     uint32_t start = sql_parser_offset(parser);
     if (sql_parser_is_word(parser, 1, "select") || sql_parser_is_word(parser, 1, "with")) {
-        return sql_parser_unsupported(parser, start, "a sub-query inside an expression", "sub-queries stand in FROM", err);
+        return sql_parser_unsupported(parser, start, "a sub-query inside an expression", "sub-queries stand in FROM",
+                                      err);
     }
     TRY(sql_parser_enter(parser, err));
     parser->at++;
@@ -351,8 +360,9 @@ static enum status parse_atom(struct sql_parser *parser, struct sql_expr **ret_e
     } else if (sql_parser_is_symbol(parser, 0, "(")) {
         status = parse_bracket(parser, ret_expr, err);
     } else if (sql_parser_is_symbol(parser, 0, "*") || token->kind == SQL_TOKEN_QUOTED) {
-        status = sql_parser_is_symbol(parser, 1, "(") && token->kind == SQL_TOKEN_QUOTED ? parse_call(parser, ret_expr, err)
-                                                                                          : parse_names(parser, ret_expr, err);
+        status = sql_parser_is_symbol(parser, 1, "(") && token->kind == SQL_TOKEN_QUOTED
+                     ? parse_call(parser, ret_expr, err)
+                     : parse_names(parser, ret_expr, err);
     } else if (token->kind != SQL_TOKEN_WORD || is_reserved(parser)) {
         status = sql_parser_refuse(parser, "an expression", NULL, err);
     } else {
@@ -360,8 +370,9 @@ static enum status parse_atom(struct sql_parser *parser, struct sql_expr **ret_e
         bool bracket = sql_parser_is_symbol(parser, 1, "("), dot = sql_parser_is_symbol(parser, 1, ".");
         if (found) {
             *ret_expr = sql_primary_literal(parser, start, &value);
-        } else if (!dot && !bracket && (sql_parser_is_word(parser, 0, "null") || sql_parser_is_word(parser, 0, "true") ||
-                                        sql_parser_is_word(parser, 0, "false"))) {
+        } else if (!dot && !bracket &&
+                   (sql_parser_is_word(parser, 0, "null") || sql_parser_is_word(parser, 0, "true") ||
+                    sql_parser_is_word(parser, 0, "false"))) {
             value.null = sql_parser_is_word(parser, 0, "null");
             value.boolean = sql_parser_is_word(parser, 0, "true");
             value.type = type_of(value.null ? TYPE_VOID : TYPE_BOOLEAN);
@@ -409,8 +420,8 @@ static enum status parse_suffix(struct sql_parser *parser, struct sql_expr **exp
     outer->start = start;
     *expr = finish(parser, outer);
     if ((*expr)->depth > SQL_DEPTH_MAX) {
-        status = sql_text_error(parser->text, offset, STATUS_INVALID, NULL, NULL, err, "this expression is nested deeper than %u",
-                                SQL_DEPTH_MAX);
+        status = sql_text_error(parser->text, offset, STATUS_INVALID, NULL, NULL, err,
+                                "this expression is nested deeper than %u", SQL_DEPTH_MAX);
     }
 out:
     return status;
@@ -421,12 +432,14 @@ enum status sql_primary_parse(struct sql_parser *parser, struct sql_expr **ret_e
     enum status status = STATUS_OK;
     struct sql_expr *expr = NULL;
     TRY(parse_atom(parser, &expr, err));
-    while (sql_parser_is_symbol(parser, 0, "[") || sql_parser_is_symbol(parser, 0, "::") || sql_parser_is_symbol(parser, 0, ".")) {
+    while (sql_parser_is_symbol(parser, 0, "[") || sql_parser_is_symbol(parser, 0, "::") ||
+           sql_parser_is_symbol(parser, 0, ".")) {
         TRY(parse_suffix(parser, &expr, err));
     }
     if (sql_parser_is_symbol(parser, 0, ":") && !sql_parser_is_symbol(parser, 0, "::")) {
-        status = sql_parser_unsupported(parser, sql_parser_offset(parser), "a JSON path (value:field)",
-                                        "from_json(value, 'field STRING').field, or get_json_object(value, '$.field')", err);
+        status =
+            sql_parser_unsupported(parser, sql_parser_offset(parser), "a JSON path (value:field)",
+                                   "from_json(value, 'field STRING').field, or get_json_object(value, '$.field')", err);
         goto out;
     }
     *ret_expr = expr;

@@ -9,7 +9,8 @@ enum status sql_query_items(struct sql_parser *parser, struct sql_query *query, 
         TRY(sql_expression_parse(parser, &item.expr, err));
         if (sql_parser_accept(parser, "as") || sql_relation_alias_follows(parser)) {
             if (sql_parser_is_symbol(parser, 0, "(")) {
-                status = sql_parser_unsupported(parser, sql_parser_offset(parser), "a list of aliases, AS (a, b)", NULL, err);
+                status = sql_parser_unsupported(parser, sql_parser_offset(parser), "a list of aliases, AS (a, b)", NULL,
+                                                err);
                 goto out;
             }
             TRY(sql_parser_name(parser, "a name behind AS", &item.alias, err));
@@ -26,13 +27,15 @@ static enum status parse_group_by(struct sql_parser *parser, struct sql_query *q
     uint32_t offset = sql_parser_offset(parser);
     TRY(sql_parser_expect(parser, "BY", err));
     query->grouped = true;
-    if (sql_parser_is_word(parser, 0, "all") && !sql_parser_is_symbol(parser, 1, ",") && !sql_parser_is_symbol(parser, 1, "(")) {
+    if (sql_parser_is_word(parser, 0, "all") && !sql_parser_is_symbol(parser, 1, ",") &&
+        !sql_parser_is_symbol(parser, 1, "(")) {
         parser->at++;
         query->group_all = true;
         return STATUS_OK;
     }
-    if (sql_parser_is_word(parser, 0, "grouping") || ((sql_parser_is_word(parser, 0, "cube") || sql_parser_is_word(parser, 0, "rollup")) &&
-                                                      sql_parser_is_symbol(parser, 1, "("))) {
+    if (sql_parser_is_word(parser, 0, "grouping") ||
+        ((sql_parser_is_word(parser, 0, "cube") || sql_parser_is_word(parser, 0, "rollup")) &&
+         sql_parser_is_symbol(parser, 1, "("))) {
         return sql_parser_unsupported(parser, sql_parser_offset(parser), "GROUPING SETS, CUBE, ROLLUP", NULL, err);
     }
     do {
@@ -54,7 +57,8 @@ static enum status refuse_clause(struct sql_parser *parser, struct error *err)
     } refused[] = {
         {"qualify", "QUALIFY", "to keep one row per key write (query) DROP DUPLICATES ON (key)"},
         {"window", "a WINDOW clause", "windows in time are GROUP BY window(time, '1 minute')"},
-        {"emit", "EMIT ON WINDOW CLOSE", "append mode emits closed windows; TBLPROPERTIES ('output.mode' = 'update') emits changes"},
+        {"emit", "EMIT ON WINDOW CLOSE",
+         "append mode emits closed windows; TBLPROPERTIES ('output.mode' = 'update') emits changes"},
         {"lateral", "LATERAL VIEW (explode and the other generators)", NULL},
         {"tablesample", "TABLESAMPLE", NULL},
         {"pivot", "PIVOT", NULL},
@@ -154,7 +158,8 @@ enum status sql_query_parse(struct sql_parser *parser, struct sql_query **ret_qu
         both->union_distinct = !sql_parser_accept(parser, "all");
         if (both->union_distinct) (void)sql_parser_accept(parser, "distinct");
         if (++unions > SQL_NESTING_MAX) {
-            status = sql_text_error(parser->text, both->offset, STATUS_INVALID, NULL, NULL, err, "more than %u UNIONs", SQL_NESTING_MAX);
+            status = sql_text_error(parser->text, both->offset, STATUS_INVALID, NULL, NULL, err, "more than %u UNIONs",
+                                    SQL_NESTING_MAX);
             goto out;
         }
         TRY(parse_select(parser, &right, err));
@@ -171,7 +176,8 @@ enum status sql_query_parse(struct sql_parser *parser, struct sql_query **ret_qu
     query->order_offset = sql_parser_offset(parser);
     if (sql_parser_accept(parser, "order")) TRY(parse_order(parser, query, err));
     query->limit_offset = sql_parser_offset(parser);
-    if (sql_parser_accept(parser, "limit") && !sql_parser_accept(parser, "all")) TRY(sql_expression_parse(parser, &query->limit, err));
+    if (sql_parser_accept(parser, "limit") && !sql_parser_accept(parser, "all"))
+        TRY(sql_expression_parse(parser, &query->limit, err));
     TRY(refuse_clause(parser, err));
     *ret_query = query;
 out:

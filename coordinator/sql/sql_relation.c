@@ -1,5 +1,5 @@
-// FROM: tables, read_kafka(…), sub-queries, with WATERMARK, DROP DUPLICATES and IDENTIFIED BY behind them (SQL.md, Modifiers).
-// Joins are read whole so that the message can name them.
+// FROM: tables, read_kafka(…), sub-queries, with WATERMARK, DROP DUPLICATES and IDENTIFIED BY behind them (SQL.md,
+// Modifiers). Joins are read whole so that the message can name them.
 #include <strings.h>
 
 #include "coordinator/sql/sql_interval.h"
@@ -7,13 +7,14 @@
 
 bool sql_relation_alias_follows(const struct sql_parser *parser)
 {
-    static const char *const clauses[] = {"from",  "where",     "group", "having", "order",   "limit",     "union",      "intersect",
-                                          "except", "minus",    "join",  "left",   "right",   "full",      "inner",      "cross",
-                                          "natural", "anti",    "semi",  "on",     "using",   "watermark", "drop",       "identified",
-                                          "lateral", "window",  "with",  "sort",   "cluster", "distribute", "qualify",   "tablesample",
-                                          "pivot",  "unpivot",  "offset", "when",  "then",    "else",      "end",        "as",
-                                          "and",    "or",       "not",   "in",     "is",      "between",   "like",       "rlike",
-                                          "for",    "version",  "timestamp", "ilike", "regexp", "fetch", "emit"};
+    static const char *const clauses[] = {
+        "from",    "where",   "group",     "having", "order",   "limit",      "union",   "intersect",
+        "except",  "minus",   "join",      "left",   "right",   "full",       "inner",   "cross",
+        "natural", "anti",    "semi",      "on",     "using",   "watermark",  "drop",    "identified",
+        "lateral", "window",  "with",      "sort",   "cluster", "distribute", "qualify", "tablesample",
+        "pivot",   "unpivot", "offset",    "when",   "then",    "else",       "end",     "as",
+        "and",     "or",      "not",       "in",     "is",      "between",    "like",    "rlike",
+        "for",     "version", "timestamp", "ilike",  "regexp",  "fetch",      "emit"};
     if (!sql_parser_is_name(parser, 0)) return false;
     for (size_t i = 0; i < sizeof clauses / sizeof *clauses; i++) {
         if (sql_parser_is_word(parser, 0, clauses[i])) return false;
@@ -40,7 +41,8 @@ static enum status parse_options(struct sql_parser *parser, struct sql_options *
             parser->at++;
         } else if (sql_parser_is_name(parser, ahead) && sql_parser_is_symbol(parser, ahead + 1, "=")) {
             parser->at += ahead + 1;
-            status = sql_parser_refuse(parser, "\"=>\" between an option and its value", "bootstrapServers => 'host:9092'", err);
+            status = sql_parser_refuse(parser, "\"=>\" between an option and its value",
+                                       "bootstrapServers => 'host:9092'", err);
             goto out;
         }
         TRY(sql_expression_parse(parser, &option.value, err));
@@ -59,12 +61,15 @@ static enum status parse_watermark(struct sql_parser *parser, struct sql_relatio
     parser->at++;
     if (sql_parser_is_word(parser, 0, "for")) {
         status = sql_parser_refuse(parser, "WATERMARK column DELAY OF INTERVAL n unit",
-                                   "WATERMARK FOR ts AS ts - INTERVAL '5' SECOND (Flink) is written behind the table: FROM STREAM t "
-                                   "WATERMARK ts DELAY OF INTERVAL 5 SECONDS", err);
+                                   "WATERMARK FOR ts AS ts - INTERVAL '5' SECOND (Flink) is written behind the table: "
+                                   "FROM STREAM t "
+                                   "WATERMARK ts DELAY OF INTERVAL 5 SECONDS",
+                                   err);
         goto out;
     }
     TRY(sql_expression_value(parser, &watermark->time, err));
-    if (sql_parser_accept(parser, "as")) TRY(sql_parser_name(parser, "a name for the event time", &watermark->name, err));
+    if (sql_parser_accept(parser, "as"))
+        TRY(sql_parser_name(parser, "a name for the event time", &watermark->name, err));
     TRY(sql_parser_expect(parser, "DELAY", err));
     TRY(sql_parser_expect(parser, "OF", err));
     struct sql_value value = {0};
@@ -76,8 +81,8 @@ static enum status parse_watermark(struct sql_parser *parser, struct sql_relatio
         goto out;
     }
     if (value.type->kind != TYPE_INTERVAL_DAY_TIME || value.integer < 0) {
-        status = sql_text_error(parser->text, offset, STATUS_INVALID, "INVALID_DELAY", "DELAY OF INTERVAL 10 MINUTES", err,
-                                "a watermark's delay is an interval of days or less that is not negative");
+        status = sql_text_error(parser->text, offset, STATUS_INVALID, "INVALID_DELAY", "DELAY OF INTERVAL 10 MINUTES",
+                                err, "a watermark's delay is an interval of days or less that is not negative");
         goto out;
     }
     watermark->delay_us = value.integer;
@@ -122,8 +127,10 @@ static enum status parse_modifiers(struct sql_parser *parser, struct sql_relatio
     enum status status = STATUS_OK;
     if (sql_parser_is_word(parser, 0, "with") && sql_parser_is_symbol(parser, 1, "(")) {
         status = sql_text_error(parser->text, sql_parser_offset(parser), STATUS_INVALID, "PARSE_SYNTAX_ERROR",
-                                "options stand in brackets behind the source: read_kafka(bootstrapServers => 'host:9092', "
-                                "subscribe => 'topic')", err, "WITH (…) behind a table is not of this dialect");
+                                "options stand in brackets behind the source: read_kafka(bootstrapServers => "
+                                "'host:9092', "
+                                "subscribe => 'topic')",
+                                err, "WITH (…) behind a table is not of this dialect");
         goto out;
     }
     if (sql_parser_is_word(parser, 0, "watermark")) TRY(parse_watermark(parser, relation, err));
@@ -156,10 +163,11 @@ static enum status refuse_foreign(struct sql_parser *parser, const struct sql_re
     const char *name = relation->name.parts.items[0];
     if (strcasecmp(name, "table") == 0 || strcasecmp(name, "tumble") == 0 || strcasecmp(name, "hop") == 0) {
         return sql_text_error(parser->text, relation->offset, STATUS_INVALID, "PARSE_SYNTAX_ERROR",
-                              "FROM STREAM t WATERMARK ts DELAY OF INTERVAL 5 SECONDS GROUP BY window(ts, '1 minute')", err,
-                              "%s(…) is the window form of Flink and RisingWave", name);
+                              "FROM STREAM t WATERMARK ts DELAY OF INTERVAL 5 SECONDS GROUP BY window(ts, '1 minute')",
+                              err, "%s(…) is the window form of Flink and RisingWave", name);
     }
-    if (strcasecmp(name, "values") == 0) return sql_parser_unsupported(parser, relation->offset, "VALUES in a pipeline", NULL, err);
+    if (strcasecmp(name, "values") == 0)
+        return sql_parser_unsupported(parser, relation->offset, "VALUES in a pipeline", NULL, err);
     return STATUS_OK;
 }
 
@@ -176,7 +184,8 @@ static enum status parse_source(struct sql_parser *parser, struct sql_relation *
         goto out;
     }
     relation->kind = SQL_RELATION_TABLE;
-    TRY(sql_parser_path(parser, "a table, read_kafka(…), read_files(…) or a sub-query in brackets", &relation->name, err));
+    TRY(sql_parser_path(parser, "a table, read_kafka(…), read_files(…) or a sub-query in brackets", &relation->name,
+                        err));
     TRY(refuse_foreign(parser, relation, err));
     if (sql_parser_accept_symbol(parser, "(")) {
         relation->kind = SQL_RELATION_FUNCTION;
@@ -192,7 +201,8 @@ static enum status parse_primary(struct sql_parser *parser, struct sql_relation 
     struct sql_relation *relation = arena_calloc(parser->arena, 1, sizeof *relation);
     relation->offset = sql_parser_offset(parser);
     relation->stream = sql_parser_is_word(parser, 0, "stream") &&
-                       (sql_parser_is_name(parser, 1) || sql_parser_is_symbol(parser, 1, "(")) && !sql_parser_is_word(parser, 1, "where");
+                       (sql_parser_is_name(parser, 1) || sql_parser_is_symbol(parser, 1, "(")) &&
+                       !sql_parser_is_word(parser, 1, "where");
     parser->at += relation->stream;
     bool bracket = relation->stream && sql_parser_is_symbol(parser, 0, "(") && sql_parser_is_name(parser, 1) &&
                    !sql_parser_is_word(parser, 1, "select") && !sql_parser_is_word(parser, 1, "with");
@@ -201,7 +211,8 @@ static enum status parse_primary(struct sql_parser *parser, struct sql_relation 
     if (bracket) TRY(sql_parser_expect_symbol(parser, ")", err));
     if (relation->stream && relation->kind == SQL_RELATION_QUERY) {
         status = sql_text_error(parser->text, relation->offset, STATUS_INVALID, "PARSE_SYNTAX_ERROR",
-                                "put STREAM before the table inside the brackets", err, "STREAM stands before a table, not a sub-query");
+                                "put STREAM before the table inside the brackets", err,
+                                "STREAM stands before a table, not a sub-query");
         goto out;
     }
     TRY(parse_modifiers(parser, relation, err));
@@ -213,7 +224,8 @@ out:
 // The words of a join at the cursor, NULL: none stands there.
 static const char *accept_join(struct sql_parser *parser)
 {
-    static const char *const kinds[] = {"inner", "cross", "left", "right", "full", "natural", "outer", "semi", "anti", "lateral"};
+    static const char *const kinds[] = {"inner",   "cross", "left", "right", "full",
+                                        "natural", "outer", "semi", "anti",  "lateral"};
     uint32_t start = parser->at;
     for (bool more = true; more;) {
         more = false;
@@ -237,7 +249,8 @@ enum status sql_relation_parse(struct sql_parser *parser, struct sql_relation **
         const char *join = accept_join(parser);
         if (!join) break;
         if (strncasecmp(join, "lateral", 7) == 0) {
-            status = sql_parser_unsupported(parser, offset, "LATERAL VIEW (explode and the other generators)", NULL, err);
+            status =
+                sql_parser_unsupported(parser, offset, "LATERAL VIEW (explode and the other generators)", NULL, err);
             goto out;
         }
         TRY(parse_primary(parser, &right, err));
@@ -248,7 +261,8 @@ enum status sql_relation_parse(struct sql_parser *parser, struct sql_relation **
             TRY(sql_primary_parse(parser, &condition, err));
         }
         struct sql_relation *both = arena_calloc(parser->arena, 1, sizeof *both);
-        *both = (struct sql_relation){.kind = SQL_RELATION_JOIN, .offset = offset, .left = left, .right = right, .join = join};
+        *both = (struct sql_relation){
+            .kind = SQL_RELATION_JOIN, .offset = offset, .left = left, .right = right, .join = join};
         left = both;
     }
     *ret_relation = left;

@@ -1,4 +1,5 @@
-// Statements: SET, CREATE STREAMING TABLE, CREATE TEMPORARY VIEW; what Spark, Flink and others write besides is refused by name.
+// Statements: SET, CREATE STREAMING TABLE, CREATE TEMPORARY VIEW; what Spark, Flink and others write besides is refused
+// by name.
 #include <strings.h>
 
 #include "coordinator/sql/sql_parser.h"
@@ -16,7 +17,8 @@ static enum status parse_set(struct sql_parser *parser, struct sql_statement *st
     TRY(sql_parser_path(parser, "an option's name (pipeline.…)", &key, err));
     statement->name = key;
     statement->key = key.parts.items[0];
-    for (uint32_t i = 1; i < key.parts.count; i++) statement->key = arena_printf(parser->arena, "%s.%s", statement->key, key.parts.items[i]);
+    for (uint32_t i = 1; i < key.parts.count; i++)
+        statement->key = arena_printf(parser->arena, "%s.%s", statement->key, key.parts.items[i]);
     TRY(sql_parser_expect_symbol(parser, "=", err));
     statement->value_offset = sql_parser_offset(parser);
     if (statement_ends(parser)) {
@@ -79,8 +81,9 @@ static enum status parse_column(struct sql_parser *parser, struct sql_statement 
     struct sql_column_definition column = {.offset = sql_parser_offset(parser)};
     if (sql_parser_is_word(parser, 0, "watermark") && sql_parser_is_word(parser, 1, "for")) {
         status = sql_text_error(parser->text, column.offset, STATUS_INVALID, "PARSE_SYNTAX_ERROR",
-                                "write it behind the table that is read: FROM STREAM t WATERMARK ts DELAY OF INTERVAL 5 SECONDS", err,
-                                "WATERMARK FOR is the form of Flink and Arroyo");
+                                "write it behind the table that is read: FROM STREAM t WATERMARK ts DELAY OF INTERVAL "
+                                "5 SECONDS",
+                                err, "WATERMARK FOR is the form of Flink and Arroyo");
         goto out;
     }
     TRY(sql_parser_name(parser, "a column's name", &column.name, err));
@@ -129,7 +132,8 @@ static enum status parse_properties(struct sql_parser *parser, struct sql_statem
             struct sql_name name = {0};
             TRY(sql_parser_path(parser, "a property's name", &name, err));
             option.key = name.parts.items[0];
-            for (uint32_t i = 1; i < name.parts.count; i++) option.key = arena_printf(parser->arena, "%s.%s", option.key, name.parts.items[i]);
+            for (uint32_t i = 1; i < name.parts.count; i++)
+                option.key = arena_printf(parser->arena, "%s.%s", option.key, name.parts.items[i]);
         }
         (void)sql_parser_accept_symbol(parser, "=");
         enum sql_token_kind kind = sql_parser_peek(parser, 0)->kind;
@@ -141,7 +145,8 @@ static enum status parse_properties(struct sql_parser *parser, struct sql_statem
             parser->at++;
             option.text = sql_parser_copy(parser, start, sql_parser_last_end(parser));
         } else {
-            status = sql_parser_refuse(parser, "the property's value", "TBLPROPERTIES ('output.mode' = 'complete')", err);
+            status =
+                sql_parser_refuse(parser, "the property's value", "TBLPROPERTIES ('output.mode' = 'complete')", err);
             goto out;
         }
         sql_list_push(parser->arena, &statement->properties.items, option);
@@ -194,15 +199,19 @@ static enum status parse_clauses(struct sql_parser *parser, struct sql_statement
             status = sql_parser_unsupported(parser, offset, "a table format other than Delta", NULL, err);
             goto out;
         } else if (sql_parser_is_word(parser, 0, "cluster")) {
-            status = sql_parser_unsupported(parser, offset, "CLUSTER BY (liquid clustering)", "PARTITIONED BY (column)", err);
+            status = sql_parser_unsupported(parser, offset, "CLUSTER BY (liquid clustering)", "PARTITIONED BY (column)",
+                                            err);
             goto out;
         } else if (sql_parser_is_word(parser, 0, "with")) {
             status = sql_text_error(parser->text, offset, STATUS_INVALID, "PARSE_SYNTAX_ERROR",
-                                    "CREATE OR REFRESH STREAMING TABLE t AS SELECT … FROM STREAM read_kafka(bootstrapServers => 'host:9092', "
-                                    "subscribe => 'topic')", err, "WITH ('connector' = …) is the form of Flink and Arroyo");
+                                    "CREATE OR REFRESH STREAMING TABLE t AS SELECT … FROM STREAM "
+                                    "read_kafka(bootstrapServers => 'host:9092', "
+                                    "subscribe => 'topic')",
+                                    err, "WITH ('connector' = …) is the form of Flink and Arroyo");
             goto out;
         } else if (sql_parser_is_word(parser, 0, "schedule") || sql_parser_is_word(parser, 0, "trigger")) {
-            status = sql_parser_unsupported(parser, offset, "SCHEDULE", "TBLPROPERTIES ('trigger.interval' = '1 minute')", err);
+            status = sql_parser_unsupported(parser, offset, "SCHEDULE",
+                                            "TBLPROPERTIES ('trigger.interval' = '1 minute')", err);
             goto out;
         } else {
             break;
@@ -222,8 +231,8 @@ static enum status parse_table(struct sql_parser *parser, struct sql_statement *
     }
     TRY(sql_parser_path(parser, "the table's name", &statement->name, err));
     if (statement->name.parts.count > 3) {
-        status = sql_text_error(parser->text, statement->name.offset, STATUS_INVALID, "IDENTIFIER_TOO_MANY_NAME_PARTS", NULL, err,
-                                "a table's name has at most three parts: catalog.schema.table");
+        status = sql_text_error(parser->text, statement->name.offset, STATUS_INVALID, "IDENTIFIER_TOO_MANY_NAME_PARTS",
+                                NULL, err, "a table's name has at most three parts: catalog.schema.table");
         goto out;
     }
     if (sql_parser_accept_symbol(parser, "(")) TRY(parse_columns(parser, statement, err));
@@ -249,7 +258,9 @@ static enum status parse_create(struct sql_parser *parser, struct sql_statement 
     }
     if (sql_parser_accept(parser, "flow")) {
         status = sql_parser_unsupported(parser, offset, "CREATE FLOW (several inputs for one table, AUTO CDC)",
-                                        "CREATE OR REFRESH STREAMING TABLE t AS query; several inputs meet in UNION ALL", err);
+                                        "CREATE OR REFRESH STREAMING TABLE t AS query; several inputs meet in UNION "
+                                        "ALL",
+                                        err);
     } else if (sql_parser_accept(parser, "temporary") || sql_parser_accept(parser, "temp")) {
         statement->kind = SQL_STATEMENT_VIEW;
         TRY(sql_parser_expect(parser, "VIEW", err));
@@ -259,16 +270,20 @@ static enum status parse_create(struct sql_parser *parser, struct sql_statement 
     } else if (sql_parser_accept(parser, "streaming")) {
         TRY(sql_parser_expect(parser, "TABLE", err));
         if (replace) {
-            status = sql_text_error(parser->text, offset, STATUS_INVALID, "PARSE_SYNTAX_ERROR", "CREATE OR REFRESH STREAMING TABLE", err,
+            status = sql_text_error(parser->text, offset, STATUS_INVALID, "PARSE_SYNTAX_ERROR",
+                                    "CREATE OR REFRESH STREAMING TABLE", err,
                                     "a streaming table is refreshed, not replaced");
             goto out;
         }
         status = parse_table(parser, statement, err);
     } else if (sql_parser_is_word(parser, 0, "materialized") || sql_parser_is_word(parser, 0, "live")) {
         status = sql_parser_unsupported(parser, offset, "a materialized view",
-                                        "CREATE OR REFRESH STREAMING TABLE t TBLPROPERTIES ('output.mode' = 'complete') AS query", err);
-    } else if (sql_parser_is_word(parser, 0, "table") || sql_parser_is_word(parser, 0, "source") || sql_parser_is_word(parser, 0, "sink") ||
-               sql_parser_is_word(parser, 0, "view") || sql_parser_is_word(parser, 0, "external")) {
+                                        "CREATE OR REFRESH STREAMING TABLE t TBLPROPERTIES ('output.mode' = "
+                                        "'complete') AS query",
+                                        err);
+    } else if (sql_parser_is_word(parser, 0, "table") || sql_parser_is_word(parser, 0, "source") ||
+               sql_parser_is_word(parser, 0, "sink") || sql_parser_is_word(parser, 0, "view") ||
+               sql_parser_is_word(parser, 0, "external")) {
         status = sql_parser_refuse(parser, "STREAMING TABLE or TEMPORARY VIEW",
                                    "CREATE OR REFRESH STREAMING TABLE t AS SELECT … FROM STREAM read_kafka(…)", err);
     } else {
@@ -289,20 +304,30 @@ enum status sql_statement_parse(struct sql_parser *parser, struct sql_statement 
     } else if (sql_parser_accept(parser, "create")) {
         TRY(parse_create(parser, statement, err));
     } else if (sql_parser_is_word(parser, 0, "insert")) {
-        status = sql_parser_refuse(parser, "SET or CREATE", "a table is filled by its own query: CREATE OR REFRESH STREAMING TABLE t AS SELECT …", err);
+        status = sql_parser_refuse(parser, "SET or CREATE",
+                                   "a table is filled by its own query: CREATE OR REFRESH STREAMING TABLE t AS SELECT "
+                                   "…",
+                                   err);
         goto out;
     } else if (sql_parser_is_word(parser, 0, "apply")) {
         status = sql_parser_unsupported(parser, statement->offset, "APPLY CHANGES INTO (AUTO CDC)", NULL, err);
         goto out;
     } else if (sql_parser_is_word(parser, 0, "select") || sql_parser_is_word(parser, 0, "with")) {
-        status = sql_parser_refuse(parser, "SET or CREATE", "in a pipeline every query makes a table: CREATE OR REFRESH STREAMING TABLE t AS SELECT …", err);
+        status = sql_parser_refuse(parser, "SET or CREATE",
+                                   "in a pipeline every query makes a table: CREATE OR REFRESH STREAMING TABLE t AS "
+                                   "SELECT …",
+                                   err);
         goto out;
     } else {
         status = sql_parser_refuse(parser, "SET or CREATE", NULL, err);
         goto out;
     }
     if (!statement_ends(parser)) {
-        status = sql_parser_refuse(parser, statement->kind == SQL_STATEMENT_SET ? "\";\"" : "an operator, the next clause of the query, or \";\"", NULL, err);
+        status = sql_parser_refuse(parser,
+                                   statement->kind == SQL_STATEMENT_SET ? "\";\""
+                                                                        : "an operator, the next clause of the query, "
+                                                                          "or \";\"",
+                                   NULL, err);
         goto out;
     }
     *ret_statement = statement;

@@ -1,12 +1,13 @@
-// Places in the text of a pipeline, and messages with line, caret and hint. A message that is too long loses its end, never its place.
+// Places in the text of a pipeline, and messages with line, caret and hint. A message that is too long loses its end,
+// never its place.
 #include "coordinator/sql/sql_text.h"
 
 #include <stdio.h>
 #include <string.h>
 
-#define EXCERPT_MAX 100u // bytes of a line that are shown
+#define EXCERPT_MAX    100u // bytes of a line that are shown
 #define NAME_MAX_SHOWN 160u
-#define MESSAGE_MAX 400u // so that line, caret and hint still fit into ERROR_MESSAGE_SIZE
+#define MESSAGE_MAX    400u // so that line, caret and hint still fit into ERROR_MESSAGE_SIZE
 
 static bool is_continuation(char c)
 {
@@ -28,7 +29,8 @@ struct sql_place sql_text_place(const struct sql_text *text, size_t offset)
     return place;
 }
 
-// The part of the line around offset, at most EXCERPT_MAX bytes, cut at characters; *ret_caret: its characters before offset.
+// The part of the line around offset, at most EXCERPT_MAX bytes, cut at characters; *ret_caret: its characters before
+// offset.
 static size_t excerpt(const struct sql_text *text, size_t offset, char *out, unsigned *ret_caret)
 {
     if (offset > text->length) offset = text->length;
@@ -61,7 +63,8 @@ enum status sql_text_locate(const struct sql_text *text, size_t offset, const ch
     char condition[sizeof err->condition + 4] = "";
     if (err->condition[0]) snprintf(condition, sizeof condition, "[%s] ", err->condition);
     size_t name_length = strlen(text->name);
-    const char *name = name_length > NAME_MAX_SHOWN ? text->name + name_length - NAME_MAX_SHOWN : text->name; // its end tells more
+    const char *name =
+        name_length > NAME_MAX_SHOWN ? text->name + name_length - NAME_MAX_SHOWN : text->name; // its end tells more
     size_t used = (size_t)snprintf(err->message, sizeof err->message, "%s%s:%u:%u: %s%.*s\n  %s\n  %*s^",
                                    name == text->name ? "" : "…", name, place.line, place.column, condition,
                                    (int)MESSAGE_MAX, old, line, (int)caret, "");

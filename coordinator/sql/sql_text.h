@@ -1,5 +1,5 @@
-// The text of a pipeline and places in it: every message about it names file, line and column, shows the line with a caret,
-// and says what to write instead where that is known.
+// The text of a pipeline and places in it: every message about it names file, line and column, shows the line with a
+// caret, and says what to write instead where that is known.
 #ifndef FORESET_SQL_SQL_TEXT_H
 #define FORESET_SQL_SQL_TEXT_H
 

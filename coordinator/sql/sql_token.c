@@ -1,5 +1,5 @@
-// Cuts a pipeline's text into tokens. Spark's lexer (SqlBaseLexer.g4): nested /* */, -- to the end of the line, '' and backslash
-// inside strings, r'raw', number suffixes. Cannot fail: what is malformed becomes a token that says so.
+// Cuts a pipeline's text into tokens. Spark's lexer (SqlBaseLexer.g4): nested /* */, -- to the end of the line, '' and
+// backslash inside strings, r'raw', number suffixes. Cannot fail: what is malformed becomes a token that says so.
 #include "coordinator/sql/sql_token.h"
 
 #include <string.h>
@@ -113,10 +113,10 @@ static size_t cut_number(const struct sql_text *text, size_t i, enum sql_token_k
 
 static size_t cut_symbol(const struct sql_text *text, size_t i, enum sql_token_kind *ret_kind)
 {
-    static const char *const symbols[] = {"<=>", ">>>", "<=", ">=", "<>", "!=", "==", "||", "::", "=>", "->",
-                                          "<<",  ">>",  "!>", "!<", "(",  ")",  "[",  "]",  "{",  "}",  ",",
-                                          ".",   ";",   "=",  "<",  ">",  "+",  "-",  "*",  "/",  "%",  "&",
-                                          "|",   "^",   "~",  "!",  ":",  "?"};
+    static const char *const symbols[] = {"<=>", ">>>", "<=", ">=", "<>", "!=", "==", "||", "::", "=>",
+                                          "->",  "<<",  ">>", "!>", "!<", "(",  ")",  "[",  "]",  "{",
+                                          "}",   ",",   ".",  ";",  "=",  "<",  ">",  "+",  "-",  "*",
+                                          "/",   "%",   "&",  "|",  "^",  "~",  "!",  ":",  "?"};
     *ret_kind = SQL_TOKEN_SYMBOL;
     for (size_t s = 0; s < sizeof symbols / sizeof *symbols; s++) {
         size_t length = strlen(symbols[s]);

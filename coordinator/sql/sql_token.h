@@ -1,5 +1,5 @@
-// Words, numbers, strings and symbols of a pipeline's text. The whole text is cut at once; what cannot be cut (an open string,
-// a stray character) becomes a token of its own, and the parser reports it only when it meets it.
+// Words, numbers, strings and symbols of a pipeline's text. The whole text is cut at once; what cannot be cut (an open
+// string, a stray character) becomes a token of its own, and the parser reports it only when it meets it.
 #ifndef FORESET_SQL_SQL_TOKEN_H
 #define FORESET_SQL_SQL_TOKEN_H
 
@@ -9,9 +9,9 @@
 enum sql_token_kind {
     SQL_TOKEN_END,
     SQL_TOKEN_WORD,
-    SQL_TOKEN_QUOTED,       // `name`
-    SQL_TOKEN_STRING,       // 'a', "a", r'a', with quotes and prefix
-    SQL_TOKEN_NUMBER,       // with exponent and suffix
+    SQL_TOKEN_QUOTED, // `name`
+    SQL_TOKEN_STRING, // 'a', "a", r'a', with quotes and prefix
+    SQL_TOKEN_NUMBER, // with exponent and suffix
     SQL_TOKEN_SYMBOL,
     SQL_TOKEN_OPEN_STRING,  // no closing quote
     SQL_TOKEN_OPEN_QUOTED,  // no closing backtick
