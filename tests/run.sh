@@ -78,15 +78,22 @@ pytest_run() { # JUNIT FOLDER ARGUMENTS...
     return $status
 }
 
-fuzz_phase() { # every target for minutes, its corpus kept
+fuzz_build() {
+    CC=clang cmake -S . -B build-fuzz -G Ninja -DCMAKE_BUILD_TYPE=Debug -DFORESET_FUZZ=ON \
+        -DFORESET_SANITIZE=address,undefined "-DCMAKE_C_FLAGS=-O1 -fsanitize=fuzzer-no-link" >/dev/null &&
+        cmake --build build-fuzz --target fuzz -j "$jobs"
+}
+
+# Every target for minutes, from its corpus; what it found new stays in build-fuzz/corpus for a merge into the kept one.
+fuzz_phase() {
     local target name
-    step build-fuzz build fuzz || return
+    step build-fuzz fuzz_build || return
     for target in build-fuzz/tests/fuzz/fuzz_*; do
         [ -f "$target" ] && [ -x "$target" ] || continue
         name=$(basename "$target")
-        mkdir -p "tests/fuzz/corpus/$name"
+        mkdir -p "build-fuzz/corpus/$name"
         step "$name" "$target" "-max_total_time=${FORESET_FUZZ_SECONDS:-180}" -rss_limit_mb=2048 -print_final_stats=1 \
-            "-artifact_prefix=$results/$name-" "tests/fuzz/corpus/$name"
+            "-artifact_prefix=$results/$name-" "build-fuzz/corpus/$name" "tests/fuzz/corpus/$name"
     done
 }
 
