@@ -1,5 +1,5 @@
-// A commit of a Delta log, which anybody may have written: any bytes give actions or an error, and a schema in them reads
-// or is refused.
+// A commit of a Delta log, which anybody may have written: any bytes give actions or an error, and a schema in them
+// reads or is refused.
 #include "common/delta/delta_log.h"
 #include "common/delta/delta_path.h"
 #include "common/delta/delta_schema_json.h"
@@ -10,7 +10,8 @@ static void schema_of(const struct delta_action *action, struct arena *arena)
     struct delta_schema schema;
     struct error err;
     if (action->kind != DELTA_ACTION_METADATA || !action->metadata.schema_string) return;
-    if (delta_schema_json_read(action->metadata.schema_string, arena, &schema, &err) != STATUS_OK) ASSERT(err.message[0]);
+    enum status status = delta_schema_json_read(action->metadata.schema_string, arena, &schema, &err);
+    ASSERT(status == STATUS_OK || err.message[0]);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)

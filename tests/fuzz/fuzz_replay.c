@@ -1,5 +1,5 @@
-// Runs a fuzz target over kept inputs: files, or folders of them, given as arguments. A path that is missing or holds no
-// file is an error, so that a moved corpus is noticed. The only findings are the ones of sanitizers and assertions.
+// Runs a fuzz target over kept inputs: files, or folders of them, given as arguments. A path that is missing or holds
+// no file is an error, so that a moved corpus is noticed. The only findings are the ones of sanitizers and assertions.
 #include <dirent.h>
 #include <stdio.h>
 #include <sys/stat.h>

@@ -1,5 +1,5 @@
-// State snapshot parts: any bytes give records or STATUS_CORRUPT. A checksum would stop nearly every mutation at the door,
-// so the harness does not mend it: what stands before the checksums is what is tested, as deep as bit flips get.
+// State snapshot parts: any bytes give records or STATUS_CORRUPT. A checksum would stop nearly every mutation at the
+// door, so the harness does not mend it: what stands before the checksums is what is tested, as deep as bit flips get.
 #include "tests/fuzz/fuzz.h"
 #include "worker/snapshot/snapshot_part.h"
 
