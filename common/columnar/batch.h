@@ -14,8 +14,8 @@ struct batch {
     uint32_t row_count;      // selected rows: == column_rows if selection is NULL
     const uint32_t *selection; // rising row numbers, row_count of them; NULL = all
     struct buffer *selection_buffer;
-    // The raw source records behind the rows, row number for row number (same column_rows): key, value, topic, partition,
-    // offset, timestamp as far as the source has them. What dead letters are made of. NULL once rows have been gathered.
+    // The raw source records behind the rows, row number for row number (same column_rows): key, value, topic,
+    // partition, offset, timestamp as far as the source has them. What dead letters are made of. NULL once gathered.
     struct batch *origin;
     const struct type *schema; // struct type
     uint32_t column_count;
@@ -27,7 +27,8 @@ struct batch *batch_create(const struct type *schema, uint32_t column_rows, stru
 // As batch_create, over the rows of `parent`: shares its selection and its origin. For projections.
 struct batch *batch_derive(const struct batch *parent, const struct type *schema, struct column *const *columns);
 void batch_origin_set(struct batch *batch, struct batch *origin); // counts it; only while the batch has one holder
-// The same columns and origin, other selection; selection_buffer holds row_count uint32 and is taken. NULL with row_count == column_rows: all.
+// The same columns and origin, other selection; selection_buffer holds row_count uint32 and is taken.
+// NULL with row_count == column_rows: all.
 struct batch *batch_select(const struct batch *batch, struct buffer *selection_buffer, uint32_t row_count);
 struct batch *batch_ref(struct batch *batch);
 void batch_unref(struct batch *batch); // NULL allowed
@@ -37,7 +38,8 @@ static inline uint32_t batch_row(const struct batch *batch, uint32_t i)
     return batch->selection ? batch->selection[i] : i;
 }
 // A batch without selection: itself (counted) if it has none, else gathered.
-enum status batch_flatten(struct budget *budget, struct batch *batch, struct batch **ret_batch, struct error *err) MUST_USE;
+enum status batch_flatten(struct budget *budget, struct batch *batch, struct batch **ret_batch,
+                          struct error *err) MUST_USE;
 uint64_t batch_bytes(const struct batch *batch);
 void batch_json(const struct batch *batch, uint32_t i, struct text *text); // the i-th selected row as a JSON object
 

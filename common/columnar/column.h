@@ -2,12 +2,14 @@
 // decimals of every precision are 16-byte two's complement integers.
 //
 // Shapes, for a column of `length` values:
-//   validity   bitmap, bit i set = value i is there (LSB first); NULL = all are there. Values under a cleared bit are unspecified.
-//   fixed      boolean/tinyint 1 byte, smallint 2, int/float/date/interval_ym 4, bigint/double/timestamp/_ntz/interval_dt 8, decimal 16
+//   validity   bitmap, bit i set = value i is there (LSB first); NULL = all are there. Values under a cleared bit are
+//              unspecified.
+//   fixed      boolean/tinyint 1 byte, smallint 2, int/float/date/interval_ym 4,
+//              bigint/double/timestamp/_ntz/interval_dt 8, decimal 16
 //   string     offsets[length + 1] (int32, rising) into bytes. Bytes of a STRING are valid UTF-8.
 //   dictionary (strings only) indices[length] (uint32) into `dictionary`, a plain string column without nulls;
-//              an index under a cleared validity bit is 0 and must not be followed. May have zero entries if all are null.
-//   struct     children[i] of the same length; a null struct's children are unspecified there (readers test the struct first)
+//              an index under a cleared validity bit is 0 and must not be followed. May have no entry if all are null.
+//   struct     children[i] of the same length; a null struct's children are unspecified there (test the struct first)
 //   array      offsets[length + 1] into children[0];  map: the same, children[0] keys and children[1] values
 // Columns are immutable once built and counted: column_ref / column_unref, from any thread.
 #ifndef FORESET_COLUMNAR_COLUMN_H
@@ -82,10 +84,11 @@ int column_compare(const struct column *a, uint32_t row_a, const struct column *
 // The value as JSON in the encoding of the conformance cases (see columnar/README.md); null as null.
 void column_json(const struct column *column, uint32_t row, struct text *text);
 // 64-bit hashes of values combined into hashes[count] (hash_mix); rows NULL: rows 0..count-1. Equal values (Spark's
-// grouping equality: null = null, NaN = NaN, -0.0 = 0.0) hash equal whatever their encoding. Seeded by the caller's initial hashes.
+// grouping equality: null = null, NaN = NaN, -0.0 = 0.0) hash equal whatever their encoding. The caller's initial hashes
+// are the seed.
 void column_hash(const struct column *column, const uint32_t *rows, uint32_t count, uint64_t *hashes);
 
-// Appends values one by one and makes a column of them. For results of moderate size; hot paths write buffers themselves.
+// Appends values one by one and makes a column of them. For results of moderate size; hot paths write buffers.
 struct column_builder;
 struct column_builder *column_builder_create(struct budget *budget, const struct type *type);
 void column_builder_destroy(struct column_builder *builder);
@@ -101,6 +104,7 @@ enum status column_builder_copy(struct column_builder *builder, const struct col
 struct column_builder *column_builder_child(struct column_builder *builder, uint32_t child);
 enum status column_builder_nested(struct column_builder *builder, struct error *err) MUST_USE;
 // Makes the column and resets the builder.
-enum status column_builder_finish(struct column_builder *builder, struct column **ret_column, struct error *err) MUST_USE;
+enum status column_builder_finish(struct column_builder *builder, struct column **ret_column,
+                                  struct error *err) MUST_USE;
 
 #endif

@@ -8,14 +8,15 @@
 #include <stdint.h>
 
 #define DATETIME_TEXT_SIZE 64 // enough for every formatter below
-#define DATETIME_DAY_US INT64_C(86400000000)
+#define DATETIME_DAY_US    INT64_C(86400000000)
 
 struct datetime_civil {
     int64_t year;
     uint32_t month; // 1..12
     uint32_t day;   // 1..31
 };
-int64_t datetime_text_days(int64_t year, uint32_t month, uint32_t day); // days since 1970-01-01; any month 1..12, day 1..31
+int64_t datetime_text_days(int64_t year, uint32_t month,
+                           uint32_t day); // days since 1970-01-01; any month 1..12, day 1..31
 struct datetime_civil datetime_text_civil(int64_t days);
 uint32_t datetime_text_month_days(int64_t year, uint32_t month); // 28..31
 
@@ -30,11 +31,11 @@ bool datetime_text_parse_timestamp_ntz(const char *text, size_t length, bool all
 bool datetime_text_zone_offset(const char *zone, size_t length, int64_t local_seconds, int32_t *ret_offset_seconds);
 
 // Formatters write at most DATETIME_TEXT_SIZE bytes to out, NUL-terminated, and return the length.
-size_t datetime_text_format_date(int32_t days, char *out);        // 2024-01-31
-size_t datetime_text_format_timestamp(int64_t us, char *out);     // 2024-01-31 12:00:00.5: as CAST to string
-size_t datetime_text_format_iso(int64_t us, char *out);           // 2024-01-31T12:00:00.500000Z
+size_t datetime_text_format_date(int32_t days, char *out);          // 2024-01-31
+size_t datetime_text_format_timestamp(int64_t us, char *out);       // 2024-01-31 12:00:00.5: as CAST to string
+size_t datetime_text_format_iso(int64_t us, char *out);             // 2024-01-31T12:00:00.500000Z
 size_t datetime_text_format_json(int64_t us, bool zone, char *out); // 2024-01-31T12:00:00.500Z: as to_json
-size_t datetime_text_format_interval(int64_t us, char *out);      // INTERVAL '1 02:03:04.5' DAY TO SECOND
-size_t datetime_text_format_months(int32_t months, char *out);    // INTERVAL '1-2' YEAR TO MONTH
+size_t datetime_text_format_interval(int64_t us, char *out);        // INTERVAL '1 02:03:04.5' DAY TO SECOND
+size_t datetime_text_format_months(int32_t months, char *out);      // INTERVAL '1-2' YEAR TO MONTH
 
 #endif

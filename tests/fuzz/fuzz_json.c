@@ -1,11 +1,11 @@
-// The JSON scanner on hostile text: as records of a batch (cut at 0xff) and as a file of lines, under several options. Every
-// instruction set must give the same rows, and what a scan learned must not change them.
+// The JSON scanner on hostile text: as records of a batch (cut at 0xff) and as a file of lines, under several options.
+// Every instruction set must give the same rows, and what a scan learned must not change them.
 #include "tests/fuzz/fuzz.h"
 #include "worker/decode/json_context.h"
 
 #define FUZZ_SCHEMA                                                                                                    \
-    "a INT, s STRING, b BINARY, d DOUBLE, f FLOAT, n DECIMAL(20,3), t TIMESTAMP, z TIMESTAMP_NTZ, y DATE, x BOOLEAN, "   \
-    "k TINYINT, l ARRAY<STRUCT<i: BIGINT, s: STRING>>, m MAP<STRING, ARRAY<INT>>, o STRUCT<i: SMALLINT, v: VOID>, "      \
+    "a INT, s STRING, b BINARY, d DOUBLE, f FLOAT, n DECIMAL(20,3), t TIMESTAMP, z TIMESTAMP_NTZ, y DATE, x BOOLEAN, " \
+    "k TINYINT, l ARRAY<STRUCT<i: BIGINT, s: STRING>>, m MAP<STRING, ARRAY<INT>>, o STRUCT<i: SMALLINT, v: VOID>, "    \
     "_corrupt_record STRING"
 
 #define FUZZ_SIZE_MAX (64u << 10)
@@ -13,7 +13,10 @@
 static const struct json_scan_options fuzz_options[] = {
     {.strict = true},
     {.exact_text = true, .mode = JSON_QUARANTINE},
-    {.allow_comments = true, .allow_unquoted_names = true, .allow_leading_zeros = true, .allow_any_escape = true,
+    {.allow_comments = true,
+     .allow_unquoted_names = true,
+     .allow_leading_zeros = true,
+     .allow_any_escape = true,
      .allow_control = true},
 };
 
@@ -44,26 +47,32 @@ static void scan_batch(struct json_scan *scan, const uint8_t *data, size_t size,
 static void scan_lines(struct json_scan *scan, const uint8_t *data, size_t size, struct text *text)
 {
     uint8_t *padded = memory_calloc(1, size + BUFFER_PADDING);
-    if (size) memcpy(padded, data, size);
+    if (size)
+        memcpy(padded, data, size);
     for (size_t used = 0;;) {
         struct json_lines lines = {0};
         ASSERT(json_scan_lines(scan, padded + used, size - used, true, &lines, NULL) == STATUS_OK);
         used += lines.used;
-        for (uint32_t i = 0; lines.batch && i < lines.batch->row_count; i++) batch_json(lines.batch, i, text);
-        for (uint32_t i = 0; i < lines.bad_count; i++) text_printf(text, "!%u", lines.bad[i].first_row);
+        for (uint32_t i = 0; lines.batch && i < lines.batch->row_count; i++)
+            batch_json(lines.batch, i, text);
+        for (uint32_t i = 0; i < lines.bad_count; i++)
+            text_printf(text, "!%u", lines.bad[i].first_row);
         batch_unref(lines.batch);
-        if (!lines.batch && used == size) break;
+        if (!lines.batch && used == size)
+            break;
     }
     memory_free(padded);
 }
 
-static void scan_all(const struct type *type, const struct json_scan_options *options, const uint8_t *bytes, size_t size)
+static void scan_all(const struct type *type, const struct json_scan_options *options, const uint8_t *bytes,
+                     size_t size)
 {
     static const char *const simds[] = {"scalar", "sse2", "neon", "avx2"};
     struct text first = {0}, text = {0};
     for (size_t i = 0; i < sizeof simds / sizeof *simds; i++) {
         struct json_scan *scan = NULL;
-        if (!json_kernel_set(simds[i])) continue;
+        if (!json_kernel_set(simds[i]))
+            continue;
         ASSERT(json_scan_create(type, options, NULL, &scan, NULL) == STATUS_OK);
         text_reset(&text);
         scan_batch(scan, bytes, size, &text);
@@ -73,8 +82,10 @@ static void scan_all(const struct type *type, const struct json_scan_options *op
         scan_lines(scan, bytes, size, &text);
         text_append_char(&text, json_scan_valid(bytes, size) ? 'v' : '-');
         json_scan_destroy(scan);
-        if (i == 0) text_append(&first, text_str(&text), text.length);
-        else ASSERT(strcmp(text_str(&first), text_str(&text)) == 0);
+        if (i == 0)
+            text_append(&first, text_str(&text), text.length);
+        else
+            ASSERT(strcmp(text_str(&first), text_str(&text)) == 0);
     }
     text_deinit(&first);
     text_deinit(&text);
@@ -83,8 +94,10 @@ static void scan_all(const struct type *type, const struct json_scan_options *op
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
     const struct type *type = NULL;
-    if (size > FUZZ_SIZE_MAX) return 0;
+    if (size > FUZZ_SIZE_MAX)
+        return 0;
     ASSERT(type_parse_ddl(FUZZ_SCHEMA, &type, NULL) == STATUS_OK);
-    for (size_t i = 0; i < sizeof fuzz_options / sizeof *fuzz_options; i++) scan_all(type, &fuzz_options[i], bytes, size);
+    for (size_t i = 0; i < sizeof fuzz_options / sizeof *fuzz_options; i++)
+        scan_all(type, &fuzz_options[i], bytes, size);
     return 0;
 }

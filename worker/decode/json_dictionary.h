@@ -1,7 +1,7 @@
 // The values that a string column saw lately, numbered: a column of few distinct values leaves as indices into them.
-// Keys up to 16 bytes lie in the slot itself, so the usual lookup touches one line of memory. Text with escapes is looked up
-// as it was written (JSON_KEY_ESCAPED) and leads to the number of its decoded value.
-// Entries stay from batch to batch; a finished column's dictionary is a snapshot that is shared until an entry is added.
+// Keys up to 16 bytes lie in the slot itself, so the usual lookup touches one line of memory. Text with escapes is
+// looked up as it was written (JSON_KEY_ESCAPED) and leads to the number of its decoded value. Entries stay from batch
+// to batch; a finished column's dictionary is a snapshot that is shared until an entry is added.
 #ifndef FORESET_DECODE_JSON_DICTIONARY_H
 #define FORESET_DECODE_JSON_DICTIONARY_H
 
@@ -10,12 +10,12 @@
 #include "common/base/hash.h"
 #include "common/columnar/column.h"
 
-#define JSON_DICTIONARY_MAX 4096u      // entries
+#define JSON_DICTIONARY_MAX       4096u // entries
 #define JSON_DICTIONARY_BYTES_MAX (1u << 20)
 #define JSON_DICTIONARY_VALUE_MAX 255u // longer values make a column plain
-#define JSON_DICTIONARY_REST 64u       // batches that a column stays plain before it is tried again
-#define JSON_KEY_ESCAPED 0x40000000u
-#define JSON_DICTIONARY_NONE UINT32_MAX
+#define JSON_DICTIONARY_REST      64u  // batches that a column stays plain before it is tried again
+#define JSON_KEY_ESCAPED          0x40000000u
+#define JSON_DICTIONARY_NONE      UINT32_MAX
 
 struct json_slot {
     uint64_t low, high; // the text, padded with zeros; of longer text its hash
@@ -58,8 +58,10 @@ static inline uint32_t json_dictionary_short(struct json_dictionary *dictionary,
     dictionary->looked++;
     for (;; at++) {
         const struct json_slot *slot = &dictionary->slots[at & dictionary->slot_mask];
-        if (slot->low == low && slot->high == high && slot->length == (length | flag)) return slot->index;
-        if (slot->index == JSON_DICTIONARY_NONE) return JSON_DICTIONARY_NONE;
+        if (slot->low == low && slot->high == high && slot->length == (length | flag))
+            return slot->index;
+        if (slot->index == JSON_DICTIONARY_NONE)
+            return JSON_DICTIONARY_NONE;
     }
 }
 

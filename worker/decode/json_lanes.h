@@ -17,7 +17,7 @@ typedef struct {
 #if defined(JSON_LANES_AVX2)
 #include <immintrin.h>
 #define LANES_WIDTH 32
-#define LANES_BITS 1
+#define LANES_BITS  1
 
 static inline lanes_found lanes_special(const uint8_t *at)
 {
@@ -44,7 +44,7 @@ static inline uint64_t lanes_newline(const uint8_t *at)
 #elif defined(JSON_LANES_SSE2)
 #include <emmintrin.h>
 #define LANES_WIDTH 16
-#define LANES_BITS 1
+#define LANES_BITS  1
 
 static inline lanes_found lanes_special(const uint8_t *at)
 {
@@ -75,7 +75,7 @@ static inline uint64_t lanes_newline(const uint8_t *at)
 #elif defined(JSON_LANES_NEON)
 #include <arm_neon.h>
 #define LANES_WIDTH 16
-#define LANES_BITS 4
+#define LANES_BITS  4
 
 static inline uint64_t lanes_mask(uint8x16_t bytes)
 {
@@ -100,9 +100,9 @@ static inline uint64_t lanes_newline(const uint8_t *at)
 
 #else // eight bytes in a word: no instruction set asked for
 #define LANES_WIDTH 8
-#define LANES_BITS 8
-#define LANES_ONES UINT64_C(0x0101010101010101)
-#define LANES_HIGH UINT64_C(0x8080808080808080)
+#define LANES_BITS  8
+#define LANES_ONES  UINT64_C(0x0101010101010101)
+#define LANES_HIGH  UINT64_C(0x8080808080808080)
 
 // The high bit of each byte below n (n <= 0x80; bytes >= 0x80 are not below). Exact up to the first byte found.
 static inline uint64_t lanes_below(uint64_t word, uint64_t n)

@@ -1,15 +1,15 @@
 // Field names of a struct, and what the scanner learned about the text between its values.
-// A gap is the exact text from the end of one value (or the opening brace) to the start of the next: `, "action": `. The
-// same bytes mean the same field again, so a known gap takes one comparison instead of reading a key.
+// A gap is the exact text from the end of one value (or the opening brace) to the start of the next: `, "action": `.
+// The same bytes mean the same field again, so a known gap takes one comparison instead of reading a key.
 #ifndef FORESET_DECODE_JSON_OBJECT_H
 #define FORESET_DECODE_JSON_OBJECT_H
 
 #include "common/columnar/type.h"
 
-#define JSON_GAP_BYTES 32u
-#define JSON_GAP_WAYS 4u // gaps remembered behind one field
+#define JSON_GAP_BYTES     32u
+#define JSON_GAP_WAYS      4u // gaps remembered behind one field
 #define JSON_FIELD_UNKNOWN (-1)
-#define JSON_FIELD_START (-2)
+#define JSON_FIELD_START   (-2)
 
 struct json_gap {
     uint8_t bytes[JSON_GAP_BYTES];
@@ -41,7 +41,8 @@ static inline struct json_gap *json_object_gaps(const struct json_object *object
 // A gap in a later way was right: it comes forward when it is right more often.
 static inline void json_object_promote(struct json_gap *gap)
 {
-    if (++gap->hits <= gap[-1].hits + 16) return;
+    if (++gap->hits <= gap[-1].hits + 16)
+        return;
     struct json_gap other = gap[-1];
     gap[-1] = *gap;
     *gap = other;

@@ -16,8 +16,10 @@ struct json_number {
 
 // Blanks, and comments where allowed.
 const uint8_t *json_text_space(struct json_context *context, const uint8_t *at);
-// A string behind its opening quote, with whatever is in it: decoded into context->scratch (or a slice of the text itself).
-const uint8_t *json_text_string(struct json_context *context, const uint8_t *at, uint8_t quote, struct slice *ret_value);
+// A string behind its opening quote, with whatever is in it: decoded into context->scratch (or a slice of the text
+// itself).
+const uint8_t *json_text_string(struct json_context *context, const uint8_t *at, uint8_t quote,
+                                struct slice *ret_value);
 // A field name of any spelling at *at.
 const uint8_t *json_text_name(struct json_context *context, const uint8_t *at, struct slice *ret_name);
 const uint8_t *json_text_number(struct json_context *context, const uint8_t *at, struct json_number *ret_number);

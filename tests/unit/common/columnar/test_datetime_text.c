@@ -24,17 +24,31 @@ static void dates_as_cast(void **state)
     (void)state;
     static const struct {
         const char *text, *wanted;
-    } cases[] = {{"2024-02-29", "2024-02-29"}, {"2023-02-29", NULL}, {" 2024-1-5 ", "2024-01-05"}, {"2024", "2024-01-01"},
-                 {"2024-03", "2024-03-01"}, {"2024-03-04T12", "2024-03-04"}, {"2024-03-04 what", "2024-03-04"},
-                 {"2024-03x", NULL}, {"2024-03 ", "2024-03-01"}, {"2024-03 x", NULL}, {"24-01-01", NULL}, {"", NULL},
-                 {"12024-01-01", "+12024-01-01"}, {"-0044-03-15", "-0044-03-15"}, {"2024-013-1", NULL},
-                 {"2024-01-01-", NULL}, {"0000-01-01", "0000-01-01"}};
+    } cases[] = {{"2024-02-29", "2024-02-29"},
+                 {"2023-02-29", NULL},
+                 {" 2024-1-5 ", "2024-01-05"},
+                 {"2024", "2024-01-01"},
+                 {"2024-03", "2024-03-01"},
+                 {"2024-03-04T12", "2024-03-04"},
+                 {"2024-03-04 what", "2024-03-04"},
+                 {"2024-03x", NULL},
+                 {"2024-03 ", "2024-03-01"},
+                 {"2024-03 x", NULL},
+                 {"24-01-01", NULL},
+                 {"", NULL},
+                 {"12024-01-01", "+12024-01-01"},
+                 {"-0044-03-15", "-0044-03-15"},
+                 {"2024-013-1", NULL},
+                 {"2024-01-01-", NULL},
+                 {"0000-01-01", "0000-01-01"}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         int32_t days = 0;
         char out[DATETIME_TEXT_SIZE];
         bool ok = datetime_text_parse_date(cases[i].text, strlen(cases[i].text), &days);
-        if (ok != (cases[i].wanted != NULL)) fail_msg("date %s", cases[i].text);
-        if (!ok) continue;
+        if (ok != (cases[i].wanted != NULL))
+            fail_msg("date %s", cases[i].text);
+        if (!ok)
+            continue;
         datetime_text_format_date(days, out);
         assert_string_equal(out, cases[i].wanted);
     }
@@ -78,8 +92,10 @@ static void timestamps_as_cast(void **state)
         int64_t us = 0;
         char out[DATETIME_TEXT_SIZE];
         bool ok = datetime_text_parse_timestamp(cases[i].text, strlen(cases[i].text), 10, &us);
-        if (ok != (cases[i].wanted != NULL)) fail_msg("timestamp %s", cases[i].text);
-        if (!ok) continue;
+        if (ok != (cases[i].wanted != NULL))
+            fail_msg("timestamp %s", cases[i].text);
+        if (!ok)
+            continue;
         datetime_text_format_timestamp(us, out);
         assert_string_equal(out, cases[i].wanted);
     }
@@ -117,8 +133,9 @@ static void extremes_print(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(calendar_round_trips), cmocka_unit_test(dates_as_cast), cmocka_unit_test(timestamps_as_cast),
-        cmocka_unit_test(ntz_takes_a_zone_only_in_casts), cmocka_unit_test(extremes_print),
+        cmocka_unit_test(calendar_round_trips), cmocka_unit_test(dates_as_cast),
+        cmocka_unit_test(timestamps_as_cast),   cmocka_unit_test(ntz_takes_a_zone_only_in_casts),
+        cmocka_unit_test(extremes_print),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -21,7 +21,8 @@ static void equal_types_are_one_pointer(void **state)
 {
     (void)state;
     struct field fields[] = {{"start", type_of(TYPE_TIMESTAMP)}, {"end", type_of(TYPE_TIMESTAMP)}};
-    assert_ptr_equal(type_struct(fields, 2), parsed("STRUCT<start: TIMESTAMP, `end` timestamp_ltz NOT NULL COMMENT 'x'>"));
+    assert_ptr_equal(type_struct(fields, 2),
+                     parsed("STRUCT<start: TIMESTAMP, `end` timestamp_ltz NOT NULL COMMENT 'x'>"));
     assert_ptr_equal(type_decimal(10, 0), parsed(" Dec "));
     assert_ptr_equal(type_array(type_of(TYPE_BIGINT)), parsed("array<long>"));
     assert_string_equal(type_struct(fields, 2)->text, "struct<start:timestamp,end:timestamp>");
@@ -30,10 +31,17 @@ static void equal_types_are_one_pointer(void **state)
 static void text_reads_back(void **state)
 {
     (void)state;
-    static const char *const texts[] = {"void", "int", "decimal(38,18)", "struct<>", "map<string,array<struct<a:int>>>",
-                                        "struct<`a b`:int,`1x`:date,`q``q`:binary>", "interval year to month",
-                                        "interval day to second", "struct<a:timestamp_ntz,A:tinyint>"};
-    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) assert_string_equal(parsed(texts[i])->text, texts[i]);
+    static const char *const texts[] = {"void",
+                                        "int",
+                                        "decimal(38,18)",
+                                        "struct<>",
+                                        "map<string,array<struct<a:int>>>",
+                                        "struct<`a b`:int,`1x`:date,`q``q`:binary>",
+                                        "interval year to month",
+                                        "interval day to second",
+                                        "struct<a:timestamp_ntz,A:tinyint>"};
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+        assert_string_equal(parsed(texts[i])->text, texts[i]);
 }
 
 static void ddl_lists_columns(void **state)
@@ -41,8 +49,10 @@ static void ddl_lists_columns(void **state)
     (void)state;
     const struct type *type = NULL;
     struct error err = {0};
-    assert_int_equal(type_parse_ddl("user_id STRING, amount DOUBLE NOT NULL COMMENT 'it''s, a > b', `x y`: MAP<INT,REAL>",
-                                    &type, &err), STATUS_OK);
+    assert_int_equal(
+        type_parse_ddl("user_id STRING, amount DOUBLE NOT NULL COMMENT 'it''s, a > b', `x y`: MAP<INT,REAL>", &type,
+                       &err),
+        STATUS_OK);
     assert_string_equal(type->text, "struct<user_id:string,amount:double,`x y`:map<int,float>>");
     assert_int_equal(type_field_find(type, "AMOUNT"), 1);
     assert_int_equal(type_field_find(type, "amoun"), -1);
@@ -55,8 +65,18 @@ static void ddl_lists_columns(void **state)
 static void wrong_text_names_the_place(void **state)
 {
     (void)state;
-    static const char *const wrong[] = {"", "int int", "array<int", "decimal(39,1)", "decimal(5,6)", "decimal(5", "strin",
-                                        "struct<a>", "struct<`a:int>", "struct<a:int,a:int>", "map<int>", "varchar(3)",
+    static const char *const wrong[] = {"",
+                                        "int int",
+                                        "array<int",
+                                        "decimal(39,1)",
+                                        "decimal(5,6)",
+                                        "decimal(5",
+                                        "strin",
+                                        "struct<a>",
+                                        "struct<`a:int>",
+                                        "struct<a:int,a:int>",
+                                        "map<int>",
+                                        "varchar(3)",
                                         "interval day to month"};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         const struct type *type = NULL;
@@ -71,7 +91,8 @@ static void deep_nesting_is_refused(void **state)
 {
     (void)state;
     struct text text = {0};
-    for (int i = 0; i < 10000; i++) text_append_str(&text, "array<");
+    for (int i = 0; i < 10000; i++)
+        text_append_str(&text, "array<");
     const struct type *type = NULL;
     assert_int_equal(type_parse(text_str(&text), &type, NULL), STATUS_INVALID);
     text_deinit(&text);
@@ -92,9 +113,12 @@ static void interning_is_thread_safe(void **state)
     (void)state;
     static const struct type *found[4][1000];
     pthread_t threads[4];
-    for (int i = 0; i < 4; i++) pthread_create(&threads[i], NULL, intern_many, found[i]);
-    for (int i = 0; i < 4; i++) pthread_join(threads[i], NULL);
-    for (int i = 1; i < 4; i++) assert_memory_equal(found[0], found[i], sizeof found[0]);
+    for (int i = 0; i < 4; i++)
+        pthread_create(&threads[i], NULL, intern_many, found[i]);
+    for (int i = 0; i < 4; i++)
+        pthread_join(threads[i], NULL);
+    for (int i = 1; i < 4; i++)
+        assert_memory_equal(found[0], found[i], sizeof found[0]);
 }
 
 int main(void)
