@@ -1,8 +1,8 @@
-// An exchange between the lanes of one process: what both ends of a channel keep. The batch itself travels with one selection
-// per target, nothing is gathered (ARCHITECTURE section 4).
-// P9: each channel counts its column batches and rows; the marker carries the counts; a difference is RESTART_PIPELINE.
-// P14: a sender never blocks. What is sent and not yet taken counts against the channel's credit, apart for the two epochs
-// that run; a lane without credit on any of its channels stops polling its sources.
+// An exchange between the lanes of one process: what both ends of a channel keep. The batch itself travels with one
+// selection per target, nothing is gathered (ARCHITECTURE section 4). P9: each channel counts its column batches and
+// rows; the marker carries the counts; a difference is RESTART_PIPELINE. P14: a sender never blocks. What is sent and
+// not yet taken counts against the channel's credit, apart for the two epochs that run; a lane without credit on any of
+// its channels stops polling its sources.
 #ifndef FORESET_EXCHANGE_EXCHANGE_H
 #define FORESET_EXCHANGE_EXCHANGE_H
 
@@ -12,8 +12,8 @@
 #include "common/columnar/batch.h"
 
 struct exchange_channel {
-    uint64_t sent_batches, sent_rows; // sender's: since its last marker
-    uint64_t seen_batches, seen_rows; // receiver's
+    uint64_t sent_batches, sent_rows;      // sender's: since its last marker
+    uint64_t seen_batches, seen_rows;      // receiver's
     _Atomic uint64_t outstanding_bytes[2]; // by parity of the epoch
 };
 
@@ -24,9 +24,11 @@ static inline bool exchange_has_credit(struct exchange_channel *channel, uint64_
     return atomic_load_explicit(&channel->outstanding_bytes[epoch & 1], memory_order_relaxed) < limit_bytes;
 }
 // Receiver, when a batch arrives: sequence is the sender's count before it.
-enum status exchange_seen(struct exchange_channel *channel, uint64_t sequence, uint32_t rows, struct error *err) MUST_USE;
+enum status exchange_seen(struct exchange_channel *channel, uint64_t sequence, uint32_t rows,
+                          struct error *err) MUST_USE;
 // Receiver, when the marker arrives: checks the counts and begins anew.
-enum status exchange_marker(struct exchange_channel *channel, uint64_t batches, uint64_t rows, struct error *err) MUST_USE;
+enum status exchange_marker(struct exchange_channel *channel, uint64_t batches, uint64_t rows,
+                            struct error *err) MUST_USE;
 // Receiver, when it has taken a batch: gives the credit back. True: the sender was out of credit and should be woken.
 bool exchange_taken(struct exchange_channel *channel, uint64_t epoch, uint64_t bytes, uint64_t limit_bytes);
 

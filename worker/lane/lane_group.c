@@ -1,15 +1,15 @@
 // All lanes of this worker: opens them, deals plans and watermarks out, gathers their reports into events.
 // Promises: events of one kind come in epoch order; after a failure exactly one FAILED and nothing else.
-// What can fail: opening (plan, sources, snapshot parts), and any lane at any time; the worker then closes the flow and opens
-// another one from the last decided manifest (P21). Nothing that was not frozen survives, files included.
+// What can fail: opening (plan, sources, snapshot parts), and any lane at any time; the worker then closes the flow and
+// opens another one from the last decided manifest (P21). Nothing that was not frozen survives, files included.
 #include "worker/lane/lane_private.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
-#define SOURCE_BUDGET_SHARE 4  // a quarter of the memory for queues of sources
-#define STATE_BUDGET_SHARE 2   // half for state
-#define SOURCE_QUEUE_MIN (8u << 20)
+#define SOURCE_BUDGET_SHARE  4 // a quarter of the memory for queues of sources
+#define STATE_BUDGET_SHARE   2 // half for state
+#define SOURCE_QUEUE_MIN     (8u << 20)
 #define SOURCE_QUEUE_DEFAULT (256u << 20) // librdkafka < 2.2 parks a full partition for a second: hold that second
 
 static struct lane_group *group_of(struct dataflow *flow)
@@ -19,7 +19,8 @@ static struct lane_group *group_of(struct dataflow *flow)
 
 static void group_epoch_clear(struct lane_group *group, struct group_epoch *epoch)
 {
-    for (uint32_t i = 0; epoch->reports && i < group->lane_count; i++) lane_epoch_deinit(&epoch->reports[i], group->plan);
+    for (uint32_t i = 0; epoch->reports && i < group->lane_count; i++)
+        lane_epoch_deinit(&epoch->reports[i], group->plan);
     memory_free(epoch->reports);
     memory_free(epoch->maxima);
     memory_free(epoch->took_part);
@@ -29,11 +30,14 @@ static void group_epoch_clear(struct lane_group *group, struct group_epoch *epoc
 
 static void group_destroy(struct lane_group *group)
 {
-    for (uint32_t i = 0; i < group->lane_count; i++) lane_deinit(&group->lanes[i]);
-    for (uint32_t i = 0; i < LANE_EPOCHS_MAX; i++) group_epoch_clear(group, &group->epochs[i]);
+    for (uint32_t i = 0; i < group->lane_count; i++)
+        lane_deinit(&group->lanes[i]);
+    for (uint32_t i = 0; i < LANE_EPOCHS_MAX; i++)
+        group_epoch_clear(group, &group->epochs[i]);
     for (uint32_t t = 0; group->open && t < group->plan->n_tables; t++) {
         struct group_open *open = &group->open[t];
-        for (size_t i = 0; i < open->files.count; i++) foreset__data_file__free_unpacked(open->files.items[i], NULL);
+        for (size_t i = 0; i < open->files.count; i++)
+            foreset__data_file__free_unpacked(open->files.items[i], NULL);
         vector_deinit(&open->files);
         text_deinit(&group->records[t]);
     }
@@ -41,8 +45,10 @@ static void group_destroy(struct lane_group *group)
     memory_free(group->records);
     memory_free(group->maxima);
     memory_free(group->lanes);
-    if (group->from) foreset__manifest__free_unpacked(group->from, NULL);
-    if (group->plan) foreset__plan__free_unpacked(group->plan, NULL);
+    if (group->from)
+        foreset__manifest__free_unpacked(group->from, NULL);
+    if (group->plan)
+        foreset__plan__free_unpacked(group->plan, NULL);
     pthread_mutex_destroy(&group->lock);
     memory_free(group);
 }
@@ -60,11 +66,13 @@ static void group_close(struct dataflow *flow)
     group->closing = true;
     pthread_mutex_unlock(&group->lock);
     for (uint32_t i = 0; i < group->lane_count; i++) {
-        if (!group->lanes[i].threaded) continue;
+        if (!group->lanes[i].threaded)
+            continue;
         group_post(group, i, memory_calloc(1, sizeof(struct mail)), LANE_MAIL_STOP);
     }
     for (uint32_t i = 0; i < group->lane_count; i++) {
-        if (group->lanes[i].threaded) thread_join(group->lanes[i].thread);
+        if (group->lanes[i].threaded)
+            thread_join(group->lanes[i].thread);
     }
     group_destroy(group);
 }
@@ -78,7 +86,8 @@ static void group_notify(struct lane_group *group, enum dataflow_event_kind kind
     event->epoch = epoch;
     event->read_done = read_done;
     event->frozen = frozen;
-    if (err) event->err = *err;
+    if (err)
+        event->err = *err;
     group->args.notify(group->args.context, event);
 }
 
@@ -87,7 +96,8 @@ static enum status group_plan(struct dataflow *flow, uint64_t epoch, const Fores
     struct lane_group *group = group_of(flow);
     struct lane_plan *dealt;
     enum status status = lane_plan_create(group->plan, epoch, plan, group->lane_count, &dealt, err);
-    if (status != STATUS_OK) return status;
+    if (status != STATUS_OK)
+        return status;
     pthread_mutex_lock(&group->lock);
     struct group_epoch *slot = &group->epochs[epoch % LANE_EPOCHS_MAX];
     bool taken = slot->epoch != 0;
@@ -101,8 +111,9 @@ static enum status group_plan(struct dataflow *flow, uint64_t epoch, const Fores
     pthread_mutex_unlock(&group->lock);
     if (taken) {
         lane_plan_unref(dealt);
-        return error_set(err, STATUS_INVALID, ERROR_RESTART_PIPELINE, "epoch %llu was planned with %u epochs not frozen",
-                         (unsigned long long)epoch, LANE_EPOCHS_MAX);
+        return error_set(err, STATUS_INVALID, ERROR_RESTART_PIPELINE,
+                         "epoch %llu was planned with %u epochs not frozen", (unsigned long long)epoch,
+                         LANE_EPOCHS_MAX);
     }
     for (uint32_t i = 0; i < group->lane_count; i++) {
         struct lane_mail_plan *mail = memory_calloc(1, sizeof *mail);
@@ -124,8 +135,7 @@ static enum status group_watermark(struct dataflow *flow, uint64_t epoch, const 
     (void)err;
     struct lane_group *group = group_of(flow);
     for (uint32_t i = 0; i < group->lane_count; i++) {
-        struct lane_mail_watermark *mail =
-            memory_calloc(1, sizeof *mail + watermark->n_items * sizeof mail->items[0]);
+        struct lane_mail_watermark *mail = memory_calloc(1, sizeof *mail + watermark->n_items * sizeof mail->items[0]);
         mail->epoch = epoch;
         mail->count = (uint32_t)watermark->n_items;
         for (uint32_t k = 0; k < mail->count; k++) {
@@ -152,9 +162,11 @@ void lane_group_measured(struct lane_group *group, struct lane_epoch *report)
         struct group_epoch *epoch = group_epoch_of(group, report->epoch);
         for (uint32_t i = 0; i < group->plan->n_nodes; i++) {
             struct lane_maximum *from = &report->maxima[i], *to = &epoch->maxima[i];
-            if (from->found && (!to->found || from->event_time_us > to->event_time_us)) *to = *from;
+            if (from->found && (!to->found || from->event_time_us > to->event_time_us))
+                *to = *from;
         }
-        for (uint32_t t = 0; t < group->plan->n_tables; t++) epoch->took_part[t] = report->tables[t].takes_part;
+        for (uint32_t t = 0; t < group->plan->n_tables; t++)
+            epoch->took_part[t] = report->tables[t].takes_part;
         if (++epoch->measured == group->lane_count) {
             Foreset__ReadDone *read_done = lane_report_read_done(group, epoch);
             group_notify(group, DATAFLOW_READ_DONE, epoch->epoch, read_done, NULL, NULL);
@@ -189,7 +201,8 @@ void lane_group_fail(struct lane_group *group, const struct error *err)
     pthread_mutex_lock(&group->lock);
     bool first = !group->failed && !group->closing;
     group->failed = true;
-    if (first) group_notify(group, DATAFLOW_FAILED, 0, NULL, NULL, err);
+    if (first)
+        group_notify(group, DATAFLOW_FAILED, 0, NULL, NULL, err);
     pthread_mutex_unlock(&group->lock);
 }
 
@@ -225,13 +238,16 @@ static void group_continue(struct lane_group *group)
         ASSERT(table->table < group->plan->n_tables);
         for (size_t k = 0; k < table->n_maxima; k++) {
             uint32_t node = table->maxima[k]->node;
-            if (node >= group->plan->n_nodes) continue;
-            group->maxima[node] = (struct lane_maximum){.found = true, .event_time_us = table->maxima[k]->event_time_us};
+            if (node >= group->plan->n_nodes)
+                continue;
+            group->maxima[node] =
+                (struct lane_maximum){.found = true, .event_time_us = table->maxima[k]->event_time_us};
         }
         struct group_open *open = &group->open[table->table];
         for (size_t k = 0; k < table->n_open; k++) {
             vector_push(&open->files, lane_report_copy_file(table->open[k]));
-            if (!lane_report_slice_fits(table->open[k]->slice, group->lane_count)) open->all = true;
+            if (!lane_report_slice_fits(table->open[k]->slice, group->lane_count))
+                open->all = true;
         }
     }
 }
@@ -253,20 +269,24 @@ static struct lane_group *group_create(const struct dataflow_open_args *args, co
     budget_init(&group->state_budget, "state", args->budget, limit / STATE_BUDGET_SHARE);
     uint32_t sources = 0;
     for (size_t i = 0; i < group->plan->n_nodes; i++) {
-        if (group->plan->nodes[i]->kind == FORESET__NODE__KIND__EXCHANGE) group->exchange_count++;
-        if (group->plan->nodes[i]->kind == FORESET__NODE__KIND__SOURCE) sources++;
+        if (group->plan->nodes[i]->kind == FORESET__NODE__KIND__EXCHANGE)
+            group->exchange_count++;
+        if (group->plan->nodes[i]->kind == FORESET__NODE__KIND__SOURCE)
+            sources++;
     }
     group->queue_bytes_max = SOURCE_QUEUE_DEFAULT;
     if (limit && sources) {
         uint64_t share = limit / SOURCE_BUDGET_SHARE / sources / group->lane_count;
-        if (share < group->queue_bytes_max) group->queue_bytes_max = share > SOURCE_QUEUE_MIN ? share : SOURCE_QUEUE_MIN;
+        if (share < group->queue_bytes_max)
+            group->queue_bytes_max = share > SOURCE_QUEUE_MIN ? share : SOURCE_QUEUE_MIN;
     }
     group->maxima = memory_calloc(group->plan->n_nodes + 1, sizeof *group->maxima);
     group->open = memory_calloc(group->plan->n_tables + 1, sizeof *group->open);
     group->records = memory_calloc(group->plan->n_tables + 1, sizeof *group->records);
     group->lanes = memory_calloc(group->lane_count, sizeof *group->lanes);
     group_continue(group);
-    for (uint32_t i = 0; i < group->lane_count; i++) lane_init(&group->lanes[i], group, i);
+    for (uint32_t i = 0; i < group->lane_count; i++)
+        lane_init(&group->lanes[i], group, i);
     return group;
 }
 
@@ -275,7 +295,8 @@ enum status lane_group_open_with(const struct dataflow_open_args *args, const st
 {
     struct lane_group *group = group_create(args, options);
     enum status status = STATUS_OK;
-    for (uint32_t i = 0; i < group->lane_count; i++) TRY(lane_open(&group->lanes[i], err));
+    for (uint32_t i = 0; i < group->lane_count; i++)
+        TRY(lane_open(&group->lanes[i], err));
     TRY(lane_load(group, err));
     for (uint32_t i = 0; i < group->lane_count && !options->stepped; i++) {
         char name[16];

@@ -1,11 +1,9 @@
 // The insides of worker/lane: what its files share. Nobody else includes this.
 //
-//   lane_group.c    dataflow_ops: opens lanes, deals plans out, gathers reports into events     (control thread, any lane)
-//   lane_report.c   makes ReadDone and Prepared of the lanes' reports
-//   lane_load.c     state snapshot parts into operators
-//   lane.c          one lane: its thread, its mailbox, polling its sources
-//   lane_graph.c    the nodes of the plan on one lane: queues, markers, waiting
-//   lane_clock.c    who takes part, L, W, batch numbers                                          (pure)
+//   lane_group.c    dataflow_ops: opens lanes, deals plans out, gathers reports into events     (control thread, any
+//   lane) lane_report.c   makes ReadDone and Prepared of the lanes' reports lane_load.c     state snapshot parts into
+//   operators lane.c          one lane: its thread, its mailbox, polling its sources lane_graph.c    the nodes of the
+//   plan on one lane: queues, markers, waiting lane_clock.c    who takes part, L, W, batch numbers (pure)
 //   operator_table.c  Node.kind → operator
 #ifndef FORESET_LANE_LANE_PRIVATE_H
 #define FORESET_LANE_LANE_PRIVATE_H
@@ -19,11 +17,11 @@
 #include "worker/operator/operator.h"
 #include "worker/source/source.h"
 
-#define LANE_EPOCHS_MAX 8u                     // planned and not yet frozen, on one lane
-#define LANE_CREDIT_BYTES (32u << 20)          // per channel and epoch parity (P14)
-#define LANE_HELD_BYTES (64u << 20)            // rows of later epochs that wait on one lane
-#define LANE_POLL_US 10000                     // how long a waiting source may be left alone
-#define LANE_BATCHES_PER_ROUND 4u              // source batches between two looks into the mailbox
+#define LANE_EPOCHS_MAX        8u          // planned and not yet frozen, on one lane
+#define LANE_CREDIT_BYTES      (32u << 20) // per channel and epoch parity (P14)
+#define LANE_HELD_BYTES        (64u << 20) // rows of later epochs that wait on one lane
+#define LANE_POLL_US           10000       // how long a waiting source may be left alone
+#define LANE_BATCHES_PER_ROUND 4u          // source batches between two looks into the mailbox
 
 // An epoch plan as dealt out: which lane reads what.
 struct lane_share {
@@ -90,7 +88,7 @@ struct lane_mail_emitted {
 
 struct lane_item {
     uint64_t epoch;
-    struct batch *batch; // NULL: marker
+    struct batch *batch;              // NULL: marker
     struct exchange_channel *channel; // whose credit it holds; NULL: local
     uint32_t sender;
     uint64_t bytes;
@@ -107,12 +105,12 @@ struct lane_node {
     struct lane *lane;
     uint32_t plan_index;
     const Foreset__Node *plan_node;
-    struct operator *op;   // NULL: SOURCE, receiving end of an exchange
-    bool receiver;         // of an exchange; inputs are the lanes
-    bool waits_at_marker;  // needs the table's clock for the epoch
-    bool waits_for_rows;   // needs the table's clock through the epoch before
-    uint32_t exchange;     // number, for both ends
-    uint64_t epoch;        // at hand
+    struct operator* op;  // NULL: SOURCE, receiving end of an exchange
+    bool receiver;        // of an exchange; inputs are the lanes
+    bool waits_at_marker; // needs the table's clock for the epoch
+    bool waits_for_rows;  // needs the table's clock through the epoch before
+    uint32_t exchange;    // number, for both ends
+    uint64_t epoch;       // at hand
     bool begun;
     uint32_t markers;
     uint32_t input_count;
@@ -161,9 +159,9 @@ struct lane {
     uint32_t measure_count; // SOURCE and WATERMARK nodes
     struct lane_source *sources;
     uint32_t source_count, next_source;
-    uint64_t reading;      // epoch
+    uint64_t reading; // epoch
     uint64_t last_planned;
-    uint64_t released;     // epochs up to this one are in every lane's mailbox, so that no row can overtake its plan
+    uint64_t released; // epochs up to this one are in every lane's mailbox, so that no row can overtake its plan
     struct table_clock *clocks;
     struct exchange_channel *channels; // sent by this lane: [exchange * lanes + receiver]
     uint64_t held_bytes;
@@ -186,7 +184,8 @@ enum status lane_graph_open(struct lane *lane, struct error *err) MUST_USE;
 void lane_graph_close(struct lane *lane);
 enum status lane_graph_emit(struct lane_node *node, struct batch *batch, struct error *err) MUST_USE;
 enum status lane_graph_marker(struct lane_node *node, uint64_t epoch, struct error *err) MUST_USE; // to the consumers
-enum status lane_graph_receive(struct lane *lane, const struct lane_mail_batch *mail, struct error *err) MUST_USE; // takes its batch
+enum status lane_graph_receive(struct lane *lane, const struct lane_mail_batch *mail,
+                               struct error *err) MUST_USE;                   // takes its batch
 enum status lane_graph_resume(struct lane *lane, struct error *err) MUST_USE; // nodes that waited for the clock
 static inline struct lane_node *lane_node_of(struct lane *lane, uint32_t plan_index)
 {
@@ -194,7 +193,7 @@ static inline struct lane_node *lane_node_of(struct lane *lane, uint32_t plan_in
 }
 
 // operator_table.c
-enum status operator_table_open(struct operator_host *host, uint32_t node, struct operator **ret_op,
+enum status operator_table_open(struct operator_host *host, uint32_t node, struct operator** ret_op,
                                 struct error *err) MUST_USE; // *ret_op NULL: SOURCE
 source_open operator_table_source(const Foreset__Source *source);
 
@@ -218,12 +217,12 @@ struct lane_group {
     uint32_t exchange_count;
     uint64_t queue_bytes_max; // of one source on one lane
     const char *record;       // FORESET_RECORD's directory; NULL
-    pthread_mutex_t lock; // guards what follows; nothing is called under it but notify's preparation
+    pthread_mutex_t lock;     // guards what follows; nothing is called under it but notify's preparation
     bool failed, closing;
     struct group_epoch epochs[LANE_EPOCHS_MAX];
-    struct lane_maximum *maxima;           // cumulative, by node
-    struct group_open *open;               // update mode: by table, the open files
-    struct text *records;                  // by table: rows of the unpublished batch
+    struct lane_maximum *maxima; // cumulative, by node
+    struct group_open *open;     // update mode: by table, the open files
+    struct text *records;        // by table: rows of the unpublished batch
 };
 struct group_open {
     VECTOR(Foreset__DataFile *) files;

@@ -16,7 +16,7 @@ static const operator_open openers[] = {
     [FORESET__NODE__KIND__TABLE] = table_operator_open,
 };
 
-enum status operator_table_open(struct operator_host *host, uint32_t node, struct operator **ret_op, struct error *err)
+enum status operator_table_open(struct operator_host *host, uint32_t node, struct operator** ret_op, struct error *err)
 {
     const Foreset__Node *plan_node = host->plan->nodes[node];
     if (plan_node->kind == FORESET__NODE__KIND__SOURCE) {
@@ -25,9 +25,10 @@ enum status operator_table_open(struct operator_host *host, uint32_t node, struc
     }
     size_t kind = (size_t)plan_node->kind;
     if (kind >= sizeof openers / sizeof *openers || !openers[kind]) {
-        return error_set(err, STATUS_UNSUPPORTED, ERROR_FAIL_PIPELINE,
-                         "node %u of the plan is of kind %zu, which this version does not run; use one version everywhere",
-                         node, kind);
+        return error_set(
+            err, STATUS_UNSUPPORTED, ERROR_FAIL_PIPELINE,
+            "node %u of the plan is of kind %zu, which this version does not run; use one version everywhere", node,
+            kind);
     }
     return openers[kind](host, node, ret_op, err);
 }

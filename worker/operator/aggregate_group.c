@@ -1,4 +1,5 @@
-// Shared by both halves of an aggregation. Fails where an aggregate does not compile and on states that are not what was saved.
+// Shared by both halves of an aggregation. Fails where an aggregate does not compile and on states that are not what
+// was saved.
 #include "worker/operator/aggregate_group.h"
 
 enum status aggregate_group_init(struct aggregate_group *group, struct operator_host *host, const Foreset__Plan *plan,
@@ -9,7 +10,8 @@ enum status aggregate_group_init(struct aggregate_group *group, struct operator_
     ASSERT(key_count <= schema->child_count);
     group->key_count = key_count;
     group->key_types = memory_calloc(key_count + (size_t)1, sizeof *group->key_types);
-    for (uint32_t k = 0; k < key_count; k++) group->key_types[k] = schema->children[k].type;
+    for (uint32_t k = 0; k < key_count; k++)
+        group->key_types[k] = schema->children[k].type;
     group->aggregates = memory_calloc(count + 1, sizeof *group->aggregates);
     group->offsets = memory_calloc(count + 1, sizeof *group->offsets);
     for (uint32_t i = 0; i < count; i++) {
@@ -24,7 +26,8 @@ out:
 
 void aggregate_group_deinit(struct aggregate_group *group)
 {
-    for (uint32_t i = 0; i < group->count; i++) aggregate_destroy(group->aggregates[i]);
+    for (uint32_t i = 0; i < group->count; i++)
+        aggregate_destroy(group->aggregates[i]);
     memory_free(group->aggregates);
     memory_free(group->offsets);
     memory_free(group->key_types);
@@ -32,7 +35,8 @@ void aggregate_group_deinit(struct aggregate_group *group)
 
 void aggregate_group_free(const struct aggregate_group *group, struct key_entry *entry)
 {
-    for (uint32_t i = 0; i < group->count; i++) aggregate_free(group->aggregates[i], entry->payload + group->offsets[i]);
+    for (uint32_t i = 0; i < group->count; i++)
+        aggregate_free(group->aggregates[i], entry->payload + group->offsets[i]);
 }
 
 void aggregate_group_save(const struct aggregate_group *group, const struct key_entry *entry, struct text *bytes)
@@ -49,16 +53,21 @@ enum status aggregate_group_merge(struct aggregate_group *group, struct key_entr
         size_t used = 0;
         enum status status = aggregate_merge(group->aggregates[i], entry->payload + group->offsets[i], bytes.data,
                                              bytes.length, &used, err);
-        if (status != STATUS_OK) return status;
+        if (status != STATUS_OK)
+            return status;
         bytes = slice_of(bytes.data + used, bytes.length - used);
     }
-    if (bytes.length == 0) return STATUS_OK;
-    return error_set(err, STATUS_CORRUPT, ERROR_FAIL_PIPELINE, "%zu bytes are left behind the states of a group", bytes.length);
+    if (bytes.length == 0)
+        return STATUS_OK;
+    return error_set(err, STATUS_CORRUPT, ERROR_FAIL_PIPELINE, "%zu bytes are left behind the states of a group",
+                     bytes.length);
 }
 
 int64_t aggregate_group_time(const struct column *key, uint32_t row)
 {
-    if (column_is_null(key, row)) return INT64_MAX;
-    if (key->type->kind == TYPE_STRUCT) return aggregate_group_time(key->children[1], row);
+    if (column_is_null(key, row))
+        return INT64_MAX;
+    if (key->type->kind == TYPE_STRUCT)
+        return aggregate_group_time(key->children[1], row);
     return key->i64[row];
 }

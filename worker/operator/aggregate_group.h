@@ -1,4 +1,5 @@
-// What AGGREGATE_PARTIAL and AGGREGATE_FINAL share: group keys as canonical bytes, the states of all aggregates in one payload.
+// What AGGREGATE_PARTIAL and AGGREGATE_FINAL share: group keys as canonical bytes, the states of all aggregates in one
+// payload.
 #ifndef FORESET_OPERATOR_AGGREGATE_GROUP_H
 #define FORESET_OPERATOR_AGGREGATE_GROUP_H
 

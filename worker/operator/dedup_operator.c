@@ -1,8 +1,9 @@
-// DEDUP: the first row of each key passes (null equals null), in the order in which rows come. Behind an EXCHANGE by its keys.
-// Late rows (event time <= L) are dropped first, also where the event time is no key (stream README, Deduplication).
-// A key leaves the state at the end of a batch: with the event time among the keys when time <= W; within watermark when first
-// time + delay <= W; else never. State: 128-bit seeded hashes; the low half is the exchange's hash, which gives the shard.
-// Frozen as an append-only run of what is new; what has expired is evicted again after loading.
+// DEDUP: the first row of each key passes (null equals null), in the order in which rows come. Behind an EXCHANGE by
+// its keys. Late rows (event time <= L) are dropped first, also where the event time is no key (stream README,
+// Deduplication). A key leaves the state at the end of a batch: with the event time among the keys when time <= W;
+// within watermark when first time + delay <= W; else never. State: 128-bit seeded hashes; the low half is the
+// exchange's hash, which gives the shard. Frozen as an append-only run of what is new; what has expired is evicted
+// again after loading.
 #include "common/base/hash.h"
 #include "worker/exchange/exchange.h"
 #include "worker/expr/expr.h"
@@ -10,9 +11,9 @@
 #include "worker/state/dedup_table.h"
 #include "worker/state/row_codec.h"
 
-#define PROBE_GROUP 16u
+#define PROBE_GROUP    16u
 #define HASH_SEED_HIGH 0x6465647570ull
-#define HASH_NULL_KEY 0x6E756C6Cull
+#define HASH_NULL_KEY  0x6E756C6Cull
 
 struct dedup_fresh {
     struct dedup_entry entry;
@@ -33,16 +34,17 @@ struct dedup_operator {
     uint32_t capacity;
 };
 
-static uint32_t shards_here(const struct operator *op)
+static uint32_t shards_here(const struct operator* op)
 {
     const struct operator_host *host = op->host;
     return host->shard_first <= host->shard_last ? host->shard_last - host->shard_first + 1 : 0;
 }
 
-static void dedup_close(struct operator *op)
+static void dedup_close(struct operator* op)
 {
     struct dedup_operator *dedup = (struct dedup_operator *)op;
-    for (uint32_t i = 0; dedup->exprs && i < dedup->key_count; i++) expr_destroy(dedup->exprs[i]);
+    for (uint32_t i = 0; dedup->exprs && i < dedup->key_count; i++)
+        expr_destroy(dedup->exprs[i]);
     memory_free(dedup->exprs);
     memory_free(dedup->keys);
     memory_free(dedup->low);
@@ -59,7 +61,8 @@ static void dedup_close(struct operator *op)
 static const struct column *dedup_time(const struct dedup_operator *dedup, const struct batch *batch)
 {
     const Foreset__Node *node = dedup->base.plan_node;
-    if (!node->has_watermark) return NULL;
+    if (!node->has_watermark)
+        return NULL;
     const struct column *column = NULL;
     if (node->has_event_time) {
         column = dedup->keys[node->event_time];
@@ -72,8 +75,10 @@ static const struct column *dedup_time(const struct dedup_operator *dedup, const
 // A row's event time; a window's is its end. False: null.
 static bool time_of(const struct column *time, uint32_t row, int64_t *ret_us)
 {
-    if (column_is_null(time, row)) return false;
-    if (time->type->kind == TYPE_STRUCT) return time_of(time->children[1], row, ret_us);
+    if (column_is_null(time, row))
+        return false;
+    if (time->type->kind == TYPE_STRUCT)
+        return time_of(time->children[1], row, ret_us);
     *ret_us = time->i64[row];
     return true;
 }
@@ -82,9 +87,11 @@ static int64_t dedup_expiry(const struct dedup_operator *dedup, const struct col
 {
     const Foreset__Node *node = dedup->base.plan_node;
     int64_t at = 0;
-    if (!time) return DEDUP_NEVER;
+    if (!time)
+        return DEDUP_NEVER;
     bool known = time_of(time, row, &at);
-    if (node->within_watermark) return at + node->delay_us; // a null time counts as 1970, as in Spark
+    if (node->within_watermark)
+        return at + node->delay_us; // a null time counts as 1970, as in Spark
     return node->has_event_time && known ? at : DEDUP_NEVER;
 }
 
@@ -141,10 +148,12 @@ static enum status dedup_probe(struct dedup_operator *dedup, const struct batch 
             struct dedup_fresh fresh = {.entry = {dedup->hashes[i], dedup_expiry(dedup, time, row)},
                                         .shard = dedup_shard(dedup, dedup->hashes[i])};
             bool added;
-            enum status status = dedup_table_add(&dedup->table, fresh.shard, fresh.entry.key, fresh.entry.expiry_us,
-                                                 &added, err);
-            if (status != STATUS_OK) return status;
-            if (!added) continue;
+            enum status status =
+                dedup_table_add(&dedup->table, fresh.shard, fresh.entry.key, fresh.entry.expiry_us, &added, err);
+            if (status != STATUS_OK)
+                return status;
+            if (!added)
+                continue;
             vector_push(&dedup->fresh, fresh);
             rows[count++] = row;
         }
@@ -153,7 +162,7 @@ static enum status dedup_probe(struct dedup_operator *dedup, const struct batch 
     return STATUS_OK;
 }
 
-static enum status dedup_on_batch(struct operator *op, uint32_t input, struct batch *batch, struct error *err)
+static enum status dedup_on_batch(struct operator* op, uint32_t input, struct batch *batch, struct error *err)
 {
     (void)input;
     struct dedup_operator *dedup = (struct dedup_operator *)op;
@@ -170,16 +179,19 @@ static enum status dedup_on_batch(struct operator *op, uint32_t input, struct ba
         TRY(expr_eval(dedup->exprs[made], batch, &context, &dedup->keys[made], err));
     }
     TRY(operator_settle(op, batch, &errors, &left, err));
-    if (!left) goto out;
+    if (!left)
+        goto out;
     TRY(buffer_create(op->host->budget, left->row_count * sizeof(uint32_t), &rows, err));
     dedup_hash(dedup, left);
     TRY(dedup_probe(dedup, left, dedup_time(dedup, left), (uint32_t *)(void *)rows->data, &count, err));
-    if (count == 0) goto out;
+    if (count == 0)
+        goto out;
     passed = batch_select(left, rows, count);
     rows = NULL;
     TRY(operator_emit(op, passed, err));
 out:
-    while (made > 0) column_unref(dedup->keys[--made]);
+    while (made > 0)
+        column_unref(dedup->keys[--made]);
     expr_errors_deinit(&errors);
     buffer_unref(rows);
     batch_unref(left);
@@ -187,11 +199,12 @@ out:
     return status;
 }
 
-static enum status dedup_on_marker(struct operator *op, const struct operator_marker *marker, struct error *err)
+static enum status dedup_on_marker(struct operator* op, const struct operator_marker *marker, struct error *err)
 {
     (void)err;
     struct dedup_operator *dedup = (struct dedup_operator *)op;
-    if (marker->publishes && op->plan_node->has_watermark) dedup_table_evict(&dedup->table, marker->watermark_us);
+    if (marker->publishes && op->plan_node->has_watermark)
+        dedup_table_evict(&dedup->table, marker->watermark_us);
     return STATUS_OK;
 }
 
@@ -203,16 +216,18 @@ static void save_entry(const struct dedup_operator *dedup, struct snapshot_write
                         slice_of((const char *)&entry->expiry_us, sizeof entry->expiry_us));
 }
 
-static enum status dedup_freeze(struct operator *op, struct operator_frozen *frozen, struct error *err)
+static enum status dedup_freeze(struct operator* op, struct operator_frozen *frozen, struct error *err)
 {
     struct dedup_operator *dedup = (struct dedup_operator *)op;
     struct snapshot_writer writer = {0};
     bool is_base = operator_state_base_due(&dedup->history);
-    if (!is_base && dedup->fresh.count == 0) return STATUS_OK;
+    if (!is_base && dedup->fresh.count == 0)
+        return STATUS_OK;
     for (uint32_t shard = 0; is_base && shard < dedup->table.shard_count; shard++) {
         const struct dedup_shard *at = &dedup->table.shards[shard];
         for (uint64_t i = 0; at->entries && i <= at->mask; i++) {
-            if (at->entries[i].key.low | at->entries[i].key.high) save_entry(dedup, &writer, shard, &at->entries[i]);
+            if (at->entries[i].key.low | at->entries[i].key.high)
+                save_entry(dedup, &writer, shard, &at->entries[i]);
         }
     }
     for (size_t i = 0; !is_base && i < dedup->fresh.count; i++) {
@@ -224,7 +239,7 @@ static enum status dedup_freeze(struct operator *op, struct operator_frozen *fro
     return status;
 }
 
-static enum status dedup_load(struct operator *op, const struct operator_record *record, struct error *err)
+static enum status dedup_load(struct operator* op, const struct operator_record *record, struct error *err)
 {
     struct dedup_operator *dedup = (struct dedup_operator *)op;
     struct hash128 key;
@@ -245,21 +260,23 @@ static enum status dedup_load(struct operator *op, const struct operator_record 
     return dedup_table_put(&dedup->table, shard, key, expiry_us, &added, err);
 }
 
-static void dedup_load_clear(struct operator *op, uint32_t shard_first, uint32_t shard_last)
+static void dedup_load_clear(struct operator* op, uint32_t shard_first, uint32_t shard_last)
 {
     struct dedup_operator *dedup = (struct dedup_operator *)op;
     for (uint32_t shard = 0; shard < dedup->table.shard_count; shard++) {
         uint32_t number = shard + op->host->shard_first;
-        if (number >= shard_first && number <= shard_last) dedup_table_clear(&dedup->table, shard);
+        if (number >= shard_first && number <= shard_last)
+            dedup_table_clear(&dedup->table, shard);
     }
 }
 
-static enum status dedup_load_end(struct operator *op, int64_t batch, int64_t evicted_us, struct error *err)
+static enum status dedup_load_end(struct operator* op, int64_t batch, int64_t evicted_us, struct error *err)
 {
     (void)batch;
     (void)err;
     struct dedup_operator *dedup = (struct dedup_operator *)op;
-    if (op->plan_node->has_watermark) dedup_table_evict(&dedup->table, evicted_us);
+    if (op->plan_node->has_watermark)
+        dedup_table_evict(&dedup->table, evicted_us);
     dedup->history.base_next = op->host->rebase;
     return STATUS_OK;
 }
@@ -274,10 +291,10 @@ static const struct operator_ops dedup_ops = {
     .load_end = dedup_load_end,
 };
 
-enum status dedup_operator_open(struct operator_host *host, uint32_t node, struct operator **ret_op, struct error *err)
+enum status dedup_operator_open(struct operator_host *host, uint32_t node, struct operator** ret_op, struct error *err)
 {
     struct dedup_operator *dedup = memory_calloc(1, sizeof *dedup);
-    struct operator *op = &dedup->base;
+    struct operator* op = & dedup->base;
     enum status status = STATUS_OK;
     TRY(operator_init(op, &dedup_ops, host, node, err));
     dedup->key_count = (uint32_t)op->plan_node->n_exprs;
@@ -289,6 +306,7 @@ enum status dedup_operator_open(struct operator_host *host, uint32_t node, struc
                           err));
     *ret_op = op;
 out:
-    if (status != STATUS_OK) dedup_close(op);
+    if (status != STATUS_OK)
+        dedup_close(op);
     return status;
 }

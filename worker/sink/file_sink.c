@@ -1,5 +1,6 @@
-// One Parquet file: writer, hash and object together. What can fail: the store (disk full, outcome unknown) and memory; the
-// epoch then fails and the file is removed or left for cleaning (P24). There is no fsync here (P16: the worker's job).
+// One Parquet file: writer, hash and object together. What can fail: the store (disk full, outcome unknown) and memory;
+// the epoch then fails and the file is removed or left for cleaning (P24). There is no fsync here (P16: the worker's
+// job).
 #include "worker/sink/file_sink.h"
 
 #include <stdio.h>
@@ -29,7 +30,8 @@ static enum status file_write(void *context, const void *bytes, size_t size, str
 static const char *property(const Foreset__Table *table, const char *key)
 {
     for (size_t i = 0; i < table->n_properties; i++) {
-        if (strcmp(table->properties[i]->key, key) == 0) return table->properties[i]->value;
+        if (strcmp(table->properties[i]->key, key) == 0)
+            return table->properties[i]->value;
     }
     return NULL;
 }
@@ -39,8 +41,12 @@ enum status file_sink_properties(const Foreset__Table *table, struct file_sink_a
     static const struct {
         const char *name;
         enum parquet_codec codec;
-    } codecs[] = {{"zstd", PARQUET_ZSTD},       {"snappy", PARQUET_SNAPPY},          {"gzip", PARQUET_GZIP},
-                  {"lz4_raw", PARQUET_LZ4_RAW}, {"lz4raw", PARQUET_LZ4_RAW},         {"none", PARQUET_UNCOMPRESSED},
+    } codecs[] = {{"zstd", PARQUET_ZSTD},
+                  {"snappy", PARQUET_SNAPPY},
+                  {"gzip", PARQUET_GZIP},
+                  {"lz4_raw", PARQUET_LZ4_RAW},
+                  {"lz4raw", PARQUET_LZ4_RAW},
+                  {"none", PARQUET_UNCOMPRESSED},
                   {"uncompressed", PARQUET_UNCOMPRESSED}};
     const char *codec = property(table, "delta.parquet.compression.codec");
     const char *columns = property(table, "delta.dataSkippingNumIndexedCols");
@@ -49,20 +55,23 @@ enum status file_sink_properties(const Foreset__Table *table, struct file_sink_a
     for (size_t i = 0; codec && i <= sizeof codecs / sizeof *codecs; i++) {
         if (i == sizeof codecs / sizeof *codecs) {
             return error_set(err, STATUS_INVALID, ERROR_FAIL_PIPELINE,
-                             "table %s: delta.parquet.compression.codec = '%s' is not known; use zstd, snappy, gzip, lz4_raw or none",
+                             "table %s: delta.parquet.compression.codec = '%s' is not known; use zstd, snappy, gzip, "
+                             "lz4_raw or none",
                              table->name, codec);
         }
-        if (!slice_equal_nocase(slice_str(codec), slice_str(codecs[i].name))) continue;
+        if (!slice_equal_nocase(slice_str(codec), slice_str(codecs[i].name)))
+            continue;
         args->codec = codecs[i].codec;
         break;
     }
     int64_t count;
     if (columns && (!text_parse_i64(columns, &count) || count < -1 || count > INT32_MAX)) {
         return error_set(err, STATUS_INVALID, ERROR_FAIL_PIPELINE,
-                         "table %s: delta.dataSkippingNumIndexedCols = '%s' is no number of columns; use -1 or more", table->name,
-                         columns);
+                         "table %s: delta.dataSkippingNumIndexedCols = '%s' is no number of columns; use -1 or more",
+                         table->name, columns);
     }
-    if (columns) args->stats_columns = (int32_t)count;
+    if (columns)
+        args->stats_columns = (int32_t)count;
     return STATUS_OK;
 }
 
@@ -100,7 +109,8 @@ uint64_t file_sink_rows(const struct file_sink *sink)
     return parquet_writer_rows(sink->parquet);
 }
 
-enum status file_sink_finish(struct file_sink *sink, int64_t modified_ms, Foreset__DataFile **ret_file, struct error *err)
+enum status file_sink_finish(struct file_sink *sink, int64_t modified_ms, Foreset__DataFile **ret_file,
+                             struct error *err)
 {
     enum status status = STATUS_OK;
     struct text stats = {0};
@@ -131,9 +141,12 @@ out:
 
 void file_sink_close(struct file_sink *sink)
 {
-    if (!sink) return;
-    if (sink->parquet) parquet_writer_destroy(sink->parquet);
-    if (sink->object) sink->args.store->ops->writer_close(sink->object);
+    if (!sink)
+        return;
+    if (sink->parquet)
+        parquet_writer_destroy(sink->parquet);
+    if (sink->object)
+        sink->args.store->ops->writer_close(sink->object);
     memory_free(sink->key);
     memory_free(sink);
 }
@@ -141,5 +154,6 @@ void file_sink_close(struct file_sink *sink)
 void file_sink_discard(struct objstore *store, const Foreset__DataFile *file)
 {
     struct error ignored = {0};
-    if (objstore_remove(store, file->path, &ignored) != STATUS_OK) return;
+    if (objstore_remove(store, file->path, &ignored) != STATUS_OK)
+        return;
 }

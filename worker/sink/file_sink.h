@@ -1,5 +1,5 @@
-// One Parquet file of a table, written straight into the object store as rows come (P16 names it). Nothing of it is seen or
-// durable before a commit names it and the worker has synced it; a file that is not finished is removed.
+// One Parquet file of a table, written straight into the object store as rows come (P16 names it). Nothing of it is
+// seen or durable before a commit names it and the worker has synced it; a file that is not finished is removed.
 #ifndef FORESET_SINK_FILE_SINK_H
 #define FORESET_SINK_FILE_SINK_H
 
@@ -15,7 +15,7 @@ struct file_sink_args {
     struct objstore *store;
     const struct type *schema; // of the file: no partition columns
     enum parquet_codec codec;
-    int32_t stats_columns;     // leaf columns with statistics, -1: all
+    int32_t stats_columns; // leaf columns with statistics, -1: all
     struct budget *budget;
     struct random *random;
     uint64_t generation, incarnation;

@@ -1,4 +1,5 @@
-// The files of one table on one lane in one epoch: one for each combination of partition values, a bounded number open at once.
+// The files of one table on one lane in one epoch: one for each combination of partition values, a bounded number open
+// at once.
 #ifndef FORESET_SINK_PARTITION_SINK_H
 #define FORESET_SINK_PARTITION_SINK_H
 

@@ -3,11 +3,11 @@
 
 #include "common/base/hash.h"
 
-#define MAGIC "FSNP0001"
+#define MAGIC       "FSNP0001"
 #define HEADER_SIZE 24u
-#define INDEX_SIZE 32u
-#define SHARDS_MAX 65536u
-#define FLAG_BASE 1u
+#define INDEX_SIZE  32u
+#define SHARDS_MAX  65536u
+#define FLAG_BASE   1u
 
 static void put_varint(struct text *text, uint64_t value)
 {
@@ -67,7 +67,8 @@ static uint8_t *write_index(uint8_t *at, struct shard_room *rooms, uint32_t limi
 {
     for (uint32_t shard = 0; shard < limit; shard++) {
         struct shard_room *room = &rooms[shard];
-        if (room->entries == 0) continue;
+        if (room->entries == 0)
+            continue;
         room->at = first;
         memcpy(at, &shard, 4);
         memcpy(at + 4, &room->entries, 4);
@@ -89,17 +90,20 @@ static void write_records(const struct snapshot_writer *writer, uint8_t *bytes, 
 }
 
 enum status snapshot_writer_finish(struct snapshot_writer *writer, bool is_base, struct budget *budget,
-                                   struct buffer **ret_bytes, size_t *ret_size, uint64_t *ret_entries, struct error *err)
+                                   struct buffer **ret_bytes, size_t *ret_size, uint64_t *ret_entries,
+                                   struct error *err)
 {
     uint32_t limit = 0, shards = 0;
     uint64_t entries = 0;
     for (size_t i = 0; i < writer->places.count; i++) {
-        if (writer->places.items[i].shard >= limit) limit = writer->places.items[i].shard + 1;
+        if (writer->places.items[i].shard >= limit)
+            limit = writer->places.items[i].shard + 1;
     }
     struct shard_room *rooms = memory_calloc(limit + (size_t)1, sizeof *rooms);
     for (size_t i = 0; i < writer->places.count; i++) {
         struct shard_room *room = &rooms[writer->places.items[i].shard];
-        if (room->entries == 0) shards++;
+        if (room->entries == 0)
+            shards++;
         room->entries += writer->places.items[i].entries;
         entries += writer->places.items[i].entries;
         room->size += writer->places.items[i].size;
@@ -153,14 +157,18 @@ static enum status check_index(const struct snapshot_reader *reader, size_t head
         memcpy(&offset, at + 8, 8);
         memcpy(&size, at + 16, 8);
         memcpy(&hash, at + 24, 8);
-        if ((int64_t)shard <= last || shard >= SHARDS_MAX || count == 0) return corrupt(err, "its index is out of order");
-        if (offset != expected || size > reader->size - offset) return corrupt(err, "its index points outside");
-        if (hash_64(reader->bytes + offset, size, 0) != hash) return corrupt(err, "the checksum of a shard differs");
+        if ((int64_t)shard <= last || shard >= SHARDS_MAX || count == 0)
+            return corrupt(err, "its index is out of order");
+        if (offset != expected || size > reader->size - offset)
+            return corrupt(err, "its index points outside");
+        if (hash_64(reader->bytes + offset, size, 0) != hash)
+            return corrupt(err, "the checksum of a shard differs");
         last = shard;
         expected += size;
         entries += count;
     }
-    if (expected != reader->size) return corrupt(err, "its size differs from what its index says");
+    if (expected != reader->size)
+        return corrupt(err, "its size differs from what its index says");
     return entries == reader->entries ? STATUS_OK : corrupt(err, "its entries differ from what its index says");
 }
 
@@ -169,17 +177,20 @@ enum status snapshot_reader_open(struct snapshot_reader *reader, const void *byt
     memset(reader, 0, sizeof *reader);
     reader->bytes = bytes;
     reader->size = size;
-    if (size < HEADER_SIZE + sizeof(uint64_t) || memcmp(bytes, MAGIC, 8) != 0) return corrupt(err, "it is none, or cut off");
+    if (size < HEADER_SIZE + sizeof(uint64_t) || memcmp(bytes, MAGIC, 8) != 0)
+        return corrupt(err, "it is none, or cut off");
     uint32_t flags;
     memcpy(&reader->shard_count, reader->bytes + 8, 4);
     memcpy(&flags, reader->bytes + 12, 4);
     memcpy(&reader->entries, reader->bytes + 16, 8);
     reader->is_base = flags & FLAG_BASE;
     size_t head = HEADER_SIZE + (size_t)reader->shard_count * INDEX_SIZE + sizeof(uint64_t);
-    if (reader->shard_count > SHARDS_MAX || head > size || flags > FLAG_BASE) return corrupt(err, "its header is broken");
+    if (reader->shard_count > SHARDS_MAX || head > size || flags > FLAG_BASE)
+        return corrupt(err, "its header is broken");
     uint64_t hash;
     memcpy(&hash, reader->bytes + head - sizeof hash, sizeof hash);
-    if (hash != hash_64(reader->bytes, head - sizeof hash, 0)) return corrupt(err, "the checksum of its header differs");
+    if (hash != hash_64(reader->bytes, head - sizeof hash, 0))
+        return corrupt(err, "the checksum of its header differs");
     return check_index(reader, head, err);
 }
 
@@ -199,7 +210,8 @@ static bool get_varint(const uint8_t **at, const uint8_t *end, uint64_t *ret_val
 
 static enum status next_shard(struct snapshot_reader *reader, struct error *err)
 {
-    if (reader->at != reader->end) return corrupt(err, "bytes are left behind a shard's last record");
+    if (reader->at != reader->end)
+        return corrupt(err, "bytes are left behind a shard's last record");
     const uint8_t *index = reader->bytes + HEADER_SIZE + (size_t)reader->next_shard++ * INDEX_SIZE;
     uint32_t entries;
     uint64_t offset, size;
@@ -223,14 +235,16 @@ enum status snapshot_reader_next(struct snapshot_reader *reader, struct snapshot
             return reader->at == reader->end ? STATUS_OK : corrupt(err, "bytes are left behind its last record");
         }
         enum status status = next_shard(reader, err);
-        if (status != STATUS_OK) return status;
+        if (status != STATUS_OK)
+            return status;
     }
     uint64_t key, value;
     if (!get_varint(&reader->at, reader->end, &key) || !get_varint(&reader->at, reader->end, &value)) {
         return corrupt(err, "a record is cut off");
     }
     uint64_t left = (uint64_t)(reader->end - reader->at), value_size = value ? value - 1 : 0;
-    if (key > left || value_size > left - key) return corrupt(err, "a record is longer than its shard");
+    if (key > left || value_size > left - key)
+        return corrupt(err, "a record is longer than its shard");
     ret_record->shard = reader->shard;
     ret_record->removed = value == 0;
     ret_record->key = slice_of((const char *)reader->at, key);

@@ -1,5 +1,5 @@
-// The format of a state snapshot part (P11): the changes of one operator on one lane in one epoch, or all of its state (base),
-// as records by shard behind an index of shards. Little-endian.
+// The format of a state snapshot part (P11): the changes of one operator on one lane in one epoch, or all of its state
+// (base), as records by shard behind an index of shards. Little-endian.
 //
 //   "FSNP0001"  u32 shards in the index  u32 flags (1: base)  u64 entries
 //   index       per shard, rising: u32 shard, u32 entries, u64 offset, u64 size, u64 XXH3 of its records
@@ -41,13 +41,14 @@ struct snapshot_reader {
     bool is_base;
     uint64_t entries;
     uint32_t shard_count;
-    uint32_t next_shard;   // place in the index
+    uint32_t next_shard; // place in the index
     uint32_t shard;
     uint64_t left_entries; // of the shard at hand
     const uint8_t *at, *end;
 };
 // Checks header, index and every shard's checksum. Hostile bytes give STATUS_CORRUPT, nothing worse.
-enum status snapshot_reader_open(struct snapshot_reader *reader, const void *bytes, size_t size, struct error *err) MUST_USE;
+enum status snapshot_reader_open(struct snapshot_reader *reader, const void *bytes, size_t size,
+                                 struct error *err) MUST_USE;
 // The next record, shards rising; *ret_end at the end.
 enum status snapshot_reader_next(struct snapshot_reader *reader, struct snapshot_record *ret_record, bool *ret_end,
                                  struct error *err) MUST_USE;

@@ -1,7 +1,7 @@
-// read_files on a lane: the JSON Lines files of a planned range, one after the other in the order given, read in blocks.
-// Promises: every line of every file of the range once, in order. Lines that are not of the schema give nulls (PERMISSIVE, as
-// Spark's file source) and are counted. What can fail: a file that was listed and is gone or cannot be read (FAIL_PIPELINE with
-// its name: the epoch's ranges are fixed, P4), a line longer than the budget allows.
+// read_files on a lane: the JSON Lines files of a planned range, one after the other in the order given, read in
+// blocks. Promises: every line of every file of the range once, in order. Lines that are not of the schema give nulls
+// (PERMISSIVE, as Spark's file source) and are counted. What can fail: a file that was listed and is gone or cannot be
+// read (FAIL_PIPELINE with its name: the epoch's ranges are fixed, P4), a line longer than the budget allows.
 #include "common/base/clock.h"
 #include "common/base/vector.h"
 #include "common/objstore/objstore.h"
@@ -9,7 +9,7 @@
 #include "worker/source/source.h"
 
 #define FILES_BLOCK_BYTES (2u << 20)
-#define DAY_US 86400000000ll
+#define DAY_US            86400000000ll
 
 struct files_source {
     struct source base;
@@ -18,7 +18,7 @@ struct files_source {
     struct json_scan *scan;
     Foreset__Range *const *ranges; // of the planned epoch
     size_t range_count;
-    size_t range, file;    // being read
+    size_t range, file; // being read
     bool opened;
     uint64_t size, offset; // of the file; read so far
     struct buffer *block;  // what was read and not used yet: [from, to)
@@ -31,7 +31,8 @@ static void files_close(struct source *source)
     struct files_source *files = (struct files_source *)source;
     json_scan_destroy(files->scan);
     buffer_unref(files->block);
-    if (files->store) objstore_close(files->store);
+    if (files->store)
+        objstore_close(files->store);
     memory_free(files);
 }
 
@@ -59,7 +60,8 @@ static enum status file_open(struct files_source *files, struct error *err)
     struct objstore_entry entry = {0};
     enum status status = files->store->ops->stat(files->store, file_name(files), &entry, err);
     if (status != STATUS_OK) {
-        if (err) err->class = ERROR_FAIL_PIPELINE;
+        if (err)
+            err->class = ERROR_FAIL_PIPELINE;
         return error_prefix(err, "file %s was listed but cannot be read: ", file_name(files));
     }
     memory_free(entry.key);
@@ -80,8 +82,10 @@ static enum status file_read(struct files_source *files, struct error *err)
     enum status status = STATUS_OK;
     TRY(files->store->ops->get_range(files->store, file_name(files), files->offset, length, &piece, err));
     TRY(buffer_create(files->budget, kept + (size_t)length, &block, err));
-    if (kept) memcpy(block->data, files->block->data + files->from, kept);
-    if (length) memcpy(block->data + kept, piece->data, length);
+    if (kept)
+        memcpy(block->data, files->block->data + files->from, kept);
+    if (length)
+        memcpy(block->data + kept, piece->data, length);
     memset(block->data + kept + length, 0, BUFFER_PADDING);
     buffer_unref(files->block);
     files->block = block;
@@ -90,7 +94,8 @@ static enum status file_read(struct files_source *files, struct error *err)
     files->offset += length;
 out:
     buffer_unref(piece);
-    if (status != STATUS_OK) error_prefix(err, "file %s: ", file_name(files));
+    if (status != STATUS_OK)
+        error_prefix(err, "file %s: ", file_name(files));
     return status;
 }
 
@@ -98,7 +103,8 @@ static void file_next(struct files_source *files)
 {
     files->opened = false;
     files->file++;
-    if (files->file < files->ranges[files->range]->n_files) return;
+    if (files->file < files->ranges[files->range]->n_files)
+        return;
     files->file = 0;
     files->range++;
 }
@@ -111,19 +117,24 @@ static enum status file_scan(struct files_source *files, struct batch **ret_batc
         bool last = files->offset == files->size;
         if (files->from < files->to) {
             struct json_lines lines = {0};
-            enum status status = json_scan_lines(files->scan, files->block->data + files->from, files->to - files->from, last,
-                                                 &lines, err);
-            if (status != STATUS_OK) return error_prefix(err, "file %s: ", file_name(files));
+            enum status status = json_scan_lines(files->scan, files->block->data + files->from, files->to - files->from,
+                                                 last, &lines, err);
+            if (status != STATUS_OK)
+                return error_prefix(err, "file %s: ", file_name(files));
             files->from += lines.used;
             files->malformed += lines.bad_count;
             *ret_batch = lines.batch;
-            if (lines.batch) return STATUS_OK;
-            if (lines.used > 0) continue;
+            if (lines.batch)
+                return STATUS_OK;
+            if (lines.used > 0)
+                continue;
             ASSERT(!last); // with the end there, every byte is used
         }
-        if (last) return STATUS_OK;
+        if (last)
+            return STATUS_OK;
         enum status status = file_read(files, err);
-        if (status != STATUS_OK) return status;
+        if (status != STATUS_OK)
+            return status;
     }
 }
 
@@ -139,8 +150,10 @@ static enum status files_poll(struct source *source, uint64_t epoch, enum source
         }
         struct batch *batch;
         enum status status = files->opened ? STATUS_OK : file_open(files, err);
-        if (status == STATUS_OK) status = file_scan(files, &batch, err);
-        if (status != STATUS_OK) return status;
+        if (status == STATUS_OK)
+            status = file_scan(files, &batch, err);
+        if (status != STATUS_OK)
+            return status;
         if (batch) {
             *ret_batch = batch;
             *ret_result = SOURCE_BATCH;
@@ -187,6 +200,7 @@ enum status files_source_open(const struct source_open_args *args, struct source
     TRY(json_scan_create(schema, &options, args->budget, &files->scan, err));
     *ret_source = &files->base;
 out:
-    if (status != STATUS_OK) files_close(&files->base);
+    if (status != STATUS_OK)
+        files_close(&files->base);
     return status;
 }

@@ -1,5 +1,5 @@
-// The keys that a DEDUP has seen: seeded 128-bit hashes with their expiry, 24 bytes a key, in one open-addressing table per
-// shard, so that growing stops a lane for a small table only. A hash of all zeros is kept as {0, 1}.
+// The keys that a DEDUP has seen: seeded 128-bit hashes with their expiry, 24 bytes a key, in one open-addressing table
+// per shard, so that growing stops a lane for a small table only. A hash of all zeros is kept as {0, 1}.
 #ifndef FORESET_STATE_DEDUP_TABLE_H
 #define FORESET_STATE_DEDUP_TABLE_H
 
@@ -30,7 +30,8 @@ void dedup_table_deinit(struct dedup_table *table);
 static inline void dedup_table_prefetch(const struct dedup_table *table, uint32_t shard, struct hash128 key)
 {
     const struct dedup_shard *at = &table->shards[shard];
-    if (at->entries) __builtin_prefetch(&at->entries[key.low & at->mask], 1);
+    if (at->entries)
+        __builtin_prefetch(&at->entries[key.low & at->mask], 1);
 }
 // *ret_added: the key was new. A known key keeps its expiry. STATUS_NO_MEMORY beyond the budget, naming table and size.
 enum status dedup_table_add(struct dedup_table *table, uint32_t shard, struct hash128 key, int64_t expiry_us,

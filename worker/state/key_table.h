@@ -1,14 +1,15 @@
-// Keyed state in memory: byte keys to entries, open addressing over 16-byte slots, so that a probe touches one cache line and
-// can be prefetched for a group of rows. Each entry is one block: a fixed payload of the owner's, then the key, then (if the
-// owner wants) a value of any length set anew at will. Memory counts in a budget in large steps: a refusal names the operator.
-// Changes since the last freeze are kept as a list, so that freezing costs what changed, not what is there (P11).
+// Keyed state in memory: byte keys to entries, open addressing over 16-byte slots, so that a probe touches one cache
+// line and can be prefetched for a group of rows. Each entry is one block: a fixed payload of the owner's, then the
+// key, then (if the owner wants) a value of any length set anew at will. Memory counts in a budget in large steps: a
+// refusal names the operator. Changes since the last freeze are kept as a list, so that freezing costs what changed,
+// not what is there (P11).
 #ifndef FORESET_STATE_KEY_TABLE_H
 #define FORESET_STATE_KEY_TABLE_H
 
 #include "common/base/text.h"
 #include "common/base/vector.h"
 
-#define KEY_ENTRY_DIRTY 1u    // in the list of changes
+#define KEY_ENTRY_DIRTY     1u // in the list of changes
 #define KEY_ENTRY_PERSISTED 2u // a snapshot part names it: its removal must be told
 
 struct key_entry {
@@ -19,7 +20,7 @@ struct key_entry {
     int64_t expiry_us; // INT64_MAX: never
     char *value;       // owner's, memory_free; NULL
     uint32_t value_length;
-    uint32_t dirty_at; // place in the list of changes
+    uint32_t dirty_at;              // place in the list of changes
     _Alignas(16) uint8_t payload[]; // payload_size bytes, zeroed; then the key
 };
 
@@ -40,7 +41,7 @@ struct key_table {
     uint32_t payload_size; // multiple of 16
     struct budget *budget;
     uint64_t used_bytes, taken_bytes;
-    const char *name; // "table/operator", for the message
+    const char *name;    // "table/operator", for the message
     int64_t earliest_us; // no entry expires before; INT64_MAX: none does
     VECTOR(struct key_entry *) dirty;
     VECTOR(struct key_removed) removed;
@@ -48,11 +49,14 @@ struct key_table {
 
 void key_table_init(struct key_table *table, struct budget *budget, const char *name, uint32_t payload_size);
 // free_payload (NULL allowed) is called for each entry.
-void key_table_deinit(struct key_table *table, void (*free_payload)(void *context, struct key_entry *entry), void *context);
-void key_table_clear(struct key_table *table, void (*free_payload)(void *context, struct key_entry *entry), void *context);
+void key_table_deinit(struct key_table *table, void (*free_payload)(void *context, struct key_entry *entry),
+                      void *context);
+void key_table_clear(struct key_table *table, void (*free_payload)(void *context, struct key_entry *entry),
+                     void *context);
 static inline void key_table_prefetch(const struct key_table *table, uint64_t hash)
 {
-    if (table->slots) __builtin_prefetch(&table->slots[hash & table->mask]);
+    if (table->slots)
+        __builtin_prefetch(&table->slots[hash & table->mask]);
 }
 struct key_entry *key_table_find(const struct key_table *table, uint64_t hash, struct slice key);
 // Finds or adds. STATUS_NO_MEMORY beyond the budget.

@@ -1,5 +1,5 @@
-// Rows as bytes (see the header): a byte 0 for null, else 1 and the value; strings and lists with a 32-bit length before them.
-// Decoding believes nothing: every length is checked against what is left, and strings against UTF-8.
+// Rows as bytes (see the header): a byte 0 for null, else 1 and the value; strings and lists with a 32-bit length
+// before them. Decoding believes nothing: every length is checked against what is left, and strings against UTF-8.
 #include "worker/state/row_codec.h"
 
 #include <math.h>
@@ -13,13 +13,17 @@ static void encode_fixed(const struct column *column, uint32_t row, bool canonic
     const char *at = (const char *)column->values + (size_t)row * width;
     if (canonical && column->type->kind == TYPE_DOUBLE) {
         double value = column->f64[row];
-        if (isnan(value)) value = (double)NAN;
-        if (value == 0.0) value = 0.0;
+        if (isnan(value))
+            value = (double)NAN;
+        if (value == 0.0)
+            value = 0.0;
         text_append(bytes, (const char *)&value, sizeof value);
     } else if (canonical && column->type->kind == TYPE_FLOAT) {
         float value = column->f32[row];
-        if (isnan(value)) value = NAN;
-        if (value == 0.0f) value = 0.0f;
+        if (isnan(value))
+            value = NAN;
+        if (value == 0.0f)
+            value = 0.0f;
         text_append(bytes, (const char *)&value, sizeof value);
     } else {
         text_append(bytes, at, width);
@@ -44,12 +48,14 @@ static void encode_value(const struct column *column, uint32_t row, bool canonic
         encode_length((uint32_t)slice.length, bytes);
         text_append(bytes, slice.data, slice.length);
     } else if (type->kind == TYPE_STRUCT) {
-        for (uint32_t i = 0; i < type->child_count; i++) encode_value(column->children[i], row, canonical, bytes);
+        for (uint32_t i = 0; i < type->child_count; i++)
+            encode_value(column->children[i], row, canonical, bytes);
     } else if (type->kind == TYPE_ARRAY || type->kind == TYPE_MAP) {
         uint32_t from = (uint32_t)column->offsets[row], to = (uint32_t)column->offsets[row + 1];
         encode_length(to - from, bytes);
         for (uint32_t at = from; at < to; at++) {
-            for (uint32_t i = 0; i < type->child_count; i++) encode_value(column->children[i], at, canonical, bytes);
+            for (uint32_t i = 0; i < type->child_count; i++)
+                encode_value(column->children[i], at, canonical, bytes);
         }
     } else {
         encode_fixed(column, row, canonical, bytes);
@@ -58,7 +64,8 @@ static void encode_value(const struct column *column, uint32_t row, bool canonic
 
 void row_codec_encode(struct column *const *columns, uint32_t count, uint32_t row, bool canonical, struct text *bytes)
 {
-    for (uint32_t i = 0; i < count; i++) encode_value(columns[i], row, canonical, bytes);
+    for (uint32_t i = 0; i < count; i++)
+        encode_value(columns[i], row, canonical, bytes);
 }
 
 struct decoder {
@@ -69,7 +76,8 @@ struct decoder {
 
 static const char *take(struct decoder *decoder, size_t length)
 {
-    if (decoder->left < length) return NULL;
+    if (decoder->left < length)
+        return NULL;
     const char *at = decoder->at;
     decoder->at += length;
     decoder->left -= length;
@@ -78,8 +86,8 @@ static const char *take(struct decoder *decoder, size_t length)
 
 static enum status corrupt(struct decoder *decoder, const struct type *type)
 {
-    return error_set(decoder->err, STATUS_CORRUPT, ERROR_FAIL_PIPELINE, "state: the bytes of a row end or break in a value of type %s",
-                     type->text);
+    return error_set(decoder->err, STATUS_CORRUPT, ERROR_FAIL_PIPELINE,
+                     "state: the bytes of a row end or break in a value of type %s", type->text);
 }
 
 static enum status decode_value(struct decoder *decoder, const struct type *type, struct column_builder *builder);
@@ -87,14 +95,17 @@ static enum status decode_value(struct decoder *decoder, const struct type *type
 static enum status decode_list(struct decoder *decoder, const struct type *type, struct column_builder *builder)
 {
     const char *at = take(decoder, sizeof(uint32_t));
-    if (!at) return corrupt(decoder, type);
+    if (!at)
+        return corrupt(decoder, type);
     uint32_t length;
     memcpy(&length, at, sizeof length);
-    if (length > decoder->left) return corrupt(decoder, type); // every value takes a byte at least
+    if (length > decoder->left)
+        return corrupt(decoder, type); // every value takes a byte at least
     for (uint32_t n = 0; n < length; n++) {
         for (uint32_t i = 0; i < type->child_count; i++) {
             enum status status = decode_value(decoder, type->children[i].type, column_builder_child(builder, i));
-            if (status != STATUS_OK) return status;
+            if (status != STATUS_OK)
+                return status;
         }
     }
     return column_builder_nested(builder, decoder->err);
@@ -103,31 +114,39 @@ static enum status decode_list(struct decoder *decoder, const struct type *type,
 static enum status decode_bytes(struct decoder *decoder, const struct type *type, struct column_builder *builder)
 {
     const char *at = take(decoder, sizeof(uint32_t));
-    if (!at) return corrupt(decoder, type);
+    if (!at)
+        return corrupt(decoder, type);
     uint32_t length;
     memcpy(&length, at, sizeof length);
     at = take(decoder, length);
-    if (!at || (type->kind == TYPE_STRING && !text_utf8_valid((const uint8_t *)at, length))) return corrupt(decoder, type);
+    if (!at || (type->kind == TYPE_STRING && !text_utf8_valid((const uint8_t *)at, length)))
+        return corrupt(decoder, type);
     return column_builder_bytes(builder, at, length, decoder->err);
 }
 
 static enum status decode_value(struct decoder *decoder, const struct type *type, struct column_builder *builder)
 {
     const char *flag = take(decoder, 1);
-    if (!flag || (unsigned char)*flag > 1) return corrupt(decoder, type);
-    if (*flag == 0) return column_builder_null(builder, decoder->err);
-    if (type_is_string_like(type)) return decode_bytes(decoder, type, builder);
-    if (type->kind == TYPE_ARRAY || type->kind == TYPE_MAP) return decode_list(decoder, type, builder);
+    if (!flag || (unsigned char)*flag > 1)
+        return corrupt(decoder, type);
+    if (*flag == 0)
+        return column_builder_null(builder, decoder->err);
+    if (type_is_string_like(type))
+        return decode_bytes(decoder, type, builder);
+    if (type->kind == TYPE_ARRAY || type->kind == TYPE_MAP)
+        return decode_list(decoder, type, builder);
     if (type->kind == TYPE_STRUCT) {
         for (uint32_t i = 0; i < type->child_count; i++) {
             enum status status = decode_value(decoder, type->children[i].type, column_builder_child(builder, i));
-            if (status != STATUS_OK) return status;
+            if (status != STATUS_OK)
+                return status;
         }
         return column_builder_nested(builder, decoder->err);
     }
     uint32_t width = type_width(type);
     const char *at = width ? take(decoder, width) : NULL;
-    if (!at || (type->kind == TYPE_BOOLEAN && (unsigned char)*at > 1)) return corrupt(decoder, type);
+    if (!at || (type->kind == TYPE_BOOLEAN && (unsigned char)*at > 1))
+        return corrupt(decoder, type);
     return column_builder_fixed(builder, at, decoder->err);
 }
 
@@ -137,7 +156,8 @@ enum status row_codec_decode(const struct type *const *types, uint32_t count, st
     struct decoder decoder = {.at = bytes.data, .left = bytes.length, .err = err};
     for (uint32_t i = 0; i < count; i++) {
         enum status status = decode_value(&decoder, types[i], builders[i]);
-        if (status != STATUS_OK) return status;
+        if (status != STATUS_OK)
+            return status;
     }
     *ret_used = bytes.length - decoder.left;
     return STATUS_OK;

@@ -1,5 +1,5 @@
-// Rows as bytes: keys and rows of state. Little-endian, self-delimiting per column, with no padding: two rows are equal by
-// Spark's grouping equality exactly if their canonical bytes are equal. Part of the state's format.
+// Rows as bytes: keys and rows of state. Little-endian, self-delimiting per column, with no padding: two rows are equal
+// by Spark's grouping equality exactly if their canonical bytes are equal. Part of the state's format.
 #ifndef FORESET_STATE_ROW_CODEC_H
 #define FORESET_STATE_ROW_CODEC_H
 

@@ -1,5 +1,5 @@
-// A data flow under test: plans built by hand, rows by hand through a scripted source, and a leader of a few lines that plans
-// epochs, derives watermarks as SQL.md says and turns reports into manifests.
+// A data flow under test: plans built by hand, rows by hand through a scripted source, and a leader of a few lines that
+// plans epochs, derives watermarks as SQL.md says and turns reports into manifests.
 #ifndef FORESET_TEST_FLOW_FIXTURE_H
 #define FORESET_TEST_FLOW_FIXTURE_H
 
@@ -8,9 +8,9 @@
 #include <pthread.h>
 
 #define FLOW_TABLES_MAX 4
-#define FLOW_NULL INT64_MIN
-#define FLOW_SCHEMA "struct<id:string,k:string,v:int,ts:timestamp>"
-#define MINUTE 60000000ll
+#define FLOW_NULL       INT64_MIN
+#define FLOW_SCHEMA     "struct<id:string,k:string,v:int,ts:timestamp>"
+#define MINUTE          60000000ll
 
 struct flow_row {
     const char *id; // NULL: null
@@ -37,11 +37,11 @@ struct flow {
     pthread_cond_t came;
     size_t seen;
     VECTOR(struct dataflow_event *) events;
-    Foreset__Manifest manifest; // of the last frozen epoch; epoch 0: none
+    Foreset__Manifest manifest;  // of the last frozen epoch; epoch 0: none
     Foreset__Prepared *prepared; // of the last frozen epoch, kept alive by `kept`
     VECTOR(struct dataflow_frozen *) kept;
     VECTOR(Foreset__SnapshotPart *) parts;
-    struct error err;            // of the last FAILED
+    struct error err; // of the last FAILED
     bool failed;
 };
 
@@ -55,7 +55,8 @@ uint32_t flow_call(struct flow *flow, const char *function, const char *type, ui
 uint32_t flow_integer(struct flow *flow, const char *type, int64_t value);
 uint32_t flow_text(struct flow *flow, const char *value);
 uint32_t flow_source(struct flow *flow, uint32_t table);
-Foreset__Node *flow_node(struct flow *flow, enum _Foreset__Node__Kind kind, uint32_t table, uint32_t input, const char *schema);
+Foreset__Node *flow_node(struct flow *flow, enum _Foreset__Node__Kind kind, uint32_t table, uint32_t input,
+                         const char *schema);
 uint32_t flow_last(const struct flow *flow); // index of the last node
 void flow_exprs(struct flow *flow, Foreset__Node *node, uint32_t count, ...);
 // A TABLE node over the last node, and its table. sources: a mask of node indices.

@@ -1,7 +1,7 @@
 // The plans (see the header), as the planner would make them.
-#include "flow_plans.h"
+#include "tests/unit/worker/lane/flow_plans.h"
 
-#define KEYED "struct<window:struct<start:timestamp,end:timestamp>,states:binary>"
+#define KEYED    "struct<window:struct<start:timestamp,end:timestamp>,states:binary>"
 #define WINDOWED "struct<id:string,k:string,v:int,ts:timestamp,window:struct<start:timestamp,end:timestamp>>"
 
 static uint32_t plan_watermark(struct flow *flow)
@@ -71,8 +71,8 @@ Foreset__Table *plan_window(struct flow *flow, enum _Foreset__Table__Mode mode)
         halves[i]->has_event_time_is_window = halves[i]->event_time_is_window = true;
         halves[i]->name = i ? "aggregate-1" : "aggregate-1-partial";
     }
-    Foreset__Node *project =
-        flow_node(flow, FORESET__NODE__KIND__PROJECT, 0, flow_last(flow), "struct<start:timestamp,n:bigint,total:bigint>");
+    Foreset__Node *project = flow_node(flow, FORESET__NODE__KIND__PROJECT, 0, flow_last(flow),
+                                       "struct<start:timestamp,n:bigint,total:bigint>");
     uint32_t key = flow_column(flow, 0, "struct<start:timestamp,end:timestamp>");
     uint32_t start = flow_column(flow, 0, "timestamp");
     flow->exprs.items[start]->kind = FORESET__EXPR__KIND__FIELD;
@@ -90,9 +90,11 @@ Foreset__Table *plan_window(struct flow *flow, enum _Foreset__Table__Mode mode)
 Foreset__Table *plan_total(struct flow *flow)
 {
     flow_source(flow, 0);
-    Foreset__Node *partial = flow_node(flow, FORESET__NODE__KIND__AGGREGATE_PARTIAL, 0, flow_last(flow), "struct<states:binary>");
+    Foreset__Node *partial =
+        flow_node(flow, FORESET__NODE__KIND__AGGREGATE_PARTIAL, 0, flow_last(flow), "struct<states:binary>");
     flow_node(flow, FORESET__NODE__KIND__EXCHANGE, 0, flow_last(flow), "struct<states:binary>");
-    Foreset__Node *final = flow_node(flow, FORESET__NODE__KIND__AGGREGATE_FINAL, 0, flow_last(flow), "struct<n:bigint,total:bigint>");
+    Foreset__Node *final =
+        flow_node(flow, FORESET__NODE__KIND__AGGREGATE_FINAL, 0, flow_last(flow), "struct<n:bigint,total:bigint>");
     Foreset__Node *halves[2] = {partial, final};
     for (int i = 0; i < 2; i++) {
         flow_aggregate(flow, halves[i], "count", "bigint", -1);

@@ -2,15 +2,15 @@
 #ifndef FORESET_TEST_FLOW_PLANS_H
 #define FORESET_TEST_FLOW_PLANS_H
 
-#include "flow_fixture.h"
+#include "tests/unit/worker/lane/flow_fixture.h"
 
 enum dedup_kind {
-    DEDUP_FOREVER,     // on (id), no watermark
-    DEDUP_LATE_ONLY,   // watermark on ts, on (id): keys stay, late rows go
-    DEDUP_TIME,        // watermark on ts, on (id, ts)
-    DEDUP_WITHIN,      // watermark on ts, within watermark on (id)
+    DEDUP_FOREVER,   // on (id), no watermark
+    DEDUP_LATE_ONLY, // watermark on ts, on (id): keys stay, late rows go
+    DEDUP_TIME,      // watermark on ts, on (id, ts)
+    DEDUP_WITHIN,    // watermark on ts, within watermark on (id)
 };
-#define FLOW_DELAY_US (10 * MINUTE)
+#define FLOW_DELAY_US  (10 * MINUTE)
 #define FLOW_WINDOW_US (5 * MINUTE)
 
 // Rows of v.

@@ -1,4 +1,5 @@
-// Whole plans on a lane group, lane by lane without threads: what each batch emits, what is reported, what survives a restart.
+// Whole plans on a lane group, lane by lane without threads: what each batch emits, what is reported, what survives a
+// restart.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -6,8 +7,8 @@
 
 #include <cmocka.h>
 
-#include "flow_fixture.h"
-#include "flow_plans.h"
+#include "tests/unit/worker/lane/flow_fixture.h"
+#include "tests/unit/worker/lane/flow_plans.h"
 
 static void stateless_rows_pass_filter_and_project_into_files(void **state)
 {
@@ -15,13 +16,15 @@ static void stateless_rows_pass_filter_and_project_into_files(void **state)
     struct flow flow;
     flow_init(&flow, 2, false);
     flow_source(&flow, 0);
-    Foreset__Node *project = flow_node(&flow, FORESET__NODE__KIND__PROJECT, 0, flow_last(&flow), "struct<v:int,id:string>");
+    Foreset__Node *project =
+        flow_node(&flow, FORESET__NODE__KIND__PROJECT, 0, flow_last(&flow), "struct<v:int,id:string>");
     flow_exprs(&flow, project, 2, flow_column(&flow, 2, "int"), flow_column(&flow, 0, "string"));
     Foreset__Table *table = flow_table(&flow, "bronze", FORESET__TABLE__MODE__APPEND);
     flow_uint(&flow, &table->sources, &table->n_sources, 0);
     flow_open(&flow);
     flow_epoch(&flow, (struct flow_row[]){{"a", "x", 1, 0}, {"b", "x", 2, 0}, {NULL, "x", 3, FLOW_NULL}}, 3);
-    assert_string_equal(flow_batch(&flow, "bronze"), "{\"v\":1,\"id\":\"a\"}\n{\"v\":2,\"id\":\"b\"}\n{\"v\":3,\"id\":null}");
+    assert_string_equal(flow_batch(&flow, "bronze"),
+                        "{\"v\":1,\"id\":\"a\"}\n{\"v\":2,\"id\":\"b\"}\n{\"v\":3,\"id\":null}");
     Foreset__TableEpoch *report = flow_report(&flow, 0);
     assert_true(report->takes_part && report->publishes);
     assert_int_equal(report->rows_in, 3);
@@ -56,7 +59,10 @@ static void dedup_keeps_the_first_row_and_null_equals_null(void **state)
     flow_init(&flow, 3, false);
     plan_dedup(&flow, DEDUP_FOREVER);
     flow_open(&flow);
-    flow_epoch(&flow, (struct flow_row[]){{"a", "x", 1, 0}, {"a", "x", 2, 0}, {NULL, "x", 3, 0}, {"b", "x", 4, 0}, {NULL, "x", 5, 0}}, 5);
+    flow_epoch(
+        &flow,
+        (struct flow_row[]){{"a", "x", 1, 0}, {"a", "x", 2, 0}, {NULL, "x", 3, 0}, {"b", "x", 4, 0}, {NULL, "x", 5, 0}},
+        5);
     assert_string_equal(flow_batch(&flow, "t"), "{\"v\":1}\n{\"v\":3}\n{\"v\":4}");
     flow_epoch(&flow, (struct flow_row[]){{"b", "x", 6, 0}, {"c", "x", 7, 0}}, 2);
     assert_string_equal(flow_batch(&flow, "t"), "{\"v\":7}");
@@ -77,7 +83,11 @@ static void state_survives_a_restart_on_another_number_of_lanes(void **state)
         flow.lanes = lanes;
         flow_open(&flow);
         char fresh[8] = {'n', (char)('0' + lanes), 0};
-        struct flow_row rows[] = {{"a", "x", 5, 0}, {"c", "x", 6, 0}, {arena_strdup(&flow.arena, fresh), "x", (int32_t)lanes + 10, 0}, {NULL, "x", 8, 0}, {"b", "x", 9, 0}};
+        struct flow_row rows[] = {{"a", "x", 5, 0},
+                                  {"c", "x", 6, 0},
+                                  {arena_strdup(&flow.arena, fresh), "x", (int32_t)lanes + 10, 0},
+                                  {NULL, "x", 8, 0},
+                                  {"b", "x", 9, 0}};
         flow_epoch(&flow, rows, 5);
         char expected[32];
         snprintf(expected, sizeof expected, "{\"v\":%u}", lanes + 10);
@@ -119,7 +129,8 @@ static void two_epochs_run_at_once_and_rows_of_the_later_wait(void **state)
     flow_rows(0, (struct flow_row[]){{"a", "x", 1, MINUTE}, {"b", "x", 2, 2 * MINUTE}, {"c", "x", 4, 30 * MINUTE}}, 3);
     flow_plan(&flow, (struct flow_range[]){{0, 0, 2}}, 1, false, 0xF);
     flow_plan(&flow, (struct flow_range[]){{0, 2, 3}}, 1, false, 0xF);
-    for (uint32_t i = 0; i < 20; i++) lane_group_step(flow.dataflow, i % 2); // both read; no watermark is there yet
+    for (uint32_t i = 0; i < 20; i++)
+        lane_group_step(flow.dataflow, i % 2); // both read; no watermark is there yet
     flow_watermarks(&flow, 1);
     flow_wait(&flow, 1);
     assert_int_equal(flow_report(&flow, 0)->rows_in, 2);
@@ -187,10 +198,12 @@ static void update_mode_replaces_open_files_and_closes_those_of_evicted_groups(v
     report = flow_report(&flow, 0);
     assert_string_equal(flow_batch(&flow, "t"), "");
     uint64_t open = 0, closed = 0;
-    for (size_t i = 0; i < report->n_adds; i++) *(report->adds[i]->open ? &open : &closed) += report->adds[i]->rows;
+    for (size_t i = 0; i < report->n_adds; i++)
+        *(report->adds[i]->open ? &open : &closed) += report->adds[i]->rows;
     assert_int_equal(closed, 1);
     uint64_t standing = 0;
-    for (size_t i = 0; i < report->n_open; i++) standing += report->open[i]->rows;
+    for (size_t i = 0; i < report->n_open; i++)
+        standing += report->open[i]->rows;
     assert_int_equal(standing, 1);
     assert_int_equal(report->n_removes, 1);
     flow_deinit(&flow);
@@ -204,7 +217,8 @@ static void update_mode_on_other_lanes_rewrites_every_open_file(void **state)
     plan_window(&flow, FORESET__TABLE__MODE__UPDATE);
     flow_open(&flow);
     struct flow_row rows[12];
-    for (int i = 0; i < 12; i++) rows[i] = (struct flow_row){"a", "x", 1, i * 5 * MINUTE};
+    for (int i = 0; i < 12; i++)
+        rows[i] = (struct flow_row){"a", "x", 1, i * 5 * MINUTE};
     flow_epoch(&flow, rows, 12);
     size_t before = flow_report(&flow, 0)->n_open;
     flow_close(&flow);
@@ -214,8 +228,10 @@ static void update_mode_on_other_lanes_rewrites_every_open_file(void **state)
     Foreset__TableEpoch *report = flow_report(&flow, 0);
     assert_int_equal(report->n_removes, before);
     uint64_t rows_added = 0, standing = 0;
-    for (size_t i = 0; i < report->n_open; i++) standing += report->open[i]->rows;
-    for (size_t i = 0; i < report->n_adds; i++) rows_added += report->adds[i]->rows;
+    for (size_t i = 0; i < report->n_open; i++)
+        standing += report->open[i]->rows;
+    for (size_t i = 0; i < report->n_adds; i++)
+        rows_added += report->adds[i]->rows;
     assert_int_equal(standing, 3); // W is 45 minutes: nine windows are closed
     assert_int_equal(rows_added, 12);
     flow_deinit(&flow);
@@ -232,7 +248,8 @@ static void an_interval_makes_one_batch_of_several_epochs(void **state)
     flow_open(&flow);
     flow_epoch(&flow, (struct flow_row[]){{"a", "x", 1, MINUTE}}, 1);
     assert_int_equal(flow_report(&flow, 0)->batch, 0);
-    flow_rows(0, (struct flow_row[]){{"a", "x", 2, 2 * MINUTE}, {"a", "x", 4, 40 * MINUTE}, {"a", "x", 8, 3 * MINUTE}}, 3);
+    flow_rows(0, (struct flow_row[]){{"a", "x", 2, 2 * MINUTE}, {"a", "x", 4, 40 * MINUTE}, {"a", "x", 8, 3 * MINUTE}},
+              3);
     flow_run(&flow, (struct flow_range[]){{0, 1, 2}}, 1, false, 0);
     assert_false(flow_report(&flow, 0)->publishes);
     assert_true(flow_report(&flow, 0)->batch_open);

@@ -1,10 +1,11 @@
-// Dead letters: rows are gathered in column builders and go to the epoch's file in batches. Fails with what files fail with.
-#include "worker/sink/dead_letters.h"
+// Dead letters: rows are gathered in column builders and go to the epoch's file in batches. Fails with what files fail
+// with.
+#include "worker/sink/letter_sink.h"
 
 #include "worker/expr/expr.h"
 
 #define LETTER_ROWS_MAX 1024u
-#define SEQUENCE 0u
+#define SEQUENCE        0u
 
 enum letter_column {
     LETTER_EPOCH,
@@ -27,53 +28,62 @@ struct letter_file {
     struct column_builder *builders[LETTER_COUNT];
     struct file_sink *file; // NULL: nothing written yet
 };
-struct dead_letters {
+struct letter_sink {
     struct file_sink_args args;
     VECTOR(struct letter_file *) files;
 };
 
-const struct type *dead_letters_schema(void)
+const struct type *letter_sink_schema(void)
 {
     const struct field header[] = {{"key", type_of(TYPE_STRING)}, {"value", type_of(TYPE_BINARY)}};
     const struct field fields[LETTER_COUNT] = {
-        {"epoch", type_of(TYPE_BIGINT)},   {"failed_at", type_of(TYPE_TIMESTAMP)},
-        {"topic", type_of(TYPE_STRING)},   {"partition", type_of(TYPE_INT)},
-        {"offset", type_of(TYPE_BIGINT)},  {"timestamp", type_of(TYPE_TIMESTAMP)},
-        {"key", type_of(TYPE_BINARY)},     {"value", type_of(TYPE_BINARY)},
+        {"epoch", type_of(TYPE_BIGINT)},
+        {"failed_at", type_of(TYPE_TIMESTAMP)},
+        {"topic", type_of(TYPE_STRING)},
+        {"partition", type_of(TYPE_INT)},
+        {"offset", type_of(TYPE_BIGINT)},
+        {"timestamp", type_of(TYPE_TIMESTAMP)},
+        {"key", type_of(TYPE_BINARY)},
+        {"value", type_of(TYPE_BINARY)},
         {"headers", type_array(type_struct(header, 2))},
-        {"row", type_of(TYPE_STRING)},     {"class", type_of(TYPE_STRING)},
+        {"row", type_of(TYPE_STRING)},
+        {"class", type_of(TYPE_STRING)},
         {"message", type_of(TYPE_STRING)},
     };
     return type_struct(fields, LETTER_COUNT);
 }
 
-struct dead_letters *dead_letters_create(const struct file_sink_args *args)
+struct letter_sink *letter_sink_create(const struct file_sink_args *args)
 {
-    struct dead_letters *letters = memory_calloc(1, sizeof *letters);
+    struct letter_sink *letters = memory_calloc(1, sizeof *letters);
     letters->args = *args;
-    letters->args.schema = dead_letters_schema();
+    letters->args.schema = letter_sink_schema();
     return letters;
 }
 
 static void letter_file_destroy(struct letter_file *file)
 {
-    for (int i = 0; i < LETTER_COUNT; i++) column_builder_destroy(file->builders[i]);
+    for (int i = 0; i < LETTER_COUNT; i++)
+        column_builder_destroy(file->builders[i]);
     file_sink_close(file->file);
     memory_free(file);
 }
 
-void dead_letters_destroy(struct dead_letters *letters)
+void letter_sink_destroy(struct letter_sink *letters)
 {
-    if (!letters) return;
-    for (size_t i = 0; i < letters->files.count; i++) letter_file_destroy(letters->files.items[i]);
+    if (!letters)
+        return;
+    for (size_t i = 0; i < letters->files.count; i++)
+        letter_file_destroy(letters->files.items[i]);
     vector_deinit(&letters->files);
     memory_free(letters);
 }
 
-static struct letter_file *letter_file_of(struct dead_letters *letters, uint64_t epoch)
+static struct letter_file *letter_file_of(struct letter_sink *letters, uint64_t epoch)
 {
     for (size_t i = 0; i < letters->files.count; i++) {
-        if (letters->files.items[i]->epoch == epoch) return letters->files.items[i];
+        if (letters->files.items[i]->epoch == epoch)
+            return letters->files.items[i];
     }
     struct letter_file *file = memory_calloc(1, sizeof *file);
     file->epoch = epoch;
@@ -84,31 +94,36 @@ static struct letter_file *letter_file_of(struct dead_letters *letters, uint64_t
     return file;
 }
 
-static enum status letter_flush(struct dead_letters *letters, struct letter_file *file, struct error *err)
+static enum status letter_flush(struct letter_sink *letters, struct letter_file *file, struct error *err)
 {
     struct column *columns[LETTER_COUNT] = {0};
     struct batch *batch = NULL;
     uint32_t rows = column_builder_length(file->builders[0]);
     enum status status = STATUS_OK;
-    if (rows == 0) return STATUS_OK;
-    for (int i = 0; i < LETTER_COUNT; i++) TRY(column_builder_finish(file->builders[i], &columns[i], err));
+    if (rows == 0)
+        return STATUS_OK;
+    for (int i = 0; i < LETTER_COUNT; i++)
+        TRY(column_builder_finish(file->builders[i], &columns[i], err));
     batch = batch_create(letters->args.schema, rows, columns);
     memset(columns, 0, sizeof columns);
-    if (!file->file) TRY(file_sink_open(&letters->args, file->epoch, SEQUENCE, &file->file, err));
+    if (!file->file)
+        TRY(file_sink_open(&letters->args, file->epoch, SEQUENCE, &file->file, err));
     TRY(file_sink_write(file->file, batch, err));
 out:
-    for (int i = 0; i < LETTER_COUNT; i++) column_unref(columns[i]);
+    for (int i = 0; i < LETTER_COUNT; i++)
+        column_unref(columns[i]);
     batch_unref(batch);
     return status;
 }
 
 // A column of the raw record by name, if it is there with the type that dead letters have.
-static enum status letter_raw(struct letter_file *file, enum letter_column column, const struct batch *origin, uint32_t row,
-                              struct error *err)
+static enum status letter_raw(struct letter_file *file, enum letter_column column, const struct batch *origin,
+                              uint32_t row, struct error *err)
 {
-    const struct field *field = &dead_letters_schema()->children[column];
+    const struct field *field = &letter_sink_schema()->children[column];
     int at = origin ? type_field_find(origin->schema, field->name) : -1;
-    if (at < 0 || origin->schema->children[at].type != field->type) return column_builder_null(file->builders[column], err);
+    if (at < 0 || origin->schema->children[at].type != field->type)
+        return column_builder_null(file->builders[column], err);
     return column_builder_copy(file->builders[column], origin->columns[at], row, err);
 }
 
@@ -143,34 +158,42 @@ out:
     return status;
 }
 
-enum status dead_letters_add(struct dead_letters *letters, uint64_t epoch, int64_t failed_at_us, const struct batch *batch,
-                             const struct expr_errors *errors, struct error *err)
+enum status letter_sink_add(struct letter_sink *letters, uint64_t epoch, int64_t failed_at_us,
+                            const struct batch *batch, const struct expr_errors *errors, struct error *err)
 {
     struct letter_file *file = letter_file_of(letters, epoch);
     size_t next = 0;
     for (uint32_t i = 0; i < batch->row_count && next < errors->items.count; i++) {
         uint32_t row = batch_row(batch, i);
-        while (next < errors->items.count && errors->items.items[next].row < row) next++;
-        if (next == errors->items.count || errors->items.items[next].row != row) continue;
+        while (next < errors->items.count && errors->items.items[next].row < row)
+            next++;
+        if (next == errors->items.count || errors->items.items[next].row != row)
+            continue;
         enum status status = letter_add(file, failed_at_us, batch, i, &errors->items.items[next], err);
-        if (status != STATUS_OK) return status;
-        if (column_builder_length(file->builders[0]) < LETTER_ROWS_MAX) continue;
+        if (status != STATUS_OK)
+            return status;
+        if (column_builder_length(file->builders[0]) < LETTER_ROWS_MAX)
+            continue;
         status = letter_flush(letters, file, err);
-        if (status != STATUS_OK) return status;
+        if (status != STATUS_OK)
+            return status;
     }
     return STATUS_OK;
 }
 
-enum status dead_letters_finish(struct dead_letters *letters, uint64_t epoch, int64_t modified_ms,
-                                Foreset__DataFile **ret_file, struct error *err)
+enum status letter_sink_finish(struct letter_sink *letters, uint64_t epoch, int64_t modified_ms,
+                               Foreset__DataFile **ret_file, struct error *err)
 {
     *ret_file = NULL;
     for (size_t i = 0; i < letters->files.count; i++) {
         struct letter_file *file = letters->files.items[i];
-        if (file->epoch != epoch) continue;
+        if (file->epoch != epoch)
+            continue;
         enum status status = letter_flush(letters, file, err);
-        if (status == STATUS_OK && file->file) status = file_sink_finish(file->file, modified_ms, ret_file, err);
-        if (status != STATUS_OK) return status;
+        if (status == STATUS_OK && file->file)
+            status = file_sink_finish(file->file, modified_ms, ret_file, err);
+        if (status != STATUS_OK)
+            return status;
         letter_file_destroy(file);
         vector_remove(&letters->files, i);
         return STATUS_OK;
