@@ -156,7 +156,7 @@ void flow_init(struct flow *flow, uint32_t lanes, bool threaded)
     flow->now_us = 1000000;
     pthread_mutex_init(&flow->lock, NULL);
     pthread_cond_init(&flow->came, NULL);
-    strcpy(flow->dir, "/tmp/foreset-flow-XXXXXX");
+    strcpy(flow->dir, access("/dev/shm", W_OK) == 0 ? "/dev/shm/foreset-flow-XXXXXX" : "/tmp/foreset-flow-XXXXXX");
     assert_non_null(mkdtemp(flow->dir));
     setenv("FORESET_RECORD", flow->dir, 1);
     foreset__manifest__init(&flow->manifest);
