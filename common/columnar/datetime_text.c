@@ -334,6 +334,22 @@ static bool parse_usual(const char *text, size_t length, int64_t *ret_us)
     return true;
 }
 
+static datetime_text_named zone_named;
+
+void datetime_text_named_zones(datetime_text_named named)
+{
+    zone_named = named;
+}
+
+static bool any_zone(const struct timestamp_parts *parts, int64_t local_seconds, int32_t *ret_offset_seconds)
+{
+    const char *zone = parts->zone;
+    size_t length = parts->zone_length;
+    trim_all(&zone, &length);
+    return datetime_text_zone_offset(zone, length, local_seconds, ret_offset_seconds) ||
+           (zone_named && length > 0 && zone_named(zone, length, local_seconds, ret_offset_seconds));
+}
+
 bool datetime_text_parse_timestamp(const char *text, size_t length, int32_t today, int64_t *ret_us)
 {
     if (parse_usual(text, length, ret_us))
@@ -343,7 +359,7 @@ bool datetime_text_parse_timestamp(const char *text, size_t length, int32_t toda
     int32_t offset = 0;
     if (!split_timestamp(text, length, &parts) || !parts_seconds(&parts, today, &seconds))
         return false;
-    if (parts.zone && !datetime_text_zone_offset(parts.zone, parts.zone_length, seconds, &offset))
+    if (parts.zone && !any_zone(&parts, seconds, &offset))
         return false;
     return to_micros(seconds - offset, parts.segments[6], ret_us);
 }
@@ -359,7 +375,7 @@ bool datetime_text_parse_timestamp_ntz(const char *text, size_t length, bool all
         return false;
     if (parts.zone && !allow_zone)
         return false;
-    if (parts.zone && !datetime_text_zone_offset(parts.zone, parts.zone_length, seconds, &offset))
+    if (parts.zone && !any_zone(&parts, seconds, &offset))
         return false;
     return to_micros(seconds, parts.segments[6], ret_us);
 }

@@ -27,7 +27,12 @@ uint32_t datetime_text_month_days(int64_t year, uint32_t month); // 28..31
 bool datetime_text_parse_date(const char *text, size_t length, int32_t *ret_days);
 bool datetime_text_parse_timestamp(const char *text, size_t length, int32_t today, int64_t *ret_us);
 bool datetime_text_parse_timestamp_ntz(const char *text, size_t length, bool allow_zone, int64_t *ret_us);
-// A zone id as above to its offset from UTC at that local time (seconds since 1970 as if local were UTC).
+// Asked for zones that are names, when set (once, before threads start): worker/expr has ICU. Same contract as below.
+typedef bool (*datetime_text_named)(const char *zone, size_t length, int64_t local_seconds,
+                                    int32_t *ret_offset_seconds);
+void datetime_text_named_zones(datetime_text_named named);
+// A zone id as above, of a fixed offset, to its offset from UTC at that local time (seconds since 1970 as if local were
+// UTC).
 bool datetime_text_zone_offset(const char *zone, size_t length, int64_t local_seconds, int32_t *ret_offset_seconds);
 
 // Formatters write at most DATETIME_TEXT_SIZE bytes to out, NUL-terminated, and return the length.

@@ -250,11 +250,39 @@ bool number_text_parse_decimal(const char *text, size_t length, uint8_t precisio
     return true;
 }
 
-// The shortest digits, `least` at least, that read back to the same value, nearest to it among those: d[0].d[1]… *
-// 10^exponent.
+// Doubles of at most 15 digits, few of them behind the point, as most are: m / 10^k with both exact rounds once, so if
+// it gives the value back, m has its digits; and 15 digits or less name a double in one way only. 0: not of this kind.
+static int shortest_few(double value, char *digits, int *ret_exponent)
+{
+    static const double powers[] = {1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6};
+    char out[NUMBER_TEXT_SIZE];
+    if (value < 1e-3 || value >= 1e15)
+        return 0;
+    for (int k = 0; k <= 6; k++) {
+        double scaled = value * powers[k];
+        if (scaled >= 1e15)
+            return 0;
+        int64_t whole = (int64_t)(scaled + 0.5);
+        if ((double)whole / powers[k] != value)
+            continue;
+        int count = (int)number_text_format_i64(whole, out);
+        memcpy(digits, out, (size_t)count);
+        *ret_exponent = count - 1 - k;
+        while (count > 1 && digits[count - 1] == '0')
+            count--;
+        return count;
+    }
+    return 0;
+}
+
+// The shortest digits, `least` at least, that read back to the same value, nearest to it among those:
+// d[0].d[1]… * 10^exponent.
 static int shortest(double value, bool single, int least, char digits[20], int *ret_exponent)
 {
     char out[40];
+    int few = single ? 0 : shortest_few(value, digits, ret_exponent);
+    if (few)
+        return few;
     int first = single ? 6 : 15, last = single ? 9 : 17;
     if (value < (single ? (double)1.2e-38F : 2.3e-308))
         first = least; // subnormal: fewer digits may do

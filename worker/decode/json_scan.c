@@ -348,11 +348,11 @@ static enum status make_batch(struct json_scan *scan, const struct column *colum
 {
     enum status status = STATUS_OK;
     struct column **columns = memory_calloc(scan->type->child_count + (size_t)1, sizeof *columns);
-    uint32_t *rows = memory_alloc(count * sizeof *rows);
-    for (uint32_t i = 0; i < count; i++)
+    uint32_t *rows = count < column->length ? memory_alloc(count * sizeof *rows) : NULL;
+    for (uint32_t i = 0; rows && i < count; i++)
         rows[i] = from + i;
     for (uint32_t i = 0; i < scan->type->child_count; i++) {
-        if (count == column->length)
+        if (!rows)
             columns[i] = column_ref(column->children[i]);
         else
             TRY(column_gather(scan->budget, column->children[i], rows, count, &columns[i], err));
@@ -369,8 +369,8 @@ out:
     return status;
 }
 
-// The next BATCH_ROWS_MAX rows of what an array left over. Its lines are no longer at hand: length 0 in their bad
-// entries.
+// The next BATCH_ROWS_MAX rows of what an array left over. Until its last rows are out, the array's last byte counts as
+// not used, so that the caller comes back. Its line is then no longer at hand: length 0 in its bad entries.
 static enum status take_rest(struct json_scan *scan, struct json_lines *ret_lines, struct error *err)
 {
     enum status status = STATUS_OK;
@@ -398,7 +398,8 @@ static enum status take_rest(struct json_scan *scan, struct json_lines *ret_line
         column_unref(scan->rest);
         scan->rest = NULL;
     }
-    *ret_lines = (struct json_lines){.batch = batch, .bad = scan->bad.items, .bad_count = (uint32_t)scan->bad.count};
+    *ret_lines = (struct json_lines){
+        .used = scan->rest ? 0 : 1, .batch = batch, .bad = scan->bad.items, .bad_count = (uint32_t)scan->bad.count};
 out:
     return status;
 }
@@ -418,9 +419,13 @@ static enum status lines_finish(struct json_scan *scan, size_t used, struct json
     } else {
         json_sink_drop(&scan->root);
     }
-    lines.used = used;
+    lines.used = scan->rest ? used - 1 : used;
     *ret_lines = lines;
 out:
+    if (status != STATUS_OK) {
+        column_unref(scan->rest);
+        scan->rest = NULL;
+    }
     return status;
 }
 

@@ -78,8 +78,8 @@ struct json_lines {
 // JSON Lines (ending in \n, \r\n or \r) to at most BATCH_ROWS_MAX rows. Blank lines give no row; a line that is an
 // array gives a row for each element; a bad line gives one row of nulls, or the partial rows of an array. bytes must be
 // readable for BUFFER_PADDING beyond length. Without `last`, an unfinished line at the end is left for the next call
-// (used tells); a call that uses nothing needs more bytes. Call again with the rest until used == length and batch ==
-// NULL.
+// (used tells); a call that uses nothing and gives no batch needs more bytes. Call again with what is not used; an
+// array of more rows than fit one batch keeps its last byte unused until all are out.
 enum status json_scan_lines(struct json_scan *scan, const uint8_t *bytes, size_t length, bool last,
                             struct json_lines *ret_lines, struct error *err) MUST_USE;
 

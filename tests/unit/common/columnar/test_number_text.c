@@ -119,6 +119,9 @@ static void java_forms(void **state)
                  {1.7976931348623157e308, "1.7976931348623157E308"},
                  {(double)INFINITY, "Infinity"},
                  {2e23, "2.0E23"},
+                 {299.99, "299.99"},
+                 {0.07, "0.07"},
+                 {1e14 + 0.5, "1.000000000000005E14"},
                  {0.1 + 0.2, "0.30000000000000004"}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char out[NUMBER_TEXT_SIZE];
