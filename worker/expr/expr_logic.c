@@ -2,7 +2,9 @@
 // raise: then on all rows at once, which is cheaper and shared. Fail as their branches do.
 #include <string.h>
 
+#include "worker/expr/expr_cast.h"
 #include "worker/expr/expr_families.h"
+#include "worker/expr/expr_nested.h"
 
 static struct expr_scope scope_narrow(struct expr_call *call, const uint32_t *rows, uint32_t count)
 {
@@ -362,6 +364,27 @@ static enum expr_outcome row_raise_error(struct expr_row *row, const struct expr
     return expr_row_fail(row, "USER_RAISED_EXCEPTION", "%.*s", (int)args[0].s.length, args[0].s.data);
 }
 
+// nullif(a, b): the comparison is of the common type, which is b's; the result is a as it came.
+static enum expr_outcome row_nullif(struct expr_row *row, const struct expr_datum *args, struct expr_datum *ret)
+{
+    const struct type *from = expr_arg_type(row->call, 0), *common = expr_arg_type(row->call, 1);
+    if (args[0].null) return EXPR_NULL;
+    struct expr_value *a = &row->call->args[0], *b = &row->call->args[1];
+    bool equal = false;
+    if (!args[1].null && from == common) {
+        equal = column_compare(a->column, expr_index(a, row->row), b->column, expr_index(b, row->row)) == 0;
+    } else if (!args[1].null) {
+        struct expr_datum cast = {.null = false};
+        struct column *single;
+        enum expr_outcome outcome = expr_cast_value(row, from, common, false, &args[0], &cast);
+        if (outcome != EXPR_VALUE) return outcome;
+        if (expr_vector_single(NULL, common, &cast, &single, row->err) != STATUS_OK) return EXPR_BROKEN;
+        equal = column_compare(single, 0, b->column, expr_index(b, row->row)) == 0;
+        column_unref(single);
+    }
+    return equal ? EXPR_NULL : expr_nested_return(row, a->column, expr_index(a, row->row), ret);
+}
+
 static enum expr_outcome row_isnan(struct expr_row *row, const struct expr_datum *args, struct expr_datum *ret)
 {
     (void)row;
@@ -381,6 +404,7 @@ const struct expr_function expr_logic_functions[] = {
     {"nvl2", logic_nvl2, NULL, NULL, EXPR_LAZY | EXPR_TOLERANT},
     {"greatest", logic_greatest, NULL, NULL, EXPR_TOLERANT},
     {"least", logic_least, NULL, NULL, EXPR_TOLERANT},
+    {"nullif", NULL, row_nullif, NULL, EXPR_TOLERANT},
     {"nanvl", logic_nanvl, NULL, NULL, EXPR_TOLERANT},
     {"nullifzero", NULL, row_nullifzero, NULL, EXPR_TOLERANT},
     {"zeroifnull", NULL, row_zeroifnull, NULL, EXPR_TOLERANT},
