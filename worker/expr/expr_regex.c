@@ -1,0 +1,336 @@
+// LIKE by a matcher of our own; RLIKE, regexp_* and split by PCRE2 (UTF-8, JIT, its default limits). Patterns are compiled once as
+// long as they stay the same. Raises INVALID_PARAMETER_VALUE for bad patterns and group numbers, INVALID_FORMAT for bad escapes.
+#define PCRE2_CODE_UNIT_WIDTH 8
+#include <ctype.h>
+#include <pcre2.h>
+#include <string.h>
+
+#include "worker/expr/expr_families.h"
+#include "worker/expr/expr_utf8.h"
+
+struct regex_state {
+    struct text pattern; // the one compiled
+    pcre2_code *code;
+    pcre2_match_data *match;
+    uint32_t groups;
+    bool tried;
+};
+
+static void regex_state_free(void *state)
+{
+    struct regex_state *regex = state;
+    text_deinit(&regex->pattern);
+    pcre2_code_free(regex->code);
+    pcre2_match_data_free(regex->match);
+    memory_free(regex);
+}
+
+static enum status regex_bind(struct expr_step *step, const struct expr_step *steps, struct error *err)
+{
+    (void)steps;
+    (void)err;
+    step->state = memory_calloc(1, sizeof(struct regex_state));
+    step->state_free = regex_state_free;
+    return STATUS_OK;
+}
+
+// NULL: the row has failed.
+static struct regex_state *regex_of(struct expr_row *row, struct slice pattern)
+{
+    struct regex_state *regex = row->call->step->state;
+    bool same = regex->tried && regex->pattern.length == pattern.length &&
+                memcmp(text_str(&regex->pattern), pattern.data, pattern.length) == 0;
+    if (!same) {
+        int code;
+        PCRE2_SIZE at;
+        text_reset(&regex->pattern);
+        text_append(&regex->pattern, pattern.data, pattern.length);
+        pcre2_code_free(regex->code);
+        pcre2_match_data_free(regex->match);
+        regex->match = NULL;
+        regex->tried = true;
+        regex->code = pcre2_compile((PCRE2_SPTR)text_str(&regex->pattern), pattern.length, PCRE2_UTF | PCRE2_NO_UTF_CHECK, &code, &at, NULL);
+        if (regex->code) {
+            pcre2_jit_compile(regex->code, PCRE2_JIT_COMPLETE);
+            regex->match = pcre2_match_data_create_from_pattern(regex->code, NULL);
+            pcre2_pattern_info(regex->code, PCRE2_INFO_CAPTURECOUNT, &regex->groups);
+        }
+    }
+    if (regex->code) return regex;
+    expr_row_fail(row, "INVALID_PARAMETER_VALUE.PATTERN", "The value of parameter `regexp` in %s is invalid: '%.*s'", row->call->step->name,
+                  pattern.length > 200 ? 200 : (int)pattern.length, pattern.data);
+    return NULL;
+}
+
+// The next match at or behind `from`. ret_found: [start, end)
+static bool match_next(struct regex_state *regex, struct slice s, size_t from, size_t *ret_start, size_t *ret_end)
+{
+    if (from > s.length) return false;
+    int count = pcre2_match(regex->code, (PCRE2_SPTR)(s.data ? s.data : ""), s.length, from, PCRE2_NO_UTF_CHECK, regex->match, NULL);
+    if (count < 0) return false;
+    PCRE2_SIZE *vector = pcre2_get_ovector_pointer(regex->match);
+    *ret_start = vector[0];
+    *ret_end = vector[1];
+    return true;
+}
+
+// Where to look behind a match: an empty one is stepped over by a character.
+static size_t match_behind(struct slice s, size_t start, size_t end)
+{
+    if (end > start || end >= s.length) return end + (end == start);
+    return end + expr_utf8_size(s.data + end, s.length - end);
+}
+
+static enum expr_outcome row_rlike(struct expr_row *row, const struct expr_datum *args, struct expr_datum *ret)
+{
+    size_t start, end;
+    struct regex_state *regex = regex_of(row, args[1].s);
+    if (!regex) return EXPR_FAIL;
+    return expr_row_int(ret, match_next(regex, args[0].s, 0, &start, &end));
+}
+
+static enum expr_outcome row_regexp_count(struct expr_row *row, const struct expr_datum *args, struct expr_datum *ret)
+{
+    size_t start, end, from = 0;
+    struct regex_state *regex = regex_of(row, args[1].s);
+    if (!regex) return EXPR_FAIL;
+    for (ret->i = 0; match_next(regex, args[0].s, from, &start, &end); ret->i++) from = match_behind(args[0].s, start, end);
+    return EXPR_VALUE;
+}
+
+static enum expr_outcome row_regexp_instr(struct expr_row *row, const struct expr_datum *args, struct expr_datum *ret)
+{
+    size_t start, end;
+    struct regex_state *regex = regex_of(row, args[1].s);
+    if (!regex) return EXPR_FAIL;
+    if (!match_next(regex, args[0].s, 0, &start, &end)) return expr_row_int(ret, 0);
+    return expr_row_int(ret, (int64_t)expr_utf8_count(slice_of(args[0].s.data, start)) + 1);
+}
+
+static enum expr_outcome row_regexp_substr(struct expr_row *row, const struct expr_datum *args, struct expr_datum *ret)
+{
+    size_t start, end;
+    struct regex_state *regex = regex_of(row, args[1].s);
+    if (!regex) return EXPR_FAIL;
+    if (!match_next(regex, args[0].s, 0, &start, &end)) return EXPR_NULL;
+    return expr_row_string(ret, args[0].s.data + start, end - start);
+}
+
+static struct slice group_of(const struct regex_state *regex, struct slice s, int64_t group)
+{
+    PCRE2_SIZE *vector = pcre2_get_ovector_pointer(regex->match);
+    if (vector[2 * group] == PCRE2_UNSET) return slice_of("", 0);
+    return slice_of(s.data + vector[2 * group], vector[2 * group + 1] - vector[2 * group]);
+}
+
+static enum expr_outcome bad_group(struct expr_row *row, const struct regex_state *regex, int64_t group)
+{
+    return expr_row_fail(row, "INVALID_PARAMETER_VALUE.REGEX_GROUP_INDEX", "%s: the group index must be between 0 and %u, but got %lld",
+                         row->call->step->name, regex->groups, (long long)group);
+}
+
+static enum expr_outcome row_regexp_extract(struct expr_row *row, const struct expr_datum *args, struct expr_datum *ret)
+{
+    size_t start, end;
+    int64_t group = expr_row_args(row) == 3 ? args[2].i : 1;
+    struct regex_state *regex = regex_of(row, args[1].s);
+    if (!regex) return EXPR_FAIL;
+    if (!match_next(regex, args[0].s, 0, &start, &end)) return expr_row_string(ret, "", 0);
+    if (group < 0 || group > regex->groups) return bad_group(row, regex, group);
+    ret->s = group_of(regex, args[0].s, group);
+    return EXPR_VALUE;
+}
+
+static bool append_text(struct expr_row *row, struct slice s)
+{
+    return column_builder_bytes(column_builder_child(row->builder, 0), s.data, s.length, row->err) == STATUS_OK;
+}
+
+static enum expr_outcome finish_list(struct expr_row *row)
+{
+    return column_builder_nested(row->builder, row->err) == STATUS_OK ? EXPR_VALUE : EXPR_BROKEN;
+}
+
+static enum expr_outcome row_regexp_extract_all(struct expr_row *row, const struct expr_datum *args, struct expr_datum *ret)
+{
+    (void)ret;
+    size_t start, end, from = 0;
+    int64_t group = expr_row_args(row) == 3 ? args[2].i : 1;
+    struct regex_state *regex = regex_of(row, args[1].s);
+    if (!regex) return EXPR_FAIL;
+    for (; match_next(regex, args[0].s, from, &start, &end); from = match_behind(args[0].s, start, end)) {
+        if (group < 0 || group > regex->groups) return bad_group(row, regex, group); // at the first match: nothing appended yet
+        if (!append_text(row, group_of(regex, args[0].s, group))) return EXPR_BROKEN;
+    }
+    return finish_list(row);
+}
+
+static enum expr_outcome bad_replacement(struct expr_row *row, const char *why)
+{
+    return expr_row_fail(row, "INVALID_REGEXP_REPLACE", "Could not perform regexp_replace: %s", why);
+}
+
+// Java's replacement: $1, ${name}, \x
+static enum expr_outcome append_replacement(struct expr_row *row, const struct regex_state *regex, struct slice s, struct slice by)
+{
+    for (size_t at = 0; at < by.length; at++) {
+        char c = by.data[at];
+        if (c == '\\') {
+            if (++at == by.length) return bad_replacement(row, "character to be escaped is missing");
+            text_append_char(&row->text, by.data[at]);
+        } else if (c == '$') {
+            if (at + 1 == by.length || !isdigit((unsigned char)by.data[at + 1])) return bad_replacement(row, "illegal group reference");
+            uint32_t group = (uint32_t)(by.data[++at] - '0');
+            if (group > regex->groups) return bad_replacement(row, "no such group");
+            while (at + 1 < by.length && isdigit((unsigned char)by.data[at + 1])) {
+                uint32_t longer = group * 10 + (uint32_t)(by.data[at + 1] - '0');
+                if (longer > regex->groups) break;
+                group = longer;
+                at++;
+            }
+            struct slice text = group_of(regex, s, group);
+            text_append(&row->text, text.data, text.length);
+        } else {
+            text_append_char(&row->text, c);
+        }
+    }
+    return EXPR_VALUE;
+}
+
+static enum expr_outcome row_regexp_replace(struct expr_row *row, const struct expr_datum *args, struct expr_datum *ret)
+{
+    struct slice s = args[0].s;
+    size_t start, end, done = 0, from = 0;
+    int64_t position = expr_row_args(row) == 4 ? args[3].i : 1;
+    struct regex_state *regex = regex_of(row, args[1].s);
+    if (!regex) return EXPR_FAIL;
+    if (position < 1) return expr_row_fail(row, "INVALID_PARAMETER_VALUE.POSITION", "the position must be positive");
+    from = expr_utf8_offset(s, position - 1);
+    text_reset(&row->text);
+    for (; match_next(regex, s, from, &start, &end); from = match_behind(s, start, end)) {
+        text_append(&row->text, s.data + done, start - done);
+        enum expr_outcome outcome = append_replacement(row, regex, s, args[2].s);
+        if (outcome != EXPR_VALUE) return outcome;
+        done = end;
+    }
+    text_append(&row->text, s.data + done, s.length - done);
+    return expr_row_string(ret, text_str(&row->text), row->text.length);
+}
+
+// As Java's String.split: an empty match at the start gives no leading empty text; limit > 0 bounds the parts.
+static enum expr_outcome row_split(struct expr_row *row, const struct expr_datum *args, struct expr_datum *ret)
+{
+    (void)ret;
+    struct slice s = args[0].s;
+    size_t start, end, done = 0, from = 0;
+    int64_t limit = expr_row_args(row) == 3 ? args[2].i : -1, parts = 0;
+    struct regex_state *regex = regex_of(row, args[1].s);
+    if (!regex) return EXPR_FAIL;
+    bool characters = args[1].s.length == 0;
+    for (; s.length && match_next(regex, s, from, &start, &end); from = match_behind(s, start, end)) {
+        if (limit > 0 && parts + 1 >= limit) break;
+        if (end == 0 || (characters && end == s.length)) continue;
+        if (!append_text(row, slice_of(s.data + done, start - done))) return EXPR_BROKEN;
+        parts++;
+        done = end;
+    }
+    if (!append_text(row, slice_of(s.data + done, s.length - done))) return EXPR_BROKEN;
+    return finish_list(row);
+}
+
+static size_t like_size(struct slice s, size_t at)
+{
+    return expr_utf8_size(s.data + at, s.length - at);
+}
+
+// One pattern character against one of the text; *pattern_at moves behind it. '%' is the caller's.
+static bool like_one(struct slice pattern, size_t *pattern_at, struct slice s, size_t at, char escape, size_t *ret_size)
+{
+    bool escaped = pattern.data[*pattern_at] == escape && escape != 0;
+    size_t from = *pattern_at + escaped, size = like_size(pattern, from);
+    *pattern_at = from + size;
+    if (at >= s.length) return false;
+    *ret_size = like_size(s, at);
+    if (!escaped && pattern.data[from] == '_') return true;
+    return *ret_size == size && memcmp(s.data + at, pattern.data + from, size) == 0;
+}
+
+static bool like_matches(struct slice s, struct slice pattern, char escape)
+{
+    size_t at = 0, pattern_at = 0, retry_at = 0, retry_pattern = SIZE_MAX;
+    while (at < s.length || pattern_at < pattern.length) {
+        if (pattern_at < pattern.length && pattern.data[pattern_at] == '%') {
+            retry_pattern = ++pattern_at;
+            retry_at = at;
+            continue;
+        }
+        size_t size = 0, next = pattern_at;
+        if (pattern_at < pattern.length && like_one(pattern, &next, s, at, escape, &size)) {
+            pattern_at = next;
+            at += size;
+            continue;
+        }
+        if (retry_pattern == SIZE_MAX || retry_at >= s.length) return false;
+        retry_at += like_size(s, retry_at);
+        at = retry_at;
+        pattern_at = retry_pattern;
+    }
+    return true;
+}
+
+// An escape may only stand before '%', '_' or itself.
+static enum expr_outcome like_check(struct expr_row *row, struct slice pattern, char escape)
+{
+    for (size_t at = 0; at < pattern.length; at++) {
+        if (pattern.data[at] != escape) continue;
+        if (at + 1 == pattern.length) {
+            return expr_row_fail(row, "INVALID_FORMAT.ESC_AT_THE_END", "The escape character is not allowed to end the pattern");
+        }
+        char next = pattern.data[++at];
+        if (next == '%' || next == '_' || next == escape) continue;
+        return expr_row_fail(row, "INVALID_FORMAT.ESC_IN_THE_MIDDLE", "The escape character is not allowed to precede '%c'", next);
+    }
+    return EXPR_VALUE;
+}
+
+static enum expr_outcome like(struct expr_row *row, const struct expr_datum *args, struct slice s, struct slice pattern, struct expr_datum *ret)
+{
+    char escape = expr_row_args(row) == 3 && args[2].s.length == 1 ? args[2].s.data[0] : '\\';
+    if (pattern.length == 0 || memchr(pattern.data, escape, pattern.length)) {
+        enum expr_outcome outcome = like_check(row, pattern, escape);
+        if (outcome != EXPR_VALUE) return outcome;
+    }
+    return expr_row_int(ret, like_matches(s, pattern, escape));
+}
+
+static enum expr_outcome row_like(struct expr_row *row, const struct expr_datum *args, struct expr_datum *ret)
+{
+    return like(row, args, args[0].s, args[1].s, ret);
+}
+
+static enum expr_outcome row_ilike(struct expr_row *row, const struct expr_datum *args, struct expr_datum *ret)
+{
+    const struct expr_function *lower = expr_function_find("lower");
+    struct expr_datum folded = {.null = false};
+    struct text s = {0};
+    lower->row(row, &args[0], &folded);
+    text_append(&s, folded.s.data, folded.s.length);
+    lower->row(row, &args[1], &folded);
+    enum expr_outcome outcome = like(row, args, slice_of(text_str(&s), s.length), folded.s, ret);
+    text_deinit(&s);
+    return outcome;
+}
+
+const struct expr_function expr_regex_functions[] = {
+    {"like", NULL, row_like, NULL, 0},
+    {"ilike", NULL, row_ilike, NULL, 0},
+    {"rlike", NULL, row_rlike, regex_bind, 0},
+    {"regexp_replace", NULL, row_regexp_replace, regex_bind, 0},
+    {"regexp_extract", NULL, row_regexp_extract, regex_bind, 0},
+    {"regexp_extract_all", NULL, row_regexp_extract_all, regex_bind, 0},
+    {"regexp_count", NULL, row_regexp_count, regex_bind, 0},
+    {"regexp_instr", NULL, row_regexp_instr, regex_bind, 0},
+    {"regexp_substr", NULL, row_regexp_substr, regex_bind, 0},
+    {"split", NULL, row_split, regex_bind, 0},
+    {NULL, NULL, NULL, NULL, 0},
+};
