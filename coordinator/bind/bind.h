@@ -191,6 +191,9 @@ enum status bind_scope_resolve(struct bind_env *env, const struct sql_expr *name
                                struct error *err) MUST_USE;
 enum status bind_scope_star(struct bind_env *env, const struct sql_expr *star, bind_named_list *list,
                             struct error *err) MUST_USE;
+// of.name: a field of a struct, a key of a map.
+enum status bind_scope_field(struct bind_env *env, const struct sql_expr *at, const char *name, struct bind_expr *of,
+                             struct bind_expr **ret_expr, struct error *err) MUST_USE;
 // A plain column of the scope by its expression, for keys; an error names `what` ("a deduplication key").
 enum status bind_scope_column(struct bind_env *env, const struct sql_expr *name, const char *what,
                               struct bind_column **ret_column, struct error *err) MUST_USE;

@@ -46,18 +46,7 @@ static enum status bind_field(struct bind_env *env, const struct sql_expr *expr,
     enum status status = STATUS_OK;
     struct bind_expr *of = NULL;
     TRY(bind_expression(env, expr->args.items[0], &of, err));
-    if (of->type->kind == TYPE_MAP) {
-        struct bind_expr *args[2] = {of, bind_expr_string(env->context, expr->name, expr)};
-        return bind_call_resolve(env, expr, "[]", args, 2, ret_expr, err);
-    }
-    int ordinal = of->type->kind == TYPE_STRUCT ? type_field_find(of->type, expr->name) : -1;
-    if (ordinal < 0) {
-        return sql_text_error(env->context->text, expr->offset, STATUS_INVALID,
-                              of->type->kind == TYPE_STRUCT ? "FIELD_NOT_FOUND" : "INVALID_EXTRACT_BASE_FIELD_TYPE",
-                              NULL, err, "there is no field %.100s in a value of type %.200s", expr->name,
-                              of->type->text);
-    }
-    *ret_expr = bind_expr_field(env->context, of, (uint32_t)ordinal, expr);
+    status = bind_scope_field(env, expr, expr->name, of, ret_expr, err);
 out:
     return status;
 }

@@ -68,8 +68,8 @@ static const char *field_list(struct arena *arena, const struct type *type)
 }
 
 // expr.name: a field of a struct, a key of a map.
-static enum status step(struct bind_env *env, const struct sql_expr *at, const char *name, struct bind_expr *of,
-                        struct bind_expr **ret_expr, struct error *err)
+enum status bind_scope_field(struct bind_env *env, const struct sql_expr *at, const char *name, struct bind_expr *of,
+                             struct bind_expr **ret_expr, struct error *err)
 {
     struct bind_context *context = env->context;
     if (of->type->kind == TYPE_MAP) {
@@ -99,7 +99,7 @@ static enum status steps(struct bind_env *env, const struct sql_expr *name, uint
                          struct bind_expr **ret_expr, struct error *err)
 {
     enum status status = STATUS_OK;
-    for (uint32_t i = from; i < name->names.count; i++) TRY(step(env, name, name->names.items[i], expr, &expr, err));
+    for (uint32_t i = from; i < name->names.count; i++) TRY(bind_scope_field(env, name, name->names.items[i], expr, &expr, err));
     *ret_expr = expr;
 out:
     return status;

@@ -147,7 +147,7 @@ static void a_window_key_is_event_time(void **state)
     struct fixture fixture;
     fixture_compile(&fixture, "CREATE STREAMING TABLE t AS SELECT k, window.end AS e, count(*) AS n FROM "
                               "STREAM " FIXTURE_FILES " WATERMARK ts DELAY OF INTERVAL 1 HOUR GROUP BY k, window(ts, "
-                                                      "'5 minutes', '5 minutes', '1 minute')");
+                              "'5 minutes', '5 minutes', '1 minute')");
     static const enum _Foreset__Node__Kind kinds[] = {FORESET__NODE__KIND__AGGREGATE_PARTIAL,
                                                       FORESET__NODE__KIND__AGGREGATE_FINAL};
     for (size_t i = 0; i < 2; i++) {
@@ -174,7 +174,7 @@ static void complete_mode_neither_tests_nor_expires(void **state)
     struct fixture fixture;
     fixture_compile(&fixture, "CREATE STREAMING TABLE t TBLPROPERTIES ('output.mode' = 'complete') AS SELECT window, "
                               "count(*) AS n FROM STREAM " FIXTURE_FILES " WATERMARK ts DELAY OF INTERVAL 1 HOUR GROUP "
-                                                                         "BY window(ts, '5 minutes')");
+                              "BY window(ts, '5 minutes')");
     const Foreset__Node *node = find_node(&fixture, FORESET__NODE__KIND__AGGREGATE_FINAL);
     assert_false(node->has_watermark || node->has_event_time);
     const Foreset__Table *table = fixture.plan->tables[0];
@@ -191,9 +191,9 @@ static void update_mode_has_its_keys(void **state)
     struct fixture fixture;
     fixture_compile(&fixture, "CREATE STREAMING TABLE t TBLPROPERTIES ('output.mode' = 'update') AS SELECT count(*) AS "
                               "n, upper(k) AS big, window.end AS e FROM STREAM " FIXTURE_FILES " WATERMARK ts DELAY OF "
-                                                                                               "INTERVAL 1 HOUR GROUP "
-                                                                                               "BY window(ts, '5 "
-                                                                                               "minutes'), upper(k)");
+                              "INTERVAL 1 HOUR GROUP "
+                              "BY window(ts, '5 "
+                              "minutes'), upper(k)");
     const Foreset__Table *table = fixture.plan->tables[0];
     assert_int_equal(table->mode, FORESET__TABLE__MODE__UPDATE);
     assert_int_equal(table->n_merge_keys, 2);
@@ -279,15 +279,15 @@ static void state_without_bound_is_warned_of(void **state)
     (void)state;
     struct fixture fixture;
     fixture_compile(&fixture, "CREATE STREAMING TABLE t AS SELECT *\nFROM STREAM " FIXTURE_FILES " DROP DUPLICATES ON "
-                                                                                                 "(id)");
+                              "(id)");
     assert_non_null(strstr(fixture.warnings[0], "p.sql:2:"));
     assert_non_null(strstr(fixture.warnings[0], "keeps every key for ever"));
     assert_null(fixture.warnings[1]);
     fixture_end(&fixture);
     fixture_compile(&fixture, "CREATE STREAMING TABLE t AS SELECT * FROM STREAM " FIXTURE_FILES " WATERMARK ts DELAY "
-                                                                                                "OF INTERVAL 1 HOUR "
-                                                                                                "DROP DUPLICATES ON "
-                                                                                                "(id, ts)");
+                              "OF INTERVAL 1 HOUR "
+                              "DROP DUPLICATES ON "
+                              "(id, ts)");
     assert_null(fixture.warnings[0]);
     fixture_end(&fixture);
 }
