@@ -84,8 +84,8 @@ int column_compare(const struct column *a, uint32_t row_a, const struct column *
 // The value as JSON in the encoding of the conformance cases (see columnar/README.md); null as null.
 void column_json(const struct column *column, uint32_t row, struct text *text);
 // 64-bit hashes of values combined into hashes[count] (hash_mix); rows NULL: rows 0..count-1. Equal values (Spark's
-// grouping equality: null = null, NaN = NaN, -0.0 = 0.0) hash equal whatever their encoding. The caller's first hashes are
-// the seed.
+// grouping equality: null = null, NaN = NaN, -0.0 = 0.0) hash equal whatever their encoding. What hashes[] holds before
+// is the seed.
 void column_hash(const struct column *column, const uint32_t *rows, uint32_t count, uint64_t *hashes);
 
 // Appends values one by one and makes a column of them. For results of moderate size; hot paths write buffers.
