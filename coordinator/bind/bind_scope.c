@@ -99,7 +99,8 @@ static enum status steps(struct bind_env *env, const struct sql_expr *name, uint
                          struct bind_expr **ret_expr, struct error *err)
 {
     enum status status = STATUS_OK;
-    for (uint32_t i = from; i < name->names.count; i++) TRY(bind_scope_field(env, name, name->names.items[i], expr, &expr, err));
+    for (uint32_t i = from; i < name->names.count; i++)
+        TRY(bind_scope_field(env, name, name->names.items[i], expr, &expr, err));
     *ret_expr = expr;
 out:
     return status;

@@ -105,85 +105,84 @@ static void a_query_holds_its_clauses(void **state)
     assert_non_null(query->limit);
 }
 
+static const struct {
+    const char *sql, *place, *words, *hint;
+    enum status code;
+} refusals[] = {
+    {"SELECT 1", "t.sql:1:1:", "SET or CREATE is expected", "every query makes a table", STATUS_INVALID},
+    {"INSERT INTO t SELECT 1", "t.sql:1:1:", "SET or CREATE", "filled by its own query", STATUS_INVALID},
+    {"DROP TABLE t", "t.sql:1:1:", "\"DROP\" is there", NULL, STATUS_INVALID},
+    {"SET pipeline.name 5", "t.sql:1:19:", "\"=\" is expected", NULL, STATUS_INVALID},
+    {"SET pipeline.name =", "t.sql:1:20:", "a value is expected", NULL, STATUS_INVALID},
+    {"SET a = 5\nCREATE STREAMING TABLE t AS SELECT 1", "t.sql:2:1:", "\";\" behind the value", NULL, STATUS_INVALID},
+    {"CREATE TABLE t (a INT) WITH ('connector' = 'kafka')", "t.sql:1:8:", "STREAMING TABLE or TEMPORARY VIEW",
+     "read_kafka", STATUS_INVALID},
+    {"CREATE STREAMING TABLE t WITH (connector = 'kafka') AS SELECT 1", "t.sql:1:26:", "Flink and Arroyo", "read_kafka",
+     STATUS_INVALID},
+    {"CREATE STREAMING TABLE t (ts TIMESTAMP, WATERMARK FOR ts AS ts - INTERVAL '5' SECOND) AS SELECT 1",
+     "t.sql:1:41:", "WATERMARK FOR", "DELAY OF INTERVAL 5 SECONDS", STATUS_INVALID},
+    {"CREATE STREAMING TABLE t AS SELECT 1 FROM STREAM s WATERMARK FOR ts AS ts",
+     "t.sql:1:62:", "WATERMARK column DELAY OF", "DELAY OF INTERVAL 5 SECONDS", STATUS_INVALID},
+    {"CREATE STREAMING TABLE t AS SELECT 1 FROM TABLE(TUMBLE(TABLE e, DESCRIPTOR(ts)))",
+     "t.sql:1:43:", "Flink and RisingWave", "GROUP BY window", STATUS_INVALID},
+    {"CREATE STREAMING TABLE t AS SELECT 1 FROM STREAM s DROP DUPLICATES ON (id) WATERMARK ts DELAY OF INTERVAL 1 "
+     "HOUR",
+     "t.sql:1:76:", "too late or twice", "the order is", STATUS_INVALID},
+    {"CREATE STREAMING TABLE t AS SELECT 1 FROM STREAM s WATERMARK ts DELAY OF INTERVAL -1 HOUR",
+     "t.sql:1:74:", "not negative", NULL, STATUS_INVALID},
+    {"CREATE STREAMING TABLE t AS SELECT 1 FROM STREAM s WATERMARK ts DELAY OF '1 hour'",
+     "t.sql:1:74:", "INTERVAL n unit", "INTERVAL 10 MINUTES", STATUS_INVALID},
+    {"CREATE STREAMING TABLE t AS SELECT 1 FROM STREAM read_kafka(subscribe = 'x')", "t.sql:1:71:", "\"=>\"", "=>",
+     STATUS_INVALID},
+    {"CREATE STREAMING TABLE t AS SELECT 1 FROM STREAM (SELECT 1)", "t.sql:1:43:", "not a sub-query",
+     "inside the brackets", STATUS_INVALID},
+    {"CREATE STREAMING TABLE t", "t.sql:1:25:", "AS and a query", "CREATE FLOW", STATUS_INVALID},
+    {"CREATE STREAMING TABLE a.b.c.d AS SELECT 1", "t.sql:1:24:", "at most three parts", NULL, STATUS_INVALID},
+    {"CREATE OR REPLACE STREAMING TABLE t AS SELECT 1", "t.sql:1:1:", "refreshed, not replaced", "CREATE OR REFRESH",
+     STATUS_INVALID},
+    {"CREATE FLOW f AS INSERT INTO t SELECT 1", "t.sql:1:1:", "CREATE FLOW", "UNION ALL", STATUS_UNSUPPORTED},
+    {"APPLY CHANGES INTO t FROM STREAM s", "t.sql:1:1:", "APPLY CHANGES INTO (AUTO CDC) is not built yet", NULL,
+     STATUS_UNSUPPORTED},
+    {"CREATE MATERIALIZED VIEW v AS SELECT 1", "t.sql:1:1:", "a materialized view is not built yet", "complete",
+     STATUS_UNSUPPORTED},
+    {"CREATE STREAMING TABLE t CLUSTER BY (a) AS SELECT 1", "t.sql:1:26:", "CLUSTER BY", "PARTITIONED BY",
+     STATUS_UNSUPPORTED},
+    {"CREATE STREAMING TABLE t PARTITIONED BY (days(ts)) AS SELECT 1", "t.sql:1:46:", "partition transform",
+     "column of the query", STATUS_UNSUPPORTED},
+    {"CREATE STREAMING TABLE t (a INT NOT NULL) AS SELECT 1", "t.sql:1:33:", "NOT NULL", "EXPECT", STATUS_UNSUPPORTED},
+    {"CREATE STREAMING TABLE t AS SELECT 1 FROM STREAM s LATERAL VIEW explode(a) x AS y", "t.sql:1:52:", "explode",
+     NULL, STATUS_UNSUPPORTED},
+    {"CREATE STREAMING TABLE t AS SELECT a FROM STREAM s QUALIFY row_number() = 1", "t.sql:1:52:", "QUALIFY",
+     "DROP DUPLICATES", STATUS_UNSUPPORTED},
+    {"CREATE STREAMING TABLE t AS SELECT a FROM STREAM s GROUP BY CUBE (a)", "t.sql:1:61:", "CUBE", NULL,
+     STATUS_UNSUPPORTED},
+    {"CREATE STREAMING TABLE t AS SELECT a FROM STREAM s EXCEPT SELECT 1", "t.sql:1:52:", "EXCEPT is not built yet",
+     NULL, STATUS_UNSUPPORTED},
+    {"CREATE STREAMING TABLE t AS SELECT a FROM STREAM s WHERE",
+     "t.sql:1:57:", "an expression is expected, but the text ends here", NULL, STATUS_INVALID},
+    {"CREATE STREAMING TABLE t AS SELECT a FROM", "t.sql:1:42:", "a table, read_kafka", NULL, STATUS_INVALID},
+    {"CREATE STREAMING TABLE t AS SELECT a, FROM STREAM s",
+     "t.sql:1:39:", "an expression is expected, \"FROM\" is there", NULL, STATUS_INVALID},
+    {"CREATE STREAMING TABLE t AS SELECT a FROM STREAM s WHERE a = 1 b", "t.sql:1:64:", "an operator, the next clause",
+     NULL, STATUS_INVALID},
+};
+
 static void every_refusal_names_place_and_remedy(void **state)
 {
     (void)state;
-    static const struct {
-        const char *sql, *place, *words, *hint;
-        enum status code;
-    } cases[] = {
-        {"SELECT 1", "t.sql:1:1:", "SET or CREATE is expected", "every query makes a table", STATUS_INVALID},
-        {"INSERT INTO t SELECT 1", "t.sql:1:1:", "SET or CREATE", "filled by its own query", STATUS_INVALID},
-        {"DROP TABLE t", "t.sql:1:1:", "\"DROP\" is there", NULL, STATUS_INVALID},
-        {"SET pipeline.name 5", "t.sql:1:19:", "\"=\" is expected", NULL, STATUS_INVALID},
-        {"SET pipeline.name =", "t.sql:1:20:", "a value is expected", NULL, STATUS_INVALID},
-        {"SET a = 5\nCREATE STREAMING TABLE t AS SELECT 1", "t.sql:2:1:", "\";\" behind the value", NULL,
-         STATUS_INVALID},
-        {"CREATE TABLE t (a INT) WITH ('connector' = 'kafka')", "t.sql:1:8:", "STREAMING TABLE or TEMPORARY VIEW",
-         "read_kafka", STATUS_INVALID},
-        {"CREATE STREAMING TABLE t WITH (connector = 'kafka') AS SELECT 1", "t.sql:1:26:", "Flink and Arroyo",
-         "read_kafka", STATUS_INVALID},
-        {"CREATE STREAMING TABLE t (ts TIMESTAMP, WATERMARK FOR ts AS ts - INTERVAL '5' SECOND) AS SELECT 1",
-         "t.sql:1:41:", "WATERMARK FOR", "DELAY OF INTERVAL 5 SECONDS", STATUS_INVALID},
-        {"CREATE STREAMING TABLE t AS SELECT 1 FROM STREAM s WATERMARK FOR ts AS ts",
-         "t.sql:1:62:", "WATERMARK column DELAY OF", "DELAY OF INTERVAL 5 SECONDS", STATUS_INVALID},
-        {"CREATE STREAMING TABLE t AS SELECT 1 FROM TABLE(TUMBLE(TABLE e, DESCRIPTOR(ts)))",
-         "t.sql:1:43:", "Flink and RisingWave", "GROUP BY window", STATUS_INVALID},
-        {"CREATE STREAMING TABLE t AS SELECT 1 FROM STREAM s DROP DUPLICATES ON (id) WATERMARK ts DELAY OF INTERVAL 1 "
-         "HOUR",
-         "t.sql:1:76:", "too late or twice", "the order is", STATUS_INVALID},
-        {"CREATE STREAMING TABLE t AS SELECT 1 FROM STREAM s WATERMARK ts DELAY OF INTERVAL -1 HOUR",
-         "t.sql:1:74:", "not negative", NULL, STATUS_INVALID},
-        {"CREATE STREAMING TABLE t AS SELECT 1 FROM STREAM s WATERMARK ts DELAY OF '1 hour'",
-         "t.sql:1:74:", "INTERVAL n unit", "INTERVAL 10 MINUTES", STATUS_INVALID},
-        {"CREATE STREAMING TABLE t AS SELECT 1 FROM STREAM read_kafka(subscribe = 'x')", "t.sql:1:71:", "\"=>\"", "=>",
-         STATUS_INVALID},
-        {"CREATE STREAMING TABLE t AS SELECT 1 FROM STREAM (SELECT 1)", "t.sql:1:43:", "not a sub-query",
-         "inside the brackets", STATUS_INVALID},
-        {"CREATE STREAMING TABLE t", "t.sql:1:25:", "AS and a query", "CREATE FLOW", STATUS_INVALID},
-        {"CREATE STREAMING TABLE a.b.c.d AS SELECT 1", "t.sql:1:24:", "at most three parts", NULL, STATUS_INVALID},
-        {"CREATE OR REPLACE STREAMING TABLE t AS SELECT 1", "t.sql:1:1:", "refreshed, not replaced",
-         "CREATE OR REFRESH", STATUS_INVALID},
-        {"CREATE FLOW f AS INSERT INTO t SELECT 1", "t.sql:1:1:", "CREATE FLOW", "UNION ALL", STATUS_UNSUPPORTED},
-        {"APPLY CHANGES INTO t FROM STREAM s", "t.sql:1:1:", "APPLY CHANGES INTO (AUTO CDC) is not built yet", NULL,
-         STATUS_UNSUPPORTED},
-        {"CREATE MATERIALIZED VIEW v AS SELECT 1", "t.sql:1:1:", "a materialized view is not built yet", "complete",
-         STATUS_UNSUPPORTED},
-        {"CREATE STREAMING TABLE t CLUSTER BY (a) AS SELECT 1", "t.sql:1:26:", "CLUSTER BY", "PARTITIONED BY",
-         STATUS_UNSUPPORTED},
-        {"CREATE STREAMING TABLE t PARTITIONED BY (days(ts)) AS SELECT 1", "t.sql:1:46:", "partition transform",
-         "column of the query", STATUS_UNSUPPORTED},
-        {"CREATE STREAMING TABLE t (a INT NOT NULL) AS SELECT 1", "t.sql:1:33:", "NOT NULL", "EXPECT",
-         STATUS_UNSUPPORTED},
-        {"CREATE STREAMING TABLE t AS SELECT 1 FROM STREAM s LATERAL VIEW explode(a) x AS y", "t.sql:1:52:", "explode",
-         NULL, STATUS_UNSUPPORTED},
-        {"CREATE STREAMING TABLE t AS SELECT a FROM STREAM s QUALIFY row_number() = 1", "t.sql:1:52:", "QUALIFY",
-         "DROP DUPLICATES", STATUS_UNSUPPORTED},
-        {"CREATE STREAMING TABLE t AS SELECT a FROM STREAM s GROUP BY CUBE (a)", "t.sql:1:61:", "CUBE", NULL,
-         STATUS_UNSUPPORTED},
-        {"CREATE STREAMING TABLE t AS SELECT a FROM STREAM s EXCEPT SELECT 1", "t.sql:1:52:", "EXCEPT is not built yet",
-         NULL, STATUS_UNSUPPORTED},
-        {"CREATE STREAMING TABLE t AS SELECT a FROM STREAM s WHERE",
-         "t.sql:1:57:", "an expression is expected, but the text ends here", NULL, STATUS_INVALID},
-        {"CREATE STREAMING TABLE t AS SELECT a FROM", "t.sql:1:42:", "a table, read_kafka", NULL, STATUS_INVALID},
-        {"CREATE STREAMING TABLE t AS SELECT a, FROM STREAM s",
-         "t.sql:1:39:", "an expression is expected, \"FROM\" is there", NULL, STATUS_INVALID},
-        {"CREATE STREAMING TABLE t AS SELECT a FROM STREAM s WHERE a = 1 b",
-         "t.sql:1:64:", "an operator, the next clause", NULL, STATUS_INVALID},
-    };
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        struct sql_text text = {"t.sql", cases[i].sql, strlen(cases[i].sql)};
+    for (size_t i = 0; i < sizeof refusals / sizeof *refusals; i++) {
+        struct sql_text text = {"t.sql", refusals[i].sql, strlen(refusals[i].sql)};
         struct sql_script *script = NULL;
         struct error err = {0};
         enum status status = sql_parse_script(&text, &arena, &script, &err);
-        bool good =
-            status == cases[i].code && err.class == ERROR_USAGE &&
-            strncmp(err.message, cases[i].place, strlen(cases[i].place)) == 0 && strstr(err.message, cases[i].words) &&
-            strstr(err.message, "^") &&
-            (!cases[i].hint || (strstr(err.message, "hint: ") && strstr(strstr(err.message, "hint: "), cases[i].hint)));
+        bool good = status == refusals[i].code && err.class == ERROR_USAGE &&
+                    strncmp(err.message, refusals[i].place, strlen(refusals[i].place)) == 0 &&
+                    strstr(err.message, refusals[i].words) && strstr(err.message, "^") &&
+                    (!refusals[i].hint ||
+                     (strstr(err.message, "hint: ") && strstr(strstr(err.message, "hint: "), refusals[i].hint)));
         if (!good)
-            fail_msg("%s\n%s\nexpected %s … %s … %s", cases[i].sql, err.message, cases[i].place, cases[i].words,
-                     cases[i].hint);
+            fail_msg("%s\n%s\nexpected %s … %s … %s", refusals[i].sql, err.message, refusals[i].place,
+                     refusals[i].words, refusals[i].hint);
     }
 }
 
