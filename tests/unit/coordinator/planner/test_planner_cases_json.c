@@ -9,6 +9,7 @@
 
 #define LINE_MAX_BYTES (1 << 20)
 // Known: extract from intervals (2), quoted field names in type text, default separators of str_to_map.
+#define WRONG_MAX 4
 
 struct tally {
     int cases, refused, wrong;
