@@ -146,8 +146,17 @@ static struct delta_file *delta_file_of_remove(const struct delta_remove *remove
 
 // ---- the table
 
+// "file:/x", "file:///x" and "/x" are one file; all other paths are compared as the log spells them.
+static const char *delta_files_canonical(const char *path)
+{
+    const char *at = strncmp(path, "file:", 5) == 0 ? path + 5 : path;
+    while (at[0] == '/' && at[1] == '/') at++;
+    return at;
+}
+
 static uint64_t delta_files_hash(const char *path, const struct delta_deletion_vector *dv)
 {
+    path = delta_files_canonical(path);
     uint64_t hash = hash_64(path, strlen(path), 0);
     if (!dv) return hash;
     hash = hash_64(dv->storage_type, strlen(dv->storage_type), hash);
@@ -171,7 +180,7 @@ static size_t delta_files_find(const struct delta_files *files, const char *path
         const struct delta_file *file = files->slots[at];
         if (file->hash != hash) continue;
         const char *other = file->live ? file->add.path : file->remove.path;
-        if (strcmp(other, path) != 0) continue;
+        if (strcmp(delta_files_canonical(other), delta_files_canonical(path)) != 0) continue;
         if (delta_files_same_dv(file->live ? file->add.deletion_vector : file->remove.deletion_vector, dv)) return at;
     }
     return at;

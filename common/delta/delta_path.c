@@ -49,6 +49,16 @@ void delta_path_escape(const char *value, struct text *text)
     delta_path_escape_chars(value, "\"#%'*/:=?\\{[]^", text);
 }
 
+void delta_path_partition(const char *const *columns, const char *const *values, uint32_t count, struct text *text)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        delta_path_escape(columns[i], text);
+        text_append_char(text, '=');
+        delta_path_escape(values[i] ? values[i] : "", text);
+        text_append_char(text, '/');
+    }
+}
+
 static int delta_path_hex(char c)
 {
     if (c >= '0' && c <= '9') return c - '0';

@@ -48,18 +48,22 @@ static void assert_rewritten(const char *line)
 static void actions_are_rewritten_as_they_were(void **state)
 {
     (void)state;
-    assert_rewritten("{\"protocol\":{\"minReaderVersion\":3,\"minWriterVersion\":7,\"readerFeatures\":[\"timestampNtz\"],"
-                     "\"writerFeatures\":[]}}");
+    assert_rewritten(
+        "{\"protocol\":{\"minReaderVersion\":3,\"minWriterVersion\":7,\"readerFeatures\":[\"timestampNtz\"],"
+        "\"writerFeatures\":[]}}");
     assert_rewritten("{\"protocol\":{\"minReaderVersion\":1,\"minWriterVersion\":2}}");
-    assert_rewritten("{\"metaData\":{\"id\":\"i\",\"name\":\"n\",\"format\":{\"provider\":\"parquet\",\"options\":{\"a\":\"b\"}},"
-                     "\"schemaString\":\"{\\\"type\\\":\\\"struct\\\"}\",\"partitionColumns\":[\"p\"],"
-                     "\"configuration\":{\"delta.appendOnly\":\"true\"},\"createdTime\":17}}");
-    assert_rewritten("{\"add\":{\"path\":\"a%2520b.parquet\",\"partitionValues\":{\"p\":null,\"q\":\"\"},\"size\":7,"
-                     "\"modificationTime\":8,\"dataChange\":false,\"stats\":\"{\\\"numRecords\\\":1}\",\"tags\":{\"t\":\"u\"},"
-                     "\"deletionVector\":{\"storageType\":\"u\",\"pathOrInlineDv\":\"ab^-\",\"offset\":1,\"sizeInBytes\":36,"
-                     "\"cardinality\":2},\"baseRowId\":0,\"defaultRowCommitVersion\":3,\"clusteringProvider\":\"c\"}}");
-    assert_rewritten("{\"remove\":{\"path\":\"x\",\"deletionTimestamp\":5,\"dataChange\":true,\"extendedFileMetadata\":true,"
-                     "\"partitionValues\":{},\"size\":9}}");
+    assert_rewritten(
+        "{\"metaData\":{\"id\":\"i\",\"name\":\"n\",\"format\":{\"provider\":\"parquet\",\"options\":{\"a\":\"b\"}},"
+        "\"schemaString\":\"{\\\"type\\\":\\\"struct\\\"}\",\"partitionColumns\":[\"p\"],"
+        "\"configuration\":{\"delta.appendOnly\":\"true\"},\"createdTime\":17}}");
+    assert_rewritten(
+        "{\"add\":{\"path\":\"a%2520b.parquet\",\"partitionValues\":{\"p\":null,\"q\":\"\"},\"size\":7,"
+        "\"modificationTime\":8,\"dataChange\":false,\"stats\":\"{\\\"numRecords\\\":1}\",\"tags\":{\"t\":\"u\"},"
+        "\"deletionVector\":{\"storageType\":\"u\",\"pathOrInlineDv\":\"ab^-\",\"offset\":1,\"sizeInBytes\":36,"
+        "\"cardinality\":2},\"baseRowId\":0,\"defaultRowCommitVersion\":3,\"clusteringProvider\":\"c\"}}");
+    assert_rewritten(
+        "{\"remove\":{\"path\":\"x\",\"deletionTimestamp\":5,\"dataChange\":true,\"extendedFileMetadata\":true,"
+        "\"partitionValues\":{},\"size\":9}}");
     assert_rewritten("{\"remove\":{\"path\":\"x\",\"dataChange\":true}}");
     assert_rewritten("{\"txn\":{\"appId\":\"p/t\",\"version\":9007199254740993,\"lastUpdated\":1}}");
     assert_rewritten("{\"domainMetadata\":{\"domain\":\"d\",\"configuration\":\"{}\",\"removed\":true}}");
@@ -68,12 +72,15 @@ static void actions_are_rewritten_as_they_were(void **state)
 static void commit_info_carries_epochs_and_manifests(void **state)
 {
     (void)state;
-    const char *line =
-        "{\"commitInfo\":{\"timestamp\":1,\"operation\":\"STREAMING UPDATE\",\"operationParameters\":{\"outputMode\":\"Append\"},"
-        "\"readVersion\":4,\"isolationLevel\":\"Serializable\",\"isBlindAppend\":true,\"operationMetrics\":{\"numOutputRows\":"
-        "\"3\"},\"engineInfo\":\"Foreset\",\"txnId\":\"t\",\"pipelineId\":\"i\",\"pipeline\":\"p\",\"table\":\"a.b\",\"epoch\":9,"
-        "\"epochs\":[7,9],\"manifests\":[{\"epoch\":9,\"name\":\"9-1-u.pb\",\"hash\":\"00ff000000000001\"}],\"generation\":2,"
-        "\"ranges\":{\"topic\":[[0,5]]}}}";
+    const char *line = "{\"commitInfo\":{\"timestamp\":1,\"operation\":\"STREAMING "
+                       "UPDATE\",\"operationParameters\":{\"outputMode\":\"Append\"},"
+                       "\"readVersion\":4,\"isolationLevel\":\"Serializable\",\"isBlindAppend\":true,"
+                       "\"operationMetrics\":{\"numOutputRows\":"
+                       "\"3\"},\"engineInfo\":\"Foreset\",\"txnId\":\"t\",\"pipelineId\":\"i\",\"pipeline\":\"p\","
+                       "\"table\":\"a.b\",\"epoch\":9,"
+                       "\"epochs\":[7,9],\"manifests\":[{\"epoch\":9,\"name\":\"9-1-u.pb\",\"hash\":"
+                       "\"00ff000000000001\"}],\"generation\":2,"
+                       "\"ranges\":{\"topic\":[[0,5]]}}}";
     struct delta_action action;
     assert_rewritten(line);
     assert_int_equal(read_line(line, &action), STATUS_OK);
@@ -91,10 +98,11 @@ static void foreign_commit_info_is_free_form(void **state)
 {
     (void)state;
     struct delta_action action;
-    assert_int_equal(read_line("{\"commitInfo\":{\"timestamp\":\"now\",\"operation\":7,\"operationParameters\":{\"predicate\":[],"
-                               "\"n\":1},\"epochs\":\"x\",\"manifests\":[1,{\"name\":2}],\"operationMetrics\":null}}",
-                               &action),
-                     STATUS_OK);
+    assert_int_equal(
+        read_line("{\"commitInfo\":{\"timestamp\":\"now\",\"operation\":7,\"operationParameters\":{\"predicate\":[],"
+                  "\"n\":1},\"epochs\":\"x\",\"manifests\":[1,{\"name\":2}],\"operationMetrics\":null}}",
+                  &action),
+        STATUS_OK);
     assert_null(action.commit_info.operation);
     assert_null(action.commit_info.pipeline_id);
     assert_string_equal(delta_action_map_get(&action.commit_info.parameters, "predicate"), "[]");
@@ -110,8 +118,9 @@ static void unknown_actions_and_fields_are_ignored(void **state)
     assert_int_equal(action.kind, DELTA_ACTION_UNKNOWN);
     assert_int_equal(read_line("{}", &action), STATUS_OK);
     assert_int_equal(action.kind, DELTA_ACTION_UNKNOWN);
-    assert_int_equal(read_line("{\"txn\":{\"appId\":\"a\",\"version\":1,\"lastUpdated\":null,\"new\":{}},\"later\":1}", &action),
-                     STATUS_OK);
+    assert_int_equal(
+        read_line("{\"txn\":{\"appId\":\"a\",\"version\":1,\"lastUpdated\":null,\"new\":{}},\"later\":1}", &action),
+        STATUS_OK);
     assert_int_equal(action.kind, DELTA_ACTION_TXN);
     assert_int_equal(action.txn.last_updated_ms, 0);
 }

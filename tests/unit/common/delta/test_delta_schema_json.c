@@ -68,8 +68,10 @@ static void metadata_of_columns_is_kept_where_it_matters(void **state)
     const char *json =
         "{\"type\":\"struct\",\"fields\":["
         "{\"name\":\"a\",\"type\":\"integer\",\"nullable\":false,\"metadata\":{\"delta.invariants\":\"x\"}},"
-        "{\"name\":\"b\",\"type\":{\"type\":\"array\",\"elementType\":{\"type\":\"struct\",\"fields\":[{\"name\":\"c\",\"type\":"
-        "\"decimal(5,2)\",\"nullable\":true,\"metadata\":{\"delta.columnMapping.id\":4,\"delta.columnMapping.physicalName\":"
+        "{\"name\":\"b\",\"type\":{\"type\":\"array\",\"elementType\":{\"type\":\"struct\",\"fields\":[{\"name\":\"c\","
+        "\"type\":"
+        "\"decimal(5,2)\",\"nullable\":true,\"metadata\":{\"delta.columnMapping.id\":4,\"delta.columnMapping."
+        "physicalName\":"
         "\"col-9\"}}]},\"containsNull\":false},\"nullable\":true,\"metadata\":{\"comment\":\"hi\"}}]}";
     assert_int_equal(delta_schema_json_read(json, &arena, &schema, &err), STATUS_OK);
     assert_ptr_equal(schema.type, parse("struct<a:int,b:array<struct<c:decimal(5,2)>>>"));
@@ -84,13 +86,18 @@ static void what_is_no_schema_is_refused(void **state)
 {
     (void)state;
     struct delta_schema schema;
-    static const char *const corrupt[] = {"", "7", "{}", "{\"type\":\"array\"}", "{\"type\":\"struct\"}",
+    static const char *const corrupt[] = {"",
+                                          "7",
+                                          "{}",
+                                          "{\"type\":\"array\"}",
+                                          "{\"type\":\"struct\"}",
                                           "{\"type\":\"struct\",\"fields\":[{\"type\":\"string\"}]}",
                                           "{\"type\":\"struct\",\"fields\":[{\"name\":\"a\"}]}"};
     for (size_t i = 0; i < sizeof corrupt / sizeof *corrupt; i++) {
         assert_int_equal(delta_schema_json_read(corrupt[i], &arena, &schema, &err), STATUS_CORRUPT);
     }
-    static const char *const unknown[] = {"variant", "decimal(39,2)", "decimal(3,4)", "decimal(3,2", "geometry(1)", "udt"};
+    static const char *const unknown[] = {"variant",     "decimal(39,2)", "decimal(3,4)",
+                                          "decimal(3,2", "geometry(1)",   "udt"};
     for (size_t i = 0; i < sizeof unknown / sizeof *unknown; i++) {
         struct text json = {0};
         text_printf(&json, "{\"type\":\"struct\",\"fields\":[{\"name\":\"a\",\"type\":\"%s\"}]}", unknown[i]);
@@ -118,11 +125,13 @@ static void columns_are_added_and_old_ones_stay_as_they_are(void **state)
     assert_int_equal(delta_schema_json_extend(old, parse("struct<id:bigint>"), &text, &changed, &err), STATUS_OK);
     assert_false(changed);
     text_reset(&text);
-    assert_int_equal(delta_schema_json_extend(old, parse("struct<id:bigint,n:string>"), &text, &changed, &err), STATUS_OK);
+    assert_int_equal(delta_schema_json_extend(old, parse("struct<id:bigint,n:string>"), &text, &changed, &err),
+                     STATUS_OK);
     assert_true(changed);
-    assert_string_equal(text_str(&text), "{\"type\":\"struct\",\"fields\":[{\"name\":\"Id\",\"type\":\"long\",\"nullable\":false,"
-                                         "\"metadata\":{\"comment\":\"key\"}},{\"name\":\"n\",\"type\":\"string\","
-                                         "\"nullable\":true,\"metadata\":{}}]}");
+    assert_string_equal(text_str(&text),
+                        "{\"type\":\"struct\",\"fields\":[{\"name\":\"Id\",\"type\":\"long\",\"nullable\":false,"
+                        "\"metadata\":{\"comment\":\"key\"}},{\"name\":\"n\",\"type\":\"string\","
+                        "\"nullable\":true,\"metadata\":{}}]}");
     assert_int_equal(delta_schema_json_extend(old, parse("struct<id:int>"), &text, &changed, &err), STATUS_INVALID);
     assert_non_null(strstr(err.message, "bigint"));
     text_deinit(&text);
@@ -172,6 +181,9 @@ static void names_are_escaped_as_hive_does(void **state)
     text_reset(&text);
     delta_path_escape("", &text);
     assert_string_equal(text_str(&text), "__HIVE_DEFAULT_PARTITION__");
+    text_reset(&text);
+    delta_path_partition((const char *const[]){"p", "q"}, (const char *const[]){"a/b", NULL}, 2, &text);
+    assert_string_equal(text_str(&text), "p=a%2Fb/q=__HIVE_DEFAULT_PARTITION__/");
     text_deinit(&text);
 }
 

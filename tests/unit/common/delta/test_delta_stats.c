@@ -42,16 +42,21 @@ static void numbers_dates_and_times_are_bounded(void **state)
         {.type = type_of(TYPE_BIGINT), .has_min_max = true, .min.i64 = INT64_MIN, .max.i64 = INT64_MAX},
         {.type = type_of(TYPE_DOUBLE), .has_min_max = true, .min.f64 = -0.5, .max.f64 = 1e22},
         {.type = type_of(TYPE_DATE), .has_min_max = true, .min.i64 = -1, .max.i64 = 19723},
-        {.type = type_of(TYPE_TIMESTAMP), .has_min_max = true, .min.i64 = -1, .max.i64 = 1700003000008997, .null_count = 2},
+        {.type = type_of(TYPE_TIMESTAMP),
+         .has_min_max = true,
+         .min.i64 = -1,
+         .max.i64 = 1700003000008997,
+         .null_count = 2},
         {.type = type_of(TYPE_TIMESTAMP_NTZ), .has_min_max = true, .min.i64 = 0, .max.i64 = 999},
         {.type = type_decimal(10, 2), .has_min_max = true, .min.i128 = -5, .max.i128 = 12345},
     };
-    assert_stats("struct<a:bigint,b:double,c:date,d:timestamp,e:timestamp_ntz,f:decimal(10,2)>", stats, 6, -1,
-                 "{\"numRecords\":10,\"minValues\":{\"a\":-9223372036854775808,\"b\":-0.5,\"c\":\"1969-12-31\","
-                 "\"d\":\"1969-12-31T23:59:59.999Z\",\"e\":\"1970-01-01T00:00:00.000\",\"f\":-0.05},"
-                 "\"maxValues\":{\"a\":9223372036854775807,\"b\":1e22,\"c\":\"2024-01-01\",\"d\":\"2023-11-14T23:03:20.008Z\","
-                 "\"e\":\"1970-01-01T00:00:00.000\",\"f\":123.45},"
-                 "\"nullCount\":{\"a\":0,\"b\":0,\"c\":0,\"d\":2,\"e\":0,\"f\":0}}");
+    assert_stats(
+        "struct<a:bigint,b:double,c:date,d:timestamp,e:timestamp_ntz,f:decimal(10,2)>", stats, 6, -1,
+        "{\"numRecords\":10,\"minValues\":{\"a\":-9223372036854775808,\"b\":-0.5,\"c\":\"1969-12-31\","
+        "\"d\":\"1969-12-31T23:59:59.999Z\",\"e\":\"1970-01-01T00:00:00.000\",\"f\":-0.05},"
+        "\"maxValues\":{\"a\":9223372036854775807,\"b\":1e22,\"c\":\"2024-01-01\",\"d\":\"2023-11-14T23:03:20.008Z\","
+        "\"e\":\"1970-01-01T00:00:00.000\",\"f\":123.45},"
+        "\"nullCount\":{\"a\":0,\"b\":0,\"c\":0,\"d\":2,\"e\":0,\"f\":0}}");
 }
 
 static void what_has_no_safe_bound_is_left_out(void **state)
@@ -79,9 +84,10 @@ static void structs_are_mirrored_and_lists_left_out(void **state)
         {.type = type_of(TYPE_INT)},
         {.type = type_of(TYPE_INT), .has_min_max = true, .min.i64 = 5, .max.i64 = 6},
     };
-    assert_stats("struct<s:struct<`a.b`:int,c:struct<d:int>>,m:map<string,int>,z:int>", stats, 5, -1,
-                 "{\"numRecords\":10,\"minValues\":{\"s\":{\"a.b\":1},\"z\":5},\"maxValues\":{\"s\":{\"a.b\":2},\"z\":6},"
-                 "\"nullCount\":{\"s\":{\"a.b\":0,\"c\":{\"d\":3}},\"z\":0}}");
+    assert_stats(
+        "struct<s:struct<`a.b`:int,c:struct<d:int>>,m:map<string,int>,z:int>", stats, 5, -1,
+        "{\"numRecords\":10,\"minValues\":{\"s\":{\"a.b\":1},\"z\":5},\"maxValues\":{\"s\":{\"a.b\":2},\"z\":6},"
+        "\"nullCount\":{\"s\":{\"a.b\":0,\"c\":{\"d\":3}},\"z\":0}}");
     assert_stats("struct<s:struct<`a.b`:int,c:struct<d:int>>,m:map<string,int>,z:int>", stats, 5, 1,
                  "{\"numRecords\":10,\"minValues\":{\"s\":{\"a.b\":1}},\"maxValues\":{\"s\":{\"a.b\":2}},"
                  "\"nullCount\":{\"s\":{\"a.b\":0}}}");
@@ -92,8 +98,11 @@ static void long_strings_are_cut_and_the_maximum_stays_above(void **state)
 {
     (void)state;
 #define A32 "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
-#define E32 "\xC3\xA4\xC3\xA4\xC3\xA4\xC3\xA4\xC3\xA4\xC3\xA4\xC3\xA4\xC3\xA4\xC3\xA4\xC3\xA4\xC3\xA4\xC3\xA4\xC3\xA4\xC3\xA4\xC3\xA4\xC3\xA4" \
-    "\xC3\xA4\xC3\xA4\xC3\xA4\xC3\xA4\xC3\xA4\xC3\xA4\xC3\xA4\xC3\xA4\xC3\xA4\xC3\xA4\xC3\xA4\xC3\xA4\xC3\xA4\xC3\xA4\xC3\xA4\xC3\xA4"
+#define E32                                                                                                            \
+    "\xC3\xA4\xC3\xA4\xC3\xA4\xC3\xA4\xC3\xA4\xC3\xA4\xC3\xA4\xC3\xA4\xC3\xA4\xC3\xA4\xC3\xA4\xC3\xA4\xC3\xA4\xC3\xA4" \
+    "\xC3\xA4\xC3\xA4"                                                                                                 \
+    "\xC3\xA4\xC3\xA4\xC3\xA4\xC3\xA4\xC3\xA4\xC3\xA4\xC3\xA4\xC3\xA4\xC3\xA4\xC3\xA4\xC3\xA4\xC3\xA4\xC3\xA4\xC3\xA4" \
+    "\xC3\xA4\xC3\xA4"
 #define LAST "\xF4\x8F\xBF\xBF"
     static const char *const cases[][2] = {
         {A32, A32},
@@ -170,7 +179,8 @@ static void wrong_partition_values_are_refused(void **state)
 {
     (void)state;
     struct column *column = NULL;
-    assert_int_equal(delta_stats_partition_column(NULL, type_of(TYPE_TINYINT), "128", 1, &column, &err), STATUS_CORRUPT);
+    assert_int_equal(delta_stats_partition_column(NULL, type_of(TYPE_TINYINT), "128", 1, &column, &err),
+                     STATUS_CORRUPT);
     assert_int_equal(delta_stats_partition_column(NULL, type_of(TYPE_DATE), "x", 1, &column, &err), STATUS_CORRUPT);
     assert_int_equal(delta_stats_partition_column(NULL, parse("array<int>"), "x", 1, &column, &err), STATUS_CORRUPT);
 }

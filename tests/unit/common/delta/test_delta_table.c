@@ -15,15 +15,18 @@
 #include "common/delta/delta_path.h"
 #include "common/delta/delta_table.h"
 
-#define PROTOCOL "{\"protocol\":{\"minReaderVersion\":1,\"minWriterVersion\":2}}\n"
+#define PROTOCOL       "{\"protocol\":{\"minReaderVersion\":1,\"minWriterVersion\":2}}\n"
 #define SCHEMA(fields) "{\\\"type\\\":\\\"struct\\\",\\\"fields\\\":[" fields "]}"
-#define FIELD(name, type) "{\\\"name\\\":\\\"" name "\\\",\\\"type\\\":\\\"" type "\\\",\\\"nullable\\\":true,\\\"metadata\\\":{}}"
+#define FIELD(name, type)                                                                                              \
+    "{\\\"name\\\":\\\"" name "\\\",\\\"type\\\":\\\"" type "\\\",\\\"nullable\\\":true,\\\"metadata\\\":{}}"
 #define METADATA_OF(fields, partitions, configuration)                                                                 \
-    "{\"metaData\":{\"id\":\"m\",\"format\":{\"provider\":\"parquet\",\"options\":{}},\"schemaString\":\"" SCHEMA(      \
+    "{\"metaData\":{\"id\":\"m\",\"format\":{\"provider\":\"parquet\",\"options\":{}},\"schemaString\":\"" SCHEMA(     \
         fields) "\",\"partitionColumns\":[" partitions "],\"configuration\":{" configuration "}}}\n"
 #define METADATA METADATA_OF(FIELD("a", "long") "," FIELD("b", "string"), "", "")
-#define ADD(path, size) "{\"add\":{\"path\":\"" path "\",\"partitionValues\":{},\"size\":" size ",\"modificationTime\":1,\"dataChange\":true}}\n"
-#define REMOVE(path) "{\"remove\":{\"path\":\"" path "\",\"deletionTimestamp\":1,\"dataChange\":true}}\n"
+#define ADD(path, size)                                                                                                \
+    "{\"add\":{\"path\":\"" path "\",\"partitionValues\":{},\"size\":" size                                            \
+    ",\"modificationTime\":1,\"dataChange\":true}}\n"
+#define REMOVE(path)      "{\"remove\":{\"path\":\"" path "\",\"deletionTimestamp\":1,\"dataChange\":true}}\n"
 #define TXN(app, version) "{\"txn\":{\"appId\":\"" app "\",\"version\":" version "}}\n"
 
 static char folder[64];
@@ -128,9 +131,12 @@ static void paths_are_compared_as_the_log_spells_them(void **state)
 static void a_file_with_another_deletion_vector_is_another_file(void **state)
 {
     (void)state;
-#define DV(path) "\"deletionVector\":{\"storageType\":\"u\",\"pathOrInlineDv\":\"" path "\",\"offset\":1,\"sizeInBytes\":3,\"cardinality\":1}"
+#define DV(path)                                                                                                       \
+    "\"deletionVector\":{\"storageType\":\"u\",\"pathOrInlineDv\":\"" path                                             \
+    "\",\"offset\":1,\"sizeInBytes\":3,\"cardinality\":1}"
     put_commit(0, PROTOCOL METADATA ADD("x", "5"));
-    put_commit(1, "{\"add\":{\"path\":\"x\",\"partitionValues\":{},\"size\":5,\"dataChange\":true," DV("k") "}}\n" REMOVE("x"));
+    put_commit(1, "{\"add\":{\"path\":\"x\",\"partitionValues\":{},\"size\":5,\"dataChange\":true," DV(
+                      "k") "}}\n" REMOVE("x"));
     open_latest();
     assert_int_equal(table->file_count, 1);
     put_commit(2, "{\"remove\":{\"path\":\"x\",\"dataChange\":true," DV("k") "}}\n");
@@ -143,7 +149,8 @@ static void many_files_come_and_go(void **state)
     (void)state;
     struct text text = {0};
     text_append_str(&text, PROTOCOL METADATA);
-    for (int i = 0; i < 3000; i++) text_printf(&text, "{\"add\":{\"path\":\"f%d\",\"partitionValues\":{},\"size\":1}}\n", i);
+    for (int i = 0; i < 3000; i++)
+        text_printf(&text, "{\"add\":{\"path\":\"f%d\",\"partitionValues\":{},\"size\":1}}\n", i);
     put_commit(0, text_str(&text));
     text_reset(&text);
     for (int i = 0; i < 3000; i += 3) text_printf(&text, "{\"remove\":{\"path\":\"f%d\"}}\n", i);
@@ -238,7 +245,8 @@ static void an_update_reads_the_new_commits_only(void **state)
     assert_int_equal(commits.items.count, 0);
     delta_table_commits_deinit(&commits);
     put_commit(1, TXN("p", "1") ADD("y", "2"));
-    put_commit(2, "{\"commitInfo\":{\"txnId\":\"t\",\"pipelineId\":\"i\",\"epochs\":[4,5]}}\n" REMOVE("x") TXN("p", "5"));
+    put_commit(2,
+               "{\"commitInfo\":{\"txnId\":\"t\",\"pipelineId\":\"i\",\"epochs\":[4,5]}}\n" REMOVE("x") TXN("p", "5"));
     assert_int_equal(delta_table_update(table, &commits, &err), STATUS_OK);
     assert_int_equal(table->version, 2);
     assert_int_equal(table->file_count, 1);
@@ -270,8 +278,9 @@ static void an_update_that_fails_changes_nothing(void **state)
     put_commit(0, PROTOCOL METADATA ADD("x", "5"));
     open_latest();
     put_commit(1, ADD("y", "1"));
-    put_commit(2, "{\"protocol\":{\"minReaderVersion\":3,\"minWriterVersion\":7,\"readerFeatures\":[\"catalogManaged\"],"
-                  "\"writerFeatures\":[\"catalogManaged\"]}}\n");
+    put_commit(2,
+               "{\"protocol\":{\"minReaderVersion\":3,\"minWriterVersion\":7,\"readerFeatures\":[\"catalogManaged\"],"
+               "\"writerFeatures\":[\"catalogManaged\"]}}\n");
     assert_int_equal(delta_table_update(table, NULL, &err), STATUS_UNSUPPORTED);
     assert_non_null(strstr(err.message, "catalogManaged"));
     assert_int_equal(table->version, 0);
@@ -298,7 +307,8 @@ static void features_are_refused_by_name(void **state)
     (void)state;
     static const char *const readers[][2] = {
         {"{\"protocol\":{\"minReaderVersion\":4,\"minWriterVersion\":7}}\n" METADATA, "version 4"},
-        {"{\"protocol\":{\"minReaderVersion\":3,\"minWriterVersion\":7,\"readerFeatures\":[\"variantType\"],\"writerFeatures\":"
+        {"{\"protocol\":{\"minReaderVersion\":3,\"minWriterVersion\":7,\"readerFeatures\":[\"variantType\"],"
+         "\"writerFeatures\":"
          "[\"variantType\"]}}\n" METADATA,
          "variantType"},
     };
@@ -306,14 +316,18 @@ static void features_are_refused_by_name(void **state)
         put_commit(0, readers[i][0]);
         assert_refused(STATUS_UNSUPPORTED, readers[i][1]);
     }
-#define INVARIANT "{\\\"name\\\":\\\"a\\\",\\\"type\\\":\\\"long\\\",\\\"nullable\\\":true,\\\"metadata\\\":{\\\"delta.invariants\\\":\\\"x\\\"}}"
+#define INVARIANT                                                                                                      \
+    "{\\\"name\\\":\\\"a\\\",\\\"type\\\":\\\"long\\\",\\\"nullable\\\":true,\\\"metadata\\\":{\\\"delta."             \
+    "invariants\\\":\\\"x\\\"}}"
     static const char *const writers[][2] = {
         {"{\"protocol\":{\"minReaderVersion\":1,\"minWriterVersion\":8}}\n" METADATA, "version 8"},
-        {"{\"protocol\":{\"minReaderVersion\":1,\"minWriterVersion\":7,\"writerFeatures\":[\"rowTracking\"]}}\n" METADATA,
+        {"{\"protocol\":{\"minReaderVersion\":1,\"minWriterVersion\":7,\"writerFeatures\":[\"rowTracking\"]}}"
+         "\n" METADATA,
          "rowTracking"},
         {PROTOCOL METADATA_OF(INVARIANT, "", ""), "delta.invariants"},
         {PROTOCOL METADATA_OF(FIELD("a", "long"), "", "\"delta.constraints.positive\":\"a > 0\""), "positive"},
-        {PROTOCOL METADATA_OF(FIELD("a", "long"), "", "\"delta.enableRowTracking\":\"true\""), "delta.enableRowTracking"},
+        {PROTOCOL METADATA_OF(FIELD("a", "long"), "", "\"delta.enableRowTracking\":\"true\""),
+         "delta.enableRowTracking"},
         {PROTOCOL METADATA_OF(FIELD("a", "long"), "", "\"delta.appendOnly\":\"true\""), "append-only"},
     };
     for (size_t i = 0; i < sizeof writers / sizeof *writers; i++) {
@@ -323,7 +337,8 @@ static void features_are_refused_by_name(void **state)
         if (!strstr(err.message, writers[i][1])) fail_msg("%s", err.message);
     }
     assert_int_equal(delta_table_check_write(table, false, &err), STATUS_OK); // appending to the append-only one
-    put_commit(0, "{\"protocol\":{\"minReaderVersion\":1,\"minWriterVersion\":7,\"writerFeatures\":[\"appendOnly\",\"invariants\","
+    put_commit(0, "{\"protocol\":{\"minReaderVersion\":1,\"minWriterVersion\":7,\"writerFeatures\":[\"appendOnly\","
+                  "\"invariants\","
                   "\"checkConstraints\",\"domainMetadata\"]}}\n" METADATA);
     open_latest();
     assert_int_equal(delta_table_check_write(table, true, &err), STATUS_OK); // listed, but not active
@@ -374,7 +389,8 @@ static void a_new_table_asks_no_more_than_it_needs(void **state)
 
 static struct delta_commit_content content_of(const char *txn_id)
 {
-    return (struct delta_commit_content){.info = {.operation = "WRITE", .txn_id = txn_id, .timestamp_ms = 5, .read_version = -1}};
+    return (struct delta_commit_content){
+        .info = {.operation = "WRITE", .txn_id = txn_id, .timestamp_ms = 5, .read_version = -1}};
 }
 
 static void create_table(void)
@@ -383,7 +399,8 @@ static void create_table(void)
     static const char *columns[] = {"p"};
     static const struct delta_metadata metadata = {
         .id = "m",
-        .schema_string = "{\"type\":\"struct\",\"fields\":[{\"name\":\"p\",\"type\":\"string\",\"nullable\":true,\"metadata\":{}}]}",
+        .schema_string =
+            "{\"type\":\"struct\",\"fields\":[{\"name\":\"p\",\"type\":\"string\",\"nullable\":true,\"metadata\":{}}]}",
         .partition_columns = {columns, 1, true}};
     struct delta_commit_content content = content_of("t0");
     struct text text = {0};
@@ -398,8 +415,12 @@ static void a_commit_is_put_once_and_recognised(void **state)
 {
     (void)state;
     struct delta_pair pair = {"p", "x"};
-    struct delta_add adds[] = {{.path = "f1", .size_bytes = 3, .data_change = true, .partition_values = {&pair, 1},
-                                .base_row_id = INT64_MIN, .default_row_commit_version = INT64_MIN}};
+    struct delta_add adds[] = {{.path = "f1",
+                                .size_bytes = 3,
+                                .data_change = true,
+                                .partition_values = {&pair, 1},
+                                .base_row_id = INT64_MIN,
+                                .default_row_commit_version = INT64_MIN}};
     struct delta_txn txn = {"p/t", 4, 0};
     struct delta_commit_content content = content_of("mine");
     struct delta_commit *commit = NULL;
@@ -437,8 +458,9 @@ static void a_remove_names_the_file_as_its_add_did(void **state)
     content.removes = &remove;
     content.remove_count = 1;
     assert_int_equal(delta_commit_encode(&content, &text, &err), STATUS_OK);
-    assert_non_null(strstr(text_str(&text), "{\"remove\":{\"path\":\"a%2525b\",\"deletionTimestamp\":9,\"dataChange\":true,"
-                                            "\"extendedFileMetadata\":true,\"partitionValues\":{\"p\":null},\"size\":3}}"));
+    assert_non_null(strstr(text_str(&text),
+                           "{\"remove\":{\"path\":\"a%2525b\",\"deletionTimestamp\":9,\"dataChange\":true,"
+                           "\"extendedFileMetadata\":true,\"partitionValues\":{\"p\":null},\"size\":3}}"));
     assert_int_equal(delta_commit_put(store, 2, text_str(&text), text.length, &err), STATUS_OK);
     assert_int_equal(delta_table_update(table, NULL, &err), STATUS_OK);
     assert_int_equal(table->file_count, 0);
