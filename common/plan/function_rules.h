@@ -8,7 +8,7 @@
     X(arithmetic) X(unary) X(bitwise) X(shift) X(compare) X(in) X(nanvl) X(case) X(if) X(coalesce) X(nullif) X(nvl2)      \
     X(zero) X(extreme) X(assert) X(concat) X(concat_ws) X(reverse) X(hex) X(format_number) X(decode) X(elt) X(round)    \
     X(sign) X(date_part) X(date_add) X(make_timestamp) X(make_interval) X(struct) X(named_struct) X(array) X(map)      \
-    X(element) X(size) X(array_value) X(array_element) X(array_repeat) X(array_pair) X(sequence) X(map_part)          \
+    X(element) X(size) X(array_value) X(array_element) X(array_repeat) X(array_join) X(array_pair) X(sequence) X(map_part)          \
     X(map_key) X(map_from) X(from_json) X(to_json) X(sum) X(minmax) X(collect) X(window) X(generator)
 #define FUNCTION_RULE_DECLARE(rule) enum status function_rules_##rule(struct function_rule_call *call, struct error *err);
 FUNCTION_RULES(FUNCTION_RULE_DECLARE)

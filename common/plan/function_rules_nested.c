@@ -145,11 +145,14 @@ enum status function_rules_date_part(struct function_rule_call *call, struct err
     bool interval = source->kind == TYPE_INTERVAL_DAY_TIME || source->kind == TYPE_INTERVAL_YEAR_MONTH;
     for (size_t i = 0; times[i]; i++) {
         if (strcasecmp(times[i], field) != 0) continue;
+        if (interval) call->binding->type = type_of(TYPE_TINYINT);
         if (times[i][0] == 's') call->binding->type = type_decimal(8, 6);
         return interval ? STATUS_OK : function_rules_implicit(call, 1, 'T', err);
     }
     for (size_t i = 0; dates[i]; i++) {
-        if (strcasecmp(dates[i], field) == 0) return interval ? STATUS_OK : function_rules_implicit(call, 1, 'D', err);
+        if (strcasecmp(dates[i], field) != 0) continue;
+        if (interval && strncasecmp(field, "mon", 3) == 0) call->binding->type = type_of(TYPE_TINYINT);
+        return interval ? STATUS_OK : function_rules_implicit(call, 1, 'D', err);
     }
     return function_coerce_fail(err, "INVALID_EXTRACT_FIELD", "%s: there is no field '%s' in a %s", call->call->name, field,
                                 source->text);
@@ -342,6 +345,17 @@ enum status function_rules_array_repeat(struct function_rule_call *call, struct 
     call->binding->type = type_array(function_rules_type(call, 0));
     call->binding->null_intolerant = false;
     return function_rules_implicit(call, 1, 'i', err);
+}
+
+enum status function_rules_array_join(struct function_rule_call *call, struct error *err)
+{
+    enum status status = STATUS_OK;
+    const struct type *array = function_rules_type(call, 0);
+    if (array->kind != TYPE_ARRAY || !function_coerce_implicit(element_of(array), 's')) return unexpected(call, 0, "ARRAY of STRING", err);
+    function_rules_cast(call, 0, type_array(type_of(TYPE_STRING)));
+    for (uint32_t i = 1; i < call->call->arg_count && status == STATUS_OK; i++) status = function_rules_implicit(call, i, 's', err);
+    call->binding->type = type_of(TYPE_STRING);
+    return status;
 }
 
 enum status function_rules_array_pair(struct function_rule_call *call, struct error *err)

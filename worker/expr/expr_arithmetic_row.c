@@ -66,10 +66,8 @@ static enum expr_outcome decimals(struct expr_row *row, char op, const struct ex
     case '/': good = expr_decimal_divide(a, scale_a, b, scale_b, scale, precision, &ret->n); break;
     case '%': good = expr_decimal_remainder(a, scale_a, b, scale_b, scale, precision, &ret->n); break;
     case 'p': good = decimal_pmod(a, scale_a, b, scale_b, type, &ret->n); break;
-    default: // div
-        if (!expr_decimal_quotient(a, scale_a, b, scale_b, &quotient) || quotient != (int64_t)quotient) {
-            return overflow(row, "long");
-        }
+    default: // div: Spark keeps the low 64 bits
+        if (!expr_decimal_quotient(a, scale_a, b, scale_b, &quotient)) return overflow(row, "decimal");
         ret->i = (int64_t)quotient;
         return EXPR_VALUE;
     }

@@ -2,13 +2,16 @@
 // NUMERIC_VALUE_OUT_OF_RANGE for its row; under try_cast it is null.
 #include "worker/expr/expr_cast.h"
 
+#include <ctype.h>
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 #include "common/columnar/datetime_text.h"
 #include "common/columnar/number_text.h"
 #include "common/plan/function_table.h"
+#include "worker/expr/expr_datetime.h"
 #include "worker/expr/expr_decimal.h"
 
 struct cast {
@@ -111,11 +114,44 @@ static bool parse_boolean(struct slice text, bool *ret_value)
 static enum expr_outcome string_to_decimal(const struct cast *cast, const struct expr_datum *value, struct expr_datum *ret)
 {
     struct slice text = trim_blanks(value->s);
-    bool too_large = false;
-    if (number_text_parse_decimal(text.data, text.length, cast->to->precision, cast->to->scale, &ret->n, &too_large)) {
-        return too_large ? out_of_range(cast, value) : EXPR_VALUE;
+    bool too_large = false, far_too_large = false;
+    __int128 whole;
+    if (number_text_parse_decimal(text.data, text.length, cast->to->precision, cast->to->scale, &ret->n, &too_large) && !too_large) {
+        return EXPR_VALUE;
     }
-    return too_large ? out_of_range(cast, value) : invalid_input(cast, value);
+    if (!too_large) return invalid_input(cast, value);
+    number_text_parse_decimal(text.data, text.length, DECIMAL_PRECISION_MAX, 0, &whole, &far_too_large);
+    if (!far_too_large) return out_of_range(cast, value);
+    return cast_fail(cast, value, "NUMERIC_OUT_OF_SUPPORTED_RANGE", "because it has more than 38 digits");
+}
+
+// "2024-02-29 12:34:56 America/New_York": a named zone behind the time.
+static bool parse_zoned(struct slice text, int64_t *ret_us)
+{
+    text = trim_blanks(text);
+    size_t zone = 11;
+    while (zone < text.length && !isalpha((unsigned char)text.data[zone])) zone++;
+    if (zone >= text.length) return false;
+    struct slice local = trim_blanks(slice_of(text.data, zone));
+    int64_t us;
+    int32_t offset;
+    if (!datetime_text_parse_timestamp_ntz(local.data, local.length, false, &us)) return false;
+    struct slice name = slice_of(text.data + zone, text.length - zone);
+    if (!expr_datetime_zone(name, expr_datetime_floor(us, 1000000), true, &offset)) return false;
+    return !__builtin_sub_overflow(us, (int64_t)offset * 1000000, ret_us);
+}
+
+// Java also reads hexadecimal floating point.
+static bool parse_hex_real(struct slice text, bool single, double *ret_value)
+{
+    char buffer[64], *end;
+    text = trim_blanks(text);
+    if (text.length < 4 || text.length >= sizeof buffer || !memmem(text.data, text.length < 3 ? text.length : 3, "0x", 2)) return false;
+    memcpy(buffer, text.data, text.length);
+    buffer[text.length] = 0;
+    if (!strpbrk(buffer, "pP")) return false;
+    *ret_value = single ? (double)strtof(buffer, &end) : strtod(buffer, &end);
+    return *end == 0;
 }
 
 static int32_t context_today(const struct expr_row *row)
@@ -144,8 +180,11 @@ static enum expr_outcome cast_string(const struct cast *cast, const struct expr_
     case TYPE_FLOAT:
         good = number_text_cast_float(text.data, text.length, &single);
         if (good) ret->d = (double)single;
+        good = good || parse_hex_real(text, true, &ret->d);
         break;
-    case TYPE_DOUBLE: good = number_text_cast_double(text.data, text.length, &ret->d); break;
+    case TYPE_DOUBLE:
+        good = number_text_cast_double(text.data, text.length, &ret->d) || parse_hex_real(text, false, &ret->d);
+        break;
     case TYPE_DECIMAL: return string_to_decimal(cast, value, ret);
     case TYPE_BINARY: ret->s = text; return EXPR_VALUE;
     case TYPE_DATE:
@@ -153,7 +192,8 @@ static enum expr_outcome cast_string(const struct cast *cast, const struct expr_
         if (good) ret->i = days;
         break;
     case TYPE_TIMESTAMP:
-        good = datetime_text_parse_timestamp(text.data, text.length, context_today(cast->row), &ret->i);
+        good = datetime_text_parse_timestamp(text.data, text.length, context_today(cast->row), &ret->i) ||
+               parse_zoned(text, &ret->i);
         break;
     case TYPE_TIMESTAMP_NTZ: good = datetime_text_parse_timestamp_ntz(text.data, text.length, true, &ret->i); break;
     default: break;

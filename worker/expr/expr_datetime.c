@@ -186,12 +186,13 @@ static enum expr_outcome date_result(struct expr_row *row, int64_t days, struct 
 static enum expr_outcome row_date_add(struct expr_row *row, const struct expr_datum *args, struct expr_datum *ret)
 {
     bool swapped = expr_arg_type(row->call, 0)->kind != TYPE_DATE; // 1 + DATE'…'
-    return date_result(row, args[swapped].i + args[!swapped].i, ret);
+    return expr_row_int(ret, (int32_t)(uint32_t)(args[swapped].i + args[!swapped].i)); // wraps, as Spark's does
 }
 
 static enum expr_outcome row_date_sub(struct expr_row *row, const struct expr_datum *args, struct expr_datum *ret)
 {
-    return date_result(row, args[0].i - args[1].i, ret);
+    (void)row;
+    return expr_row_int(ret, (int32_t)(uint32_t)(args[0].i - args[1].i));
 }
 
 static enum expr_outcome row_datediff(struct expr_row *row, const struct expr_datum *args, struct expr_datum *ret)

@@ -18,6 +18,7 @@ extern const struct expr_function expr_pattern_functions[];
 extern const struct expr_function expr_nested_functions[];
 extern const struct expr_function expr_array_functions[];
 extern const struct expr_function expr_json_functions[];
+extern const struct expr_function expr_json_write_functions[];
 extern const struct expr_function expr_url_functions[];
 
 // Loops of binary kernels over x = a[row], y = b[row]: one for each of rows selected, right constant, left constant, neither.

@@ -3,12 +3,39 @@
 #include <string.h>
 #include <strings.h>
 
+#include "common/columnar/datetime_text.h"
 #include "worker/decode/json_scan.h"
+#include "worker/expr/expr_datetime.h"
+#include "worker/expr/expr_datetime_format.h"
 #include "worker/expr/expr_families.h"
+
+// Patterns of timestampFormat, timestampNTZFormat and dateFormat, as the scanner calls them.
+struct json_formats {
+    struct expr_datetime_format timestamp, timestamp_ntz, date;
+};
+
+static bool parse_timestamp(void *context, const char *text, size_t length, int64_t *ret_us)
+{
+    return expr_datetime_format_parse(&((struct json_formats *)context)->timestamp, slice_of(text, length), ret_us);
+}
+
+static bool parse_timestamp_ntz(void *context, const char *text, size_t length, int64_t *ret_us)
+{
+    return expr_datetime_format_parse(&((struct json_formats *)context)->timestamp_ntz, slice_of(text, length), ret_us);
+}
+
+static bool parse_date(void *context, const char *text, size_t length, int32_t *ret_days)
+{
+    int64_t us;
+    if (!expr_datetime_format_parse(&((struct json_formats *)context)->date, slice_of(text, length), &us)) return false;
+    *ret_days = (int32_t)expr_datetime_floor(us, DATETIME_DAY_US);
+    return true;
+}
 
 struct json_state {
     struct json_scan *scan; // made at the first batch, which has the budget
     struct json_scan_options options;
+    struct json_formats formats;
     struct arena arena; // option values
     const struct type *type;
 };
@@ -19,6 +46,31 @@ static void json_state_free(void *state)
     json_scan_destroy(json->scan);
     arena_deinit(&json->arena);
     memory_free(json);
+}
+
+// The options that are not the scanner's. *ret_taken: it was one.
+static enum status read_format(struct json_state *json, struct slice name, struct slice pattern, bool *ret_taken, struct error *err)
+{
+    struct expr_datetime_format *format = NULL;
+    if (slice_equal_nocase(name, slice_str("timestampFormat"))) {
+        format = &json->formats.timestamp;
+        json->options.parse_timestamp = parse_timestamp;
+    } else if (slice_equal_nocase(name, slice_str("timestampNTZFormat"))) {
+        format = &json->formats.timestamp_ntz;
+        json->options.parse_timestamp_ntz = parse_timestamp_ntz;
+    } else if (slice_equal_nocase(name, slice_str("dateFormat"))) {
+        format = &json->formats.date;
+        json->options.parse_date = parse_date;
+    }
+    *ret_taken = format != NULL;
+    if (!format) return STATUS_OK;
+    json->options.parse_context = &json->formats;
+    const char *bad = expr_datetime_format_compile(pattern, true, format);
+    if (!bad) return STATUS_OK;
+    enum status status = error_set(err, STATUS_INVALID, ERROR_USAGE, "from_json: the pattern '%.*s' of %.*s is not supported",
+                                   (int)pattern.length, pattern.data, (int)name.length, name.data);
+    if (err) snprintf(err->condition, sizeof err->condition, "%s", bad);
+    return status;
 }
 
 static enum status read_options(struct json_state *json, const struct expr_step *map, const struct expr_step *steps,
@@ -33,7 +85,9 @@ static enum status read_options(struct json_state *json, const struct expr_step 
             return error_set(err, STATUS_INVALID, ERROR_USAGE, "the options of from_json must be string literals");
         }
         struct slice name_text = column_slice(name, 0), value_text = column_slice(value, 0);
-        enum status status = json_scan_option(&json->options, arena_strndup(&json->arena, name_text.data, name_text.length),
+        bool taken;
+        enum status status = read_format(json, name_text, value_text, &taken, err);
+        if (status == STATUS_OK && !taken) status = json_scan_option(&json->options, arena_strndup(&json->arena, name_text.data, name_text.length),
                                               arena_strndup(&json->arena, value_text.data, value_text.length), err);
         if (status != STATUS_OK) return status;
     }

@@ -117,7 +117,7 @@ static enum expr_outcome row_unix_timestamp(struct expr_row *row, const struct e
     if (count == 0) return expr_row_int(ret, expr_datetime_floor(row->call->frame->context->timestamp_us, 1000000));
     const struct type *from = expr_arg_type(row->call, 0);
     if (from->kind == TYPE_DATE) return expr_row_int(ret, args[0].i * 86400);
-    if (from->kind != TYPE_STRING) return expr_row_int(ret, expr_datetime_floor(args[0].i, 1000000));
+    if (from->kind != TYPE_STRING) return expr_row_int(ret, args[0].i / 1000000); // toward zero, as Spark has it
     enum expr_outcome outcome = parse_text(row, args[0].s, count == 2 ? args[1].s : slice_str(DEFAULT_PATTERN), ret);
     if (outcome == EXPR_VALUE) ret->i = expr_datetime_floor(ret->i, 1000000);
     return outcome;
@@ -163,17 +163,18 @@ static enum expr_outcome row_timestampadd(struct expr_row *row, const struct exp
     return expr_row_fail(row, "DATETIME_OVERFLOW", "Datetime operation overflow: timestampadd");
 }
 
-// Whole months from a to b, toward zero.
+// Whole months from a to b, as LocalDateTime.until: first the end is moved a day where the times cross, then days count as
+// 1/32 of a month.
 static int64_t months_between(int64_t a, int64_t b)
 {
     int64_t day_a = to_days(a), day_b = to_days(b);
+    int64_t time_a = a - day_a * DATETIME_DAY_US, time_b = b - day_b * DATETIME_DAY_US;
+    if (day_b > day_a && time_b < time_a) day_b--;
+    if (day_b < day_a && time_b > time_a) day_b++;
     struct datetime_civil x = datetime_text_civil(day_a), y = datetime_text_civil(day_b);
-    int64_t months = (y.year - x.year) * 12 + (int64_t)y.month - (int64_t)x.month;
-    int64_t rest_a = (int64_t)x.day * DATETIME_DAY_US + (a - day_a * DATETIME_DAY_US);
-    int64_t rest_b = (int64_t)y.day * DATETIME_DAY_US + (b - day_b * DATETIME_DAY_US);
-    if (months > 0 && rest_b < rest_a) months--;
-    if (months < 0 && rest_b > rest_a) months++;
-    return months;
+    int64_t packed_x = (x.year * 12 + (int64_t)x.month) * 32 + (int64_t)x.day;
+    int64_t packed_y = (y.year * 12 + (int64_t)y.month) * 32 + (int64_t)y.day;
+    return (packed_y - packed_x) / 32;
 }
 
 static enum expr_outcome row_timestampdiff(struct expr_row *row, const struct expr_datum *args, struct expr_datum *ret)
