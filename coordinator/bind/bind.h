@@ -39,7 +39,14 @@ struct bind_expr {
     bool distinct;
     struct bind_expr *filter;    // BIND_AGGREGATE
     uint32_t offset, start, end; // in the text
+    uint32_t depth;
+    uint32_t mark;          // of the walk that came here last (bind_expr_walk), so that shared parts are walked once
+    struct bind_expr *copy; // what that walk made of it
+    uint32_t index;
 };
+
+#define BIND_DEPTH_MAX   1500u // of an expression once names are replaced by what they stand for
+#define BIND_QUERIES_MAX 200u  // queries within queries: brackets, views, unions
 
 enum bind_node_kind {
     BIND_NODE_SOURCE,
@@ -122,7 +129,8 @@ struct bind_context {
     const char *const *(*table_names)(void *data); // NULL-terminated, for hints
     void *data;
     uint32_t next_id;
-    uint32_t depth; // of views within views
+    uint32_t depth;  // of queries within queries
+    uint32_t *marks; // walks so far; shared by all copies of this context
 };
 
 // ---- columns and expressions (bind_expr.c)
@@ -140,6 +148,10 @@ struct bind_expr *bind_expr_integer(struct bind_context *context, enum type_kind
 struct bind_expr *bind_expr_boolean(struct bind_context *context, bool value, const struct sql_expr *at);
 struct bind_expr *bind_expr_field(struct bind_context *context, struct bind_expr *of, uint32_t ordinal,
                                   const struct sql_expr *at);
+// One more argument, with what it brings along: depth, aggregates, randomness.
+void bind_expr_add(struct bind_context *context, struct bind_expr *expr, struct bind_expr *arg);
+uint32_t bind_expr_walk(struct bind_context *context);       // the mark of a new walk
+bool bind_expr_visit(struct bind_expr *expr, uint32_t mark); // false: this walk has been here
 // Implicit cast; the expression itself if it has that type.
 struct bind_expr *bind_expr_cast(struct bind_context *context, struct bind_expr *expr, const struct type *type);
 bool bind_expr_equal(const struct bind_expr *a, const struct bind_expr *b); // false for what is not deterministic

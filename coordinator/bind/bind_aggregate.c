@@ -7,6 +7,7 @@ struct split {
     struct bind_node *node;
     struct bind_expr *const *keys;
     uint32_t key_count;
+    uint32_t mark;
     SQL_LIST(struct bind_column *) results;
 };
 
@@ -40,35 +41,49 @@ static enum status missing(struct split *split, const struct bind_expr *column, 
 }
 
 static enum status split_expr(struct split *split, struct bind_expr *expr, struct bind_expr **ret_expr,
+                              struct error *err);
+
+// What is neither key nor aggregate stays, over the AGGREGATE's columns.
+static enum status split_args(struct split *split, struct bind_expr *expr, struct bind_expr **ret_expr,
                               struct error *err)
 {
     enum status status = STATUS_OK;
-    for (uint32_t i = 0; i < split->key_count; i++) {
-        if (!bind_expr_equal(expr, split->keys[i])) continue;
-        struct bind_expr *key = bind_expr_reference(split->context, split->node->columns.items[i], NULL);
-        key->offset = expr->offset;
-        *ret_expr = key;
-        return STATUS_OK;
-    }
-    if (expr->kind == BIND_AGGREGATE) {
-        *ret_expr = aggregate_column(split, expr);
-        return STATUS_OK;
-    }
-    if (expr->kind == BIND_COLUMN) return missing(split, expr, err);
-    if (expr->args.count == 0) {
-        *ret_expr = expr;
-        return STATUS_OK;
-    }
     struct bind_expr *copy = arena_alloc(split->context->arena, sizeof *copy);
     *copy = *expr;
     memset(&copy->args, 0, sizeof copy->args);
     copy->has_aggregate = false;
+    copy->depth = 1;
+    copy->mark = 0;
     for (uint32_t i = 0; i < expr->args.count; i++) {
         struct bind_expr *arg = NULL;
         TRY(split_expr(split, expr->args.items[i], &arg, err));
-        sql_list_push(split->context->arena, &copy->args, arg);
+        bind_expr_add(split->context, copy, arg);
     }
     *ret_expr = copy;
+out:
+    return status;
+}
+
+static enum status split_expr(struct split *split, struct bind_expr *expr, struct bind_expr **ret_expr,
+                              struct error *err)
+{
+    enum status status = STATUS_OK;
+    if (!bind_expr_visit(expr, split->mark)) {
+        *ret_expr = expr->copy;
+        return STATUS_OK;
+    }
+    struct bind_expr *made = NULL;
+    for (uint32_t i = 0; i < split->key_count && !made; i++) {
+        if (!bind_expr_equal(expr, split->keys[i])) continue;
+        made = bind_expr_reference(split->context, split->node->columns.items[i], NULL);
+        made->offset = expr->offset;
+    }
+    if (made) expr->copy = made;
+    else if (expr->kind == BIND_AGGREGATE) expr->copy = aggregate_column(split, expr);
+    else if (expr->kind == BIND_COLUMN) return missing(split, expr, err);
+    else if (expr->args.count == 0) expr->copy = expr;
+    else TRY(split_args(split, expr, &expr->copy, err));
+    *ret_expr = expr->copy;
 out:
     return status;
 }
@@ -101,7 +116,8 @@ enum status bind_aggregate_split(struct bind_context *context, struct bind_node 
         sql_list_push(context->arena, &node->exprs, keys[i]);
         sql_list_push(context->arena, &node->columns, column);
     }
-    struct split split = {.context = context, .node = node, .keys = keys, .key_count = key_count};
+    struct split split = {
+        .context = context, .node = node, .keys = keys, .key_count = key_count, .mark = bind_expr_walk(context)};
     for (uint32_t i = 0; i < expr_count; i++) TRY(split_expr(&split, *exprs[i], exprs[i], err));
     if (node->columns.count + split.results.count == 0) { // HAVING or GROUP BY over nothing: rows still need a column
         struct bind_expr *count = bind_expr_new(context, BIND_AGGREGATE, type_of(TYPE_BIGINT), NULL);

@@ -34,10 +34,7 @@ static void add_args(struct bind_context *context, struct bind_expr *expr, struc
 {
     expr->deterministic = binding->deterministic;
     for (uint32_t i = 0; i < count; i++) {
-        struct bind_expr *arg = bind_expr_cast(context, args[i], binding->arg_types[i]);
-        expr->deterministic = expr->deterministic && arg->deterministic;
-        expr->has_aggregate = expr->has_aggregate || arg->has_aggregate;
-        sql_list_push(context->arena, &expr->args, arg);
+        bind_expr_add(context, expr, bind_expr_cast(context, args[i], binding->arg_types[i]));
     }
 }
 

@@ -16,6 +16,7 @@ struct bind_expr *bind_expr_new(struct bind_context *context, enum bind_kind kin
     expr->kind = kind;
     expr->type = type;
     expr->deterministic = true;
+    expr->depth = 1;
     if (at) {
         expr->offset = at->offset;
         expr->start = at->start;
@@ -61,10 +62,28 @@ struct bind_expr *bind_expr_field(struct bind_context *context, struct bind_expr
 {
     struct bind_expr *expr = bind_expr_new(context, BIND_FIELD, of->type->children[ordinal].type, at);
     expr->ordinal = ordinal;
-    expr->deterministic = of->deterministic;
-    expr->has_aggregate = of->has_aggregate;
-    sql_list_push(context->arena, &expr->args, of);
+    bind_expr_add(context, expr, of);
     return expr;
+}
+
+void bind_expr_add(struct bind_context *context, struct bind_expr *expr, struct bind_expr *arg)
+{
+    sql_list_push(context->arena, &expr->args, arg);
+    expr->deterministic = expr->deterministic && arg->deterministic;
+    expr->has_aggregate = expr->has_aggregate || arg->has_aggregate;
+    if (arg->depth >= expr->depth) expr->depth = arg->depth + 1;
+}
+
+uint32_t bind_expr_walk(struct bind_context *context)
+{
+    return ++*context->marks;
+}
+
+bool bind_expr_visit(struct bind_expr *expr, uint32_t mark)
+{
+    if (expr->mark == mark) return false;
+    expr->mark = mark;
+    return true;
 }
 
 // A whole number that fits becomes a literal of the wider type at once.
@@ -107,9 +126,7 @@ struct bind_expr *bind_expr_cast(struct bind_context *context, struct bind_expr 
         cast->kind = BIND_LITERAL;
         return cast;
     }
-    cast->deterministic = expr->deterministic;
-    cast->has_aggregate = expr->has_aggregate;
-    sql_list_push(context->arena, &cast->args, expr);
+    bind_expr_add(context, cast, expr);
     return cast;
 }
 
@@ -119,30 +136,38 @@ static bool value_equal(const struct sql_value *a, const struct sql_value *b)
            memcmp(&a->real, &b->real, sizeof a->real) == 0 && slice_equal(a->bytes, b->bytes);
 }
 
-bool bind_expr_equal(const struct bind_expr *a, const struct bind_expr *b)
+// Two expressions that share much within themselves could take for ever to compare: beyond the budget they count as
+// different.
+#define EQUAL_BUDGET 20000
+
+static bool equal(const struct bind_expr *a, const struct bind_expr *b, int *budget)
 {
     if (a == b) return true;
-    if (!a || !b || a->kind != b->kind || a->type != b->type || a->args.count != b->args.count) return false;
-    if (!a->deterministic || !b->deterministic || a->ordinal != b->ordinal || a->column != b->column) return false;
-    if (a->distinct != b->distinct || a->try_cast != b->try_cast || !bind_expr_equal(a->filter, b->filter))
+    if (--*budget < 0 || !a || !b || a->kind != b->kind || a->type != b->type || a->args.count != b->args.count)
         return false;
+    if (!a->deterministic || !b->deterministic || a->ordinal != b->ordinal || a->column != b->column) return false;
+    if (a->depth != b->depth || a->distinct != b->distinct || a->try_cast != b->try_cast) return false;
     if ((a->function || b->function) && strcmp(a->function, b->function) != 0) return false;
     if (a->kind == BIND_LITERAL && !value_equal(&a->value, &b->value)) return false;
+    if (!equal(a->filter, b->filter, budget)) return false;
     for (uint32_t i = 0; i < a->args.count; i++) {
-        if (!bind_expr_equal(a->args.items[i], b->args.items[i])) return false;
+        if (!equal(a->args.items[i], b->args.items[i], budget)) return false;
     }
     return true;
 }
 
+bool bind_expr_equal(const struct bind_expr *a, const struct bind_expr *b)
+{
+    int budget = EQUAL_BUDGET;
+    return equal(a, b, &budget);
+}
+
 // Every shared part is rewritten once, so that sharing (and cost) stay as they are.
-struct replacement {
-    struct bind_expr *from, *to;
-};
 struct replacer {
     struct bind_context *context;
     bind_expr_rewrite rewrite;
     void *data;
-    SQL_LIST(struct replacement) done;
+    uint32_t mark;
 };
 
 static struct bind_expr *replace(struct replacer *replacer, struct bind_expr *expr)
@@ -152,9 +177,7 @@ static struct bind_expr *replace(struct replacer *replacer, struct bind_expr *ex
         struct bind_expr *instead = replacer->rewrite(replacer->data, expr->column);
         return instead ? instead : expr;
     }
-    for (uint32_t i = 0; i < replacer->done.count; i++) {
-        if (replacer->done.items[i].from == expr) return replacer->done.items[i].to;
-    }
+    if (!bind_expr_visit(expr, replacer->mark)) return expr->copy;
     struct bind_expr *copy = expr;
     struct bind_expr *filter = replace(replacer, expr->filter);
     bool changed = filter != expr->filter;
@@ -168,17 +191,17 @@ static struct bind_expr *replace(struct replacer *replacer, struct bind_expr *ex
         *copy = *expr;
         copy->filter = filter;
         memset(&copy->args, 0, sizeof copy->args);
-        for (uint32_t i = 0; i < expr->args.count; i++) sql_list_push(replacer->context->arena, &copy->args, args[i]);
+        copy->depth = 1;
+        for (uint32_t i = 0; i < expr->args.count; i++) bind_expr_add(replacer->context, copy, args[i]);
     }
-    struct replacement entry = {expr, copy};
-    sql_list_push(replacer->context->arena, &replacer->done, entry);
+    expr->copy = copy;
     return copy;
 }
 
 struct bind_expr *bind_expr_replace(struct bind_context *context, struct bind_expr *expr, bind_expr_rewrite rewrite,
                                     void *data)
 {
-    struct replacer replacer = {.context = context, .rewrite = rewrite, .data = data};
+    struct replacer replacer = {context, rewrite, data, bind_expr_walk(context)};
     return replace(&replacer, expr);
 }
 

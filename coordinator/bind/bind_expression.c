@@ -32,9 +32,7 @@ static enum status bind_cast(struct bind_env *env, const struct sql_expr *expr, 
     }
     struct bind_expr *cast = bind_expr_new(env->context, BIND_CAST, expr->type, expr);
     cast->try_cast = expr->try_cast;
-    cast->deterministic = arg->deterministic;
-    cast->has_aggregate = arg->has_aggregate;
-    sql_list_push(env->context->arena, &cast->args, arg);
+    bind_expr_add(env->context, cast, arg);
     *ret_expr = arg->type == expr->type ? arg : cast;
 out:
     return status;
@@ -51,7 +49,7 @@ out:
     return status;
 }
 
-enum status bind_expression(struct bind_env *env, const struct sql_expr *expr, struct bind_expr **ret_expr,
+static enum status bind_any(struct bind_env *env, const struct sql_expr *expr, struct bind_expr **ret_expr,
                             struct error *err)
 {
     switch (expr->kind) {
@@ -64,6 +62,22 @@ enum status bind_expression(struct bind_env *env, const struct sql_expr *expr, s
     }
     return sql_text_error(env->context->text, expr->offset, STATUS_INVALID, "INVALID_USAGE_OF_STAR_OR_REGEX", NULL, err,
                           "* stands in a select list, or as count(*)");
+}
+
+enum status bind_expression(struct bind_env *env, const struct sql_expr *expr, struct bind_expr **ret_expr,
+                            struct error *err)
+{
+    enum status status = STATUS_OK;
+    struct bind_expr *bound = NULL;
+    TRY(bind_any(env, expr, &bound, err));
+    if (bound->depth > BIND_DEPTH_MAX) {
+        return sql_text_error(
+            env->context->text, expr->offset, STATUS_INVALID, NULL, "put a part of it into a sub-query", err,
+            "this expression, with the aliases that it names, is nested deeper than %u", BIND_DEPTH_MAX);
+    }
+    *ret_expr = bound;
+out:
+    return status;
 }
 
 enum status bind_expression_boolean(struct bind_env *env, const struct sql_expr *expr, struct bind_expr **ret_expr,

@@ -248,11 +248,10 @@ static enum status add_window(struct select *select, struct error *err)
         struct bind_expr *call = bind_expr_new(context, BIND_CALL, window->column->type, NULL);
         call->offset = window->offset;
         call->function = "window";
-        call->deterministic = window->time->deterministic;
         const int64_t values[3] = {window->window_us, window->slide_us, window->offset_us};
-        sql_list_push(context->arena, &call->args, window->time);
+        bind_expr_add(context, call, window->time);
         for (uint32_t i = 0; i < 3; i++) {
-            sql_list_push(context->arena, &call->args, bind_expr_integer(context, TYPE_BIGINT, values[i], NULL));
+            bind_expr_add(context, call, bind_expr_integer(context, TYPE_BIGINT, values[i], NULL));
         }
         sql_list_push(context->arena, &node->exprs, call);
     } else {
@@ -473,6 +472,11 @@ enum status bind_query(struct bind_context *context, const struct sql_query *que
     enum status status = STATUS_OK;
     uint32_t views = context->views.count;
     struct bind_node *node = NULL;
+    if (context->depth >= BIND_QUERIES_MAX) {
+        return sql_text_error(context->text, query->offset, STATUS_INVALID, NULL, "make some of them tables", err,
+                              "queries stand within queries deeper than %u", BIND_QUERIES_MAX);
+    }
+    context->depth++;
     for (uint32_t i = 0; i < query->ctes.count; i++) {
         struct bind_view view = {.query = query->ctes.items[i].query};
         sql_list_push(context->arena, &view.name.parts, query->ctes.items[i].name);
@@ -485,6 +489,7 @@ enum status bind_query(struct bind_context *context, const struct sql_query *que
         TRY(bind_select(context, query, &node, err));
     }
     context->views.count = views;
+    context->depth--;
     *ret_node = node;
 out:
     return status;

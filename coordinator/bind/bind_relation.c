@@ -3,8 +3,7 @@
 
 #include "coordinator/bind/bind.h"
 
-#define COLUMNS_MAX 1000000u // ids given out while one pipeline is bound: views that double each other end here
-#define DEPTH_MAX   64u      // views within views
+#define COLUMNS_MAX 300000u // ids given out while one pipeline is bound: views that double each other end here
 
 static enum status unsupported(struct bind_context *context, uint32_t offset, const char *what, const char *hint,
                                struct error *err)
@@ -30,18 +29,12 @@ static bool same_name(const struct sql_name *a, const struct sql_name *b)
 }
 
 // A view sees only what was named before it, so views cannot go in circles.
-static enum status bind_view(struct bind_context *context, uint32_t at, uint32_t offset, struct bind_node **ret_node,
-                             struct error *err)
+static enum status bind_view(struct bind_context *context, uint32_t at, struct bind_node **ret_node, struct error *err)
 {
     enum status status = STATUS_OK;
-    if (context->depth >= DEPTH_MAX) {
-        return sql_text_error(context->text, offset, STATUS_INVALID, NULL, NULL, err, "views are nested deeper than %u",
-                              DEPTH_MAX);
-    }
     struct bind_context inner = *context;
     memset(&inner.views, 0, sizeof inner.views); // a copy: this list grows in place
     for (uint32_t i = 0; i < at; i++) sql_list_push(context->arena, &inner.views, context->views.items[i]);
-    inner.depth++;
     TRY(bind_query(&inner, context->views.items[at].query, ret_node, err));
     context->next_id = inner.next_id;
 out:
@@ -64,8 +57,7 @@ static enum status bind_table(struct bind_context *context, const struct sql_rel
 {
     enum status status = STATUS_OK;
     for (uint32_t i = context->views.count; i-- > 0;) {
-        if (same_name(&context->views.items[i].name, &relation->name))
-            return bind_view(context, i, relation->offset, ret_node, err);
+        if (same_name(&context->views.items[i].name, &relation->name)) return bind_view(context, i, ret_node, err);
     }
     if (relation->name.parts.count == 2 && strcasecmp(relation->name.parts.items[0], "delta") == 0) {
         return unsupported(context, relation->offset, "reading a Delta table by its path",

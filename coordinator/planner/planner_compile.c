@@ -7,7 +7,7 @@
 #include "coordinator/planner/planner_private.h"
 #include "coordinator/sql/sql_parse.h"
 
-#define TABLE_DEPTH_MAX 128u
+#define TABLE_DEPTH_MAX 100u
 
 static enum status compile_table(struct planner *planner, struct planner_table *table, struct error *err);
 
@@ -175,6 +175,7 @@ static void start(struct planner *planner, const struct planner_options *options
                                           .directory = options->directory,
                                           .find_table = find_table,
                                           .table_names = table_names,
+                                          .marks = arena_calloc(arena, 1, sizeof(uint32_t)),
                                           .data = planner};
 }
 

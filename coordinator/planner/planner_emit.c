@@ -6,16 +6,13 @@
 
 #define TEXT_MAX 160u // of an expression's SQL that is kept for messages
 
-struct memo {
-    const struct bind_expr *expr;
-    uint32_t index;
-};
 // One table while it is emitted.
 struct emit {
     struct planner *planner;
     struct planner_table *table;
     Foreset__Table *message;
-    SQL_LIST(struct memo) memo;         // of the node at hand: a shared expression becomes one Expr
+    uint32_t mark;                      // of the node at hand: a shared expression becomes one Expr
+    uint32_t *column_exprs;             // per column of its input: its Expr + 1
     struct bind_column *const *columns; // of its input
     uint32_t column_count;
     uint32_t sources, watermarks, dedups, aggregates, limits, sorts;
@@ -61,19 +58,29 @@ static uint32_t add_expr(struct planner *planner, Foreset__Expr *expr)
     return planner->exprs.count - 1;
 }
 
-static uint32_t emit_expr(struct emit *emit, const struct bind_expr *expr)
+static uint32_t emit_column(struct emit *emit, const struct bind_column *column)
+{
+    uint32_t ordinal = ordinal_of(emit, column);
+    if (emit->column_exprs[ordinal]) return emit->column_exprs[ordinal] - 1;
+    Foreset__Expr *message = arena_alloc(emit->planner->arena, sizeof *message);
+    foreset__expr__init(message);
+    message->kind = FORESET__EXPR__KIND__COLUMN;
+    message->type = (char *)column->type->text;
+    message->has_ordinal = true;
+    message->ordinal = ordinal;
+    emit->column_exprs[ordinal] = add_expr(emit->planner, message) + 1;
+    return emit->column_exprs[ordinal] - 1;
+}
+
+static uint32_t emit_expr(struct emit *emit, struct bind_expr *expr)
 {
     struct planner *planner = emit->planner;
-    for (uint32_t i = 0; i < emit->memo.count && expr->kind != BIND_LITERAL; i++) {
-        const struct bind_expr *known = emit->memo.items[i].expr;
-        bool same =
-            known == expr || (known->kind == BIND_COLUMN && expr->kind == BIND_COLUMN && known->column == expr->column);
-        if (same) return emit->memo.items[i].index;
-    }
+    if (expr->kind == BIND_COLUMN) return emit_column(emit, expr->column);
+    if (!bind_expr_visit(expr, emit->mark)) return expr->index;
     Foreset__Expr *message = arena_alloc(planner->arena, sizeof *message);
     if (expr->kind == BIND_LITERAL) {
         bind_expr_fill_literal(planner->arena, &expr->value, message);
-        return add_expr(planner, message);
+        return expr->index = add_expr(planner, message);
     }
     foreset__expr__init(message);
     message->type = (char *)expr->type->text;
@@ -81,11 +88,6 @@ static uint32_t emit_expr(struct emit *emit, const struct bind_expr *expr)
     for (uint32_t i = 0; i < expr->args.count; i++) message->args[i] = emit_expr(emit, expr->args.items[i]);
     message->n_args = expr->args.count;
     switch (expr->kind) {
-    case BIND_COLUMN:
-        message->kind = FORESET__EXPR__KIND__COLUMN;
-        message->has_ordinal = true;
-        message->ordinal = ordinal_of(emit, expr->column);
-        break;
     case BIND_FIELD:
         message->kind = FORESET__EXPR__KIND__FIELD;
         message->has_ordinal = true;
@@ -101,15 +103,14 @@ static uint32_t emit_expr(struct emit *emit, const struct bind_expr *expr)
         message->kind = FORESET__EXPR__KIND__CALL;
         message->function = (char *)expr->function;
     }
-    if (expr->kind != BIND_COLUMN && expr->end > expr->start) message->text = source_text(planner, expr);
-    struct memo entry = {expr, add_expr(planner, message)};
-    sql_list_push(planner->arena, &emit->memo, entry);
-    return entry.index;
+    if (expr->end > expr->start) message->text = source_text(planner, expr);
+    return expr->index = add_expr(planner, message);
 }
 
 static void over(struct emit *emit, struct bind_column *const *columns, uint32_t count)
 {
-    memset(&emit->memo, 0, sizeof emit->memo);
+    emit->mark = bind_expr_walk(&emit->planner->bind);
+    emit->column_exprs = arena_calloc(emit->planner->arena, count + 1, sizeof *emit->column_exprs);
     emit->columns = columns;
     emit->column_count = count;
 }

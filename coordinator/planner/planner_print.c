@@ -7,13 +7,15 @@
 #include "coordinator/planner/planner.h"
 #include "coordinator/sql/sql_interval.h"
 
-#define DEPTH_MAX 200 // of an expression that is printed
+#define DEPTH_MAX      200  // of an expression that is printed
+#define EXPR_BYTES_MAX 4000 // of what one operator's expressions print
 
 static const char *const mode_names[] = {"?", "append", "update", "complete"};
 
 struct printer {
     const Foreset__Plan *plan;
     struct text *text;
+    size_t node_start; // where the operator at hand begins in text
 };
 
 static const struct type *input_type(const Foreset__Plan *plan, const Foreset__Node *node)
@@ -86,7 +88,8 @@ static void print_field(struct printer *printer, const Foreset__Expr *expr, cons
 
 static void print_expr(struct printer *printer, uint32_t index, const struct type *input, int depth)
 {
-    if (index >= printer->plan->n_exprs || depth > DEPTH_MAX) {
+    bool long_enough = printer->text->length - printer->node_start > EXPR_BYTES_MAX;
+    if (index >= printer->plan->n_exprs || depth > DEPTH_MAX || long_enough) {
         text_append_str(printer->text, "…");
         return;
     }
@@ -220,6 +223,7 @@ static void print_node(struct printer *printer, const Foreset__Node *node)
 {
     struct text *text = printer->text;
     const struct type *input = input_type(printer->plan, node);
+    printer->node_start = text->length;
     switch (node->kind) {
     case FORESET__NODE__KIND__SOURCE: print_source(printer, node); break;
     case FORESET__NODE__KIND__FILTER:
@@ -322,7 +326,7 @@ static void print_table(struct printer *printer, uint32_t index)
 
 void planner_print(const Foreset__Plan *plan, struct text *text)
 {
-    struct printer printer = {plan, text};
+    struct printer printer = {plan, text, 0};
     text_printf(text, "pipeline %s: %zu table%s, trigger ", plan->pipeline, plan->n_tables,
                 plan->n_tables == 1 ? "" : "s");
     if (plan->trigger_us) sql_interval_print(plan->trigger_us, text);

@@ -18,12 +18,17 @@ static void need(struct bind_context *context, column_list *list, struct bind_co
     if (!holds(list, column)) sql_list_push(context->arena, list, column);
 }
 
-static void need_reads(struct bind_context *context, column_list *list, const struct bind_expr *expr)
+static void need_walk(struct bind_context *context, column_list *list, struct bind_expr *expr, uint32_t mark)
 {
-    if (!expr) return;
+    if (!expr || !bind_expr_visit(expr, mark)) return;
     if (expr->kind == BIND_COLUMN) need(context, list, expr->column);
-    need_reads(context, list, expr->filter);
-    for (uint32_t i = 0; i < expr->args.count; i++) need_reads(context, list, expr->args.items[i]);
+    need_walk(context, list, expr->filter, mark);
+    for (uint32_t i = 0; i < expr->args.count; i++) need_walk(context, list, expr->args.items[i], mark);
+}
+
+static void need_reads(struct bind_context *context, column_list *list, struct bind_expr *expr)
+{
+    need_walk(context, list, expr, bind_expr_walk(context));
 }
 
 static struct bind_node *prune(struct bind_context *context, struct bind_node *node, const column_list *needed);

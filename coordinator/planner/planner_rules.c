@@ -23,9 +23,8 @@ static struct bind_expr *conjunction(struct bind_context *context, struct bind_e
     struct bind_expr *both = bind_expr_new(context, BIND_CALL, sides[0]->type, NULL);
     both->function = "and";
     both->offset = both->start = sides[0]->offset;
-    both->deterministic = sides[0]->deterministic && sides[1]->deterministic;
-    sql_list_push(context->arena, &both->args, sides[0]);
-    sql_list_push(context->arena, &both->args, sides[1]);
+    bind_expr_add(context, both, sides[0]);
+    bind_expr_add(context, both, sides[1]);
     return both;
 }
 
@@ -43,20 +42,33 @@ static bool has_column(const struct bind_node *node, const struct bind_column *c
     return false;
 }
 
-static bool reads_only(const struct bind_expr *expr, const struct bind_node *node)
+// Questions about an expression's columns; every shared part is asked once (mark: of a walk of their own).
+static bool reads_only(struct bind_expr *expr, const struct bind_node *node, uint32_t mark)
 {
     if (expr->kind == BIND_COLUMN) return has_column(node, expr->column);
+    if (!bind_expr_visit(expr, mark)) return true;
     for (uint32_t i = 0; i < expr->args.count; i++) {
-        if (!reads_only(expr->args.items[i], node)) return false;
+        if (!reads_only(expr->args.items[i], node, mark)) return false;
     }
     return true;
 }
 
-static bool reads(const struct bind_expr *expr, const struct bind_column *column)
+static bool reads(struct bind_expr *expr, const struct bind_column *column, uint32_t mark)
 {
     if (expr->kind == BIND_COLUMN) return expr->column == column;
+    if (!bind_expr_visit(expr, mark)) return false;
     for (uint32_t i = 0; i < expr->args.count; i++) {
-        if (reads(expr->args.items[i], column)) return true;
+        if (reads(expr->args.items[i], column, mark)) return true;
+    }
+    return false;
+}
+
+static bool reads_event_time(struct bind_expr *expr, uint32_t mark)
+{
+    if (expr->kind == BIND_COLUMN) return expr->column->event_time;
+    if (!bind_expr_visit(expr, mark)) return false;
+    for (uint32_t i = 0; i < expr->args.count; i++) {
+        if (reads_event_time(expr->args.items[i], mark)) return true;
     }
     return false;
 }
@@ -82,50 +94,56 @@ static struct bind_expr *rewrite_to_maker(void *data, struct bind_column *column
     return maker(data, column);
 }
 
-static bool reads_event_time(const struct bind_expr *expr)
-{
-    if (expr->kind == BIND_COLUMN) return expr->column->event_time;
-    for (uint32_t i = 0; i < expr->args.count; i++) {
-        if (reads_event_time(expr->args.items[i])) return true;
-    }
-    return false;
-}
-
 // May the predicate be computed below, from what its columns are made of? What is costly is computed twice then, which
 // pays only where it must get below a watermark; and a filter on event time does not get there.
-static bool can_substitute(const struct bind_expr *predicate, const struct bind_node *node, bool costly_allowed)
+struct substitution {
+    struct bind_context *context;
+    const struct bind_node *node;
+    bool costly_allowed;
+    uint32_t mark;
+};
+
+static bool can_substitute(const struct substitution *below, struct bind_expr *predicate)
 {
     if (predicate->kind == BIND_COLUMN) {
-        const struct bind_expr *made = maker(node, predicate->column);
-        return made && made->deterministic && (is_cheap(made) || (costly_allowed && !reads_event_time(made)));
+        struct bind_expr *made = maker(below->node, predicate->column);
+        if (!made || !made->deterministic) return false;
+        return is_cheap(made) || (below->costly_allowed && !reads_event_time(made, bind_expr_walk(below->context)));
     }
+    if (!bind_expr_visit(predicate, below->mark)) return true;
     for (uint32_t i = 0; i < predicate->args.count; i++) {
-        if (!can_substitute(predicate->args.items[i], node, costly_allowed)) return false;
+        if (!can_substitute(below, predicate->args.items[i])) return false;
     }
     return true;
 }
 
+// The predicate in terms of the node's input; NULL: it stays above.
+static struct bind_expr *substituted(struct bind_context *context, struct bind_node *node, struct bind_expr *predicate)
+{
+    struct substitution below = {context, node, bind_node_has_watermark(node), bind_expr_walk(context)};
+    if (!predicate->deterministic || !can_substitute(&below, predicate)) return NULL;
+    struct bind_expr *moved = bind_expr_replace(context, predicate, rewrite_to_maker, node);
+    return moved->depth <= BIND_DEPTH_MAX ? moved : NULL;
+}
+
 static struct bind_node *push(struct bind_context *context, struct bind_node *node, const predicate_list *predicates);
 
-static struct bind_node *push_project(struct bind_context *context, struct bind_node *node,
-                                      const predicate_list *predicates)
+// PROJECT, and AGGREGATE: a predicate over keys alone decides whole groups; without keys the one group must stay.
+static struct bind_node *push_substituted(struct bind_context *context, struct bind_node *node,
+                                          const predicate_list *predicates)
 {
     predicate_list below = {0}, above = {0};
-    bool costly = bind_node_has_watermark(node);
+    bool possible = node->kind == BIND_NODE_PROJECT || node->exprs.count;
     for (uint32_t i = 0; i < predicates->count; i++) {
-        struct bind_expr *predicate = predicates->items[i];
-        if (can_substitute(predicate, node, costly) && predicate->deterministic) {
-            struct bind_expr *moved = bind_expr_replace(context, predicate, rewrite_to_maker, node);
-            sql_list_push(context->arena, &below, moved);
-        } else {
-            sql_list_push(context->arena, &above, predicate);
-        }
+        struct bind_expr *moved = possible ? substituted(context, node, predicates->items[i]) : NULL;
+        if (moved) sql_list_push(context->arena, &below, moved);
+        else sql_list_push(context->arena, &above, predicates->items[i]);
     }
     node->inputs.items[0] = push(context, node->inputs.items[0], &below);
     return place(context, node, &above);
 }
 
-// Predicates for which `free` holds go below as they are.
+// Predicates go below as they are where they can.
 static struct bind_node *push_through(struct bind_context *context, struct bind_node *node,
                                       const predicate_list *predicates)
 {
@@ -133,8 +151,8 @@ static struct bind_node *push_through(struct bind_context *context, struct bind_
     for (uint32_t i = 0; i < predicates->count; i++) {
         struct bind_expr *predicate = predicates->items[i];
         bool moves = predicate->deterministic;
-        if (node->kind == BIND_NODE_WATERMARK) moves = moves && !reads(predicate, node->time);
-        moves = moves && reads_only(predicate, node->inputs.items[0]);
+        if (node->kind == BIND_NODE_WATERMARK) moves = moves && !reads(predicate, node->time, bind_expr_walk(context));
+        moves = moves && reads_only(predicate, node->inputs.items[0], bind_expr_walk(context));
         if (moves) sql_list_push(context->arena, &below, predicate);
         else sql_list_push(context->arena, &above, predicate);
     }
@@ -181,25 +199,6 @@ static struct bind_node *push_union(struct bind_context *context, struct bind_no
     return place(context, node, &above);
 }
 
-// A predicate over keys alone decides whole groups; without keys the one group must stay.
-static struct bind_node *push_aggregate(struct bind_context *context, struct bind_node *node,
-                                        const predicate_list *predicates)
-{
-    predicate_list below = {0}, above = {0};
-    bool costly = bind_node_has_watermark(node);
-    for (uint32_t i = 0; i < predicates->count; i++) {
-        struct bind_expr *predicate = predicates->items[i];
-        if (node->exprs.count && predicate->deterministic && can_substitute(predicate, node, costly)) {
-            struct bind_expr *moved = bind_expr_replace(context, predicate, rewrite_to_maker, node);
-            sql_list_push(context->arena, &below, moved);
-        } else {
-            sql_list_push(context->arena, &above, predicate);
-        }
-    }
-    node->inputs.items[0] = push(context, node->inputs.items[0], &below);
-    return place(context, node, &above);
-}
-
 static struct bind_node *push(struct bind_context *context, struct bind_node *node, const predicate_list *predicates)
 {
     predicate_list all = {0};
@@ -210,11 +209,11 @@ static struct bind_node *push(struct bind_context *context, struct bind_node *no
         split_conjuncts(context, node->exprs.items[0], &all);
         for (uint32_t i = 0; i < predicates->count; i++) sql_list_push(context->arena, &all, predicates->items[i]);
         return push_through(context, node, &all);
-    case BIND_NODE_PROJECT: return push_project(context, node, predicates);
+    case BIND_NODE_PROJECT:
+    case BIND_NODE_AGGREGATE: return push_substituted(context, node, predicates);
     case BIND_NODE_WATERMARK:
     case BIND_NODE_WINDOW: return push_through(context, node, predicates);
     case BIND_NODE_UNION: return push_union(context, node, predicates);
-    case BIND_NODE_AGGREGATE: return push_aggregate(context, node, predicates);
     case BIND_NODE_DEDUP:
     case BIND_NODE_SORT:
     case BIND_NODE_LIMIT:
@@ -232,35 +231,33 @@ struct bind_node *planner_rules_push(struct bind_context *context, struct bind_n
     return push(context, node, &none);
 }
 
-// Every place where a shared expression stands counts once.
-struct counter {
-    struct bind_context *context;
-    const struct bind_column *column;
-    uint32_t count;
-    SQL_LIST(const struct bind_expr *) seen;
-};
-
-static void count_reads(struct counter *counter, const struct bind_expr *expr)
+// How often a column is read; a shared expression reads it once.
+static uint32_t count_reads(struct bind_expr *expr, const struct bind_column *column, uint32_t mark)
 {
-    if (expr->kind == BIND_LITERAL) return;
-    for (uint32_t i = 0; i < counter->seen.count; i++) {
-        if (counter->seen.items[i] == expr) return;
-    }
-    if (expr->args.count) sql_list_push(counter->context->arena, &counter->seen, expr);
-    if (expr->kind == BIND_COLUMN && expr->column == counter->column) counter->count++;
-    for (uint32_t i = 0; i < expr->args.count; i++) count_reads(counter, expr->args.items[i]);
+    if (expr->kind == BIND_COLUMN) return expr->column == column;
+    if (!bind_expr_visit(expr, mark)) return 0;
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < expr->args.count; i++) count += count_reads(expr->args.items[i], column, mark);
+    return count;
 }
 
-// Is every costly column of the lower projection read at most once by the upper one?
+// Is every costly column of the lower projection read at most once by the upper one, and does nothing get too deep?
 static bool can_collapse(struct bind_context *context, const struct bind_node *upper, const struct bind_node *lower)
 {
-    for (uint32_t i = 0; i < lower->exprs.count; i++) {
-        if (is_cheap(lower->exprs.items[i])) continue;
-        struct counter counter = {.context = context, .column = lower->columns.items[i]};
-        for (uint32_t u = 0; u < upper->exprs.count; u++) count_reads(&counter, upper->exprs.items[u]);
-        if (counter.count > 1) return false;
+    uint32_t upper_depth = 0, lower_depth = 0;
+    for (uint32_t i = 0; i < upper->exprs.count; i++) {
+        if (upper->exprs.items[i]->depth > upper_depth) upper_depth = upper->exprs.items[i]->depth;
     }
-    return true;
+    for (uint32_t i = 0; i < lower->exprs.count; i++) {
+        if (lower->exprs.items[i]->depth > lower_depth) lower_depth = lower->exprs.items[i]->depth;
+        if (is_cheap(lower->exprs.items[i])) continue;
+        uint32_t count = 0, mark = bind_expr_walk(context);
+        for (uint32_t u = 0; u < upper->exprs.count; u++) {
+            count += count_reads(upper->exprs.items[u], lower->columns.items[i], mark);
+        }
+        if (count > 1) return false;
+    }
+    return upper_depth + lower_depth <= BIND_DEPTH_MAX;
 }
 
 static bool is_identity(const struct bind_node *node)

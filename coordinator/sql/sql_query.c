@@ -144,29 +144,61 @@ out:
     return status;
 }
 
+static struct sql_query *unite(struct sql_parser *parser, struct sql_query *left, struct sql_query *right,
+                               uint32_t offset, bool distinct)
+{
+    struct sql_query *both = arena_calloc(parser->arena, 1, sizeof *both);
+    both->offset = offset;
+    both->left = left;
+    both->right = right;
+    both->union_distinct = distinct;
+    return both;
+}
+
+// UNION ALL of many as a balanced tree: a thousand queries are ten levels deep.
+static struct sql_query *unite_all(struct sql_parser *parser, struct sql_query *const *queries, const uint32_t *offsets,
+                                   uint32_t count)
+{
+    if (count == 1) return queries[0];
+    uint32_t half = (count + 1) / 2;
+    return unite(parser, unite_all(parser, queries, offsets, half),
+                 unite_all(parser, queries + half, offsets + half, count - half), offsets[half - 1], false);
+}
+
+// SELECT UNION [ALL] SELECT …: from left to right.
+static enum status parse_unions(struct sql_parser *parser, struct sql_query **ret_query, struct error *err)
+{
+    enum status status = STATUS_OK;
+    SQL_LIST(struct sql_query *) queries = {0}; // united by ALL so far
+    SQL_LIST(uint32_t) offsets = {0};           // of the UNION behind each
+    struct sql_query *query = NULL;
+    TRY(parse_select(parser, &query, err));
+    sql_list_push(parser->arena, &queries, query);
+    while (sql_parser_is_word(parser, 0, "union")) {
+        uint32_t offset = sql_parser_offset(parser);
+        parser->at++;
+        bool distinct = !sql_parser_accept(parser, "all");
+        if (distinct) (void)sql_parser_accept(parser, "distinct");
+        TRY(parse_select(parser, &query, err));
+        if (distinct) {
+            query = unite(parser, unite_all(parser, queries.items, offsets.items, queries.count), query, offset, true);
+            queries.count = offsets.count = 0;
+        } else {
+            sql_list_push(parser->arena, &offsets, offset);
+        }
+        sql_list_push(parser->arena, &queries, query);
+    }
+    *ret_query = unite_all(parser, queries.items, offsets.items, queries.count);
+out:
+    return status;
+}
+
 enum status sql_query_parse(struct sql_parser *parser, struct sql_query **ret_query, struct error *err)
 {
     enum status status = STATUS_OK;
-    struct sql_query ctes = {0}, *query = NULL, *right = NULL;
-    uint32_t unions = 0;
+    struct sql_query ctes = {0}, *query = NULL;
     if (sql_parser_accept(parser, "with")) TRY(parse_ctes(parser, &ctes, err));
-    TRY(parse_select(parser, &query, err));
-    while (sql_parser_is_word(parser, 0, "union")) {
-        struct sql_query *both = arena_calloc(parser->arena, 1, sizeof *both);
-        both->offset = sql_parser_offset(parser);
-        parser->at++;
-        both->union_distinct = !sql_parser_accept(parser, "all");
-        if (both->union_distinct) (void)sql_parser_accept(parser, "distinct");
-        if (++unions > SQL_NESTING_MAX) {
-            status = sql_text_error(parser->text, both->offset, STATUS_INVALID, NULL, NULL, err, "more than %u UNIONs",
-                                    SQL_NESTING_MAX);
-            goto out;
-        }
-        TRY(parse_select(parser, &right, err));
-        both->left = query;
-        both->right = right;
-        query = both;
-    }
+    TRY(parse_unions(parser, &query, err));
     bool order = sql_parser_is_word(parser, 0, "order"), limit = sql_parser_is_word(parser, 0, "limit");
     if ((order || limit || ctes.ctes.count) && (query->order_by.count || query->limit || query->ctes.count)) {
         status = sql_parser_refuse(parser, "the end of this query", "put the inner query into FROM (…)", err);

@@ -49,8 +49,12 @@ static struct bind_node *bound(const char *query)
     const char *sql = arena_printf(&arena, "CREATE STREAMING TABLE t AS %s", query);
     text = (struct sql_text){"t.sql", sql, strlen(sql)};
     struct bind_context *context = arena_calloc(&arena, 1, sizeof *context);
-    *context = (struct bind_context){
-        .text = &text, .arena = &arena, .directory = "/w", .find_table = no_table, .table_names = no_names};
+    *context = (struct bind_context){.text = &text,
+                                     .arena = &arena,
+                                     .directory = "/w",
+                                     .find_table = no_table,
+                                     .table_names = no_names,
+                                     .marks = arena_calloc(&arena, 1, sizeof(uint32_t))};
     struct sql_script *script = NULL;
     struct bind_node *node = NULL;
     struct error err = {0};
@@ -118,15 +122,15 @@ static void event_time_is_marked_through_aliases_windows_and_unions(void **state
         {"SELECT ts AS other FROM " FILES " WATERMARK ts DELAY OF INTERVAL 1 HOUR", true},
         {"SELECT window(ts, '1 hour') AS w FROM " FILES " WATERMARK ts DELAY OF INTERVAL 1 HOUR", true},
         {"SELECT window_time(w) AS t FROM (SELECT window(ts, '1 hour') AS w FROM " FILES " WATERMARK ts DELAY OF "
-                                                                                         "INTERVAL 1 HOUR)",
+         "INTERVAL 1 HOUR)",
          true},
         {"SELECT a FROM (SELECT ts AS a FROM " FILES " WATERMARK ts DELAY OF INTERVAL 1 HOUR UNION ALL SELECT ts "
-                                                     "FROM " FILES ")",
+         "FROM " FILES ")",
          true},
         {"SELECT ts FROM " FILES, false},
         {"SELECT date_trunc('hour', ts) AS h FROM " FILES " WATERMARK ts DELAY OF INTERVAL 1 HOUR", false},
         {"SELECT w.start AS s FROM (SELECT window(ts, '1 hour') AS w FROM " FILES " WATERMARK ts DELAY OF INTERVAL 1 "
-                                                                                  "HOUR)",
+         "HOUR)",
          false},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {

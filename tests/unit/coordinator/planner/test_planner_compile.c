@@ -319,6 +319,68 @@ static void expressions_compile_over_given_columns(void **state)
     arena_deinit(&arena);
 }
 
+static void aliases_that_double_each_other_stay_small(void **state)
+{
+    (void)state;
+    struct text sql = {0};
+    text_append_str(&sql, "CREATE STREAMING TABLE t TBLPROPERTIES ('output.mode' = 'complete') AS SELECT sum(v) + "
+                          "sum(v) AS a0");
+    for (int i = 1; i < 60; i++) text_printf(&sql, ", (a%d + a%d) %% 7 AS a%d", i - 1, i - 1, i);
+    text_append_str(&sql, " FROM (SELECT v + v AS v FROM STREAM " FIXTURE_FILES " WATERMARK ts DELAY OF INTERVAL 1 "
+                                                                                "MINUTE)"
+                          " HAVING a59 > 0 AND sum(v) > 0");
+    struct fixture fixture;
+    fixture_compile(&fixture, text_str(&sql));
+    assert_true(fixture.plan->n_exprs < 1000);
+    assert_true(fixture.printed.length < 100000);
+    fixture_end(&fixture);
+    text_deinit(&sql);
+}
+
+static void many_queries_unite(void **state)
+{
+    (void)state;
+    struct text sql = {0};
+    text_append_str(&sql, "CREATE STREAMING TABLE t AS SELECT v FROM STREAM " FIXTURE_FILES);
+    for (int i = 0; i < 1000; i++) text_append_str(&sql, " UNION ALL SELECT v FROM STREAM " FIXTURE_FILES);
+    struct fixture fixture;
+    fixture_compile(&fixture, text_str(&sql));
+    assert_int_equal(fixture.plan->tables[0]->n_sources, 1001);
+    fixture_end(&fixture);
+    text_deinit(&sql);
+}
+
+static void what_unfolds_without_bound_is_refused(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    struct text views = {0}, chain = {0}, tables = {0};
+    text_append_str(&views, "CREATE TEMPORARY VIEW v0 AS SELECT id FROM STREAM " FIXTURE_FILES ";");
+    for (int i = 1; i < 40; i++) {
+        text_printf(&views, "CREATE TEMPORARY VIEW v%d AS SELECT * FROM v%d UNION ALL SELECT * FROM v%d;", i, i - 1,
+                    i - 1);
+    }
+    text_append_str(&views, "CREATE STREAMING TABLE t AS SELECT * FROM v39");
+    assert_int_equal(fixture_try(&fixture, text_str(&views), NULL), STATUS_INVALID);
+    assert_non_null(strstr(fixture.err.message, "unfold"));
+    fixture_end(&fixture);
+    text_append_str(&chain, "CREATE STREAMING TABLE t AS SELECT v AS a0");
+    for (int i = 1; i < 5000; i++) text_printf(&chain, ", a%d + 1 AS a%d", i - 1, i);
+    text_append_str(&chain, " FROM STREAM " FIXTURE_FILES);
+    assert_int_equal(fixture_try(&fixture, text_str(&chain), NULL), STATUS_INVALID);
+    assert_non_null(strstr(fixture.err.message, "nested deeper"));
+    fixture_end(&fixture);
+    for (int i = 0; i < 300; i++)
+        text_printf(&tables, "CREATE STREAMING TABLE t%d AS SELECT * FROM STREAM t%d;", i, i + 1);
+    text_append_str(&tables, "CREATE STREAMING TABLE t300 AS SELECT id FROM STREAM " FIXTURE_FILES);
+    assert_int_equal(fixture_try(&fixture, text_str(&tables), NULL), STATUS_INVALID);
+    assert_non_null(strstr(fixture.err.message, "read each other backwards"));
+    fixture_end(&fixture);
+    text_deinit(&views);
+    text_deinit(&chain);
+    text_deinit(&tables);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -333,6 +395,9 @@ int main(void)
         cmocka_unit_test(kafka_options_are_canonical_and_overridden),
         cmocka_unit_test(tables_may_stand_in_any_order),
         cmocka_unit_test(state_without_bound_is_warned_of),
+        cmocka_unit_test(aliases_that_double_each_other_stay_small),
+        cmocka_unit_test(many_queries_unite),
+        cmocka_unit_test(what_unfolds_without_bound_is_refused),
         cmocka_unit_test(expressions_compile_over_given_columns),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
