@@ -15,9 +15,9 @@
 #define HASH_SEED_HIGH 0x6465647570ull
 #define HASH_NULL_KEY  0x6E756C6Cull
 
+// Entries of one shard that are new since the last freeze.
 struct dedup_fresh {
-    struct dedup_entry entry;
-    uint32_t shard;
+    VECTOR(struct dedup_entry) entries;
 };
 
 struct dedup_operator {
@@ -27,7 +27,8 @@ struct dedup_operator {
     uint32_t key_count;
     struct dedup_table table;
     struct text name, scratch;
-    VECTOR(struct dedup_fresh) fresh; // since the last freeze
+    struct dedup_fresh *fresh; // by shard
+    uint64_t fresh_count;
     struct state_history history;
     uint64_t *low;
     struct hash128 *hashes;
@@ -49,7 +50,9 @@ static void dedup_close(struct operator* op)
     memory_free(dedup->keys);
     memory_free(dedup->low);
     memory_free(dedup->hashes);
-    vector_deinit(&dedup->fresh);
+    for (uint32_t i = 0; dedup->fresh && i < dedup->table.shard_count; i++)
+        vector_deinit(&dedup->fresh[i].entries);
+    memory_free(dedup->fresh);
     dedup_table_deinit(&dedup->table);
     text_deinit(&dedup->name);
     text_deinit(&dedup->scratch);
@@ -145,16 +148,16 @@ static enum status dedup_probe(struct dedup_operator *dedup, const struct batch 
                 dedup->base.counts.rows_late++;
                 continue;
             }
-            struct dedup_fresh fresh = {.entry = {dedup->hashes[i], dedup_expiry(dedup, time, row)},
-                                        .shard = dedup_shard(dedup, dedup->hashes[i])};
+            struct dedup_entry entry = {dedup->hashes[i], dedup_expiry(dedup, time, row)};
+            uint32_t shard = dedup_shard(dedup, entry.key);
             bool added;
-            enum status status =
-                dedup_table_add(&dedup->table, fresh.shard, fresh.entry.key, fresh.entry.expiry_us, &added, err);
+            enum status status = dedup_table_add(&dedup->table, shard, entry.key, entry.expiry_us, &added, err);
             if (status != STATUS_OK)
                 return status;
             if (!added)
                 continue;
-            vector_push(&dedup->fresh, fresh);
+            vector_push(&dedup->fresh[shard].entries, entry);
+            dedup->fresh_count++;
             rows[count++] = row;
         }
     }
@@ -221,21 +224,25 @@ static enum status dedup_freeze(struct operator* op, struct operator_frozen *fro
     struct dedup_operator *dedup = (struct dedup_operator *)op;
     struct snapshot_writer writer = {0};
     bool is_base = operator_state_base_due(&dedup->history);
-    if (!is_base && dedup->fresh.count == 0)
+    if (!is_base && dedup->fresh_count == 0)
         return STATUS_OK;
-    for (uint32_t shard = 0; is_base && shard < dedup->table.shard_count; shard++) {
+    text_reserve(&writer.records,
+                 (is_base ? dedup->table.count : dedup->fresh_count) * (sizeof(struct dedup_entry) + 2));
+    for (uint32_t shard = 0; shard < dedup->table.shard_count; shard++) {
         const struct dedup_shard *at = &dedup->table.shards[shard];
-        for (uint64_t i = 0; at->entries && i <= at->mask; i++) {
+        struct dedup_fresh *fresh = &dedup->fresh[shard];
+        for (uint64_t i = 0; is_base && at->entries && i <= at->mask; i++) {
             if (at->entries[i].key.low | at->entries[i].key.high)
                 save_entry(dedup, &writer, shard, &at->entries[i]);
         }
-    }
-    for (size_t i = 0; !is_base && i < dedup->fresh.count; i++) {
-        save_entry(dedup, &writer, dedup->fresh.items[i].shard, &dedup->fresh.items[i].entry);
+        for (size_t i = 0; !is_base && i < fresh->entries.count; i++) {
+            save_entry(dedup, &writer, shard, &fresh->entries.items[i]);
+        }
+        vector_reset(&fresh->entries);
     }
     enum status status = operator_state_part(op, &writer, is_base, &dedup->history, frozen, err);
     snapshot_writer_deinit(&writer);
-    vector_reset(&dedup->fresh);
+    dedup->fresh_count = 0;
     return status;
 }
 
@@ -301,6 +308,7 @@ enum status dedup_operator_open(struct operator_host *host, uint32_t node, struc
     dedup->exprs = memory_calloc(dedup->key_count + (size_t)1, sizeof *dedup->exprs);
     dedup->keys = memory_calloc(dedup->key_count + (size_t)1, sizeof *dedup->keys);
     dedup_table_init(&dedup->table, shards_here(op), host->state_budget, operator_name(op, &dedup->name));
+    dedup->fresh = memory_calloc(dedup->table.shard_count + (size_t)1, sizeof *dedup->fresh);
     ASSERT(!op->plan_node->has_event_time || op->plan_node->event_time < dedup->key_count);
     TRY(expr_compile_list(host->plan, op->plan_node->exprs, dedup->key_count, op->inputs[0], host->budget, dedup->exprs,
                           err));

@@ -7,6 +7,20 @@
 
 static void encode_value(const struct column *column, uint32_t row, bool canonical, struct text *bytes);
 
+// text_append without the call: keys are a few bytes each, for every row.
+static inline void put(struct text *bytes, const void *from, size_t length)
+{
+    if (bytes->capacity < bytes->length + length + 1)
+        text_reserve(bytes, length + 64);
+    memcpy(bytes->data + bytes->length, from, length);
+    bytes->length += length;
+}
+
+static inline void put_byte(struct text *bytes, char byte)
+{
+    put(bytes, &byte, 1);
+}
+
 static void encode_fixed(const struct column *column, uint32_t row, bool canonical, struct text *bytes)
 {
     uint32_t width = type_width(column->type);
@@ -17,36 +31,38 @@ static void encode_fixed(const struct column *column, uint32_t row, bool canonic
             value = (double)NAN;
         if (value == 0.0)
             value = 0.0;
-        text_append(bytes, (const char *)&value, sizeof value);
+        put(bytes, &value, sizeof value);
     } else if (canonical && column->type->kind == TYPE_FLOAT) {
         float value = column->f32[row];
         if (isnan(value))
             value = NAN;
         if (value == 0.0f)
             value = 0.0f;
-        text_append(bytes, (const char *)&value, sizeof value);
+        put(bytes, &value, sizeof value);
+    } else if (width == sizeof(int64_t)) {
+        put(bytes, at, sizeof(int64_t));
     } else {
-        text_append(bytes, at, width);
+        put(bytes, at, width);
     }
 }
 
 static void encode_length(uint32_t length, struct text *bytes)
 {
-    text_append(bytes, (const char *)&length, sizeof length);
+    put(bytes, &length, sizeof length);
 }
 
 static void encode_value(const struct column *column, uint32_t row, bool canonical, struct text *bytes)
 {
     const struct type *type = column->type;
     if (type->kind == TYPE_VOID || column_is_null(column, row)) {
-        text_append_char(bytes, 0);
+        put_byte(bytes, 0);
         return;
     }
-    text_append_char(bytes, 1);
+    put_byte(bytes, 1);
     if (type_is_string_like(type)) {
         struct slice slice = column_slice(column, row);
         encode_length((uint32_t)slice.length, bytes);
-        text_append(bytes, slice.data, slice.length);
+        put(bytes, slice.data, slice.length);
     } else if (type->kind == TYPE_STRUCT) {
         for (uint32_t i = 0; i < type->child_count; i++)
             encode_value(column->children[i], row, canonical, bytes);
