@@ -17,6 +17,7 @@
 #include "common/base/failpoint.h"
 #include "common/base/log.h"
 #include "common/base/planted.h"
+#include "common/delta/delta_path.h"
 
 struct clean_names {
     VECTOR(const char *) items; // sorted once filled
@@ -169,32 +170,51 @@ static void clean_name_table(struct clean_names *names, const struct table_log *
     if (!FORESET_BUG("pending-not-kept")) clean_name_files(names, table->pending, table->n_pending);
 }
 
-static enum status clean_table(struct clean_state *state, struct table_log *log, struct error *err)
+// Files below one prefix of a table; a partitioned table's lie in folders "<column>=<value>/".
+static enum status clean_prefix(struct clean_state *state, struct table_log *log, const char *prefix,
+                                const struct clean_names *names, struct error *err)
 {
     struct clean *clean = state->clean;
     struct objstore_list list = {0};
-    struct clean_names names = {0};
     enum status status = STATUS_OK;
-    if (!log->store) return STATUS_OK;
-    for (size_t i = 0; i < state->kept.count; i++) {
-        const Foreset__TableEpoch *table = manifest_table(state->kept.items[i].manifest, log->number);
-        if (table) clean_name_table(&names, log, table);
-    }
-    clean_names_sort(&names);
-    TRY(objstore_list(log->store, "part-", NULL, &list, err));
+    TRY(objstore_list(log->store, prefix, NULL, &list, err));
     for (size_t i = 0; i < list.entries.count; i++) {
         const struct objstore_entry *entry = &list.entries.items[i];
+        const char *slash = strrchr(entry->key, '/'), *name = slash ? slash + 1 : entry->key;
         uint64_t epoch, generation;
-        if (!manifest_part_parse(entry->key, "part-", &epoch, &generation) || !clean_is_old(state, entry)) continue;
+        if (!manifest_part_parse(name, "part-", &epoch, &generation) || !clean_is_old(state, entry)) continue;
         bool running = generation > clean->context->generation || epoch > clean->last.epoch;
         bool known = clean_manifest(state, epoch) != NULL;
         if (FORESET_BUG("clean-by-old-leader")) known = !running || (running = false, true);
-        if (running || !known || clean_names_has(&names, entry->key)) continue;
+        if (running || !known || clean_names_has(names, entry->key)) continue;
         TRY(clean_delete(clean, log->store, entry->key, err));
     }
 out:
-    vector_deinit(&names.items);
     objstore_list_deinit(&list);
+    return status;
+}
+
+static enum status clean_table(struct clean_state *state, struct table_log *log, struct error *err)
+{
+    const Foreset__Table *table = state->clean->context->plan->tables[log->number];
+    struct clean_names names = {0};
+    struct text folder = {0};
+    enum status status = STATUS_OK;
+    if (!log->store) return STATUS_OK;
+    for (size_t i = 0; i < state->kept.count; i++) {
+        const Foreset__TableEpoch *kept = manifest_table(state->kept.items[i].manifest, log->number);
+        if (kept) clean_name_table(&names, log, kept);
+    }
+    clean_names_sort(&names);
+    TRY(clean_prefix(state, log, "part-", &names, err));
+    if (table->n_partition_columns > 0) {
+        delta_path_escape(table->partition_columns[0], &folder);
+        text_append_char(&folder, '=');
+        TRY(clean_prefix(state, log, text_str(&folder), &names, err));
+    }
+out:
+    text_deinit(&folder);
+    vector_deinit(&names.items);
     return status;
 }
 

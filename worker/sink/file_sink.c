@@ -75,7 +75,7 @@ enum status file_sink_properties(const Foreset__Table *table, struct file_sink_a
     return STATUS_OK;
 }
 
-enum status file_sink_open(const struct file_sink_args *args, uint64_t epoch, uint32_t sequence,
+enum status file_sink_open(const struct file_sink_args *args, const char *folder, uint64_t epoch, uint32_t sequence,
                            struct file_sink **ret_sink, struct error *err)
 {
     struct file_sink *sink = memory_calloc(1, sizeof *sink);
@@ -84,7 +84,7 @@ enum status file_sink_open(const struct file_sink_args *args, uint64_t epoch, ui
     char uuid[37];
     random_uuid(args->random, uuid);
     struct text key = {0};
-    text_printf(&key, "part-%llu-%llu-%llu-%u-%u-%s.%s.parquet", (unsigned long long)epoch,
+    text_printf(&key, "%spart-%llu-%llu-%llu-%u-%u-%s.%s.parquet", folder, (unsigned long long)epoch,
                 (unsigned long long)args->generation, (unsigned long long)args->incarnation, args->lane, sequence, uuid,
                 parquet_codec_name(args->codec));
     sink->key = text_take(&key);

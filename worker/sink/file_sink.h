@@ -25,7 +25,8 @@ struct file_sink_args {
 enum status file_sink_properties(const Foreset__Table *table, struct file_sink_args *args, struct error *err) MUST_USE;
 
 struct file_sink;
-enum status file_sink_open(const struct file_sink_args *args, uint64_t epoch, uint32_t sequence,
+// folder: of its partition (delta_path_partition), "": the table's root.
+enum status file_sink_open(const struct file_sink_args *args, const char *folder, uint64_t epoch, uint32_t sequence,
                            struct file_sink **ret_sink, struct error *err) MUST_USE;
 enum status file_sink_write(struct file_sink *sink, const struct batch *batch, struct error *err) MUST_USE;
 uint64_t file_sink_rows(const struct file_sink *sink);

@@ -107,7 +107,7 @@ static enum status letter_flush(struct letter_sink *letters, struct letter_file 
     batch = batch_create(letters->args.schema, rows, columns);
     memset(columns, 0, sizeof columns);
     if (!file->file)
-        TRY(file_sink_open(&letters->args, file->epoch, SEQUENCE, &file->file, err));
+        TRY(file_sink_open(&letters->args, "", file->epoch, SEQUENCE, &file->file, err));
     TRY(file_sink_write(file->file, batch, err));
 out:
     for (int i = 0; i < LETTER_COUNT; i++)

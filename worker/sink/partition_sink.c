@@ -2,6 +2,7 @@
 // begins another one. Fails with what files fail with, and where a value's type cannot partition.
 #include "worker/sink/partition_sink.h"
 
+#include "common/delta/delta_path.h"
 #include "common/delta/delta_stats.h"
 
 #define INDEX_FIRST 64u
@@ -106,10 +107,10 @@ void partition_sink_destroy(struct partition_sink *sink)
     memory_free(sink);
 }
 
-static enum status partition_values(struct partition_sink *sink, const struct partition *partition,
-                                    Foreset__DataFile *file, struct error *err)
+// The texts of a partition's values, NULL where null; freed by the caller with texts_free.
+static enum status partition_texts(struct partition_sink *sink, const struct partition *partition, char **texts,
+                                   struct error *err)
 {
-    file->partition_values = memory_calloc(sink->key_count + (size_t)1, sizeof *file->partition_values);
     for (uint32_t k = 0; k < sink->key_count; k++) {
         struct text text = {0};
         bool null = false;
@@ -119,14 +120,51 @@ static enum status partition_values(struct partition_sink *sink, const struct pa
             return error_prefix(err, "table %s, partition column %s: ", sink->table->name,
                                 sink->table->partition_columns[k]);
         }
-        Foreset__PartitionValue *value = memory_alloc(sizeof *value);
-        foreset__partition_value__init(value);
-        value->column = memory_strdup(sink->table->partition_columns[k]);
-        value->value = null ? NULL : memory_strdup(text_str(&text));
-        file->partition_values[file->n_partition_values++] = value;
+        texts[k] = null ? NULL : memory_strdup(text_str(&text));
         text_deinit(&text);
     }
     return STATUS_OK;
+}
+
+static void texts_free(char **texts, uint32_t count)
+{
+    for (uint32_t k = 0; k < count; k++)
+        memory_free(texts[k]);
+    memory_free(texts);
+}
+
+static enum status partition_values(struct partition_sink *sink, const struct partition *partition,
+                                    Foreset__DataFile *file, struct error *err)
+{
+    char **texts = memory_calloc(sink->key_count + (size_t)1, sizeof *texts);
+    enum status status = partition_texts(sink, partition, texts, err);
+    file->partition_values = memory_calloc(sink->key_count + (size_t)1, sizeof *file->partition_values);
+    for (uint32_t k = 0; status == STATUS_OK && k < sink->key_count; k++) {
+        Foreset__PartitionValue *value = memory_alloc(sizeof *value);
+        foreset__partition_value__init(value);
+        value->column = memory_strdup(sink->table->partition_columns[k]);
+        value->value = texts[k];
+        texts[k] = NULL;
+        file->partition_values[file->n_partition_values++] = value;
+    }
+    texts_free(texts, sink->key_count);
+    return status;
+}
+
+static enum status partition_open(struct partition_sink *sink, struct partition *partition, uint64_t epoch,
+                                  uint32_t sequence, struct error *err)
+{
+    enum status status = STATUS_OK;
+    char **texts = memory_calloc(sink->key_count + (size_t)1, sizeof *texts);
+    struct text folder = {0};
+    TRY(partition_texts(sink, partition, texts, err));
+    delta_path_partition((const char *const *)sink->table->partition_columns, (const char *const *)texts, sink->key_count,
+                         &folder);
+    TRY(file_sink_open(&sink->args, text_str(&folder), epoch, sequence, &partition->file, err));
+out:
+    texts_free(texts, sink->key_count);
+    text_deinit(&folder);
+    return status;
 }
 
 static enum status partition_close(struct partition_sink *sink, struct partition *partition, int64_t modified_ms,
@@ -163,7 +201,7 @@ static enum status partition_write(struct partition_sink *sink, struct partition
     if (!partition->file) {
         if (sink->open == PARTITION_SINK_OPEN_MAX)
             TRY(make_room(sink, err));
-        TRY(file_sink_open(&sink->args, epoch, (*sequence)++, &partition->file, err));
+        TRY(partition_open(sink, partition, epoch, (*sequence)++, err));
         sink->open++;
     }
     TRY(file_sink_write(partition->file, batch, err));
