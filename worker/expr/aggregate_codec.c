@@ -35,13 +35,13 @@ bool aggregate_codec_take(struct aggregate_reader *reader, void *to, size_t size
     return true;
 }
 
-static void write_fixed(const struct column *column, uint32_t row, struct text *bytes)
+static void write_fixed(const struct column *column, uint32_t row, bool normal, struct text *bytes)
 {
     uint32_t width = type_width(column->type);
-    if (column->type->kind == TYPE_DOUBLE) {
+    if (normal && column->type->kind == TYPE_DOUBLE) {
         double value = column->f64[row] == 0 ? 0.0 : column->f64[row] != column->f64[row] ? __builtin_nan("") : column->f64[row];
         text_append(bytes, (const char *)&value, sizeof value);
-    } else if (column->type->kind == TYPE_FLOAT) {
+    } else if (normal && column->type->kind == TYPE_FLOAT) {
         float value = column->f32[row] == 0 ? 0.0f : column->f32[row] != column->f32[row] ? __builtin_nanf("") : column->f32[row];
         text_append(bytes, (const char *)&value, sizeof value);
     } else {
@@ -49,13 +49,13 @@ static void write_fixed(const struct column *column, uint32_t row, struct text *
     }
 }
 
-void aggregate_codec_write(const struct column *column, uint32_t row, struct text *bytes)
+void aggregate_codec_write(const struct column *column, uint32_t row, bool normal, struct text *bytes)
 {
     bool null = column_is_null(column, row) || column->type->kind == TYPE_VOID;
     text_append_char(bytes, (char)!null);
     if (null) return;
     if (type_width(column->type)) {
-        write_fixed(column, row, bytes);
+        write_fixed(column, row, normal, bytes);
     } else if (type_is_string_like(column->type)) {
         struct slice slice = column_slice(column, row);
         aggregate_codec_put_size(bytes, slice.length);
@@ -66,7 +66,7 @@ void aggregate_codec_write(const struct column *column, uint32_t row, struct tex
         uint32_t to = is_struct ? row + 1 : (uint32_t)column->offsets[row + 1];
         if (!is_struct) aggregate_codec_put_size(bytes, to - from);
         for (uint32_t i = 0; i < column->type->child_count; i++) {
-            for (uint32_t at = from; at < to; at++) aggregate_codec_write(column->children[i], at, bytes);
+            for (uint32_t at = from; at < to; at++) aggregate_codec_write(column->children[i], at, normal, bytes);
         }
     }
 }

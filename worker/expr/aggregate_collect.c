@@ -82,7 +82,7 @@ static enum status collect_update(struct aggregate *aggregate, const struct aggr
         uint32_t i = aggregate_pick(input, k), row = aggregate_row(input, i);
         struct collection *collection = collection_of(aggregate_state(input, i));
         size_t from = collection->bytes.length;
-        for (uint32_t a = 0; a < aggregate->arg_count; a++) aggregate_codec_write(input->args[a], row, &collection->bytes);
+        for (uint32_t a = 0; a < aggregate->arg_count; a++) aggregate_codec_write(input->args[a], row, set, &collection->bytes);
         if (set) {
             set_keep(collection, from);
         } else {

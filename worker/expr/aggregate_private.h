@@ -68,8 +68,8 @@ const struct aggregate_function *aggregate_collect_find(const char *name);
 const struct aggregate_function *aggregate_sketch_find(const char *name);
 extern const struct aggregate_function aggregate_collect_distinct; // stands in for a DISTINCT one
 
-// One value as bytes, and back into a builder. Equal values have equal bytes (NaN and -0.0 are normalised).
-void aggregate_codec_write(const struct column *column, uint32_t row, struct text *bytes);
+// One value as bytes, and back into a builder. normal: equal values have equal bytes (NaN and -0.0 are normalised).
+void aggregate_codec_write(const struct column *column, uint32_t row, bool normal, struct text *bytes);
 enum status aggregate_codec_read(struct aggregate_reader *reader, const struct type *type, struct column_builder *builder,
                                  bool *ret_good, struct error *err) MUST_USE;
 bool aggregate_codec_take(struct aggregate_reader *reader, void *to, size_t size);

@@ -80,8 +80,8 @@ static void value_save(const struct aggregate *aggregate, const void *state, str
     const struct value_state *value = state;
     text_append_char(bytes, (char)(value->value != NULL));
     if (!value->value) return;
-    aggregate_codec_write(value->value, 0, bytes);
-    if (aggregate->arg_count == 2) aggregate_codec_write(value->ordering, 0, bytes);
+    aggregate_codec_write(value->value, 0, false, bytes);
+    if (aggregate->arg_count == 2) aggregate_codec_write(value->ordering, 0, false, bytes);
 }
 
 static bool read_box(const struct aggregate *aggregate, struct aggregate_reader *reader, const struct type *type,

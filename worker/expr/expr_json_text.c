@@ -133,11 +133,32 @@ static bool read_word(struct reader *reader, struct text *text)
 
 static bool copy_value(struct reader *reader, struct text *text);
 
+// A string as Jackson's byte generator writes it: characters beyond the basic plane as two escapes.
+static void append_string(struct text *text, struct slice s)
+{
+    struct text part = {0};
+    text_append_char(text, '"');
+    for (size_t at = 0; at < s.length;) {
+        size_t size = expr_utf8_size(s.data + at, s.length - at);
+        if (size == 4) {
+            uint32_t c = expr_utf8_decode(s.data + at, size);
+            text_printf(text, "\\u%04X\\u%04X", 0xD7C0u + (c >> 10), 0xDC00u + (c & 0x3FF));
+        } else {
+            text_reset(&part);
+            text_append_json(&part, s.data + at, size);
+            text_append(text, part.data + 1, part.length - 2);
+        }
+        at += size;
+    }
+    text_append_char(text, '"');
+    text_deinit(&part);
+}
+
 static bool copy_string(struct reader *reader, struct text *text)
 {
     struct text content = {0};
     bool good = read_string(reader, &content);
-    if (good && text) text_append_json(text, text_str(&content), content.length);
+    if (good && text) append_string(text, slice_of(text_str(&content), content.length));
     text_deinit(&content);
     return good;
 }

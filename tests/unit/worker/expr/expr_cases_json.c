@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "worker/decode/json_scan.h"
+
 static char *lines_of(json_t *rows, size_t *ret_length)
 {
     struct text text = {0};
@@ -143,4 +145,64 @@ const char *expr_cases_json_expected(const struct expr_case *item, size_t row, s
     snprintf(buffer, size, "%s", text ? text : "(none)");
     free(text);
     return buffer;
+}
+
+bool expr_cases_json_batch(const struct expr_case *item, struct batch **ret_batch, struct error *err)
+{
+    const struct type *type;
+    struct json_scan *scan = NULL;
+    struct json_scan_options options = {.exact_text = true};
+    struct json_lines lines = {0};
+    if (type_parse_ddl(item->schema, &type, err) != STATUS_OK)
+        return false;
+    char *padded = memory_calloc(item->input_length + BUFFER_PADDING, 1);
+    memcpy(padded, item->input, item->input_length);
+    bool good = json_scan_create(type, &options, NULL, &scan, err) == STATUS_OK &&
+                json_scan_lines(scan, (const uint8_t *)padded, item->input_length, true, &lines, err) == STATUS_OK;
+    json_scan_destroy(scan);
+    memory_free(padded);
+    if (good && !lines.batch) { // no rows
+        struct column **columns = memory_calloc(type->child_count + 1, sizeof *columns);
+        for (uint32_t i = 0; i < type->child_count && good; i++) {
+            good = column_create_nulls(NULL, type->children[i].type, 0, &columns[i], err) == STATUS_OK;
+        }
+        lines.batch = batch_create(type, 0, columns);
+        memory_free(columns);
+    }
+    *ret_batch = lines.batch;
+    return good;
+}
+
+bool expr_cases_json_path(char *path, size_t size)
+{
+    const char *data = getenv("FORESET_TEST_DATA");
+    snprintf(path, size, "%s/conformance/expr/cases.jsonl", data ? data : "../shared/data");
+    FILE *file = fopen(path, "r");
+    if (file) {
+        fclose(file);
+        return true;
+    }
+    printf("missing: %s\n", path);
+    if (getenv("CI")) abort();
+    return false;
+}
+
+char *expr_cases_json_file(const char *path)
+{
+    FILE *file = fopen(path, "r");
+    struct text text = {0};
+    char block[4096];
+    size_t length;
+    while (file && (length = fread(block, 1, sizeof block, file)) > 0) text_append(&text, block, length);
+    if (file) fclose(file);
+    return text.data ? text_take(&text) : memory_strdup("");
+}
+
+bool expr_cases_json_listed(const char *list, const char *id)
+{
+    size_t length = strlen(id);
+    for (const char *line = list; line && *line; line = strchr(line, '\n') ? strchr(line, '\n') + 1 : NULL) {
+        if (strncmp(line, id, length) == 0 && (line[length] == ' ' || line[length] == '\n' || !line[length])) return true;
+    }
+    return false;
 }

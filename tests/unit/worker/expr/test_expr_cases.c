@@ -1,5 +1,5 @@
-// Every conformance case of expressions that is a select list, from text to values: parser, binder, planner, JSON scan, kernels.
-// A case may fail only if expr_cases_later.txt names it (its id, then why), and must fail if it does.
+// Every conformance case of expressions that is a select list, from text to values: parser, binder, planner, JSON scan,
+// kernels. A case may fail only if expr_cases_later.txt names it (its id, then why), and must fail if it does.
 // FORESET_EXPR_VERBOSE=1 prints every failure; FORESET_EXPR_CASE=<id or category> runs some.
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,7 +11,6 @@
 
 #include "coordinator/planner/planner.h"
 #include "tests/unit/worker/expr/expr_cases_json.h"
-#include "worker/decode/json_scan.h"
 #include "worker/expr/expr.h"
 
 // When Spark computed the cases (2026-11-22): a time without a date takes that day.
@@ -30,23 +29,6 @@ struct run {
     const char *only;
 };
 
-static bool input_batch(const struct expr_case *item, struct batch **ret_batch, struct error *err)
-{
-    const struct type *type;
-    struct json_scan *scan = NULL;
-    struct json_scan_options options = {.exact_text = true};
-    struct json_lines lines = {0};
-    if (type_parse_ddl(item->schema, &type, err) != STATUS_OK) return false;
-    char *padded = memory_calloc(item->input_length + BUFFER_PADDING, 1);
-    memcpy(padded, item->input, item->input_length);
-    bool good = json_scan_create(type, &options, NULL, &scan, err) == STATUS_OK &&
-                json_scan_lines(scan, (const uint8_t *)padded, item->input_length, true, &lines, err) == STATUS_OK;
-    json_scan_destroy(scan);
-    memory_free(padded);
-    *ret_batch = lines.batch;
-    return good && lines.batch;
-}
-
 static bool condition_matches(const char *expected, const char *actual)
 {
     size_t length = strcspn(expected, ".");
@@ -64,32 +46,40 @@ static void judge_rows(const struct expr_case *item, const struct batch *batch, 
     struct text text = {0};
     char expected[200];
     for (size_t i = 0; i < count && !why[0]; i++) {
-        if (expr_eval(exprs[i], batch, &context, &columns[i], &err) == STATUS_OK) continue;
-        if (item->error && condition_matches(item->error, err.condition)) goto out;
+        if (expr_eval(exprs[i], batch, &context, &columns[i], &err) == STATUS_OK)
+            continue;
+        if (item->error && condition_matches(item->error, err.condition))
+            goto out;
         snprintf(why, size, "evaluation: %s %s", err.condition, err.message);
     }
-    if (why[0]) goto out;
+    if (why[0])
+        goto out;
     if (item->error) {
         const char *condition = errors.items.count ? errors.items.items[0].condition : "none";
-        if (!condition_matches(item->error, condition)) snprintf(why, size, "error %s, expected %s", condition, item->error);
+        if (!condition_matches(item->error, condition))
+            snprintf(why, size, "error %s, expected %s", condition, item->error);
         goto out;
     }
     if (errors.items.count) {
-        snprintf(why, size, "row %u: %s: %s", errors.items.items[0].row, errors.items.items[0].condition, errors.items.items[0].message);
+        snprintf(why, size, "row %u: %s: %s", errors.items.items[0].row, errors.items.items[0].condition,
+                 errors.items.items[0].message);
         goto out;
     }
-    if (batch->row_count != item->row_count) snprintf(why, size, "%u rows, expected %zu", batch->row_count, item->row_count);
+    if (batch->row_count != item->row_count)
+        snprintf(why, size, "%u rows, expected %zu", batch->row_count, item->row_count);
     for (uint32_t row = 0; row < batch->row_count && !why[0]; row++) {
         for (size_t i = 0; i < count && !why[0]; i++) {
             text_reset(&text);
             column_json(columns[i], row, &text);
-            if (expr_cases_json_equal(item, row, i, text_str(&text))) continue;
+            if (expr_cases_json_equal(item, row, i, text_str(&text)))
+                continue;
             snprintf(why, size, "row %u column %zu: %.150s, expected %s", row, i, text_str(&text),
                      expr_cases_json_expected(item, row, i, expected, sizeof expected));
         }
     }
 out:
-    for (size_t i = 0; i < count; i++) column_unref(columns[i]);
+    for (size_t i = 0; i < count; i++)
+        column_unref(columns[i]);
     memory_free(columns);
     text_deinit(&text);
     expr_errors_deinit(&errors);
@@ -106,19 +96,21 @@ static void judge(const struct expr_case *item, char *why, size_t size)
     struct batch *batch = NULL;
     struct expr **exprs = NULL;
     arena_init(&arena, 0);
-    if (!input_batch(item, &batch, &err)) {
+    if (!expr_cases_json_batch(item, &batch, &err)) {
         snprintf(why, size, "input: %s", err.message);
         goto out;
     }
     if (planner_compile_select(item->select, batch->schema, &arena, &plan, &roots, &names, &count, &err) != STATUS_OK) {
         bool expected = item->error && condition_matches(item->error, err.condition);
-        if (!expected) snprintf(why, size, "planner: %s %s", err.condition, err.message);
+        if (!expected)
+            snprintf(why, size, "planner: %s %s", err.condition, err.message);
         goto out;
     }
     exprs = memory_calloc(count + 1, sizeof *exprs);
     if (expr_compile_list(plan, roots, (uint32_t)count, batch->schema, NULL, exprs, &err) != STATUS_OK) {
         bool expected = item->error && condition_matches(item->error, err.condition);
-        if (!expected) snprintf(why, size, "compile: %s %s", err.condition, err.message);
+        if (!expected)
+            snprintf(why, size, "compile: %s %s", err.condition, err.message);
         goto out;
     }
     for (size_t i = 0; i < count && !why[0] && !item->error; i++) {
@@ -127,71 +119,53 @@ static void judge(const struct expr_case *item, char *why, size_t size)
             snprintf(why, size, "type %s, expected %s", expr_type(exprs[i])->text, type ? type : "none");
         }
     }
-    if (!why[0]) judge_rows(item, batch, exprs, count, why, size);
+    if (!why[0])
+        judge_rows(item, batch, exprs, count, why, size);
 out:
-    for (size_t i = 0; i < count && exprs; i++) expr_destroy(exprs[i]);
+    for (size_t i = 0; i < count && exprs; i++)
+        expr_destroy(exprs[i]);
     memory_free(exprs);
     batch_unref(batch);
     arena_deinit(&arena);
-}
-
-static bool is_later(const struct run *run, const char *id)
-{
-    size_t length = strlen(id);
-    for (const char *line = run->later; line && *line; line = strchr(line, '\n') ? strchr(line, '\n') + 1 : NULL) {
-        if (strncmp(line, id, length) == 0 && (line[length] == ' ' || line[length] == '\n' || !line[length])) return true;
-    }
-    return false;
 }
 
 static void run_case(const struct expr_case *item, void *context)
 {
     struct run *run = context;
     char why[700] = "";
-    if (!item->select || strcmp(item->category, "json_source") == 0) return;
-    if (run->only && strcmp(run->only, item->id) != 0 && strcmp(run->only, item->category) != 0) return;
+    if (!item->select || strcmp(item->category, "json_source") == 0)
+        return;
+    if (run->only && strcmp(run->only, item->id) != 0 && strcmp(run->only, item->category) != 0)
+        return;
     judge(item, why, sizeof why);
     unsigned at = 0;
-    while (at < run->category_count && strcmp(run->categories[at].name, item->category) != 0) at++;
-    if (at == run->category_count) run->categories[run->category_count++].name = memory_strdup(item->category);
-    bool passed = why[0] == 0, later = is_later(run, item->id);
+    while (at < run->category_count && strcmp(run->categories[at].name, item->category) != 0)
+        at++;
+    if (at == run->category_count)
+        run->categories[run->category_count++].name = memory_strdup(item->category);
+    bool passed = why[0] == 0, later = expr_cases_json_listed(run->later, item->id);
     run->categories[at].passed += passed;
     run->categories[at].failed += !passed;
-    if (passed == later) run->surprises++;
-    if (passed && later) printf("%s passes: strike it from expr_cases_later.txt\n", item->id);
-    if (!passed && (run->verbose || !later)) printf("%s [%s] %s\n", item->id, item->select, why);
-}
-
-static char *read_file(const char *path)
-{
-    FILE *file = fopen(path, "r");
-    struct text text = {0};
-    char block[4096];
-    size_t length;
-    while (file && (length = fread(block, 1, sizeof block, file)) > 0) text_append(&text, block, length);
-    if (file) fclose(file);
-    return text_take(&text);
+    if (passed == later)
+        run->surprises++;
+    if (passed && later)
+        printf("%s passes: strike it from expr_cases_later.txt\n", item->id);
+    if (!passed && (run->verbose || !later))
+        printf("%s [%s] %s\n", item->id, item->select, why);
 }
 
 static void every_case_equals_spark(void **state)
 {
     (void)state;
     struct run run = {.verbose = getenv("FORESET_EXPR_VERBOSE") != NULL, .only = getenv("FORESET_EXPR_CASE")};
-    const char *data = getenv("FORESET_TEST_DATA");
     char path[4096];
-    snprintf(path, sizeof path, "%s/conformance/expr/cases.jsonl", data ? data : "../shared/data");
-    FILE *file = fopen(path, "r");
-    if (!file) {
-        printf("missing: %s\n", path);
-        assert_null(getenv("CI"));
-        skip();
-    }
-    fclose(file);
-    run.later = read_file("tests/unit/worker/expr/expr_cases_later.txt");
+    if (!expr_cases_json_path(path, sizeof path)) skip();
+    run.later = expr_cases_json_file("tests/unit/worker/expr/expr_cases_later.txt");
     assert_true(expr_cases_json_read(path, run_case, &run));
     unsigned passed = 0, failed = 0;
     for (unsigned i = 0; i < run.category_count; i++) {
-        printf("%-14s %4u passed %4u failed\n", run.categories[i].name, run.categories[i].passed, run.categories[i].failed);
+        printf("%-14s %4u passed %4u failed\n", run.categories[i].name, run.categories[i].passed,
+               run.categories[i].failed);
         passed += run.categories[i].passed;
         failed += run.categories[i].failed;
     }
