@@ -1,0 +1,67 @@
+// A file's footer as it stands there, read with distrust: schema elements, row groups, column chunks. Strings point into
+// the file. Offsets are checked to lie in the file; what the numbers promise is checked where they are used.
+#ifndef FORESET_PARQUET_PARQUET_METADATA_H
+#define FORESET_PARQUET_PARQUET_METADATA_H
+
+#include "common/base/memory.h"
+#include "common/base/text.h"
+#include "common/parquet/parquet_format.h"
+
+struct parquet_element {
+    struct slice name;
+    int32_t physical; // enum parquet_physical; -1: a group
+    int32_t repetition;
+    int32_t fixed_length, children;
+    int32_t converted; // enum parquet_converted
+    int32_t logical;   // enum parquet_logical, or a number from the future
+    int32_t scale, precision;
+    int32_t time_unit; // enum parquet_time_unit
+    bool utc;
+    int32_t int_bits;
+    bool int_signed;
+};
+
+struct parquet_chunk_meta {
+    int32_t physical, codec;
+    int64_t value_count; // with nulls
+    int64_t raw_bytes;
+    int64_t dictionary_offset, data_offset;
+    bool elsewhere, encrypted;
+};
+
+struct parquet_group_meta {
+    int64_t rows;
+    struct parquet_chunk_meta *chunks;
+    uint32_t chunk_count;
+};
+
+struct parquet_metadata {
+    struct arena arena;
+    int64_t rows;
+    struct parquet_element *elements;
+    uint32_t element_count;
+    struct parquet_group_meta *groups;
+    uint32_t group_count;
+    size_t footer_offset; // pages end here
+};
+
+enum status parquet_metadata_read(struct parquet_metadata *metadata, const uint8_t *bytes, size_t size,
+                                  struct error *err) MUST_USE;
+void parquet_metadata_deinit(struct parquet_metadata *metadata);
+
+// A page header.
+struct parquet_page_header {
+    int32_t type;
+    int32_t raw_size, packed_size;
+    bool has_crc;
+    uint32_t crc;
+    int32_t value_count, encoding;
+    int32_t def_encoding, rep_encoding; // V1
+    int32_t def_bytes, rep_bytes;       // V2
+    bool compressed;                    // V2
+    size_t header_size;
+};
+enum status parquet_metadata_page(const uint8_t *bytes, size_t size, struct parquet_page_header *ret_header,
+                                  struct error *err) MUST_USE;
+
+#endif

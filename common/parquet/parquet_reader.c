@@ -1,0 +1,161 @@
+// Reader: footer, schema tree and plan at opening, then batches of rows, none across row groups. What can fail: damage
+// (STATUS_CORRUPT), what is not built (STATUS_UNSUPPORTED), the budget. A reader that failed may only be closed.
+#include "common/parquet/parquet_reader.h"
+
+#include "common/parquet/parquet_assemble.h"
+
+struct parquet_reader {
+    struct buffer *buffer;
+    struct budget *budget;
+    struct parquet_metadata metadata;
+    struct parquet_tree tree;
+    struct arena plan_arena;
+    struct parquet_out plan;
+    bool planned;
+    bool *needed; // leaves to read
+    struct compress *compress;
+    struct parquet_stream *streams; // of all leaves; only the needed ones are opened
+    uint32_t group;                 // the current one
+    bool group_open;
+    uint64_t group_left; // rows
+    uint32_t step;       // rows of a batch
+};
+
+static void drop_plan(struct parquet_reader *reader)
+{
+    for (uint32_t i = 0; reader->streams && i < reader->tree.leaf_count; i++) {
+        if (reader->needed[i]) parquet_stream_deinit(&reader->streams[i]);
+    }
+    memory_free(reader->streams);
+    memory_free(reader->needed);
+    reader->streams = NULL;
+    reader->needed = NULL;
+    arena_deinit(&reader->plan_arena);
+    arena_init(&reader->plan_arena, 4096);
+    reader->planned = reader->group_open = false;
+    reader->group = 0;
+}
+
+enum status parquet_reader_open(struct buffer *bytes, size_t size, struct budget *budget,
+                                struct parquet_reader **ret_reader, struct error *err)
+{
+    enum status status = STATUS_OK;
+    struct parquet_reader *reader = memory_calloc(1, sizeof *reader);
+    ASSERT(size <= bytes->size_bytes);
+    reader->buffer = buffer_ref(bytes);
+    reader->budget = budget;
+    arena_init(&reader->plan_arena, 4096);
+    reader->compress = compress_create();
+    TRY(parquet_metadata_read(&reader->metadata, bytes->data, size, err));
+    TRY(parquet_tree_build(&reader->metadata, &reader->tree, err));
+    for (uint32_t i = 0; i < reader->metadata.group_count; i++) {
+        if (reader->metadata.groups[i].chunk_count != reader->tree.leaf_count) {
+            TRY(error_set(err, STATUS_CORRUPT, ERROR_FAIL_PIPELINE,
+                          "not a readable Parquet file: row group %u has %u columns, the schema %u", i,
+                          reader->metadata.groups[i].chunk_count, reader->tree.leaf_count));
+        }
+    }
+    *ret_reader = reader;
+out:
+    if (status != STATUS_OK) parquet_reader_close(reader);
+    return status;
+}
+
+void parquet_reader_close(struct parquet_reader *reader)
+{
+    if (!reader) return;
+    drop_plan(reader);
+    arena_deinit(&reader->plan_arena);
+    compress_destroy(reader->compress);
+    parquet_metadata_deinit(&reader->metadata);
+    buffer_unref(reader->buffer);
+    memory_free(reader);
+}
+
+const struct type *parquet_reader_schema(const struct parquet_reader *reader)
+{
+    return reader->tree.root.type;
+}
+
+uint64_t parquet_reader_rows(const struct parquet_reader *reader)
+{
+    return (uint64_t)reader->metadata.rows;
+}
+
+enum status parquet_reader_project(struct parquet_reader *reader, const struct type *wanted, struct error *err)
+{
+    enum status status = STATUS_OK;
+    uint32_t leaves = reader->tree.leaf_count;
+    if (!wanted) wanted = reader->tree.root.type;
+    ASSERT(wanted->kind == TYPE_STRUCT);
+    drop_plan(reader);
+    reader->needed = memory_calloc(leaves, sizeof *reader->needed);
+    TRY(parquet_out_plan(&reader->plan_arena, &reader->tree.root, wanted, reader->needed, &reader->plan, err));
+    reader->streams = memory_calloc(leaves, sizeof *reader->streams);
+    for (uint32_t i = 0; i < leaves; i++) {
+        if (!reader->needed[i]) continue;
+        parquet_stream_init(&reader->streams[i], reader->tree.leaves[i], reader->buffer->data,
+                            reader->metadata.footer_offset, reader->compress, reader->budget);
+    }
+    reader->planned = true;
+out:
+    return status;
+}
+
+static enum status open_group(struct parquet_reader *reader, struct error *err)
+{
+    enum status status = STATUS_OK;
+    const struct parquet_group_meta *group = &reader->metadata.groups[reader->group];
+    uint64_t bytes = 0, rows = (uint64_t)group->rows;
+    for (uint32_t i = 0; i < group->chunk_count; i++) {
+        if (!reader->needed[i]) continue;
+        TRY(parquet_stream_chunk(&reader->streams[i], &group->chunks[i], err));
+        if (group->chunks[i].raw_bytes > 0) bytes += (uint64_t)group->chunks[i].raw_bytes;
+    }
+    uint64_t row_bytes = rows ? bytes / rows + 1 : 1, step = BATCH_BYTES_MAX / row_bytes;
+    reader->step = step == 0 ? 1 : step > BATCH_ROWS_MAX ? BATCH_ROWS_MAX : (uint32_t)step;
+    reader->group_left = rows;
+    reader->group_open = true;
+out:
+    return status;
+}
+
+static enum status make_batch(struct parquet_reader *reader, uint32_t rows, struct batch **ret_batch, struct error *err)
+{
+    enum status status = STATUS_OK;
+    const struct parquet_out *plan = &reader->plan;
+    struct column **columns = memory_calloc(plan->child_count, sizeof *columns);
+    uint32_t made = 0;
+    for (uint32_t i = 0; i < reader->tree.leaf_count; i++) {
+        if (reader->needed[i]) TRY(parquet_stream_rows(&reader->streams[i], rows, err));
+    }
+    for (; made < plan->child_count; made++) {
+        TRY(parquet_assemble_column(&plan->children[made], reader->streams, rows, reader->budget, &columns[made], err));
+    }
+    *ret_batch = batch_create(plan->type, rows, columns);
+    made = 0; // the batch has them
+out:
+    for (uint32_t i = 0; i < made; i++) column_unref(columns[i]);
+    memory_free(columns);
+    return status;
+}
+
+enum status parquet_reader_next(struct parquet_reader *reader, struct batch **ret_batch, struct error *err)
+{
+    enum status status = STATUS_OK;
+    if (!reader->planned) TRY(parquet_reader_project(reader, NULL, err));
+    while (!reader->group_open || reader->group_left == 0) {
+        if (reader->group_open) reader->group++;
+        reader->group_open = false;
+        if (reader->group >= reader->metadata.group_count) {
+            *ret_batch = NULL;
+            return STATUS_OK;
+        }
+        TRY(open_group(reader, err));
+    }
+    uint32_t rows = reader->group_left < reader->step ? (uint32_t)reader->group_left : reader->step;
+    TRY(make_batch(reader, rows, ret_batch, err));
+    reader->group_left -= rows;
+out:
+    return status;
+}
