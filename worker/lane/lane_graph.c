@@ -5,7 +5,6 @@
 // table's clock has resolved the epoch before; a node with a batch of its own (stateful, TABLE) waits at the marker for
 // this epoch's. lane_graph_resume lets go what may go on, whenever a clock has advanced. Fails with what operators fail
 // with, and with RESTART_PIPELINE when rows come for an epoch that is not theirs.
-#include "common/base/hash.h"
 #include "worker/lane/lane_private.h"
 
 static enum status node_drain(struct lane_node *node, struct error *err);
@@ -68,7 +67,7 @@ static void node_collect(struct lane_node *node, struct lane_epoch *epoch)
 
 static enum status node_freeze(struct lane_node *node, struct lane_epoch *epoch, struct error *err)
 {
-    struct operator* op = node->op;
+    struct operator *op = node->op;
     if (!op->ops->freeze)
         return STATUS_OK;
     struct operator_frozen frozen = {0};
@@ -83,7 +82,6 @@ static enum status node_freeze(struct lane_node *node, struct lane_epoch *epoch,
         part.meta.operator_ = memory_strdup(operator_name(op, &name));
         part.meta.key = memory_strdup("");
         part.meta.size_bytes = from->size_bytes;
-        part.meta.checksum = hash_64(from->bytes->data, from->size_bytes, 0);
         part.meta.is_base = from->is_base;
         part.meta.epoch = epoch->epoch;
         part.meta.shard_first = op->host->shard_first;
@@ -126,7 +124,7 @@ static bool stateful_table(const struct lane_node *node)
 
 static enum status node_marker_operator(struct lane_node *node, struct lane_epoch *epoch, struct error *err)
 {
-    struct operator* op = node->op;
+    struct operator *op = node->op;
     const struct clock_epoch *clock = &epoch->tables[node->plan_node->table];
     ASSERT(clock->resolved || !node->waits_at_marker);
     if (op->ops->on_marker) {
@@ -297,7 +295,7 @@ enum status lane_graph_emit(struct lane_node *node, struct batch *batch, struct 
 }
 
 // To one lane: its own end at once, others through their mailbox.
-static enum status lane_graph_send(struct operator* op, uint32_t target, struct batch *batch, struct error *err)
+static enum status lane_graph_send(struct operator *op, uint32_t target, struct batch *batch, struct error *err)
 {
     struct lane_node *node = op->lane_node;
     struct lane *lane = node->lane;
@@ -379,22 +377,22 @@ enum status lane_graph_receive(struct lane *lane, const struct lane_mail_batch *
 }
 
 // ---- operators' way back into the lane ----
-static enum status host_emit(struct operator* op, struct batch *batch, struct error *err)
+static enum status host_emit(struct operator *op, struct batch *batch, struct error *err)
 {
     return lane_graph_emit(op->lane_node, batch, err);
 }
 
-static enum status host_dead(struct operator* op, const struct batch *batch, const struct expr_errors *errors,
+static enum status host_dead(struct operator *op, const struct batch *batch, const struct expr_errors *errors,
                              struct error *err)
 {
     struct lane_node *node = op->lane_node;
     struct lane *lane = node->lane;
     const Foreset__Table *table = lane->group->plan->tables[node->plan_node->table];
-    struct operator* sink = lane->nodes[table->node].op;
-    return table_operator_dead(sink, op->epoch.epoch, batch, errors, err);
+    struct operator *sink = lane->nodes[table->node].op;
+    return table_operator_dead(sink, op->epoch.epoch, op->epoch.timestamp_us, batch, errors, err);
 }
 
-static void host_maximum(struct operator* op, int64_t event_time_us)
+static void host_maximum(struct operator *op, int64_t event_time_us)
 {
     struct lane_node *node = op->lane_node;
     struct lane_epoch *epoch = lane_epoch_find(node->lane, node->epoch);

@@ -11,7 +11,7 @@ static bool node_by_name(struct lane_group *group, const char *name, uint32_t *r
     struct text text = {0};
     bool found = false;
     for (uint32_t i = 0; i < group->plan->n_nodes && !found; i++) {
-        const struct operator* op = group->lanes[0].nodes[i].op;
+        const struct operator *op = group->lanes[0].nodes[i].op;
         if (!op || !op->ops->load || strcmp(operator_name(op, &text), name) != 0)
             continue;
         *ret_node = i;
@@ -34,7 +34,7 @@ static bool range_is_a_lanes(struct lane_group *group, const Foreset__SnapshotPa
 static void clear_shards(struct lane_group *group, uint32_t node, const Foreset__SnapshotPart *part)
 {
     for (uint32_t i = 0; i < group->lane_count; i++) {
-        struct operator* op = group->lanes[i].nodes[node].op;
+        struct operator *op = group->lanes[i].nodes[node].op;
         op->ops->load_clear(op, part->shard_first, part->shard_last);
     }
 }
@@ -52,7 +52,7 @@ static enum status load_records(struct lane_group *group, uint32_t node, struct 
         if (record.shard >= shards) {
             return error_set(err, STATUS_CORRUPT, ERROR_FAIL_PIPELINE, "it holds shard %u of %u", record.shard, shards);
         }
-        struct operator* op = group->lanes[exchange_lane_of(record.shard, shards, group->lane_count)].nodes[node].op;
+        struct operator *op = group->lanes[exchange_lane_of(record.shard, shards, group->lane_count)].nodes[node].op;
         struct operator_record handed = {
             .shard = record.shard, .key = record.key, .value = record.value, .removed = record.removed};
         status = op->ops->load(op, &handed, err);
@@ -102,7 +102,7 @@ enum status lane_load(struct lane_group *group, struct error *err)
     for (uint32_t i = 0; i < group->lane_count; i++) {
         struct lane *lane = &group->lanes[i];
         for (uint32_t k = 0; k < group->plan->n_nodes; k++) {
-            struct operator* op = lane->nodes[k].op;
+            struct operator *op = lane->nodes[k].op;
             if (!op || !op->ops->load_end)
                 continue;
             const struct table_clock *clock = &lane->clocks[lane->nodes[k].plan_node->table];

@@ -35,13 +35,13 @@ struct dedup_operator {
     uint32_t capacity;
 };
 
-static uint32_t shards_here(const struct operator* op)
+static uint32_t shards_here(const struct operator *op)
 {
     const struct operator_host *host = op->host;
     return host->shard_first <= host->shard_last ? host->shard_last - host->shard_first + 1 : 0;
 }
 
-static void dedup_close(struct operator* op)
+static void dedup_close(struct operator *op)
 {
     struct dedup_operator *dedup = (struct dedup_operator *)op;
     for (uint32_t i = 0; dedup->exprs && i < dedup->key_count; i++)
@@ -165,7 +165,7 @@ static enum status dedup_probe(struct dedup_operator *dedup, const struct batch 
     return STATUS_OK;
 }
 
-static enum status dedup_on_batch(struct operator* op, uint32_t input, struct batch *batch, struct error *err)
+static enum status dedup_on_batch(struct operator *op, uint32_t input, struct batch *batch, struct error *err)
 {
     (void)input;
     struct dedup_operator *dedup = (struct dedup_operator *)op;
@@ -202,7 +202,7 @@ out:
     return status;
 }
 
-static enum status dedup_on_marker(struct operator* op, const struct operator_marker *marker, struct error *err)
+static enum status dedup_on_marker(struct operator *op, const struct operator_marker *marker, struct error *err)
 {
     (void)err;
     struct dedup_operator *dedup = (struct dedup_operator *)op;
@@ -219,7 +219,7 @@ static void save_entry(const struct dedup_operator *dedup, struct snapshot_write
                         slice_of((const char *)&entry->expiry_us, sizeof entry->expiry_us));
 }
 
-static enum status dedup_freeze(struct operator* op, struct operator_frozen *frozen, struct error *err)
+static enum status dedup_freeze(struct operator *op, struct operator_frozen *frozen, struct error *err)
 {
     struct dedup_operator *dedup = (struct dedup_operator *)op;
     struct snapshot_writer writer = {0};
@@ -246,7 +246,7 @@ static enum status dedup_freeze(struct operator* op, struct operator_frozen *fro
     return status;
 }
 
-static enum status dedup_load(struct operator* op, const struct operator_record *record, struct error *err)
+static enum status dedup_load(struct operator *op, const struct operator_record *record, struct error *err)
 {
     struct dedup_operator *dedup = (struct dedup_operator *)op;
     struct hash128 key;
@@ -267,7 +267,7 @@ static enum status dedup_load(struct operator* op, const struct operator_record 
     return dedup_table_put(&dedup->table, shard, key, expiry_us, &added, err);
 }
 
-static void dedup_load_clear(struct operator* op, uint32_t shard_first, uint32_t shard_last)
+static void dedup_load_clear(struct operator *op, uint32_t shard_first, uint32_t shard_last)
 {
     struct dedup_operator *dedup = (struct dedup_operator *)op;
     for (uint32_t shard = 0; shard < dedup->table.shard_count; shard++) {
@@ -277,7 +277,7 @@ static void dedup_load_clear(struct operator* op, uint32_t shard_first, uint32_t
     }
 }
 
-static enum status dedup_load_end(struct operator* op, int64_t batch, int64_t evicted_us, struct error *err)
+static enum status dedup_load_end(struct operator *op, int64_t batch, int64_t evicted_us, struct error *err)
 {
     (void)batch;
     (void)err;
@@ -298,10 +298,10 @@ static const struct operator_ops dedup_ops = {
     .load_end = dedup_load_end,
 };
 
-enum status dedup_operator_open(struct operator_host *host, uint32_t node, struct operator** ret_op, struct error *err)
+enum status dedup_operator_open(struct operator_host *host, uint32_t node, struct operator **ret_op, struct error *err)
 {
     struct dedup_operator *dedup = memory_calloc(1, sizeof *dedup);
-    struct operator* op = & dedup->base;
+    struct operator *op = & dedup->base;
     enum status status = STATUS_OK;
     TRY(operator_init(op, &dedup_ops, host, node, err));
     dedup->key_count = (uint32_t)op->plan_node->n_exprs;

@@ -16,7 +16,7 @@ struct exchange_operator {
     uint32_t *counts;
 };
 
-static void exchange_close(struct operator* op)
+static void exchange_close(struct operator *op)
 {
     struct exchange_operator *exchange = (struct exchange_operator *)op;
     for (uint32_t i = 0; exchange->exprs && i < exchange->key_count; i++)
@@ -33,7 +33,7 @@ static void exchange_close(struct operator* op)
 
 static enum status exchange_split(struct exchange_operator *exchange, struct batch *batch, struct error *err)
 {
-    struct operator* op = & exchange->base;
+    struct operator *op = & exchange->base;
     uint32_t lanes = op->host->lanes, shards = op->host->plan->shards;
     if (exchange->hash_capacity < batch->row_count) {
         exchange->hash_capacity = batch->row_count > BATCH_ROWS_MAX ? batch->row_count : BATCH_ROWS_MAX;
@@ -66,7 +66,7 @@ out:
     return status;
 }
 
-static enum status exchange_on_batch(struct operator* op, uint32_t input, struct batch *batch, struct error *err)
+static enum status exchange_on_batch(struct operator *op, uint32_t input, struct batch *batch, struct error *err)
 {
     (void)input;
     struct exchange_operator *exchange = (struct exchange_operator *)op;
@@ -98,7 +98,7 @@ out:
 
 static const struct operator_ops exchange_ops = {.close = exchange_close, .on_batch = exchange_on_batch};
 
-enum status exchange_operator_open(struct operator_host *host, uint32_t node, struct operator** ret_op,
+enum status exchange_operator_open(struct operator_host *host, uint32_t node, struct operator **ret_op,
                                    struct error *err)
 {
     struct exchange_operator *exchange = memory_calloc(1, sizeof *exchange);

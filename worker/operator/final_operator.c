@@ -29,17 +29,17 @@ static void final_free(void *context, struct key_entry *entry)
     aggregate_group_free(&((struct final_operator *)context)->group, entry);
 }
 
-static void final_save(struct operator* op, const struct key_entry *entry, struct text *bytes)
+static void final_save(struct operator *op, const struct key_entry *entry, struct text *bytes)
 {
     aggregate_group_save(&((struct final_operator *)op)->group, entry, bytes);
 }
 
-static enum status final_restore(struct operator* op, struct key_entry *entry, struct slice bytes, struct error *err)
+static enum status final_restore(struct operator *op, struct key_entry *entry, struct slice bytes, struct error *err)
 {
     return aggregate_group_merge(&((struct final_operator *)op)->group, entry, bytes, err);
 }
 
-static void final_close(struct operator* op)
+static void final_close(struct operator *op)
 {
     struct final_operator *final = (struct final_operator *)op;
     keyed_state_deinit(&final->state, op);
@@ -65,7 +65,7 @@ static void final_touch(struct final_operator *final, struct key_entry *entry, i
         vector_push(&final->touched, entry);
 }
 
-static enum status final_on_batch(struct operator* op, uint32_t input, struct batch *batch, struct error *err)
+static enum status final_on_batch(struct operator *op, uint32_t input, struct batch *batch, struct error *err)
 {
     (void)input;
     struct final_operator *final = (struct final_operator *)op;
@@ -101,7 +101,7 @@ out:
 // ---- groups out ----
 static enum status final_emit_built(struct final_operator *final, struct error *err)
 {
-    struct operator* op = & final->base;
+    struct operator *op = & final->base;
     uint32_t count = op->schema->child_count;
     bool update = final->mode == FORESET__TABLE__MODE__UPDATE;
     uint32_t rows = column_builder_length(final->builders[count]);
@@ -131,7 +131,7 @@ out:
 
 static enum status final_build(struct final_operator *final, const struct key_entry *entry, struct error *err)
 {
-    struct operator* op = & final->base;
+    struct operator *op = & final->base;
     uint32_t keys = final->group.key_count, count = op->schema->child_count;
     struct slice key = key_entry_key(&final->state.table, entry);
     struct column_builder **builders = final->builders;
@@ -220,7 +220,7 @@ static enum status final_global(struct final_operator *final, int64_t batch, str
     return status;
 }
 
-static enum status final_on_marker(struct operator* op, const struct operator_marker *marker, struct error *err)
+static enum status final_on_marker(struct operator *op, const struct operator_marker *marker, struct error *err)
 {
     struct final_operator *final = (struct final_operator *)op;
     enum status status = STATUS_OK;
@@ -246,22 +246,22 @@ out:
 }
 
 // ---- state ----
-static enum status final_freeze(struct operator* op, struct operator_frozen *frozen, struct error *err)
+static enum status final_freeze(struct operator *op, struct operator_frozen *frozen, struct error *err)
 {
     return keyed_state_freeze(&((struct final_operator *)op)->state, op, frozen, err);
 }
 
-static enum status final_load(struct operator* op, const struct operator_record *record, struct error *err)
+static enum status final_load(struct operator *op, const struct operator_record *record, struct error *err)
 {
     return keyed_state_load(&((struct final_operator *)op)->state, op, record, err);
 }
 
-static void final_load_clear(struct operator* op, uint32_t shard_first, uint32_t shard_last)
+static void final_load_clear(struct operator *op, uint32_t shard_first, uint32_t shard_last)
 {
     keyed_state_clear(&((struct final_operator *)op)->state, op, shard_first, shard_last);
 }
 
-static enum status final_load_end(struct operator* op, int64_t batch, int64_t evicted_us, struct error *err)
+static enum status final_load_end(struct operator *op, int64_t batch, int64_t evicted_us, struct error *err)
 {
     (void)evicted_us;
     (void)err;
@@ -296,10 +296,10 @@ static uint32_t partial_of(const Foreset__Plan *plan, uint32_t node)
     return at;
 }
 
-enum status final_operator_open(struct operator_host *host, uint32_t node, struct operator** ret_op, struct error *err)
+enum status final_operator_open(struct operator_host *host, uint32_t node, struct operator **ret_op, struct error *err)
 {
     struct final_operator *final = memory_calloc(1, sizeof *final);
-    struct operator* op = & final->base;
+    struct operator *op = & final->base;
     enum status status = STATUS_OK;
     TRY(operator_init(op, &final_ops, host, node, err));
     const Foreset__Node *plan_node = op->plan_node;

@@ -10,13 +10,13 @@ struct limit_operator {
     struct state_history history;
 };
 
-static void limit_close(struct operator* op)
+static void limit_close(struct operator *op)
 {
     operator_deinit(op);
     memory_free(op);
 }
 
-static enum status limit_on_batch(struct operator* op, uint32_t input, struct batch *batch, struct error *err)
+static enum status limit_on_batch(struct operator *op, uint32_t input, struct batch *batch, struct error *err)
 {
     (void)input;
     struct limit_operator *limit = (struct limit_operator *)op;
@@ -42,7 +42,7 @@ static enum status limit_on_batch(struct operator* op, uint32_t input, struct ba
     return status;
 }
 
-static enum status limit_on_marker(struct operator* op, const struct operator_marker *marker, struct error *err)
+static enum status limit_on_marker(struct operator *op, const struct operator_marker *marker, struct error *err)
 {
     (void)marker;
     (void)err;
@@ -52,7 +52,7 @@ static enum status limit_on_marker(struct operator* op, const struct operator_ma
     return STATUS_OK;
 }
 
-static enum status limit_freeze(struct operator* op, struct operator_frozen *frozen, struct error *err)
+static enum status limit_freeze(struct operator *op, struct operator_frozen *frozen, struct error *err)
 {
     struct limit_operator *limit = (struct limit_operator *)op;
     if (limit->per_batch || !limit->changed)
@@ -65,7 +65,7 @@ static enum status limit_freeze(struct operator* op, struct operator_frozen *fro
     return status;
 }
 
-static enum status limit_load(struct operator* op, const struct operator_record *record, struct error *err)
+static enum status limit_load(struct operator *op, const struct operator_record *record, struct error *err)
 {
     struct limit_operator *limit = (struct limit_operator *)op;
     if (record->value.length != sizeof limit->passed) {
@@ -77,7 +77,7 @@ static enum status limit_load(struct operator* op, const struct operator_record 
     return STATUS_OK;
 }
 
-static void limit_load_clear(struct operator* op, uint32_t shard_first, uint32_t shard_last)
+static void limit_load_clear(struct operator *op, uint32_t shard_first, uint32_t shard_last)
 {
     (void)shard_last;
     if (shard_first == 0)
@@ -93,7 +93,7 @@ static const struct operator_ops limit_ops = {
     .load_clear = limit_load_clear,
 };
 
-enum status limit_operator_open(struct operator_host *host, uint32_t node, struct operator** ret_op, struct error *err)
+enum status limit_operator_open(struct operator_host *host, uint32_t node, struct operator **ret_op, struct error *err)
 {
     struct limit_operator *limit = memory_calloc(1, sizeof *limit);
     enum status status = operator_init(&limit->base, &limit_ops, host, node, err);

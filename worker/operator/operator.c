@@ -19,7 +19,7 @@ static bool above_aggregate(const Foreset__Plan *plan, uint32_t node)
     return false;
 }
 
-enum status operator_init(struct operator* op, const struct operator_ops *ops, struct operator_host *host,
+enum status operator_init(struct operator *op, const struct operator_ops *ops, struct operator_host *host,
                           uint32_t node, struct error *err)
 {
     const Foreset__Node *plan_node = host->plan->nodes[node];
@@ -40,17 +40,17 @@ out:
     return status;
 }
 
-void operator_deinit(struct operator* op)
+void operator_deinit(struct operator *op)
 {
     memory_free(op->inputs);
 }
 
-const Foreset__Table *operator_table_of(const struct operator* op)
+const Foreset__Table *operator_table_of(const struct operator *op)
 {
     return op->host->plan->tables[op->plan_node->table];
 }
 
-const char *operator_name(const struct operator* op, struct text *text)
+const char *operator_name(const struct operator *op, struct text *text)
 {
     text_reset(text);
     const char *name = op->plan_node->name && *op->plan_node->name ? op->plan_node->name : "output";
@@ -58,13 +58,13 @@ const char *operator_name(const struct operator* op, struct text *text)
     return text_str(text);
 }
 
-uint64_t operator_random_seed(const struct operator* op)
+uint64_t operator_random_seed(const struct operator *op)
 {
     uint64_t seed = hash_mix(op->host->hash_seed, op->epoch.epoch);
     return hash_mix(hash_mix(seed, op->host->lane), op->node);
 }
 
-static enum status without_errors(struct operator* op, struct batch *batch, const struct expr_errors *errors,
+static enum status without_errors(struct operator *op, struct batch *batch, const struct expr_errors *errors,
                                   struct batch **ret_batch, struct error *err)
 {
     struct buffer *selection;
@@ -91,7 +91,7 @@ static enum status without_errors(struct operator* op, struct batch *batch, cons
     return STATUS_OK;
 }
 
-enum status operator_settle(struct operator* op, struct batch *batch, struct expr_errors *errors,
+enum status operator_settle(struct operator *op, struct batch *batch, struct expr_errors *errors,
                             struct batch **ret_batch, struct error *err)
 {
     if (errors->items.count == 0) {

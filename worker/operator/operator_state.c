@@ -23,7 +23,7 @@ void operator_state_written(struct state_history *history, bool is_base, uint64_
     }
 }
 
-enum status operator_state_part(struct operator* op, struct snapshot_writer *writer, bool is_base,
+enum status operator_state_part(struct operator *op, struct snapshot_writer *writer, bool is_base,
                                 struct state_history *history, struct operator_frozen *frozen, struct error *err)
 {
     struct operator_part part = {.is_base = is_base};
@@ -36,25 +36,25 @@ enum status operator_state_part(struct operator* op, struct snapshot_writer *wri
     return STATUS_OK;
 }
 
-void keyed_state_init(struct keyed_state *state, struct operator* op, uint32_t payload_size)
+void keyed_state_init(struct keyed_state *state, struct operator *op, uint32_t payload_size)
 {
     operator_name(op, &state->name);
     key_table_init(&state->table, op->host->state_budget, text_str(&state->name), payload_size);
 }
 
-void keyed_state_deinit(struct keyed_state *state, struct operator* op)
+void keyed_state_deinit(struct keyed_state *state, struct operator *op)
 {
     key_table_deinit(&state->table, state->free_payload, op);
     text_deinit(&state->name);
     text_deinit(&state->scratch);
 }
 
-static uint32_t shard_of(const struct operator* op, uint64_t hash)
+static uint32_t shard_of(const struct operator *op, uint64_t hash)
 {
     return exchange_shard(hash, op->host->plan->shards);
 }
 
-static void save_entry(struct keyed_state *state, struct operator* op, const struct key_entry *entry,
+static void save_entry(struct keyed_state *state, struct operator *op, const struct key_entry *entry,
                        struct snapshot_writer *writer)
 {
     struct text *bytes = &state->scratch;
@@ -67,7 +67,7 @@ static void save_entry(struct keyed_state *state, struct operator* op, const str
                         slice_of(bytes->data, bytes->length));
 }
 
-enum status keyed_state_freeze(struct keyed_state *state, struct operator* op, struct operator_frozen *frozen,
+enum status keyed_state_freeze(struct keyed_state *state, struct operator *op, struct operator_frozen *frozen,
                                struct error *err)
 {
     struct key_table *table = &state->table;
@@ -99,14 +99,14 @@ enum status keyed_state_freeze(struct keyed_state *state, struct operator* op, s
     return status;
 }
 
-void keyed_state_remove(struct keyed_state *state, struct operator* op, struct key_entry *entry)
+void keyed_state_remove(struct keyed_state *state, struct operator *op, struct key_entry *entry)
 {
     if (state->free_payload)
         state->free_payload(op, entry);
     key_table_remove(&state->table, entry);
 }
 
-static enum status load_entry(struct keyed_state *state, struct operator* op, const struct operator_record *record,
+static enum status load_entry(struct keyed_state *state, struct operator *op, const struct operator_record *record,
                               uint64_t hash, struct error *err)
 {
     struct key_table *table = &state->table;
@@ -129,7 +129,7 @@ static enum status load_entry(struct keyed_state *state, struct operator* op, co
                           err);
 }
 
-enum status keyed_state_load(struct keyed_state *state, struct operator* op, const struct operator_record *record,
+enum status keyed_state_load(struct keyed_state *state, struct operator *op, const struct operator_record *record,
                              struct error *err)
 {
     uint64_t hash = 0;
@@ -153,7 +153,7 @@ enum status keyed_state_load(struct keyed_state *state, struct operator* op, con
     return STATUS_OK;
 }
 
-void keyed_state_clear(struct keyed_state *state, struct operator* op, uint32_t shard_first, uint32_t shard_last)
+void keyed_state_clear(struct keyed_state *state, struct operator *op, uint32_t shard_first, uint32_t shard_last)
 {
     struct key_table *table = &state->table;
     if (table->count == 0)

@@ -36,7 +36,7 @@ static void partial_free(void *context, struct key_entry *entry)
     aggregate_group_free(&((struct partial_operator *)context)->group, entry);
 }
 
-static void partial_close(struct operator* op)
+static void partial_close(struct operator *op)
 {
     struct partial_operator *partial = (struct partial_operator *)op;
     key_table_deinit(&partial->table, partial_free, partial);
@@ -59,7 +59,7 @@ static void partial_close(struct operator* op)
 static enum status partial_emit_groups(struct partial_operator *partial, struct column_builder **builders,
                                        uint32_t count, struct error *err)
 {
-    struct operator* op = & partial->base;
+    struct operator *op = & partial->base;
     struct column **columns = memory_calloc(count, sizeof *columns);
     struct batch *batch = NULL;
     uint32_t rows = column_builder_length(builders[count - 1]);
@@ -80,7 +80,7 @@ out:
 static enum status partial_flush(struct partial_operator *partial, struct error *err)
 {
     struct key_table *table = &partial->table;
-    struct operator* op = & partial->base;
+    struct operator *op = & partial->base;
     if (table->count == 0)
         return STATUS_OK;
     uint32_t keys = partial->group.key_count, count = keys + 1;
@@ -118,7 +118,7 @@ out:
 static enum status partial_without_late(struct partial_operator *partial, struct batch *batch, struct batch **ret_batch,
                                         struct error *err)
 {
-    struct operator* op = & partial->base;
+    struct operator *op = & partial->base;
     const struct column *key = partial->columns[op->plan_node->event_time];
     struct buffer *selection;
     enum status status = buffer_create(op->host->budget, batch->row_count * sizeof(uint32_t), &selection, err);
@@ -157,7 +157,7 @@ static struct batch *partial_widen(struct partial_operator *partial, struct batc
 static enum status partial_fold(struct partial_operator *partial, struct batch *batch, struct expr_context *context,
                                 struct error *err)
 {
-    struct operator* op = & partial->base;
+    struct operator *op = & partial->base;
     struct batch *widened = partial_widen(partial, batch);
     enum status status = STATUS_OK;
     if (partial->capacity < batch->row_count) {
@@ -189,7 +189,7 @@ out:
     return status;
 }
 
-static enum status partial_on_batch(struct operator* op, uint32_t input, struct batch *batch, struct error *err)
+static enum status partial_on_batch(struct operator *op, uint32_t input, struct batch *batch, struct error *err)
 {
     (void)input;
     struct partial_operator *partial = (struct partial_operator *)op;
@@ -222,7 +222,7 @@ out:
     return status;
 }
 
-static enum status partial_on_marker(struct operator* op, const struct operator_marker *marker, struct error *err)
+static enum status partial_on_marker(struct operator *op, const struct operator_marker *marker, struct error *err)
 {
     (void)marker;
     return partial_flush((struct partial_operator *)op, err);
@@ -274,7 +274,7 @@ static Foreset__Aggregate **partial_aggregates(struct partial_operator *partial,
 
 static enum status partial_compile(struct partial_operator *partial, struct error *err)
 {
-    struct operator* op = & partial->base;
+    struct operator *op = & partial->base;
     const Foreset__Node *node = op->plan_node;
     struct partial_rewrite *rewrite = &partial->rewrite;
     Foreset__Plan plan = *op->host->plan;
@@ -311,11 +311,11 @@ out:
     return status;
 }
 
-enum status partial_operator_open(struct operator_host *host, uint32_t node, struct operator** ret_op,
+enum status partial_operator_open(struct operator_host *host, uint32_t node, struct operator **ret_op,
                                   struct error *err)
 {
     struct partial_operator *partial = memory_calloc(1, sizeof *partial);
-    struct operator* op = & partial->base;
+    struct operator *op = & partial->base;
     enum status status = STATUS_OK;
     TRY(operator_init(op, &partial_ops, host, node, err));
     const Foreset__Node *plan_node = op->plan_node;

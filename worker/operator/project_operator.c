@@ -10,7 +10,7 @@ struct project_operator {
     uint32_t count;
 };
 
-static void project_close(struct operator* op)
+static void project_close(struct operator *op)
 {
     struct project_operator *project = (struct project_operator *)op;
     for (uint32_t i = 0; project->exprs && i < project->count; i++)
@@ -21,7 +21,7 @@ static void project_close(struct operator* op)
     memory_free(project);
 }
 
-static enum status project_on_batch(struct operator* op, uint32_t input, struct batch *batch, struct error *err)
+static enum status project_on_batch(struct operator *op, uint32_t input, struct batch *batch, struct error *err)
 {
     (void)input;
     struct project_operator *project = (struct project_operator *)op;
@@ -54,7 +54,7 @@ out:
 
 static const struct operator_ops project_ops = {.close = project_close, .on_batch = project_on_batch};
 
-enum status project_operator_open(struct operator_host *host, uint32_t node, struct operator** ret_op,
+enum status project_operator_open(struct operator_host *host, uint32_t node, struct operator **ret_op,
                                   struct error *err)
 {
     struct project_operator *project = memory_calloc(1, sizeof *project);

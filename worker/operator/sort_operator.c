@@ -17,7 +17,7 @@ struct sort_context {
     uint32_t count;
 };
 
-static void sort_close(struct operator* op)
+static void sort_close(struct operator *op)
 {
     struct sort_operator *sort = (struct sort_operator *)op;
     for (uint32_t i = 0; sort->exprs && i < sort->key_count; i++)
@@ -30,7 +30,7 @@ static void sort_close(struct operator* op)
     memory_free(sort);
 }
 
-static enum status sort_on_batch(struct operator* op, uint32_t input, struct batch *batch, struct error *err)
+static enum status sort_on_batch(struct operator *op, uint32_t input, struct batch *batch, struct error *err)
 {
     (void)input;
     struct sort_operator *sort = (struct sort_operator *)op;
@@ -62,7 +62,7 @@ static int sort_compare(const void *a, const void *b, void *context)
 
 static enum status sort_concat(struct sort_operator *sort, struct batch **ret_batch, struct error *err)
 {
-    struct operator* op = & sort->base;
+    struct operator *op = & sort->base;
     uint32_t count = op->schema->child_count, rows = 0;
     size_t batches = sort->batches.count;
     struct column **parts = memory_calloc(batches + 1, sizeof *parts);
@@ -89,7 +89,7 @@ out:
 static enum status sort_emit(struct sort_operator *sort, const struct batch *whole, const uint32_t *order,
                              struct error *err)
 {
-    struct operator* op = & sort->base;
+    struct operator *op = & sort->base;
     uint32_t count = op->schema->child_count;
     enum status status = STATUS_OK;
     for (uint32_t from = 0; from < whole->row_count && status == STATUS_OK; from += BATCH_ROWS_MAX) {
@@ -116,7 +116,7 @@ static enum status sort_emit(struct sort_operator *sort, const struct batch *who
 
 static enum status sort_all(struct sort_operator *sort, struct error *err)
 {
-    struct operator* op = & sort->base;
+    struct operator *op = & sort->base;
     struct expr_errors errors = {0};
     struct expr_context context = {.budget = op->host->budget,
                                    .timestamp_us = op->epoch.timestamp_us,
@@ -148,7 +148,7 @@ out:
     return status;
 }
 
-static enum status sort_on_marker(struct operator* op, const struct operator_marker *marker, struct error *err)
+static enum status sort_on_marker(struct operator *op, const struct operator_marker *marker, struct error *err)
 {
     (void)marker;
     struct sort_operator *sort = (struct sort_operator *)op;
@@ -162,10 +162,10 @@ static enum status sort_on_marker(struct operator* op, const struct operator_mar
 static const struct operator_ops sort_ops = {
     .close = sort_close, .on_batch = sort_on_batch, .on_marker = sort_on_marker};
 
-enum status sort_operator_open(struct operator_host *host, uint32_t node, struct operator** ret_op, struct error *err)
+enum status sort_operator_open(struct operator_host *host, uint32_t node, struct operator **ret_op, struct error *err)
 {
     struct sort_operator *sort = memory_calloc(1, sizeof *sort);
-    struct operator* op = & sort->base;
+    struct operator *op = & sort->base;
     enum status status = STATUS_OK;
     TRY(operator_init(op, &sort_ops, host, node, err));
     op->errors_fail = true; // complete mode: an aggregate stands below

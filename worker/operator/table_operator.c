@@ -20,7 +20,7 @@ struct table_operator {
     uint32_t capacity;
 };
 
-static void table_close(struct operator* op)
+static void table_close(struct operator *op)
 {
     struct table_operator *table = (struct table_operator *)op;
     if (table->update)
@@ -73,7 +73,7 @@ static void table_record(struct table_operator *table, const struct batch *batch
     }
 }
 
-static enum status table_on_batch(struct operator* op, uint32_t input, struct batch *batch, struct error *err)
+static enum status table_on_batch(struct operator *op, uint32_t input, struct batch *batch, struct error *err)
 {
     (void)input;
     struct table_operator *table = (struct table_operator *)op;
@@ -101,7 +101,7 @@ static void table_count(struct operator_table *output)
         output->bytes_out += output->open.items[i]->size_bytes;
 }
 
-static enum status table_on_marker(struct operator* op, const struct operator_marker *marker, struct error *err)
+static enum status table_on_marker(struct operator *op, const struct operator_marker *marker, struct error *err)
 {
     struct table_operator *table = (struct table_operator *)op;
     struct operator_table *output = table_output(table);
@@ -126,7 +126,7 @@ out:
     return status;
 }
 
-enum status table_operator_dead(struct operator* op, uint64_t epoch, const struct batch *batch,
+enum status table_operator_dead(struct operator *op, uint64_t epoch, int64_t failed_at_us, const struct batch *batch,
                                 const struct expr_errors *errors, struct error *err)
 {
     struct table_operator *table = (struct table_operator *)op;
@@ -139,10 +139,10 @@ enum status table_operator_dead(struct operator* op, uint64_t epoch, const struc
         }
         table->letters = letter_sink_create(&args);
     }
-    return letter_sink_add(table->letters, epoch, op->epoch.timestamp_us, batch, errors, err);
+    return letter_sink_add(table->letters, epoch, failed_at_us, batch, errors, err);
 }
 
-static enum status table_freeze(struct operator* op, struct operator_frozen *frozen, struct error *err)
+static enum status table_freeze(struct operator *op, struct operator_frozen *frozen, struct error *err)
 {
     struct table_operator *table = (struct table_operator *)op;
     frozen->table = table->output;
@@ -152,12 +152,12 @@ static enum status table_freeze(struct operator* op, struct operator_frozen *fro
 }
 
 // ---- state, update mode alone ----
-static enum status table_restore(struct operator* op, struct key_entry *entry, struct slice bytes, struct error *err)
+static enum status table_restore(struct operator *op, struct key_entry *entry, struct slice bytes, struct error *err)
 {
     return key_table_value_set(&((struct table_operator *)op)->update->state.table, entry, bytes, err);
 }
 
-static enum status table_load(struct operator* op, const struct operator_record *record, struct error *err)
+static enum status table_load(struct operator *op, const struct operator_record *record, struct error *err)
 {
     struct table_operator *table = (struct table_operator *)op;
     if (table->update)
@@ -166,14 +166,14 @@ static enum status table_load(struct operator* op, const struct operator_record 
                      operator_table_of(op)->name);
 }
 
-static void table_load_clear(struct operator* op, uint32_t shard_first, uint32_t shard_last)
+static void table_load_clear(struct operator *op, uint32_t shard_first, uint32_t shard_last)
 {
     struct table_operator *table = (struct table_operator *)op;
     if (table->update)
         keyed_state_clear(&table->update->state, op, shard_first, shard_last);
 }
 
-static enum status table_load_end(struct operator* op, int64_t batch, int64_t evicted_us, struct error *err)
+static enum status table_load_end(struct operator *op, int64_t batch, int64_t evicted_us, struct error *err)
 {
     (void)evicted_us;
     (void)err;
@@ -193,10 +193,10 @@ static const struct operator_ops table_ops = {
     .load_end = table_load_end,
 };
 
-enum status table_operator_open(struct operator_host *host, uint32_t node, struct operator** ret_op, struct error *err)
+enum status table_operator_open(struct operator_host *host, uint32_t node, struct operator **ret_op, struct error *err)
 {
     struct table_operator *table = memory_calloc(1, sizeof *table);
-    struct operator* op = & table->base;
+    struct operator *op = & table->base;
     enum status status = STATUS_OK;
     TRY(operator_init(op, &table_ops, host, node, err));
     ASSERT(op->plan_node->n_inputs == 1);

@@ -5,13 +5,13 @@
 #include "worker/exchange/exchange.h"
 #include "worker/state/row_codec.h"
 
-static void update_save(struct operator* op, const struct key_entry *entry, struct text *bytes)
+static void update_save(struct operator *op, const struct key_entry *entry, struct text *bytes)
 {
     (void)op;
     text_append(bytes, entry->value, entry->value_length);
 }
 
-void table_update_init(struct table_update *update, struct operator* op)
+void table_update_init(struct table_update *update, struct operator *op)
 {
     update->op = op;
     keyed_state_init(&update->state, op, 0);
@@ -82,7 +82,7 @@ struct update_writer {
 static enum status write_built(struct update_writer *writer, struct error *err)
 {
     struct table_update *update = writer->update;
-    struct operator* op = update->op;
+    struct operator *op = update->op;
     uint32_t count = op->schema->child_count;
     uint32_t rows = column_builder_length(update->builders[0]);
     struct column **columns = memory_calloc(count + (size_t)1, sizeof *columns);

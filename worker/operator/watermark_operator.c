@@ -8,7 +8,7 @@ struct watermark_operator {
     struct expr *time;
 };
 
-static void watermark_close(struct operator* op)
+static void watermark_close(struct operator *op)
 {
     struct watermark_operator *watermark = (struct watermark_operator *)op;
     expr_destroy(watermark->time);
@@ -16,7 +16,7 @@ static void watermark_close(struct operator* op)
     memory_free(watermark);
 }
 
-static void watermark_measure(struct operator* op, const struct column *time, const struct batch *batch)
+static void watermark_measure(struct operator *op, const struct column *time, const struct batch *batch)
 {
     int64_t greatest = INT64_MIN;
     bool found = false;
@@ -38,7 +38,7 @@ static void watermark_measure(struct operator* op, const struct column *time, co
         op->host->maximum(op, greatest);
 }
 
-static enum status watermark_on_batch(struct operator* op, uint32_t input, struct batch *batch, struct error *err)
+static enum status watermark_on_batch(struct operator *op, uint32_t input, struct batch *batch, struct error *err)
 {
     (void)input;
     struct watermark_operator *watermark = (struct watermark_operator *)op;
@@ -65,7 +65,7 @@ out:
 
 static const struct operator_ops watermark_ops = {.close = watermark_close, .on_batch = watermark_on_batch};
 
-enum status watermark_operator_open(struct operator_host *host, uint32_t node, struct operator** ret_op,
+enum status watermark_operator_open(struct operator_host *host, uint32_t node, struct operator **ret_op,
                                     struct error *err)
 {
     struct watermark_operator *watermark = memory_calloc(1, sizeof *watermark);

@@ -13,7 +13,7 @@ struct window_operator {
     uint32_t overlap; // windows that a row can lie in
 };
 
-static void window_close(struct operator* op)
+static void window_close(struct operator *op)
 {
     struct window_operator *window = (struct window_operator *)op;
     expr_destroy(window->time);
@@ -49,7 +49,7 @@ static uint32_t window_fill(const struct window_operator *window, const struct b
 static enum status window_batch(struct window_operator *window, struct batch *batch, const struct column *time,
                                 uint32_t back, struct batch **ret_batch, struct error *err)
 {
-    struct operator* op = & window->base;
+    struct operator *op = & window->base;
     const struct type *type = op->schema->children[op->schema->child_count - 1].type;
     struct buffer *starts = NULL, *ends = NULL, *rows = NULL;
     struct column **columns = NULL;
@@ -85,7 +85,7 @@ out:
     return status;
 }
 
-static enum status window_on_batch(struct operator* op, uint32_t input, struct batch *batch, struct error *err)
+static enum status window_on_batch(struct operator *op, uint32_t input, struct batch *batch, struct error *err)
 {
     (void)input;
     struct window_operator *window = (struct window_operator *)op;
@@ -117,7 +117,7 @@ out:
 
 static const struct operator_ops window_ops = {.close = window_close, .on_batch = window_on_batch};
 
-enum status window_operator_open(struct operator_host *host, uint32_t node, struct operator** ret_op, struct error *err)
+enum status window_operator_open(struct operator_host *host, uint32_t node, struct operator **ret_op, struct error *err)
 {
     struct window_operator *window = memory_calloc(1, sizeof *window);
     enum status status = STATUS_OK;

@@ -16,13 +16,13 @@ struct file_sink {
     struct objstore_writer *object;
     struct parquet_writer *parquet;
     uint64_t size_bytes;
-    uint64_t checksum; // chained over the blocks as they were written
+    struct hash_stream *hash;
 };
 
 static enum status file_write(void *context, const void *bytes, size_t size, struct error *err)
 {
     struct file_sink *sink = context;
-    sink->checksum = hash_64(bytes, size, sink->checksum);
+    hash_stream_add(sink->hash, bytes, size);
     sink->size_bytes += size;
     return sink->args.store->ops->write(sink->object, bytes, size, err);
 }
@@ -81,6 +81,7 @@ enum status file_sink_open(const struct file_sink_args *args, const char *folder
     struct file_sink *sink = memory_calloc(1, sizeof *sink);
     sink->args = *args;
     sink->epoch = epoch;
+    sink->hash = hash_stream_create();
     char uuid[37];
     random_uuid(args->random, uuid);
     struct text key = {0};
@@ -128,7 +129,7 @@ enum status file_sink_finish(struct file_sink *sink, int64_t modified_ms, Forese
     file->size_bytes = sink->size_bytes;
     file->rows = parquet_writer_rows(sink->parquet);
     file->stats = memory_strdup(text_str(&stats));
-    file->checksum = sink->checksum;
+    file->checksum = hash_stream_digest(sink->hash);
     file->epoch = sink->epoch;
     file->generation = sink->args.generation;
     file->has_modified_ms = true;
@@ -147,6 +148,7 @@ void file_sink_close(struct file_sink *sink)
         parquet_writer_destroy(sink->parquet);
     if (sink->object)
         sink->args.store->ops->writer_close(sink->object);
+    hash_stream_destroy(sink->hash);
     memory_free(sink->key);
     memory_free(sink);
 }

@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "common/base/hash.h"
 #include "common/base/thread.h"
 
 #define PARTITIONS_MAX 4
@@ -487,6 +488,7 @@ static void take_report(struct flow *flow, struct dataflow_event *event)
         char key[64];
         struct error err;
         snprintf(key, sizeof key, "part-%llu-%zu", (unsigned long long)event->epoch, i);
+        part->checksum = hash_64(frozen->parts[i].bytes->data, frozen->parts[i].size, 0);
         memory_free(part->key);
         part->key = memory_strdup(key);
         assert_int_equal(objstore_put(flow->state, key, frozen->parts[i].bytes->data, frozen->parts[i].size, &err),
