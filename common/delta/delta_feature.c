@@ -7,12 +7,27 @@
 enum { FEATURE_READER_MAX = 3, FEATURE_WRITER_MAX = 7 };
 
 // Reader features whose presence changes nothing that readers here do, or that they obey.
-static const char *const feature_readable[] = {"timestampNtz", "v2Checkpoint", "vacuumProtocolCheck", NULL};
+static const char *const feature_readable[] = {
+    "timestampNtz",  "v2Checkpoint", "vacuumProtocolCheck",  "deletionVectors",
+    "columnMapping", "typeWidening", "typeWidening-preview", NULL};
 // Writer features that need nothing of a writer of whole files, or are checked by property and column metadata below.
-static const char *const feature_writable[] = {
-    "appendOnly",        "invariants",   "checkConstraints",    "changeDataFeed",       "generatedColumns",
-    "identityColumns",   "timestampNtz", "v2Checkpoint",        "vacuumProtocolCheck",  "domainMetadata",
-    "inCommitTimestamp", "clustering",   "allowColumnDefaults", "checkpointProtection", NULL};
+static const char *const feature_writable[] = {"columnMapping",
+                                               "deletionVectors",
+                                               "appendOnly",
+                                               "invariants",
+                                               "checkConstraints",
+                                               "changeDataFeed",
+                                               "generatedColumns",
+                                               "identityColumns",
+                                               "timestampNtz",
+                                               "v2Checkpoint",
+                                               "vacuumProtocolCheck",
+                                               "domainMetadata",
+                                               "inCommitTimestamp",
+                                               "clustering",
+                                               "allowColumnDefaults",
+                                               "checkpointProtection",
+                                               NULL};
 
 static bool feature_in(const char *const *list, const char *name)
 {
@@ -45,12 +60,11 @@ enum status delta_feature_check_read(const struct delta_protocol *protocol, cons
     if (protocol->min_reader_version == FEATURE_READER_MAX) {
         for (uint32_t i = 0; i < protocol->reader_features.count; i++) {
             const char *name = protocol->reader_features.items[i];
-            if (strcmp(name, "columnMapping") == 0 || strcmp(name, "deletionVectors") == 0) continue; // by use, below
             if (!feature_in(feature_readable, name)) return feature_refuse("readers", "feature", name, err);
         }
     }
     const char *mode = delta_action_map_get(&metadata->configuration, "delta.columnMapping.mode");
-    if (mode && strcasecmp(mode, "none") != 0) {
+    if (mode && strcasecmp(mode, "none") != 0 && strcasecmp(mode, "name") != 0 && strcasecmp(mode, "id") != 0) {
         return feature_refuse("readers", "property delta.columnMapping.mode =", mode, err);
     }
     return STATUS_OK;
@@ -78,6 +92,10 @@ static enum status feature_check_properties(const struct delta_metadata *metadat
     for (const char *const *at = refused; *at; at++) {
         if (feature_property_true(metadata, *at)) return feature_refuse("writers", "property", *at, err);
     }
+    const char *mode = delta_action_map_get(&metadata->configuration, "delta.columnMapping.mode");
+    if (mode && strcasecmp(mode, "none") != 0) {
+        return feature_refuse("writers", "property delta.columnMapping.mode =", mode, err);
+    }
     for (uint32_t i = 0; i < metadata->configuration.count; i++) {
         const char *key = metadata->configuration.items[i].key;
         if (strncmp(key, "delta.constraints.", 18) == 0) return feature_refuse("writers", "constraint", key + 18, err);
@@ -102,7 +120,6 @@ enum status delta_feature_check_write(const struct delta_protocol *protocol, con
     if (protocol->min_writer_version == FEATURE_WRITER_MAX) {
         for (uint32_t i = 0; i < protocol->writer_features.count; i++) {
             const char *name = protocol->writer_features.items[i];
-            if (strcmp(name, "columnMapping") == 0 || strcmp(name, "deletionVectors") == 0) continue; // by use
             if (!feature_in(feature_writable, name)) {
                 return feature_refuse("writers", "feature", name, err);
             }

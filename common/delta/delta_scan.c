@@ -7,18 +7,24 @@
 
 #include "common/delta/delta_path.h"
 #include "common/delta/delta_stats.h"
+#include "common/delta/delta_vector.h"
 #include "common/parquet/parquet_reader.h"
 
 struct delta_scan {
     struct delta_table *table;
     struct budget *budget;
     const struct type *schema;      // what is given out
-    const struct type *file_schema; // what is read from files
+    const struct type *file_schema; // what is read from files, by physical names
+    bool mapped;                    // column mapping: physical names differ
     bool *partitioned;              // of each column given out
+    const char **physical;          // physical name of each column given out
     const struct delta_add **files;
     size_t file_count, at; // at: the next file
     struct parquet_reader *reader;
-    uint64_t rows_left; // of the file, when no column of it is wanted
+    uint64_t rows_left;         // of the file, when no column of it is wanted
+    struct delta_vector vector; // deleted rows of the file
+    size_t vector_at;           // the next of them
+    uint64_t row;               // number of the next row in the file
 };
 
 static int scan_file_order(const void *a, const void *b)
@@ -37,6 +43,27 @@ static bool scan_is_partition(const struct delta_table *table, const char *name)
     return false;
 }
 
+static const char *scan_physical_name(const struct delta_scan *scan, const struct delta_field *field)
+{
+    return scan->mapped && field->physical_name ? field->physical_name : field->name;
+}
+
+// The type as files hold it: fields of structs at any depth by their physical names.
+static const struct type *scan_physical_type(const struct delta_scan *scan, const struct delta_field *field)
+{
+    if (!scan->mapped || field->child_count == 0) return field->type;
+    struct field *fields = memory_calloc(field->child_count, sizeof *fields);
+    for (uint32_t i = 0; i < field->child_count; i++) {
+        const struct delta_field *child = &field->children[i];
+        fields[i] = (struct field){scan_physical_name(scan, child), scan_physical_type(scan, child)};
+    }
+    const struct type *type = field->type->kind == TYPE_STRUCT  ? type_struct(fields, field->child_count)
+                              : field->type->kind == TYPE_ARRAY ? type_array(fields[0].type)
+                                                                : type_map(fields[0].type, fields[1].type);
+    memory_free(fields);
+    return type;
+}
+
 static enum status scan_choose(struct delta_scan *scan, const struct type *wanted, struct error *err)
 {
     const struct delta_table *table = scan->table;
@@ -46,6 +73,7 @@ static enum status scan_choose(struct delta_scan *scan, const struct type *wante
     struct field *file_fields = memory_calloc(count, sizeof *file_fields);
     enum status status = STATUS_OK;
     scan->partitioned = memory_calloc(count, sizeof *scan->partitioned);
+    scan->physical = memory_calloc(count, sizeof *scan->physical);
     for (uint32_t i = 0; i < count && status == STATUS_OK; i++) {
         const char *name = wanted ? wanted->children[i].name : all->children[i].name;
         int at = type_field_find(all, name);
@@ -55,8 +83,11 @@ static enum status scan_choose(struct delta_scan *scan, const struct type *wante
             break;
         }
         fields[i] = all->children[at];
+        const struct delta_field *field = &table->schema.fields[at];
         scan->partitioned[i] = scan_is_partition(table, fields[i].name);
-        if (!scan->partitioned[i]) file_fields[stored++] = fields[i];
+        scan->physical[i] = scan_physical_name(scan, field);
+        if (scan->partitioned[i]) continue;
+        file_fields[stored++] = (struct field){scan->physical[i], scan_physical_type(scan, field)};
     }
     if (status == STATUS_OK) {
         scan->schema = type_struct(fields, count);
@@ -74,6 +105,8 @@ enum status delta_scan_create(struct delta_table *table, const struct type *want
     struct delta_table_cursor cursor = {0};
     scan->table = table;
     scan->budget = budget;
+    const char *mode = delta_table_property(table, "delta.columnMapping.mode");
+    scan->mapped = mode && strcasecmp(mode, "none") != 0;
     enum status status = scan_choose(scan, wanted, err);
     if (status != STATUS_OK) {
         delta_scan_destroy(scan);
@@ -96,9 +129,24 @@ void delta_scan_destroy(struct delta_scan *scan)
 {
     if (!scan) return;
     parquet_reader_close(scan->reader);
+    delta_vector_deinit(&scan->vector);
     memory_free(scan->files);
     memory_free(scan->partitioned);
+    memory_free(scan->physical);
     memory_free(scan);
+}
+
+// With column mapping, a file that has none of the wanted names was written by other rules.
+static enum status scan_check_names(const struct delta_scan *scan, struct error *err)
+{
+    const struct type *stored = parquet_reader_schema(scan->reader);
+    if (!scan->mapped) return STATUS_OK;
+    for (uint32_t i = 0; i < scan->file_schema->child_count; i++) {
+        if (type_field_find(stored, scan->file_schema->children[i].name) >= 0) return STATUS_OK;
+    }
+    return error_set(
+        err, STATUS_UNSUPPORTED, ERROR_FAIL_PIPELINE,
+        "none of the columns wanted is in it by its physical name; finding columns by id is not supported");
 }
 
 static enum status scan_open_file(struct delta_scan *scan, const struct delta_add *add, struct error *err)
@@ -106,19 +154,42 @@ static enum status scan_open_file(struct delta_scan *scan, const struct delta_ad
     enum status status = STATUS_OK;
     struct text key = {0};
     struct buffer *bytes = NULL;
-    if (add->deletion_vector) {
-        TRY(error_set(err, STATUS_UNSUPPORTED, ERROR_FAIL_PIPELINE,
-                      "the file has a deletion vector; such tables cannot be read yet"));
-    }
+    struct objstore *store = scan->table->store;
     TRY(delta_path_decode(add->path, &key, err));
-    TRY(objstore_get(scan->table->store, text_str(&key), &bytes, err));
+    TRY(objstore_get(store, text_str(&key), &bytes, err));
     TRY(parquet_reader_open(bytes, bytes->size_bytes, scan->budget, &scan->reader, err));
     scan->rows_left = parquet_reader_rows(scan->reader);
-    if (scan->file_schema->child_count) TRY(parquet_reader_project(scan->reader, scan->file_schema, err));
+    scan->row = scan->vector_at = 0;
+    delta_vector_deinit(&scan->vector);
+    if (add->deletion_vector) {
+        TRY(delta_vector_read(store, add->deletion_vector, scan->rows_left, &scan->vector, err));
+    }
+    if (scan->file_schema->child_count) {
+        TRY(scan_check_names(scan, err));
+        TRY(parquet_reader_project(scan->reader, scan->file_schema, err));
+    }
 out:
     buffer_unref(bytes);
     text_deinit(&key);
     return status;
+}
+
+// The same values under another type, which differs in names of fields only.
+static struct column *scan_rename(struct column *column, const struct type *type)
+{
+    if (column->type == type) return column_ref(column);
+    struct column **children = memory_calloc(type->child_count, sizeof *children);
+    for (uint32_t i = 0; i < type->child_count; i++) {
+        children[i] = scan_rename(column->children[i], type->children[i].type);
+    }
+    struct buffer *validity = column->buffers[0], *offsets = column->buffers[2];
+    ASSERT(!column->validity || column->validity == validity->data);
+    ASSERT(!column->offsets || (const uint8_t *)column->offsets == offsets->data);
+    struct column *renamed =
+        column_create_nested(type, column->length, column->null_count, column->validity ? buffer_ref(validity) : NULL,
+                             column->offsets ? buffer_ref(offsets) : NULL, children);
+    memory_free(children);
+    return renamed;
 }
 
 // The batch given out: stored columns as read, partition columns filled.
@@ -130,10 +201,10 @@ static enum status scan_assemble(const struct delta_scan *scan, const struct del
     struct column **columns = memory_calloc(count, sizeof *columns);
     for (uint32_t i = 0; i < count; i++) {
         if (!scan->partitioned[i]) {
-            columns[i] = column_ref(stored->columns[next++]);
+            columns[i] = scan_rename(stored->columns[next++], scan->schema->children[i].type);
             continue;
         }
-        const char *value = delta_action_map_get(&add->partition_values, scan->schema->children[i].name);
+        const char *value = delta_action_map_get(&add->partition_values, scan->physical[i]);
         TRY(delta_stats_partition_column(scan->budget, scan->schema->children[i].type, value, rows, &columns[i], err));
     }
     *ret_batch = batch_create(scan->schema, rows, columns);
@@ -144,24 +215,60 @@ out:
     return status;
 }
 
-// The next batch of the open file; *ret_batch NULL at its end.
+// Leaves deleted rows out of a batch of the file. *batch is replaced; NULL if no row is left.
+static enum status scan_leave_out(struct delta_scan *scan, struct batch **batch, struct error *err)
+{
+    const uint64_t *deleted = scan->vector.rows.items;
+    uint64_t from = scan->row, to = from + (*batch)->column_rows;
+    size_t at = scan->vector_at, end = at;
+    while (end < scan->vector.rows.count && deleted[end] < to) end++;
+    uint32_t left = (*batch)->column_rows - (uint32_t)(end - at);
+    scan->row = to;
+    scan->vector_at = end;
+    if (end == at) return STATUS_OK;
+    struct batch *all = *batch;
+    struct buffer *buffer = NULL;
+    enum status status = STATUS_OK;
+    if (left > 0) status = buffer_create(scan->budget, left * sizeof(uint32_t), &buffer, err);
+    if (status != STATUS_OK) return status;
+    uint32_t *rows = buffer ? (uint32_t *)(void *)buffer->data : NULL;
+    for (uint32_t row = 0, count = 0; count < left; row++) {
+        if (at < end && deleted[at] == from + row) {
+            at++;
+        } else {
+            rows[count++] = row;
+        }
+    }
+    *batch = buffer ? batch_select(all, buffer, left) : NULL;
+    batch_unref(all);
+    return STATUS_OK;
+}
+
+// The next batch of the open file that has rows; *ret_batch NULL at its end.
 static enum status scan_next_of_file(struct delta_scan *scan, const struct delta_add *add, struct batch **ret_batch,
                                      struct error *err)
 {
     enum status status = STATUS_OK;
-    struct batch *stored = NULL;
-    uint32_t rows;
-    *ret_batch = NULL;
-    if (scan->file_schema->child_count == 0) {
-        rows = scan->rows_left < BATCH_ROWS_MAX ? (uint32_t)scan->rows_left : BATCH_ROWS_MAX;
-        scan->rows_left -= rows;
-    } else {
-        TRY(parquet_reader_next(scan->reader, &stored, err));
-        rows = stored ? stored->column_rows : 0;
-        ASSERT(!stored || !stored->selection);
+    struct batch *stored = NULL, *batch = NULL;
+    uint32_t rows = 1;
+    while (!batch && rows > 0) {
+        if (scan->file_schema->child_count == 0) {
+            rows = scan->rows_left < BATCH_ROWS_MAX ? (uint32_t)scan->rows_left : BATCH_ROWS_MAX;
+            scan->rows_left -= rows;
+        } else {
+            TRY(parquet_reader_next(scan->reader, &stored, err));
+            rows = stored ? stored->column_rows : 0;
+            ASSERT(!stored || !stored->selection);
+        }
+        if (rows > 0) TRY(scan_assemble(scan, add, stored, rows, &batch, err));
+        batch_unref(stored);
+        stored = NULL;
+        if (batch) TRY(scan_leave_out(scan, &batch, err));
     }
-    if (rows > 0) TRY(scan_assemble(scan, add, stored, rows, ret_batch, err));
+    *ret_batch = batch;
+    batch = NULL;
 out:
+    batch_unref(batch);
     batch_unref(stored);
     return status;
 }

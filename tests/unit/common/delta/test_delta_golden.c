@@ -26,11 +26,6 @@ static const struct {
     {"deltalog-state-reconstruction-without-protocol", "no protocol"},
     {"no-delta-log-folder", "is not a Delta table"},
     {"versions-not-contiguous", "is missing"},
-    {"dv-with-columnmapping", "delta.columnMapping.mode"},
-    {"table-with-columnmapping-mode-name", "delta.columnMapping.mode"},
-    {"data-reader-timestamp_ntz-id-mode", "delta.columnMapping.mode"},
-    {"data-reader-timestamp_ntz-name-mode", "delta.columnMapping.mode"},
-    {"data-skipping-basic-stats-all-types-columnmapping-id", "delta.columnMapping.mode"},
 };
 
 // A partition value of this column is a time in the zone of the writer (Los Angeles), which the log does not tell.

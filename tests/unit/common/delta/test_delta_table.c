@@ -328,6 +328,7 @@ static void features_are_refused_by_name(void **state)
         {PROTOCOL METADATA_OF(FIELD("a", "long"), "", "\"delta.constraints.positive\":\"a > 0\""), "positive"},
         {PROTOCOL METADATA_OF(FIELD("a", "long"), "", "\"delta.enableRowTracking\":\"true\""),
          "delta.enableRowTracking"},
+        {PROTOCOL METADATA_OF(FIELD("a", "long"), "", "\"delta.columnMapping.mode\":\"name\""), "columnMapping"},
         {PROTOCOL METADATA_OF(FIELD("a", "long"), "", "\"delta.appendOnly\":\"true\""), "append-only"},
     };
     for (size_t i = 0; i < sizeof writers / sizeof *writers; i++) {
