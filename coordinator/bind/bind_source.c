@@ -168,6 +168,7 @@ static enum status read_option(struct bind_context *context, const struct option
         if (!known[at].key) return unknown_option(context, known, function, option, err);
         TRY(check_value(context, &known[at], value, option->value->offset, err));
         key = known[at].key;
+        if (known[at].kind == OPTION_OFFSETS && value[0] != '{') value = (value[0] | 32) == 'e' ? "earliest" : "latest";
     }
     if (get_option(source, key)) {
         status = sql_text_error(context->text, option->offset, STATUS_INVALID, NULL, NULL, err,
