@@ -1,13 +1,13 @@
-// Key-value store of decisions: etcd in a cluster, an fsynced local file in standalone mode. Blocking calls, any thread.
-// Revisions rise with every successful transaction that writes, and never repeat (etcd's mod_revision).
-// A failed call with STATUS_UNKNOWN may have happened: settle it with a linearizable kv_get before anything else (P18).
+// Key-value store of decisions: etcd in a cluster, an fsynced local file in standalone mode. Blocking calls, any
+// thread. Revisions rise with every successful transaction that writes, and never repeat (etcd's mod_revision). A
+// failed call with STATUS_UNKNOWN may have happened: settle it with a linearizable kv_get before anything else (P18).
 #ifndef FORESET_KV_KV_H
 #define FORESET_KV_KV_H
 
 #include "common/base/memory.h"
 
 #define KV_VALUE_BYTES_MAX (1u << 20)
-#define KV_OPS_MAX 32u
+#define KV_OPS_MAX         32u
 
 struct kv_value {
     void *bytes; // memory_free; NULL if absent
@@ -55,8 +55,8 @@ struct kv_ops {
 };
 
 // The local store: <dir>/kv.log, checksummed records, a torn tail is cut off, flock against a second process (P25).
-// ERROR_FENCED "another process runs this pipeline (pid N)" if locked. Keys given with a lease of an earlier process are
-// dropped at open: their holder is dead, as the lock shows.
+// ERROR_FENCED "another process runs this pipeline (pid N)" if locked. Keys given with a lease of an earlier process
+// are dropped at open: their holder is dead, as the lock shows.
 enum status kv_local_open(const char *dir, struct kv **ret_kv, struct error *err) MUST_USE;
 
 static inline MUST_USE enum status kv_get(struct kv *kv, const char *key, struct kv_value *ret, struct error *err)

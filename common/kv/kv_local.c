@@ -3,10 +3,9 @@
 // File: 16 bytes of head ("FORESETKV" 00 01 and zeros), then records:
 //   u32 magic, u32 payload bytes, u64 XXH3 of (payload) seeded by the record's offset, payload.
 // Payload: i64 revision, u32 entry count, then entries: u8 kind (put, delete), u8 leased, u16 key bytes, u32 value
-// bytes, i64 create revision, i64 mod revision, key, value. Little-endian. A transaction is one record; compaction writes
-// the content, an item a record, into kv.log.new, fsyncs, renames it over kv.log and fsyncs the directory.
-// Happy path: compares under the lock, one write, one fdatasync, then memory is changed.
-// What can fail:
+// bytes, i64 create revision, i64 mod revision, key, value. Little-endian. A transaction is one record; compaction
+// writes the content, an item a record, into kv.log.new, fsyncs, renames it over kv.log and fsyncs the directory. Happy
+// path: compares under the lock, one write, one fdatasync, then memory is changed. What can fail:
 //   - a crash inside the write leaves a torn last record: it is cut off at open. Only the last record can be torn,
 //     because each is synced before the next is written; so damage with a whole record behind it is STATUS_CORRUPT;
 //   - no space: the record is cut off again and the call fails, the store goes on;
@@ -30,8 +29,8 @@
 #include "common/base/text.h"
 #include "common/base/vector.h"
 
-#define KV_LOCAL_MAGIC 0x52564B46u // "FKVR"
-#define KV_LOCAL_RECORD_MAX ((KV_OPS_MAX + 1) * (KV_VALUE_BYTES_MAX + 2048u))
+#define KV_LOCAL_MAGIC       0x52564B46u // "FKVR"
+#define KV_LOCAL_RECORD_MAX  ((KV_OPS_MAX + 1) * (KV_VALUE_BYTES_MAX + 2048u))
 #define KV_LOCAL_COMPACT_MIN (1u << 20)
 enum { KV_LOCAL_HEAD = 16, KV_LOCAL_RECORD_HEAD = 16, KV_LOCAL_ENTRY_HEAD = 24, KV_LOCAL_KEY_MAX = 1024 };
 static const char kv_local_head[KV_LOCAL_HEAD] = "FORESETKV\0\1";
@@ -52,8 +51,8 @@ struct kv_local {
     uint64_t live_bytes; // what a compacted log would take, without record heads
     uint64_t compact_at;
     int64_t revision;
-    int64_t lease; // greatest granted
-    bool dead;     // an fsync failed
+    int64_t lease;                      // greatest granted
+    bool dead;                          // an fsync failed
     VECTOR(struct kv_local_item) items; // ascending by key
 };
 
@@ -232,9 +231,9 @@ static bool kv_local_write_all(int fd, const char *bytes, size_t size, uint64_t 
 static enum status kv_local_die(struct kv_local *kv, const char *what, struct error *err)
 {
     kv->dead = true;
-    (void)error_set_errno(err, ERROR_FAIL_PIPELINE,
-                          "%s/kv.log: %s failed, so it is unknown what is on the disk; check the disk, then start again",
-                          kv->dir, what);
+    (void)error_set_errno(
+        err, ERROR_FAIL_PIPELINE,
+        "%s/kv.log: %s failed, so it is unknown what is on the disk; check the disk, then start again", kv->dir, what);
     if (err) err->code = STATUS_UNKNOWN;
     return STATUS_UNKNOWN;
 }
@@ -336,12 +335,15 @@ static bool kv_local_holds(const struct kv_local *kv, const struct kv_compare *c
 {
     const struct kv_local_item *item = kv_local_look(kv, compare->key);
     switch (compare->kind) {
-    case KV_ABSENT: return !item;
+    case KV_ABSENT:
+        return !item;
     case KV_VALUE_IS:
         return item && item->size == compare->size &&
                (item->size == 0 || memcmp(item->bytes, compare->bytes, item->size) == 0);
-    case KV_CREATE_REVISION_IS: return (item ? item->create_revision : 0) == compare->revision;
-    case KV_MOD_REVISION_IS: return (item ? item->mod_revision : 0) == compare->revision;
+    case KV_CREATE_REVISION_IS:
+        return (item ? item->create_revision : 0) == compare->revision;
+    case KV_MOD_REVISION_IS:
+        return (item ? item->mod_revision : 0) == compare->revision;
     }
     return false;
 }

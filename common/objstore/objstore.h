@@ -1,6 +1,7 @@
 // Object store: where files live (local directory; S3 behind the same contract). Blocking calls, any thread.
-// Keys are relative paths with '/' ("_delta_log/00000000000000000000.json"); "..", empty parts and a leading '/' are refused.
-// Every call may fail with STATUS_UNKNOWN when the outcome is not known (timeout); the caller settles it by reading.
+// Keys are relative paths with '/' ("_delta_log/00000000000000000000.json"); "..", empty parts and a leading '/' are
+// refused. Every call may fail with STATUS_UNKNOWN when the outcome is not known (timeout); the caller settles it by
+// reading.
 #ifndef FORESET_OBJSTORE_OBJSTORE_H
 #define FORESET_OBJSTORE_OBJSTORE_H
 
@@ -30,7 +31,8 @@ struct objstore_ops {
     enum status (*put)(struct objstore *store, const char *key, const void *bytes, size_t size, struct error *err);
     // Put if absent, atomic against every other process: STATUS_EXISTS if the key is there. Durable when it returns.
     // Local: temporary file, fsync, link(2), unlink, fsync of the directory (delta-parquet.md section 2).
-    enum status (*put_if_absent)(struct objstore *store, const char *key, const void *bytes, size_t size, struct error *err);
+    enum status (*put_if_absent)(struct objstore *store, const char *key, const void *bytes, size_t size,
+                                 struct error *err);
     // The whole object into a buffer; STATUS_NOT_FOUND.
     enum status (*get)(struct objstore *store, const char *key, struct buffer **ret_bytes, struct error *err);
     // length bytes from offset (fewer at the end is an error); for Parquet footers and pages.
@@ -42,9 +44,11 @@ struct objstore_ops {
                         struct error *err);
     enum status (*remove)(struct objstore *store, const char *key, struct error *err); // absent is OK
     // Streamed writing of a new object. The key must be new (uuid in it).
-    enum status (*create)(struct objstore *store, const char *key, struct objstore_writer **ret_writer, struct error *err);
+    enum status (*create)(struct objstore *store, const char *key, struct objstore_writer **ret_writer,
+                          struct error *err);
     enum status (*write)(struct objstore_writer *writer, const void *bytes, size_t size, struct error *err);
-    // Ends writing. Afterwards sync makes it durable; close frees the writer, and removes the object if finish was not called.
+    // Ends writing. Afterwards sync makes it durable; close frees the writer, and removes the object if finish was not
+    // called.
     enum status (*finish)(struct objstore_writer *writer, struct error *err);
     void (*writer_close)(struct objstore_writer *writer);
     // Makes finished objects durable: fsync of each file and of their directories. An fsync error is final for that
@@ -67,7 +71,8 @@ static inline MUST_USE enum status objstore_put_if_absent(struct objstore *s, co
 {
     return s->ops->put_if_absent(s, key, bytes, size, err);
 }
-static inline MUST_USE enum status objstore_get(struct objstore *s, const char *key, struct buffer **ret, struct error *err)
+static inline MUST_USE enum status objstore_get(struct objstore *s, const char *key, struct buffer **ret,
+                                                struct error *err)
 {
     return s->ops->get(s, key, ret, err);
 }

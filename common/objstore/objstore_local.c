@@ -1,12 +1,12 @@
 // Object store in a local directory (delta-parquet.md section 2, P16, P25).
 //
-// Happy path of a commit: unnamed file (O_TMPFILE), write, fsync, link(2) to the name, fsync of the directory. link never
-// replaces, and the name shows only whole, durable content. Where the file system has no O_TMPFILE: a temporary name.
-// A data file is written under its final name (nobody knows it yet); the descriptor that wrote it stays open until sync,
-// so that a write-back error cannot get lost between closing and fsync.
-// What can fail:
+// Happy path of a commit: unnamed file (O_TMPFILE), write, fsync, link(2) to the name, fsync of the directory. link
+// never replaces, and the name shows only whole, durable content. Where the file system has no O_TMPFILE: a temporary
+// name. A data file is written under its final name (nobody knows it yet); the descriptor that wrote it stays open
+// until sync, so that a write-back error cannot get lost between closing and fsync. What can fail:
 //   - disk full, read-only, not a directory: the call fails with the directory's name, nothing of that name is visible;
-//   - fsync of a directory after the name is there: the outcome is unknown (STATUS_UNKNOWN), the caller reads to settle it;
+//   - fsync of a directory after the name is there: the outcome is unknown (STATUS_UNKNOWN), the caller reads to settle
+//   it;
 //   - fsync of a data file: final for that file (P16); it is not synced a second time;
 //   - a crash: at most a file ".<name>.<random>.tmp" or an unnamed data file is left, which no reader takes.
 // Keys are walked folder by folder without following symbolic links, so that no key leads out of the root.
@@ -67,7 +67,8 @@ static enum status objstore_local_fail(const struct objstore_local *store, const
     case ENOSPC:
     case EDQUOT:
         return error_set(err, STATUS_ERROR, ERROR_FAIL_PIPELINE,
-                         "%s %s/%s: the disk is full (or the quota used up); free space and start again", what, url, key);
+                         "%s %s/%s: the disk is full (or the quota used up); free space and start again", what, url,
+                         key);
     case EROFS:
     case EACCES:
     case EPERM:
@@ -84,7 +85,8 @@ static enum status objstore_local_fail(const struct objstore_local *store, const
     case EMFILE:
     case ENFILE:
         return error_set_errno(err, ERROR_RETRY, "%s %s/%s (raise the limit of open files)", what, url, key);
-    default: return error_set_errno(err, ERROR_FAIL_PIPELINE, "%s %s/%s", what, url, key);
+    default:
+        return error_set_errno(err, ERROR_FAIL_PIPELINE, "%s %s/%s", what, url, key);
     }
 }
 
@@ -280,7 +282,8 @@ static enum status objstore_local_read_open(struct objstore_local *store, const 
     if (fd < 0 || fstat(fd, ret_stat) != 0) {
         status = objstore_local_fail(store, "reading", key, err);
     } else if (!S_ISREG(ret_stat->st_mode)) {
-        status = error_set(err, STATUS_ERROR, ERROR_FAIL_PIPELINE, "reading %s/%s: it is not a file", store->base.url, key);
+        status =
+            error_set(err, STATUS_ERROR, ERROR_FAIL_PIPELINE, "reading %s/%s: it is not a file", store->base.url, key);
     }
     close(folder);
     if (status == STATUS_OK) {
@@ -367,7 +370,8 @@ static enum status objstore_local_stat(struct objstore *base, const char *key, s
     enum status status = objstore_local_read_open(objstore_local_of(base), key, &fd, &found, err);
     if (status != STATUS_OK) return status;
     close(fd);
-    *ret_entry = (struct objstore_entry){memory_strdup(key), (uint64_t)found.st_size, objstore_local_modified_us(&found)};
+    *ret_entry =
+        (struct objstore_entry){memory_strdup(key), (uint64_t)found.st_size, objstore_local_modified_us(&found)};
     return STATUS_OK;
 }
 
@@ -632,7 +636,8 @@ static enum status objstore_local_sync(struct objstore *base, const char *const 
         int fd = objstore_local_unsynced_take(store, keys[i]);
         struct stat found;
         if (fd < 0) {
-            enum status opened = objstore_local_read_open(store, keys[i], &fd, &found, status == STATUS_OK ? err : NULL);
+            enum status opened =
+                objstore_local_read_open(store, keys[i], &fd, &found, status == STATUS_OK ? err : NULL);
             if (opened != STATUS_OK) {
                 if (status == STATUS_OK) status = opened;
                 continue;
