@@ -81,11 +81,19 @@ out:
 void session_close(struct session *session)
 {
     if (session->flow) session->flow->ops->close(session->flow);
+    session->flow = NULL;
     for (size_t i = 0; i < session->table_count; i++) {
         objstore_close(session->tables[i].data);
         objstore_close(session->tables[i].dead_letters);
+        session->tables[i] = (struct session_table){0};
     }
     objstore_close(session->state);
+    session->state = NULL;
+}
+
+void session_destroy(struct session *session)
+{
+    session_close(session);
     pthread_mutex_destroy(&session->lock);
     memory_free(session->tables);
     control_message_destroy(session->assign);

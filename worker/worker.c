@@ -147,10 +147,7 @@ static void worker_job_run(struct seam_job *base)
     switch (job->kind) {
     case WORKER_JOB_OPEN: job->status = session_open(job->session, &job->err); break;
     case WORKER_JOB_PERSIST: job->status = persist_run(&job->persist, &job->err); break;
-    case WORKER_JOB_CLOSE:
-        session_close(job->session);
-        job->session = NULL;
-        break;
+    case WORKER_JOB_CLOSE: session_close(job->session); break;
     }
 }
 
@@ -158,7 +155,7 @@ static void worker_job_drop(struct seam_job *base)
 {
     struct worker_job *job = (struct worker_job *)base;
     if (job->kind == WORKER_JOB_PERSIST) dataflow_frozen_destroy(job->persist.frozen);
-    if (job->kind == WORKER_JOB_CLOSE && job->session) session_close(job->session);
+    if (job->kind == WORKER_JOB_CLOSE) session_destroy(job->session);
     memory_free(job);
 }
 
@@ -429,7 +426,7 @@ void worker_destroy(struct worker *worker)
 {
     if (!worker) return;
     // A close job that was spawned has freed its session, whether it ran or was dropped.
-    if (worker->session && !worker->close_spawned) session_close(worker->session);
+    if (worker->session && !worker->close_spawned) session_destroy(worker->session);
     control_message_destroy(worker->pending);
     text_deinit(&worker->bytes);
     memory_free(worker);

@@ -360,7 +360,7 @@ enum status table_put_check(struct table_log *log, const struct manifest *manife
     if (status == STATUS_OK && exists) {
         bool removes = !log->dead_letters && (put.overwrite || put.table->n_removes > 0);
         status = table_log_check(log, removes, err);
-    } else if (status == STATUS_OK && put.prev > 0) {
+    } else if (status == STATUS_OK && put.prev > 0 && !log->dead_letters) { // those come with their first put
         status = error_set(err, STATUS_NOT_FOUND, ERROR_FAIL_PIPELINE, "there is no table any more at %s", log->url);
     }
     return status == STATUS_OK ? status : error_prefix(err, "table %s", log->name);

@@ -17,6 +17,7 @@
 
 #include "common/base/hash.h"
 #include "common/base/log.h"
+#include "common/base/planted.h"
 
 static const struct statemachine_state pipeline_states[] = {
     [PIPELINE_STANDBY] = {"standby", STATEMACHINE_TO(PIPELINE_RECOVERING) | STATEMACHINE_TO(PIPELINE_ENDING)},
@@ -163,7 +164,8 @@ void pipeline_settle(struct pipeline *pipeline)
     pipeline_plan_advance(pipeline, now_us);
     if (pipeline->machine.state == PIPELINE_RUNNING) {
         pipeline_upkeep_clean(pipeline);
-        if (pipeline->finished && pipeline->epochs.count == 0) pipeline_end(pipeline, PIPELINE_DONE, NULL);
+        bool over = pipeline->epochs.count == 0 || FORESET_BUG("last-epoch-dropped");
+        if (pipeline->finished && over) pipeline_end(pipeline, PIPELINE_DONE, NULL);
     }
     if (pipeline->machine.state == PIPELINE_STANDBY && pipeline->drain && pipeline->jobs == 0) {
         pipeline_end(pipeline, PIPELINE_DONE, NULL);

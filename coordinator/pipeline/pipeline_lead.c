@@ -49,6 +49,7 @@ void pipeline_lead_stand_by(struct pipeline *pipeline)
     snprintf(pipeline->candidate, sizeof pipeline->candidate, "%.100s-%016llx", pipeline->config.process,
              (unsigned long long)random_u64(pipeline->seam->random));
     pipeline->elect_at_us = 0;
+    pipeline->offered = false; // another leader may have read further than the ends that were fixed
 }
 
 // ---- Lease ----
@@ -177,11 +178,11 @@ int64_t pipeline_lead_next(const struct pipeline *pipeline)
     enum pipeline_state state = (enum pipeline_state)pipeline->machine.state;
     int64_t next = INT64_MAX;
     if (state == PIPELINE_STANDBY) return pipeline->electing ? INT64_MAX : pipeline->elect_at_us;
-    if (state == PIPELINE_ENDED) return INT64_MAX;
+    if (state == PIPELINE_ENDED || pipeline->fenced) return INT64_MAX;
     if (pipeline->config.lease_ttl_us > 0) {
         if (!pipeline->keeping) next = pipeline->keep_at_us;
         int64_t until = atomic_load(&pipeline->lease.valid_until_us);
-        if (!pipeline->fenced && until < next) next = until;
+        if (until < next) next = until;
     }
     if (state == PIPELINE_RECOVERING && !pipeline->recovering && pipeline->recover_at_us < next) next = pipeline->recover_at_us;
     return next;

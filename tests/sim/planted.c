@@ -1,0 +1,47 @@
+// Which planted bug is on. The names are those that FORESET_BUG stands at in the roles and in the simulator's data flow.
+#include <string.h>
+
+#include "common/base/planted.h"
+#include "tests/sim/sim.h"
+
+static const char *const planted_table[] = {
+    "mixed-attempts",         // reports of an earlier attempt are taken
+    "gap-ignored",            // lost and repeated messages go unnoticed
+    "clean-by-old-leader",    // files are deleted without asking whether one still leads, or whether they may still run
+    "pending-dropped",        // files of unfinished batches are forgotten
+    "pending-not-kept",       // cleaning does not know pending files
+    "l-w-swapped",            // late rows are tested against W
+    "one-no-data-epoch",      // the second no-data epoch is skipped
+    "fsync-retry",            // a second fsync is trusted
+    "txn-not-rechecked",      // txn is looked at before the first attempt only
+    "put-timeout-is-success", // an unknown put counts as done
+    "timeout-is-success",     // an unknown kv transaction counts as done
+    "decide-before-manifest", // decided before the manifest is stored
+    "decide-unfenced",        // the decision does not ask for leader and generation
+    "no-roll-forward",        // recovery does not put what was decided
+    "put-out-of-order",       // a later epoch of a table is put first
+    "offset-off-by-one",      // reading goes on one row too far
+    "last-epoch-dropped",     // the end does not wait for the last epoch
+    "lease-at-start",         // the lease is believed for ever
+    NULL};
+static const char *planted_on;
+
+bool planted_is_on(const char *name)
+{
+    return planted_on && strcmp(planted_on, name) == 0;
+}
+
+bool planted_set(const char *name)
+{
+    planted_on = NULL;
+    if (!name) return true;
+    for (const char *const *known = planted_table; *known; known++) {
+        if (strcmp(*known, name) == 0) planted_on = *known;
+    }
+    return planted_on != NULL;
+}
+
+const char *const *planted_names(void)
+{
+    return planted_table;
+}

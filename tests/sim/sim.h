@@ -1,0 +1,217 @@
+// The simulator: a whole cluster in one process, in virtual time, from one seed. What it drives is what ships: the roles
+// of coordinator/ and worker/ and the Delta log of common/delta; it stands in for clock, network, kv store, object stores,
+// sources and the data flow.
+//
+//   sim_core.c     events, virtual time, fibers, processes and their crashes
+//   sim_network.c  messages between processes: lost, late, twice, out of order
+//   sim_kv.c       the kv store, with leases and unknown outcomes
+//   sim_store.c    object stores, with lost syncs, unknown outcomes, power cuts
+//   sim_plan.c     the pipeline that runs: its plan, its rows
+//   sim_flow.c     a worker's data flow over these rows
+//   sim_model.c    the reference: what tables must hold after each decided epoch
+//   sim_check.c    the invariants, checked at every decision, commit and delete
+//   sim_cluster.c  processes of the cluster, faults over time, the end
+//   sim_main.c     command line
+#ifndef FORESET_SIM_SIM_H
+#define FORESET_SIM_SIM_H
+
+#include <stdio.h>
+#include <ucontext.h>
+
+#include "common/base/memory.h"
+#include "common/base/random.h"
+#include "common/base/text.h"
+#include "common/base/vector.h"
+#include "common/kv/kv.h"
+#include "common/rpc/seam.h"
+#include "common/rpc/store_opener.h"
+#include "coordinator/pipeline/pipeline.h"
+#include "worker/worker.h"
+
+#define SIM_SECOND 1000000ll
+#define SIM_PARTITIONS_MAX 4
+#define SIM_KEYS 5
+#define SIM_PROCESSES_MAX 8
+#define SIM_TABLES 5
+#define SIM_CONTENTS 6 // tables, and the dead letters of one
+
+struct sim_process;
+
+// ---- sim_core.c ----
+
+struct sim_event {
+    int64_t at_us;
+    uint64_t number; // order among equals
+    struct sim_process *process; // waits while it is paused; dropped if it is another life's. NULL: nobody's
+    uint64_t life;
+    void (*run)(void *argument);
+    void (*drop)(void *argument); // NULL: nothing to free
+    void *argument;
+};
+enum sim_fault { SIM_FAULT_NONE, SIM_FAULT_ERROR, SIM_FAULT_UNKNOWN, SIM_FAULT_UNKNOWN_DONE, SIM_FAULT_UNKNOWN_LATER };
+
+struct sim_fiber {
+    ucontext_t context;
+    void *stack;
+    void *fake_stack; // ASan's
+    struct sim_process *process;
+    void (*body)(void *argument);
+    void *argument;
+    bool finished, waiting;
+    uint64_t wakes; // resumes that are scheduled for an earlier wait are void
+    struct sim_fiber *next; // of the process
+};
+
+enum sim_kind { SIM_COORDINATOR, SIM_WORKER };
+struct sim_process {
+    struct seam seam;
+    struct clock clock;
+    struct random random;
+    enum sim_kind kind;
+    uint32_t id;
+    bool alive, dying;
+    uint64_t life;
+    int64_t paused_until_us;
+    int64_t wall_skew_us;
+    struct seam_role role;
+    struct pipeline *pipeline;
+    struct worker *worker;
+    struct kv *kv;
+    struct objstore *state;
+    struct sim_fiber *fibers;
+    uint64_t tick_number; // of the tick that counts
+    int64_t tick_at_us;
+    bool over; // the pipeline ended: the process goes away by itself
+};
+
+struct sim_knobs { // probabilities, drawn from the seed
+    double crash, call_error, call_unknown, call_slow, drop, duplicate, delay, sync_error, failpoint_error;
+    bool available_now;
+    uint32_t partitions, workers, coordinators;
+    int64_t faults_until_us;
+};
+
+struct sim {
+    uint64_t seed;
+    bool trace;
+    struct random random;
+    int64_t now_us;
+    uint64_t event_number;
+    VECTOR(struct sim_event) heap;
+    struct sim_process processes[SIM_PROCESSES_MAX];
+    size_t process_count;
+    struct sim_process *current; // whose code runs
+    struct sim_fiber *fiber;     // NULL: the scheduler, or a role's own thread
+    ucontext_t main;
+    VECTOR(void *) stacks;
+    struct sim_knobs knobs;
+    bool faults;                 // on
+    bool failed;
+    char failure[2048];
+    uint64_t steps, crashes, decisions, commits;
+    Foreset__Plan *plan;
+    struct arena arena;
+};
+extern struct sim *sim; // the one that runs
+
+void sim_core_init(uint64_t seed, bool trace);
+void sim_core_deinit(void);
+bool sim_core_step(void); // false: nothing left to do
+void sim_core_at(int64_t delay_us, struct sim_process *process, void (*run)(void *), void (*drop)(void *), void *argument);
+void sim_core_fail(const char *format, ...) PRINTF_LIKE(1, 2); // an invariant is broken: the run ends
+void sim_core_trace(const char *format, ...) PRINTF_LIKE(1, 2);
+bool sim_core_roll(double probability); // only while faults are on
+// A blocking call of the current fiber: takes time, may fail, may be the last thing the process does. STATUS_KILLED: the
+// caller returns it at once. *ret_fault: what happens to the call itself.
+enum status sim_core_call(struct sim_process *process, bool writes, enum sim_fault *ret_fault, struct error *err);
+// Behind the effect of a call: the process may die before it hears of it.
+enum status sim_core_effect(struct sim_process *process, enum sim_fault fault, struct error *err);
+void sim_core_fiber(struct sim_process *process, void (*body)(void *), void *argument);
+void sim_core_sleep(int64_t us);      // current fiber
+void sim_core_wait(void);             // current fiber, until woken or the process dies
+void sim_core_pass(void);             // current fiber of a dying process: lets its others unwind first
+void sim_core_wake(struct sim_fiber *fiber);
+void sim_core_start(struct sim_process *process, const struct seam_role *role);
+void sim_core_kill(struct sim_process *process); // at once, or as soon as its code yields
+void sim_core_post(struct sim_process *process, void *event); // to its role
+void sim_core_tick(struct sim_process *process);
+void sim_core_process(struct sim_process *process, enum sim_kind kind, uint32_t id);
+enum status sim_core_killed(struct error *err);
+
+// ---- sim_network.c ----
+void sim_network_send(struct seam *seam, uint32_t peer, const void *bytes, size_t size);
+
+// ---- sim_kv.c ----
+void sim_kv_reset(void);
+struct kv *sim_kv_open(struct sim_process *process);
+const char *sim_kv_look(const char *key); // behind everybody's back; NULL: absent
+
+// ---- sim_store.c ----
+struct sim_object {
+    char *key;
+    uint8_t *bytes;
+    size_t size;
+    bool durable;     // survives a power cut
+    bool sync_failed; // its pages are gone: a second sync says OK and does nothing
+    int64_t modified_us;
+};
+void sim_store_reset(void);
+enum status sim_store_open(void *process, const char *url, bool create, struct objstore **ret_store, struct error *err);
+void sim_store_power_cut(void);
+const struct sim_object *sim_store_look(const char *url, const char *key);
+size_t sim_store_count(const char *url); // objects there are
+
+// ---- sim_plan.c ----
+enum { SIM_ROWS, SIM_COUNTS, SIM_WINDOWS, SIM_SLOW, SIM_LATEST, SIM_DEAD };
+enum { SIM_NODE_SOURCE, SIM_NODE_WATERMARK, SIM_NODE_COUNTS, SIM_NODE_WINDOWS, SIM_NODE_LATEST };
+#define SIM_DELAY_US (2 * SIM_SECOND)
+#define SIM_WINDOW_US (5 * SIM_SECOND)
+#define SIM_INTERVAL_US (6 * SIM_SECOND)
+#define SIM_STATE_URL "sim://state"
+struct sim_row { // of every table
+    uint64_t key, value;
+};
+void sim_plan_make(void);
+int64_t sim_plan_event_time(uint32_t partition, int64_t number);
+bool sim_plan_is_dead(int64_t number); // goes to the dead letters of SIM_SLOW
+bool sim_plan_is_slow(int64_t number); // goes to SIM_SLOW
+int64_t sim_plan_end(uint32_t partition); // rows there are by now
+int64_t sim_plan_total(uint32_t partition);
+uint64_t sim_plan_hash(const struct sim_row *row);
+enum status sim_plan_catalog(void *process, const Foreset__Plan *plan, uint32_t node, struct catalog **ret_catalog,
+                             struct error *err);
+// A data file: rows with a checksum. NULL rows: it is not whole.
+void sim_plan_encode(const struct sim_row *rows, size_t count, struct text *ret_bytes);
+const struct sim_row *sim_plan_decode(const void *bytes, size_t size, size_t *ret_count);
+
+// ---- sim_flow.c ----
+enum status sim_flow_open(const struct dataflow_open_args *args, struct dataflow **ret_flow, struct error *err);
+
+// ---- sim_model.c ----
+struct sim_content { // a multiset of rows
+    uint64_t rows, hash;
+};
+void sim_model_reset(void);
+void sim_model_decide(const Foreset__Manifest *manifest); // moves the reference over a decided epoch
+struct sim_content sim_model_at(uint32_t table, uint64_t epoch);
+uint64_t sim_model_epoch(void);
+bool sim_model_complete(void); // every row there will ever be is decided, and no watermark would move
+
+// ---- sim_check.c ----
+void sim_check_reset(void);
+void sim_check_decided(const char *record);               // the kv store's `last` changed
+void sim_check_commit(const char *url, const char *key);  // a Delta commit came into being
+void sim_check_remove(const char *url, const char *key);  // an object is about to vanish
+void sim_check_end(bool complete);                        // the run is over: everything must be there
+bool sim_check_published(void);                           // all tables hold what the model says of its last epoch
+bool sim_check_holds(uint64_t epoch);
+
+// ---- sim_cluster.c ----
+bool sim_cluster_run(uint64_t seed, bool trace); // true: no invariant was broken; else sim->failure
+
+// ---- planted.c ----
+bool planted_is_on(const char *name);
+bool planted_set(const char *name); // false: no such bug
+const char *const *planted_names(void);
+
+#endif

@@ -1,0 +1,297 @@
+// The invariants. I1, I2: at every commit the table's live files hold exactly the reference's rows of that epoch. I3: every
+// file that a decision or a commit names exists whole and durable; nothing that is still needed is deleted. I4: epochs rise
+// by one, ranges go on where they ended. I5: one decision per epoch, nothing undecided is visible. I8: what cleaning leaves
+// is bounded.
+#include <inttypes.h>
+#include <string.h>
+
+#include "common/base/hash.h"
+#include "common/delta/delta_log.h"
+#include "tests/sim/sim.h"
+
+static const char *const check_urls[SIM_CONTENTS] = {"sim://rows", "sim://counts", "sim://windows",
+                                                     "sim://slow", "sim://latest", "sim://slow__dead_letters"};
+
+struct check_file {
+    char *path;
+    struct sim_content content;
+    uint64_t epoch; // that decided it
+    bool live;      // a commit has added it
+};
+struct check_table {
+    VECTOR(struct check_file) files;
+    struct sim_content content;
+    int64_t version;
+    uint64_t epoch; // of its last commit of ours
+};
+static struct {
+    struct check_table tables[SIM_CONTENTS];
+    Foreset__Manifest *last;
+    VECTOR(char *) names; // of decided manifests, by epoch from 1
+} check;
+
+static void check_table_reset(struct check_table *table)
+{
+    for (size_t i = 0; i < table->files.count; i++) memory_free(table->files.items[i].path);
+    vector_deinit(&table->files);
+    *table = (struct check_table){.version = -1};
+}
+
+void sim_check_reset(void)
+{
+    for (size_t i = 0; i < SIM_CONTENTS; i++) check_table_reset(&check.tables[i]);
+    for (size_t i = 0; i < check.names.count; i++) memory_free(check.names.items[i]);
+    vector_deinit(&check.names);
+    if (check.last) foreset__manifest__free_unpacked(check.last, NULL);
+    check.last = NULL;
+}
+
+static struct check_file *check_find(struct check_table *table, const char *path)
+{
+    for (size_t i = 0; i < table->files.count; i++) {
+        if (strcmp(table->files.items[i].path, path) == 0) return &table->files.items[i];
+    }
+    return NULL;
+}
+
+// The file's rows; fails if it is not there, torn, or would not survive a power cut.
+static struct sim_content check_read(const char *url, const char *path, const char *who)
+{
+    struct sim_content content = {0};
+    const struct sim_object *object = sim_store_look(url, path);
+    size_t count = 0;
+    const struct sim_row *rows = object ? sim_plan_decode(object->bytes, object->size, &count) : NULL;
+    if (!rows) {
+        sim_core_fail("I3: %s names %s|%s, which is %s", who, url, path, object ? "not whole" : "not there");
+        return content;
+    }
+    if (!object->durable) sim_core_fail("I3: %s names %s|%s, which a power cut would lose", who, url, path);
+    for (size_t i = 0; i < count; i++) {
+        content.rows++;
+        content.hash += sim_plan_hash(&rows[i]);
+    }
+    return content;
+}
+
+// ---- Decisions ----
+
+static void check_files(uint32_t table, Foreset__DataFile **files, size_t count, uint64_t epoch)
+{
+    char who[64];
+    snprintf(who, sizeof who, "the manifest of epoch %" PRIu64, epoch);
+    for (size_t i = 0; i < count; i++) {
+        struct check_file *file = check_find(&check.tables[table], files[i]->path);
+        struct sim_content content = check_read(check_urls[table], files[i]->path, who);
+        if (file) {
+            file->epoch = epoch;
+            continue;
+        }
+        struct check_file fresh = {memory_strdup(files[i]->path), content, epoch, false};
+        vector_push(&check.tables[table].files, fresh);
+    }
+}
+
+static void check_parts(const Foreset__Manifest *manifest)
+{
+    for (size_t i = 0; i < manifest->n_parts; i++) {
+        const Foreset__SnapshotPart *part = manifest->parts[i];
+        const struct sim_object *object = sim_store_look(SIM_STATE_URL, part->key);
+        if (!object || !object->durable || object->size != part->size_bytes ||
+            hash_64(object->bytes, object->size, 0) != part->checksum) {
+            sim_core_fail("I3: the manifest of epoch %" PRIu64 " names state part %s, which is %s", manifest->epoch, part->key,
+                          object ? "not whole or not durable" : "not there");
+        }
+    }
+}
+
+static void check_manifest(const Foreset__Manifest *manifest)
+{
+    for (size_t i = 0; i < manifest->n_tables; i++) {
+        const Foreset__TableEpoch *table = manifest->tables[i];
+        check_files(table->table, table->adds, table->n_adds, manifest->epoch);
+        check_files(table->table, table->pending, table->n_pending, manifest->epoch);
+        if (table->table != SIM_SLOW) continue;
+        check_files(SIM_DEAD, table->dead_letters, table->n_dead_letters, manifest->epoch);
+        check_files(SIM_DEAD, table->dead_letters_pending, table->n_dead_letters_pending, manifest->epoch);
+    }
+    check_parts(manifest);
+    sim_model_decide(manifest);
+}
+
+void sim_check_decided(const char *record)
+{
+    uint64_t epoch = 0, generation = 0, hash = 0, first = check.names.count + 1;
+    char name[META_NAME_SIZE] = "";
+    if (sscanf(record, "%" SCNu64 " %" SCNu64 " %" SCNx64 " %127s", &epoch, &generation, &hash, name) != 4 || epoch < first) {
+        sim_core_fail("I5: epoch %" PRIu64 " is decided again: %s", epoch, record);
+        return;
+    }
+    // Several epochs of one transaction: the chain leads back from the last.
+    VECTOR(struct manifest *) chain = {0};
+    struct meta_record wanted = {.epoch = epoch, .generation = generation, .hash = hash};
+    snprintf(wanted.name, sizeof wanted.name, "%s", name);
+    while (wanted.epoch >= first && !sim->failed) {
+        const struct sim_object *object = sim_store_look(SIM_STATE_URL, wanted.name);
+        struct manifest *manifest = NULL;
+        struct error err;
+        if (!object || manifest_decode(object->bytes, object->size, wanted.name, &wanted, &manifest, &err) != STATUS_OK) {
+            sim_core_fail("I3: epoch %" PRIu64 " is decided, its manifest %s is %s", wanted.epoch, wanted.name,
+                          object ? "damaged" : "not there");
+            break;
+        }
+        vector_push(&chain, manifest);
+        wanted = (struct meta_record){.hash = manifest->body->previous_hash};
+        if (manifest->body->epoch == first) break;
+        snprintf(wanted.name, sizeof wanted.name, "%s", manifest->body->previous);
+        if (!manifest_name_parse(wanted.name, &wanted.epoch, &wanted.generation)) break;
+    }
+    if (!sim->failed && (chain.count == 0 || chain.items[chain.count - 1]->body->epoch != first)) {
+        sim_core_fail("I4: epoch %" PRIu64 " is decided, %" PRIu64 " was expected", epoch, first);
+    }
+    for (size_t i = chain.count; i > 0 && !sim->failed; i--) {
+        sim_core_trace("epoch %" PRIu64 " is decided in generation %" PRIu64, chain.items[i - 1]->body->epoch, generation);
+        vector_push(&check.names, memory_strdup(chain.items[i - 1]->record.name));
+        check_manifest(chain.items[i - 1]->body);
+        sim->decisions++;
+    }
+    if (chain.count > 0 && !sim->failed) {
+        if (check.last) foreset__manifest__free_unpacked(check.last, NULL);
+        check.last = foreset__manifest__unpack(NULL, chain.items[0]->packed_size, chain.items[0]->packed);
+    }
+    for (size_t i = 0; i < chain.count; i++) manifest_unref(chain.items[i]);
+    vector_deinit(&chain);
+}
+
+// ---- Commits ----
+
+static int check_table_of(const char *url)
+{
+    for (int i = 0; i < SIM_CONTENTS; i++) {
+        if (strcmp(check_urls[i], url) == 0) return i;
+    }
+    return -1;
+}
+
+static void check_action(uint32_t number, const struct delta_action *action, int64_t version)
+{
+    struct check_table *table = &check.tables[number];
+    if (action->kind == DELTA_ACTION_ADD) {
+        struct check_file *file = check_find(table, action->add.path);
+        if (!file || file->live) {
+            sim_core_fail("I5: %s version %" PRId64 " adds %s, which %s", check_urls[number], version, action->add.path,
+                          file ? "is there already" : "no decided manifest names");
+            return;
+        }
+        struct sim_content content = check_read(check_urls[number], file->path, check_urls[number]);
+        file->live = true;
+        table->content.rows += content.rows;
+        table->content.hash += content.hash;
+    } else if (action->kind == DELTA_ACTION_REMOVE) {
+        struct check_file *file = check_find(table, action->remove.path);
+        if (!file || !file->live) {
+            sim_core_fail("I3: %s version %" PRId64 " removes %s, which is not there", check_urls[number], version,
+                          action->remove.path);
+            return;
+        }
+        table->content.rows -= file->content.rows;
+        table->content.hash -= file->content.hash;
+        file->live = false;
+    }
+}
+
+void sim_check_commit(const char *url, const char *key)
+{
+    int number = check_table_of(url);
+    const struct sim_object *object = sim_store_look(url, key);
+    struct delta_commit *commit = NULL;
+    struct error err;
+    int64_t version = 0;
+    if (number < 0 || sim->failed || sscanf(key, "_delta_log/%" SCNd64, &version) != 1) return;
+    struct check_table *table = &check.tables[number];
+    if (version != table->version + 1) {
+        sim_core_fail("I5: %s gets version %" PRId64 " after %" PRId64, url, version, table->version);
+        return;
+    }
+    if (delta_log_commit_parse((const char *)object->bytes, object->size, version, &commit, &err) != STATUS_OK) {
+        sim_core_fail("I3: %s version %" PRId64 ": %s", url, version, err.message);
+        return;
+    }
+    table->version = version;
+    sim->commits++;
+    for (size_t i = 0; i < commit->actions.count && !sim->failed; i++) {
+        check_action((uint32_t)number, &commit->actions.items[i], version);
+    }
+    uint64_t epoch = commit->info ? commit->info->epoch_last : 0;
+    if (epoch > 0 && !sim->failed) {
+        if (epoch <= table->epoch || epoch > sim_model_epoch()) {
+            sim_core_fail("I5: %s version %" PRId64 " is epoch %" PRIu64 ", after %" PRIu64 "; decided are %" PRIu64, url,
+                          version, epoch, table->epoch, sim_model_epoch());
+        } else {
+            struct sim_content want = sim_model_at((uint32_t)number, epoch);
+            table->epoch = epoch;
+            sim_core_trace("%s version %" PRId64 ": epoch %" PRIu64 ", %" PRIu64 " rows", url, version, epoch, want.rows);
+            if (want.rows != table->content.rows || want.hash != table->content.hash) {
+                sim_core_fail("I1: %s version %" PRId64 ", epoch %" PRIu64 ": %" PRIu64 " rows, the reference has %" PRIu64 "%s",
+                              url, version, epoch, table->content.rows, want.rows,
+                              want.rows == table->content.rows ? ", others" : "");
+            }
+        }
+    }
+    delta_log_commit_destroy(commit);
+}
+
+// ---- Deletes ----
+
+void sim_check_remove(const char *url, const char *key)
+{
+    int number = check_table_of(url);
+    if (number >= 0) {
+        const struct check_file *file = check_find(&check.tables[number], key);
+        // Named by a decided manifest: it may go only once a later commit has removed it, and then VACUUM's time comes.
+        if (file && (file->live || file->epoch > check.tables[number].epoch)) {
+            sim_core_fail("I3: %s|%s is deleted, epoch %" PRIu64 " needs it", url, key, file->epoch);
+        }
+        if (strncmp(key, "_delta_log/", 11) == 0) sim_core_fail("I3: %s|%s is deleted", url, key);
+        return;
+    }
+    for (size_t i = 0; check.last && i < check.last->n_parts; i++) {
+        if (strcmp(check.last->parts[i]->key, key) == 0) {
+            sim_core_fail("I3: state part %s is deleted, epoch %" PRIu64 " needs it", key, check.last->epoch);
+        }
+    }
+    size_t kept = check.names.count > 10 ? check.names.count - 10 : 0;
+    for (size_t i = kept; i < check.names.count; i++) {
+        if (strcmp(check.names.items[i], key) == 0) sim_core_fail("I3: manifest %s is deleted, one of the last ten", key);
+    }
+}
+
+// ---- The end ----
+
+bool sim_check_holds(uint64_t epoch)
+{
+    for (uint32_t i = 0; i < SIM_CONTENTS; i++) {
+        struct sim_content want = sim_model_at(i, epoch);
+        if (check.tables[i].content.rows != want.rows || check.tables[i].content.hash != want.hash) return false;
+    }
+    return true;
+}
+
+bool sim_check_published(void)
+{
+    return sim_check_holds(sim_model_epoch());
+}
+
+void sim_check_end(bool complete)
+{
+    if (sim->failed) return;
+    if (!complete) {
+        sim_core_fail("I6: no end within the time: decided %" PRIu64 " epochs, %s published", sim_model_epoch(),
+                      sim_check_published() ? "all" : "not all");
+        return;
+    }
+    for (uint32_t i = 0; i < SIM_CONTENTS; i++) {
+        for (size_t j = 0; j < check.tables[i].files.count; j++) {
+            if (check.tables[i].files.items[j].live) check_read(check_urls[i], check.tables[i].files.items[j].path, "a log");
+        }
+    }
+}

@@ -1,0 +1,196 @@
+// The cluster of a run and what happens to it: crashes, pauses past the lease, power cuts, jumping wall clocks; then the
+// faults stop, and within a bound everything must be there (I6).
+#include <string.h>
+
+#include "common/rpc/control_message.h"
+#include "tests/sim/sim.h"
+
+#define CLUSTER_LEASE_US (6 * SIM_SECOND)
+#define CLUSTER_GRACE_US (8 * SIM_SECOND)
+#define CLUSTER_CALM_US (200 * SIM_SECOND) // after the faults, for everything to be there
+#define CLUSTER_STEPS_MAX 20000000
+
+static int64_t cluster_start_ends[SIM_PROCESSES_MAX][SIM_PARTITIONS_MAX];
+
+static void cluster_start(void *argument);
+
+static size_t cluster_index(const struct sim_process *process)
+{
+    return (size_t)(process - sim->processes);
+}
+
+static void cluster_ended(void *context, enum pipeline_outcome outcome, const struct error *err)
+{
+    struct sim_process *process = context;
+    process->over = true;
+    if (outcome != PIPELINE_DONE) {
+        sim_core_fail("I7: the pipeline ended with outcome %d: %s", (int)outcome, err->message);
+        return;
+    }
+    sim_core_trace("done");
+    if (!sim_check_published()) sim_core_fail("I2: the run ended, but decided epochs are not published");
+    sim_core_kill(process);
+}
+
+static void cluster_start_coordinator(struct sim_process *process)
+{
+    struct pipeline_config config = {.process = process->id == 1 ? "first" : "second",
+                                     .plan = sim->plan,
+                                     .state_url = SIM_STATE_URL,
+                                     .stores = {sim_store_open, process},
+                                     .catalogs = {sim_plan_catalog, process},
+                                     .available_now = sim->knobs.available_now,
+                                     .lease_ttl_us = CLUSTER_LEASE_US,
+                                     .grace_us = CLUSTER_GRACE_US,
+                                     .workers_min = 1,
+                                     .ended = cluster_ended,
+                                     .context = process};
+    struct error err;
+    process->kv = config.kv = sim_kv_open(process);
+    enum status status = sim_store_open(process, SIM_STATE_URL, true, &process->state, &err);
+    ASSERT(status == STATUS_OK);
+    config.state = process->state;
+    for (uint32_t i = 0; i < SIM_PARTITIONS_MAX; i++) cluster_start_ends[cluster_index(process)][i] = sim_plan_end(i);
+    status = pipeline_create(&config, &process->seam, &process->pipeline, &err);
+    ASSERT(status == STATUS_OK);
+    struct seam_role role;
+    pipeline_role(process->pipeline, &role);
+    sim_core_start(process, &role);
+}
+
+static void cluster_post(void *context, struct dataflow_event *event)
+{
+    sim_core_post(context, event);
+}
+
+static void cluster_start_worker(struct sim_process *process)
+{
+    static const uint32_t coordinators[] = {1, 2};
+    struct worker_config config = {.name = process->id == 11 ? "worker-a" : "worker-b",
+                                   .lanes = 1,
+                                   .coordinators = coordinators,
+                                   .coordinator_count = sim->knobs.coordinators,
+                                   .flow_open = sim_flow_open,
+                                   .stores = {sim_store_open, process},
+                                   .post = cluster_post,
+                                   .context = process};
+    process->worker = worker_create(&config, &process->seam);
+    struct seam_role role;
+    worker_role(process->worker, &role);
+    sim_core_start(process, &role);
+}
+
+static void cluster_start(void *argument)
+{
+    struct sim_process *process = argument;
+    if (process->alive) return;
+    random_init(&process->random, random_u64(&sim->random));
+    process->wall_skew_us = sim_core_roll(0.2) ? (int64_t)random_below(&sim->random, 4 * SIM_SECOND) : 0;
+    if (process->kind == SIM_COORDINATOR) {
+        cluster_start_coordinator(process);
+    } else {
+        cluster_start_worker(process);
+    }
+    sim_core_trace("process %u starts", process->id);
+}
+
+// Every tenth of a second: somebody may be hit; who is down comes back.
+static void cluster_fate(void *argument)
+{
+    (void)argument;
+    for (size_t i = 0; i < sim->process_count; i++) {
+        struct sim_process *process = &sim->processes[i];
+        if (!process->alive && (random_chance(&sim->random, 0.05) || (!sim->faults && random_chance(&sim->random, 0.2)))) {
+            cluster_start(process);
+        } else if (process->alive && !process->dying && sim_core_roll(0.002)) {
+            sim_core_kill(process);
+        } else if (process->alive && !process->dying && sim_core_roll(0.004)) {
+            process->paused_until_us = sim->now_us + (int64_t)random_below(&sim->random, 15 * SIM_SECOND);
+            sim_core_trace("process %u stands still until %.3f", process->id, (double)process->paused_until_us / 1e6);
+        } else if (sim_core_roll(0.002)) {
+            process->wall_skew_us += (int64_t)random_below(&sim->random, 6 * SIM_SECOND) - 3 * SIM_SECOND;
+        }
+    }
+    if (sim_core_roll(0.001)) {
+        sim_core_trace("power cut");
+        for (size_t i = 0; i < sim->process_count; i++) sim_core_kill(&sim->processes[i]);
+        sim_store_power_cut();
+    }
+    sim_core_at(SIM_SECOND / 10, NULL, cluster_fate, NULL, NULL);
+}
+
+static double cluster_draw(double most)
+{
+    return random_chance(&sim->random, 0.35) ? 0 : most * random_unit(&sim->random);
+}
+
+static void cluster_knobs(void)
+{
+    struct sim_knobs *knobs = &sim->knobs;
+    knobs->crash = cluster_draw(0.004);
+    knobs->call_error = cluster_draw(0.03);
+    knobs->call_unknown = cluster_draw(0.03);
+    knobs->call_slow = cluster_draw(0.01);
+    knobs->drop = cluster_draw(0.02);
+    knobs->duplicate = cluster_draw(0.02);
+    knobs->delay = cluster_draw(0.02);
+    knobs->sync_error = cluster_draw(0.05);
+    knobs->failpoint_error = cluster_draw(0.005);
+    knobs->available_now = random_chance(&sim->random, 0.4);
+    knobs->partitions = 1 + (uint32_t)random_below(&sim->random, SIM_PARTITIONS_MAX);
+    knobs->workers = 1 + (uint32_t)random_below(&sim->random, 2);
+    knobs->coordinators = 1 + (uint32_t)random_below(&sim->random, 2);
+    knobs->faults_until_us = 30 * SIM_SECOND + (int64_t)random_below(&sim->random, 50 * SIM_SECOND);
+}
+
+static bool cluster_complete(void)
+{
+    return sim->now_us > sim->knobs.faults_until_us && sim_model_complete() && sim_check_published();
+}
+
+static void cluster_play(void)
+{
+    sim->faults = true;
+    for (size_t i = 0; i < sim->process_count; i++) cluster_start(&sim->processes[i]);
+    sim_core_at(SIM_SECOND / 10, NULL, cluster_fate, NULL, NULL);
+    bool complete = false;
+    int64_t looked_us = 0;
+    while (!complete && sim->steps < CLUSTER_STEPS_MAX && sim_core_step()) {
+        if (sim->faults && sim->now_us >= sim->knobs.faults_until_us) {
+            sim->faults = false;
+            sim_core_trace("faults stop");
+            for (size_t i = 0; i < sim->process_count; i++) {
+                sim->processes[i].paused_until_us = 0;
+                sim->processes[i].wall_skew_us = 0;
+            }
+        }
+        if (sim->now_us > sim->knobs.faults_until_us + CLUSTER_CALM_US) break;
+        if (sim->now_us - looked_us > SIM_SECOND / 10) {
+            looked_us = sim->now_us;
+            complete = cluster_complete();
+        }
+    }
+    sim_check_end(complete);
+}
+
+bool sim_cluster_run(uint64_t seed, bool trace)
+{
+    sim_core_init(seed, trace);
+    sim_kv_reset();
+    sim_store_reset();
+    sim_model_reset();
+    sim_check_reset();
+    cluster_knobs();
+    sim_plan_make();
+    for (uint32_t i = 0; i < sim->knobs.coordinators; i++) {
+        sim_core_process(&sim->processes[sim->process_count++], SIM_COORDINATOR, 1 + i);
+    }
+    for (uint32_t i = 0; i < sim->knobs.workers; i++) {
+        sim_core_process(&sim->processes[sim->process_count++], SIM_WORKER, 11 + i);
+    }
+    cluster_play();
+    sim_core_deinit();
+    sim_kv_reset();
+    sim_store_reset();
+    return !sim->failed;
+}

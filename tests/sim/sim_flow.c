@@ -1,0 +1,557 @@
+// A worker's data flow over numbered rows: one lane, a fiber, that reads its partitions, keeps state per partition, waits
+// for W, writes files and freezes deltas. Which table takes part, its L and W follow from worker/lane/lane_clock.c, the
+// code that the real lanes run.
+#include <inttypes.h>
+#include <string.h>
+
+#include "common/base/hash.h"
+#include "common/base/planted.h"
+#include "coordinator/epoch/epoch.h"
+#include "tests/sim/sim.h"
+#include "worker/lane/lane_clock.h"
+
+enum { FLOW_WINDOWS_MAX = 64, FLOW_BASE_EVERY = 4, FLOW_QUEUE = 4 };
+
+struct flow_window {
+    int64_t start_us;
+    uint64_t rows;
+};
+struct flow_partition { // state, and what changed since the last cut
+    uint64_t counts[SIM_KEYS];
+    int64_t latest[SIM_KEYS]; // -1: none
+    struct flow_window windows[FLOW_WINDOWS_MAX];
+    size_t window_count;
+    bool touched;
+    char *open; // of SIM_LATEST: path of its open file; NULL: none
+    Foreset__DataFile *open_file;
+};
+struct flow_epoch {
+    uint64_t number;
+    Foreset__EpochPlan *plan;
+    bool has_watermark;
+    int64_t watermark_us;
+};
+struct sim_flow {
+    struct dataflow base;
+    struct dataflow_open_args args;
+    struct sim_process *process;
+    unsigned refs; // the worker's and the lane's
+    bool closing, lane_done;
+    struct sim_fiber *lane;
+    struct flow_epoch queue[FLOW_QUEUE];
+    size_t queued;
+    struct table_clock clocks[SIM_TABLES];
+    struct flow_partition partitions[SIM_PARTITIONS_MAX];
+    bool slow_open;
+    uint64_t files;
+};
+
+// What one epoch makes.
+struct flow_output {
+    VECTOR(struct sim_row) rows[SIM_CONTENTS];
+    Foreset__Prepared *prepared;
+    int64_t maximum_us;
+    bool seen;
+    uint64_t late;
+};
+
+static bool flow_stopped(const struct sim_flow *flow)
+{
+    return flow->closing || flow->process->dying;
+}
+
+static void flow_unref(struct sim_flow *flow)
+{
+    if (--flow->refs > 0) return;
+    for (size_t i = 0; i < flow->queued; i++) foreset__epoch_plan__free_unpacked(flow->queue[i].plan, NULL);
+    for (uint32_t i = 0; i < SIM_PARTITIONS_MAX; i++) memory_free(flow->partitions[i].open);
+    memory_free(flow);
+}
+
+static void flow_notify(struct sim_flow *flow, enum dataflow_event_kind kind, uint64_t epoch, Foreset__ReadDone *read,
+                        struct dataflow_frozen *frozen, const struct error *err)
+{
+    struct dataflow_event *event = memory_calloc(1, sizeof *event);
+    event->kind = kind;
+    event->generation = flow->args.generation;
+    event->epoch = epoch;
+    event->read_done = read;
+    event->frozen = frozen;
+    if (err) event->err = *err;
+    if (flow_stopped(flow)) {
+        dataflow_event_destroy(event);
+    } else {
+        flow->args.notify(flow->args.context, event);
+    }
+}
+
+static bool flow_owns(const struct sim_flow *flow, uint32_t partition)
+{
+    Foreset__Range range = FORESET__RANGE__INIT;
+    range.source = SIM_NODE_SOURCE;
+    range.topic = (char *)"";
+    range.partition = (int32_t)partition;
+    return epoch_owner(&range, flow->args.worker_count) == flow->args.worker_index;
+}
+
+// ---- Rows ----
+
+static void flow_put(struct flow_output *out, uint32_t table, uint64_t key, uint64_t value)
+{
+    struct sim_row row = {key, value};
+    vector_push(&out->rows[table], row);
+}
+
+static struct flow_window *flow_window(struct flow_partition *state, int64_t start_us)
+{
+    for (size_t i = 0; i < state->window_count; i++) {
+        if (state->windows[i].start_us == start_us) return &state->windows[i];
+    }
+    ASSERT(state->window_count < FLOW_WINDOWS_MAX);
+    state->windows[state->window_count] = (struct flow_window){start_us, 0};
+    return &state->windows[state->window_count++];
+}
+
+static void flow_row(struct sim_flow *flow, uint32_t partition, int64_t number, int64_t late_us, struct flow_output *out)
+{
+    struct flow_partition *state = &flow->partitions[partition];
+    uint64_t id = (uint64_t)partition << 40 | (uint64_t)number;
+    size_t key = (size_t)(number % SIM_KEYS);
+    int64_t time_us = sim_plan_event_time(partition, number), start_us = time_us - time_us % SIM_WINDOW_US;
+    flow_put(out, SIM_ROWS, id, 0);
+    if (sim_plan_is_slow(number)) flow_put(out, SIM_SLOW, id, 0);
+    if (sim_plan_is_dead(number)) flow_put(out, SIM_DEAD, id, 0);
+    state->counts[key]++;
+    if (number > state->latest[key]) state->latest[key] = number;
+    state->touched = true;
+    if (!out->seen || time_us > out->maximum_us) out->maximum_us = time_us;
+    out->seen = true;
+    if (start_us + SIM_WINDOW_US <= late_us) {
+        out->late++;
+    } else {
+        flow_window(state, start_us)->rows++;
+    }
+}
+
+static enum status flow_read(struct sim_flow *flow, const struct flow_epoch *epoch, struct flow_output *out, struct error *err)
+{
+    int64_t late_us = lane_clock_late(&flow->clocks[SIM_WINDOWS]);
+    if (FORESET_BUG("l-w-swapped") && epoch->has_watermark) late_us = epoch->watermark_us;
+    for (size_t i = 0; i < epoch->plan->n_ranges; i++) {
+        const Foreset__Range *range = epoch->plan->ranges[i];
+        for (int64_t number = range->from; number < range->to; number++) {
+            if (number % 16 == 0) {
+                enum sim_fault fault;
+                enum status status = sim_core_call(flow->process, false, &fault, err);
+                if (status == STATUS_OK) status = sim_core_effect(flow->process, fault, err);
+                if (status != STATUS_OK || flow->closing) return status == STATUS_OK ? sim_core_killed(err) : status;
+            }
+            flow_row(flow, (uint32_t)range->partition, number, late_us, out);
+        }
+        Foreset__Range *read = memory_calloc(1, sizeof *read);
+        foreset__range__init(read);
+        read->source = range->source;
+        read->topic = memory_strdup("");
+        read->has_partition = read->has_from = read->has_to = true;
+        read->partition = range->partition;
+        read->from = range->from;
+        read->to = range->to;
+        out->prepared->ranges[out->prepared->n_ranges++] = read;
+    }
+    return STATUS_OK;
+}
+
+static void flow_emit(struct sim_flow *flow, const struct clock_epoch *clocks, struct flow_output *out)
+{
+    for (uint32_t i = 0; i < SIM_PARTITIONS_MAX; i++) {
+        struct flow_partition *state = &flow->partitions[i];
+        if (!flow_owns(flow, i)) continue;
+        for (size_t k = 0; k < SIM_KEYS; k++) {
+            if (state->counts[k] > 0) flow_put(out, SIM_COUNTS, (uint64_t)i << 8 | k, state->counts[k]);
+        }
+        if (!clocks[SIM_WINDOWS].takes_part) continue;
+        for (size_t w = state->window_count; w > 0; w--) {
+            struct flow_window window = state->windows[w - 1];
+            if (window.start_us + SIM_WINDOW_US > clocks[SIM_WINDOWS].watermark_us) continue;
+            flow_put(out, SIM_WINDOWS, (uint64_t)i << 56 | (uint64_t)window.start_us, window.rows);
+            state->windows[w - 1] = state->windows[--state->window_count];
+            state->touched = true;
+        }
+    }
+}
+
+// ---- Files ----
+
+static enum status flow_write(struct sim_flow *flow, const struct flow_epoch *epoch, uint32_t table, const struct sim_row *rows,
+                              size_t count, Foreset__DataFile **ret_file, struct error *err)
+{
+    enum status status = STATUS_OK;
+    bool dead = table == SIM_DEAD;
+    struct objstore *store = flow->args.table_store(flow->args.context, dead ? SIM_SLOW : table, dead);
+    struct objstore_writer *writer = NULL;
+    struct text bytes = {0};
+    char uuid[37], path[160];
+    random_uuid(&sim->random, uuid);
+    snprintf(path, sizeof path, "part-%" PRIu64 "-%" PRIu64 "-%" PRIu64 "-0-%" PRIu64 "-%s.zstd.parquet", epoch->number,
+             flow->args.generation, flow->args.incarnation, flow->files++, uuid);
+    sim_plan_encode(rows, count, &bytes);
+    TRY(store->ops->create(store, path, &writer, err));
+    TRY(store->ops->write(writer, bytes.data, bytes.length, err));
+    TRY(store->ops->finish(writer, err));
+    Foreset__DataFile *file = memory_calloc(1, sizeof *file);
+    foreset__data_file__init(file);
+    file->path = memory_strdup(path);
+    file->size_bytes = bytes.length;
+    file->rows = count;
+    file->stats = memory_strdup("{\"numRecords\":1}");
+    file->checksum = hash_64(bytes.data, bytes.length, 0);
+    file->epoch = epoch->number;
+    file->generation = flow->args.generation;
+    *ret_file = file;
+out:
+    if (writer) store->ops->writer_close(writer);
+    text_deinit(&bytes);
+    return status;
+}
+
+static void flow_add(Foreset__DataFile ***files, size_t *count, Foreset__DataFile *file)
+{
+    *files = memory_realloc(*files, (*count + 1) * sizeof **files);
+    (*files)[(*count)++] = file;
+}
+
+static Foreset__DataFile *flow_path_only(const char *path, uint32_t slice)
+{
+    Foreset__DataFile *file = memory_calloc(1, sizeof *file);
+    foreset__data_file__init(file);
+    file->path = memory_strdup(path);
+    file->stats = memory_strdup("");
+    file->has_open = file->open = file->has_slice = true;
+    file->slice = slice;
+    return file;
+}
+
+// Update mode: the open file of every touched slice is replaced (P13).
+static enum status flow_write_latest(struct sim_flow *flow, const struct flow_epoch *epoch, Foreset__TableEpoch *table,
+                                     struct error *err)
+{
+    for (uint32_t i = 0; i < SIM_PARTITIONS_MAX; i++) {
+        struct flow_partition *state = &flow->partitions[i];
+        struct sim_row rows[SIM_KEYS];
+        size_t count = 0;
+        bool read = false;
+        for (size_t j = 0; j < epoch->plan->n_ranges; j++) read |= (uint32_t)epoch->plan->ranges[j]->partition == i;
+        if (!read) continue;
+        for (size_t k = 0; k < SIM_KEYS; k++) {
+            if (state->latest[k] >= 0) rows[count++] = (struct sim_row){(uint64_t)i << 8 | k, (uint64_t)state->latest[k]};
+        }
+        Foreset__DataFile *file = NULL;
+        enum status status = flow_write(flow, epoch, SIM_LATEST, rows, count, &file, err);
+        if (status != STATUS_OK) return status;
+        file->has_open = file->open = file->has_slice = true;
+        file->slice = i;
+        flow_add(&table->adds, &table->n_adds, file);
+        if (state->open) flow_add(&table->removes, &table->n_removes, flow_path_only(state->open, i));
+        memory_free(state->open);
+        state->open = memory_strdup(file->path);
+    }
+    return STATUS_OK;
+}
+
+static enum status flow_write_table(struct sim_flow *flow, const struct flow_epoch *epoch, uint32_t number,
+                                    struct flow_output *out, Foreset__TableEpoch *table, struct error *err)
+{
+    Foreset__DataFile *file = NULL;
+    enum status status = STATUS_OK;
+    if (number == SIM_LATEST) return flow_write_latest(flow, epoch, table, err);
+    if (number == SIM_COUNTS && !table->publishes) return STATUS_OK;
+    if (out->rows[number].count > 0) {
+        status = flow_write(flow, epoch, number, out->rows[number].items, out->rows[number].count, &file, err);
+        if (status != STATUS_OK) return status;
+        flow_add(&table->adds, &table->n_adds, file);
+    }
+    if (number == SIM_SLOW && out->rows[SIM_DEAD].count > 0) {
+        status = flow_write(flow, epoch, SIM_DEAD, out->rows[SIM_DEAD].items, out->rows[SIM_DEAD].count, &file, err);
+        if (status != STATUS_OK) return status;
+        flow_add(&table->dead_letters, &table->n_dead_letters, file);
+    }
+    if (number == SIM_COUNTS) {
+        table->has_overwrite = table->overwrite = table->has_content_hash = true;
+        for (size_t i = 0; i < out->rows[SIM_COUNTS].count; i++) {
+            table->content_hash += sim_plan_hash(&out->rows[SIM_COUNTS].items[i]);
+        }
+    }
+    return STATUS_OK;
+}
+
+static enum status flow_tables(struct sim_flow *flow, const struct flow_epoch *epoch, const struct clock_epoch *clocks,
+                               struct flow_output *out, struct error *err)
+{
+    out->prepared->tables = memory_calloc(SIM_TABLES, sizeof *out->prepared->tables);
+    for (uint32_t i = 0; i < SIM_TABLES; i++) {
+        Foreset__TableEpoch *table = memory_calloc(1, sizeof *table);
+        foreset__table_epoch__init(table);
+        out->prepared->tables[out->prepared->n_tables++] = table;
+        table->table = i;
+        table->has_takes_part = table->has_publishes = table->has_late_us = table->has_watermark_us = table->has_batch = true;
+        table->takes_part = clocks[i].takes_part;
+        table->publishes = clocks[i].publishes;
+        table->late_us = clocks[i].late_us;
+        table->watermark_us = clocks[i].watermark_us;
+        table->batch = clocks[i].batch;
+        if (!clocks[i].takes_part) continue;
+        enum status status = flow_write_table(flow, epoch, i, out, table, err);
+        if (status != STATUS_OK) return status;
+    }
+    return STATUS_OK;
+}
+
+// ---- State ----
+
+struct flow_image { // one partition's state in a snapshot part
+    uint64_t partition;
+    uint64_t counts[SIM_KEYS];
+    int64_t latest[SIM_KEYS];
+    struct flow_window windows[FLOW_WINDOWS_MAX];
+    uint64_t window_count;
+};
+
+static enum status flow_part(struct sim_flow *flow, uint32_t partition, bool base, struct dataflow_part *part, struct error *err)
+{
+    const struct flow_partition *state = &flow->partitions[partition];
+    struct flow_image image;
+    memset(&image, 0, sizeof image);
+    image.partition = partition;
+    memcpy(image.counts, state->counts, sizeof image.counts);
+    memcpy(image.latest, state->latest, sizeof image.latest);
+    memcpy(image.windows, state->windows, state->window_count * sizeof *image.windows);
+    image.window_count = state->window_count;
+    enum status status = buffer_create(NULL, sizeof image, &part->bytes, err);
+    if (status != STATUS_OK) return status;
+    memcpy(part->bytes->data, &image, sizeof image);
+    part->size = sizeof image;
+    foreset__snapshot_part__init(&part->meta);
+    part->meta.node = SIM_NODE_WINDOWS;
+    part->meta.operator_ = memory_strdup("windows/state");
+    part->meta.is_base = base;
+    part->meta.shard_first = part->meta.shard_last = partition;
+    return STATUS_OK;
+}
+
+static enum status flow_freeze(struct sim_flow *flow, const struct flow_epoch *epoch, struct flow_output *out,
+                               struct dataflow_frozen **ret_frozen, struct error *err)
+{
+    struct dataflow_frozen *frozen = memory_calloc(1, sizeof *frozen);
+    frozen->parts = memory_calloc(SIM_PARTITIONS_MAX, sizeof *frozen->parts);
+    for (uint32_t i = 0; i < SIM_PARTITIONS_MAX; i++) {
+        if (!flow->partitions[i].touched) continue;
+        bool base = (epoch->number + i) % FLOW_BASE_EVERY == 0;
+        enum status status = flow_part(flow, i, base, &frozen->parts[frozen->part_count], err);
+        if (status != STATUS_OK) return status;
+        frozen->part_count++;
+        flow->partitions[i].touched = false;
+    }
+    frozen->prepared = out->prepared;
+    out->prepared = NULL;
+    *ret_frozen = frozen;
+    return STATUS_OK;
+}
+
+static enum status flow_load(struct sim_flow *flow, struct error *err)
+{
+    const Foreset__Manifest *from = flow->args.from;
+    for (size_t i = 0; from && i < from->n_parts; i++) {
+        struct buffer *bytes = NULL;
+        struct flow_image image;
+        enum status status = objstore_get(flow->args.state, from->parts[i]->key, &bytes, err);
+        if (status == STATUS_NOT_FOUND) {
+            sim_core_fail("I3: state part %s of epoch %" PRIu64 " is gone", from->parts[i]->key, from->epoch);
+        }
+        if (status != STATUS_OK) return status;
+        bool whole = bytes->size_bytes == sizeof image && hash_64(bytes->data, sizeof image, 0) == from->parts[i]->checksum;
+        if (!whole) sim_core_fail("I3: state part %s of epoch %" PRIu64 " is not whole", from->parts[i]->key, from->epoch);
+        if (whole) memcpy(&image, bytes->data, sizeof image);
+        buffer_unref(bytes);
+        if (!whole) return error_set(err, STATUS_CORRUPT, ERROR_FAIL_PIPELINE, "part %s", from->parts[i]->key);
+        struct flow_partition *state = &flow->partitions[image.partition];
+        memcpy(state->counts, image.counts, sizeof image.counts);
+        memcpy(state->latest, image.latest, sizeof image.latest);
+        memcpy(state->windows, image.windows, sizeof image.windows);
+        state->window_count = image.window_count;
+    }
+    return STATUS_OK;
+}
+
+static void flow_load_tables(struct sim_flow *flow)
+{
+    const Foreset__Manifest *from = flow->args.from;
+    for (uint32_t i = 0; i < SIM_TABLES; i++) {
+        const Foreset__TableEpoch *table = NULL;
+        for (size_t j = 0; from && j < from->n_tables; j++) {
+            if (from->tables[j]->table == i) table = from->tables[j];
+        }
+        lane_clock_init(&flow->clocks[i], sim->plan->tables[i], table, from ? from->epoch + 1 : 1);
+        for (size_t j = 0; i == SIM_LATEST && table && j < table->n_open; j++) {
+            flow->partitions[table->open[j]->slice].open = memory_strdup(table->open[j]->path);
+        }
+    }
+}
+
+// ---- The lane ----
+
+static bool flow_reads(const Foreset__EpochPlan *plan)
+{
+    return plan->n_sources > 0;
+}
+
+static void flow_facts(const struct sim_flow *flow, const struct flow_epoch *epoch, struct clock_epoch *clocks)
+{
+    memset(clocks, 0, SIM_TABLES * sizeof *clocks);
+    (void)flow;
+    for (uint32_t i = 0; i < SIM_TABLES; i++) {
+        clocks[i].planned_input = flow_reads(epoch->plan);
+        clocks[i].plan_publishes = epoch->plan->tables[i]->publishes;
+        clocks[i].has_watermark = true;
+        clocks[i].candidate_us = i == SIM_WINDOWS ? epoch->watermark_us : 0;
+    }
+}
+
+static void flow_read_done(struct sim_flow *flow, const struct flow_epoch *epoch, const struct flow_output *out)
+{
+    Foreset__ReadDone *read = memory_calloc(1, sizeof *read);
+    foreset__read_done__init(read);
+    bool moves = epoch->plan->no_data && epoch->watermark_us > flow->clocks[SIM_WINDOWS].watermark_us;
+    read->took_part = memory_calloc(SIM_TABLES, sizeof *read->took_part);
+    for (uint32_t i = 0; i < SIM_TABLES; i++) {
+        if (flow_reads(epoch->plan) || (i == SIM_WINDOWS && moves)) read->took_part[read->n_took_part++] = i;
+    }
+    if (out->seen) {
+        read->maxima = memory_calloc(1, sizeof *read->maxima);
+        read->maxima[0] = memory_calloc(1, sizeof **read->maxima);
+        foreset__maximum__init(read->maxima[0]);
+        read->maxima[0]->node = SIM_NODE_WATERMARK;
+        read->maxima[0]->event_time_us = out->maximum_us;
+        read->n_maxima = 1;
+    }
+    flow_notify(flow, DATAFLOW_READ_DONE, epoch->number, read, NULL, NULL);
+}
+
+static enum status flow_epoch_run(struct sim_flow *flow, struct flow_epoch *epoch, struct flow_output *out, struct error *err)
+{
+    enum status status = STATUS_OK;
+    struct clock_epoch clocks[SIM_TABLES];
+    struct dataflow_frozen *frozen = NULL;
+    out->prepared = memory_calloc(1, sizeof *out->prepared);
+    foreset__prepared__init(out->prepared);
+    out->prepared->ranges = memory_calloc(epoch->plan->n_ranges + 1, sizeof *out->prepared->ranges);
+    TRY(flow_read(flow, epoch, out, err));
+    while (epoch->plan->no_data && !epoch->has_watermark && !flow_stopped(flow)) sim_core_wait(); // who takes part hangs on W
+    flow_read_done(flow, epoch, out);
+    while (!epoch->has_watermark && !flow_stopped(flow)) sim_core_wait();
+    if (flow_stopped(flow)) return sim_core_killed(err);
+    flow_facts(flow, epoch, clocks);
+    for (uint32_t i = 0; i < SIM_TABLES; i++) {
+        bool resolved = lane_clock_resolve(&flow->clocks[i], epoch->plan, clocks, i, 1);
+        ASSERT(resolved);
+    }
+    flow_emit(flow, clocks, out);
+    TRY(flow_tables(flow, epoch, clocks, out, err));
+    TRY(flow_freeze(flow, epoch, out, &frozen, err));
+    flow_notify(flow, DATAFLOW_FROZEN, epoch->number, NULL, frozen, NULL);
+out:
+    return status;
+}
+
+static void flow_lane(void *argument)
+{
+    struct sim_flow *flow = argument;
+    flow->lane = sim->fiber;
+    while (!flow_stopped(flow)) {
+        if (flow->queued == 0) {
+            sim_core_wait();
+            continue;
+        }
+        struct flow_output out = {0};
+        struct error err = {0};
+        enum status status = flow_epoch_run(flow, &flow->queue[0], &out, &err);
+        if (status != STATUS_OK && status != STATUS_KILLED) {
+            flow_notify(flow, DATAFLOW_FAILED, flow->queue[0].number, NULL, NULL, &err);
+        }
+        if (out.prepared) foreset__prepared__free_unpacked(out.prepared, NULL);
+        for (uint32_t i = 0; i < SIM_CONTENTS; i++) vector_deinit(&out.rows[i]);
+        foreset__epoch_plan__free_unpacked(flow->queue[0].plan, NULL);
+        flow->queued--;
+        memmove(flow->queue, flow->queue + 1, flow->queued * sizeof *flow->queue);
+        if (status != STATUS_OK) break;
+    }
+    flow->lane_done = true;
+    flow_unref(flow);
+}
+
+// ---- The contract ----
+
+static enum status flow_plan(struct dataflow *base, uint64_t epoch, const Foreset__EpochPlan *plan, struct error *err)
+{
+    struct sim_flow *flow = (struct sim_flow *)base;
+    if (flow->queued == FLOW_QUEUE) return error_set(err, STATUS_ERROR, ERROR_RESTART_PIPELINE, "too many epochs at once");
+    size_t size = foreset__epoch_plan__get_packed_size(plan);
+    uint8_t *packed = memory_alloc(size + 1);
+    foreset__epoch_plan__pack(plan, packed);
+    flow->queue[flow->queued++] = (struct flow_epoch){.number = epoch, .plan = foreset__epoch_plan__unpack(NULL, size, packed)};
+    memory_free(packed);
+    if (flow->lane && !flow->lane_done) sim_core_wake(flow->lane);
+    return STATUS_OK;
+}
+
+static enum status flow_watermark(struct dataflow *base, uint64_t epoch, const Foreset__Watermark *watermark, struct error *err)
+{
+    struct sim_flow *flow = (struct sim_flow *)base;
+    (void)err;
+    for (size_t i = 0; i < flow->queued; i++) {
+        if (flow->queue[i].number != epoch) continue;
+        flow->queue[i].has_watermark = true;
+        for (size_t j = 0; j < watermark->n_items; j++) {
+            if (watermark->items[j]->table == SIM_WINDOWS) flow->queue[i].watermark_us = watermark->items[j]->watermark_us;
+        }
+    }
+    if (flow->lane && !flow->lane_done) sim_core_wake(flow->lane);
+    return STATUS_OK;
+}
+
+static void flow_close(struct dataflow *base)
+{
+    struct sim_flow *flow = (struct sim_flow *)base;
+    flow->closing = true;
+    if (flow->lane && !flow->lane_done) sim_core_wake(flow->lane);
+    while (!flow->lane_done && sim->fiber) {
+        if (flow->process->dying) {
+            sim_core_pass();
+        } else {
+            sim_core_sleep(1000);
+        }
+    }
+    flow_unref(flow);
+}
+
+enum status sim_flow_open(const struct dataflow_open_args *args, struct dataflow **ret_flow, struct error *err)
+{
+    static const struct dataflow_ops ops = {.close = flow_close, .plan = flow_plan, .watermark = flow_watermark};
+    struct sim_flow *flow = memory_calloc(1, sizeof *flow);
+    flow->base.ops = &ops;
+    flow->args = *args;
+    flow->process = sim->current;
+    flow->refs = 1;
+    for (uint32_t i = 0; i < SIM_PARTITIONS_MAX; i++) {
+        for (size_t k = 0; k < SIM_KEYS; k++) flow->partitions[i].latest[k] = -1;
+    }
+    flow_load_tables(flow);
+    enum status status = flow_load(flow, err);
+    if (status != STATUS_OK) {
+        flow_unref(flow);
+        return status;
+    }
+    flow->refs++;
+    sim_core_fiber(flow->process, flow_lane, flow);
+    *ret_flow = &flow->base;
+    return STATUS_OK;
+}
