@@ -82,7 +82,7 @@ class KafkaBroker:
                 "-Dlog4j2.level=WARN", "-cp", f"{jars}/*", main, *args]
 
     def format(self):
-        cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        cluster = base64.b64encode(uuid.uuid4().bytes, b"xy").decode().rstrip("=")  # "-" first would look like an option
         done = subprocess.run(self._java("kafka.tools.StorageTool", "format", "-t", cluster, "-c",
                                          str(self.properties), heap="128m"),
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=READY_SECONDS_MAX)
