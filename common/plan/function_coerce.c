@@ -268,8 +268,7 @@ static bool can_cast_atomic(const struct type *from, const struct type *to, bool
     switch (from->kind) {
     case TYPE_STRING: return is_atomic(to);
     case TYPE_BINARY: return to->kind == TYPE_STRING;
-    case TYPE_BOOLEAN:
-        return type_is_numeric(to) || to->kind == TYPE_STRING || to->kind == TYPE_TIMESTAMP;
+    case TYPE_BOOLEAN: return type_is_numeric(to) || to->kind == TYPE_STRING || to->kind == TYPE_TIMESTAMP;
     case TYPE_TINYINT:
     case TYPE_SMALLINT:
     case TYPE_INT:
@@ -283,8 +282,7 @@ static bool can_cast_atomic(const struct type *from, const struct type *to, bool
     case TYPE_TIMESTAMP: return is_datetime(to) || to->kind == TYPE_STRING || type_is_numeric(to);
     case TYPE_TIMESTAMP_NTZ: return is_datetime(to) || to->kind == TYPE_STRING;
     case TYPE_INTERVAL_YEAR_MONTH:
-    case TYPE_INTERVAL_DAY_TIME:
-        return to->kind == TYPE_STRING || type_is_integral(to) || to->kind == TYPE_DECIMAL;
+    case TYPE_INTERVAL_DAY_TIME: return to->kind == TYPE_STRING || type_is_integral(to) || to->kind == TYPE_DECIMAL;
     default: return false;
     }
 }

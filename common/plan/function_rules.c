@@ -1,5 +1,6 @@
-// Rules of scalar operators and functions: arithmetic with Spark's decimal precisions, comparison, conditionals, rounding,
-// dates. Each casts arguments by writing arg_types and sets the result type; it fails with Spark's DATATYPE_MISMATCH.
+// Rules of scalar operators and functions: arithmetic with Spark's decimal precisions, comparison, conditionals,
+// rounding, dates. Each casts arguments by writing arg_types and sets the result type; it fails with Spark's
+// DATATYPE_MISMATCH.
 #include "common/plan/function_rules.h"
 
 #include <stdio.h>
@@ -84,8 +85,9 @@ static enum status operands_differ(const struct function_rule_call *call, struct
 
 static enum status operands_wrong(const struct function_rule_call *call, const char *expected, struct error *err)
 {
-    return function_coerce_fail(err, "DATATYPE_MISMATCH.BINARY_OP_WRONG_TYPE", "the operands of %s must be %s, but are %s",
-                                call->call->name, expected, call->call->arg_types[0]->text);
+    return function_coerce_fail(err, "DATATYPE_MISMATCH.BINARY_OP_WRONG_TYPE",
+                                "the operands of %s must be %s, but are %s", call->call->name, expected,
+                                call->call->arg_types[0]->text);
 }
 
 // '+', '-', '*', '/', '%', 'd' (div), 'p' (pmod) of a canonical name.
@@ -140,7 +142,8 @@ static enum status arithmetic_numeric(struct function_rule_call *call, char op, 
     const struct type *a = function_rules_type(call, 0), *b = function_rules_type(call, 1);
     const struct type *type_double = type_of(TYPE_DOUBLE);
     if (a->kind == TYPE_STRING && b->kind != TYPE_STRING && b->kind != TYPE_VOID) a = function_coerce_wider(a, b, true);
-    if (b->kind == TYPE_STRING && a && a->kind != TYPE_STRING && a->kind != TYPE_VOID) b = function_coerce_wider(a, b, true);
+    if (b->kind == TYPE_STRING && a && a->kind != TYPE_STRING && a->kind != TYPE_VOID)
+        b = function_coerce_wider(a, b, true);
     if (!a || !b) return operands_differ(call, err);
     if (a->kind == TYPE_VOID && b->kind == TYPE_VOID) a = b = op == 'd' ? type_of(TYPE_BIGINT) : type_double;
     if (a->kind == TYPE_VOID) a = b;
@@ -149,7 +152,8 @@ static enum status arithmetic_numeric(struct function_rule_call *call, char op, 
         return a == b ? operands_wrong(call, "numbers or intervals", err) : operands_differ(call, err);
     }
     bool decimal = a->kind == TYPE_DECIMAL || b->kind == TYPE_DECIMAL;
-    if (op == 'd' && (is_floating(a) || is_floating(b))) return operands_wrong(call, "integral numbers or decimals", err);
+    if (op == 'd' && (is_floating(a) || is_floating(b)))
+        return operands_wrong(call, "integral numbers or decimals", err);
     if (decimal && !is_floating(a) && !is_floating(b)) {
         if (a->kind != TYPE_DECIMAL) a = decimal_operand(call, 0);
         if (b->kind != TYPE_DECIMAL) b = decimal_operand(call, 1);
@@ -176,12 +180,14 @@ static bool is_interval(const struct type *type)
     return type->kind == TYPE_INTERVAL_YEAR_MONTH || type->kind == TYPE_INTERVAL_DAY_TIME;
 }
 
-// INTERVAL 1 DAY and the like, which leave a date a date. The type does not tell the fields of an interval; the literal does.
+// INTERVAL 1 DAY and the like, which leave a date a date. The type does not tell the fields of an interval; the literal
+// does.
 static bool is_whole_days(const Foreset__Expr *literal)
 {
     if (!literal || !literal->has_integer || literal->integer % INT64_C(86400000000) != 0) return false;
     const char *text = literal->text ? literal->text : "";
-    return !strcasestr(text, "hour") && !strcasestr(text, "minute") && !strcasestr(text, "second") && !strchr(text, ':');
+    return !strcasestr(text, "hour") && !strcasestr(text, "minute") && !strcasestr(text, "second") &&
+           !strchr(text, ':');
 }
 
 // date or timestamp (at `time`) + or - interval (at `interval`).
@@ -201,8 +207,8 @@ static enum status arithmetic_shift(struct function_rule_call *call, uint32_t ti
 static enum status arithmetic_difference(struct function_rule_call *call)
 {
     const struct type *a = function_rules_type(call, 0), *b = function_rules_type(call, 1);
-    const struct type *common = is_day_or_time(a) && is_day_or_time(b) ? function_coerce_tightest(a, b)
-                                                                       : (is_day_or_time(a) ? a : b);
+    const struct type *common =
+        is_day_or_time(a) && is_day_or_time(b) ? function_coerce_tightest(a, b) : (is_day_or_time(a) ? a : b);
     function_rules_cast(call, 0, common);
     function_rules_cast(call, 1, common);
     call->binding->type = type_of(TYPE_INTERVAL_DAY_TIME);
@@ -218,7 +224,8 @@ static enum status arithmetic_days(struct function_rule_call *call, uint32_t dat
 }
 
 // The result of an interval * or / number: the number as double keeps Spark's results but for giant decimals.
-static enum status arithmetic_scaled(struct function_rule_call *call, uint32_t interval, uint32_t number, struct error *err)
+static enum status arithmetic_scaled(struct function_rule_call *call, uint32_t interval, uint32_t number,
+                                     struct error *err)
 {
     enum status status = function_rules_implicit(call, number, 'N', err);
     if (status != STATUS_OK) return status;
@@ -236,17 +243,20 @@ enum status function_rules_arithmetic(struct function_rule_call *call, struct er
     const struct type *a = function_rules_type(call, 0), *b = function_rules_type(call, 1);
     bool sum = op == '+' || op == '-';
     if (sum && is_interval(b) && (is_day_or_time(a) || a->kind == TYPE_STRING)) return arithmetic_shift(call, 0, 1);
-    if (op == '+' && is_interval(a) && (is_day_or_time(b) || b->kind == TYPE_STRING)) return arithmetic_shift(call, 1, 0);
+    if (op == '+' && is_interval(a) && (is_day_or_time(b) || b->kind == TYPE_STRING))
+        return arithmetic_shift(call, 1, 0);
     if (sum && is_interval(a) && (a == b || b->kind == TYPE_VOID)) {
         function_rules_cast(call, 1, a);
         call->binding->type = a;
         return STATUS_OK;
     }
     bool operator_symbol = call->row->name[0] == op; // try_add of a date and a number is not a day sum's name
-    bool small_b = type_is_integral(b) && b->kind != TYPE_BIGINT, small_a = type_is_integral(a) && a->kind != TYPE_BIGINT;
+    bool small_b = type_is_integral(b) && b->kind != TYPE_BIGINT,
+         small_a = type_is_integral(a) && a->kind != TYPE_BIGINT;
     if (operator_symbol && sum && a->kind == TYPE_DATE && small_b) return arithmetic_days(call, 0, 1, op == '+');
     if (operator_symbol && op == '+' && b->kind == TYPE_DATE && small_a) return arithmetic_days(call, 1, 0, true);
-    if (op == '-' && is_day_or_time(a) && (is_day_or_time(b) || b->kind == TYPE_STRING)) return arithmetic_difference(call);
+    if (op == '-' && is_day_or_time(a) && (is_day_or_time(b) || b->kind == TYPE_STRING))
+        return arithmetic_difference(call);
     if (op == '-' && is_day_or_time(b) && a->kind == TYPE_STRING) return arithmetic_difference(call);
     if ((op == '*' || op == '/') && is_interval(a)) return arithmetic_scaled(call, 0, 1, err);
     if (op == '*' && is_interval(b)) return arithmetic_scaled(call, 1, 0, err);
@@ -335,8 +345,8 @@ static enum status condition_check(struct function_rule_call *call, uint32_t arg
         function_rules_cast(call, arg, type_of(TYPE_BOOLEAN));
         return STATUS_OK;
     }
-    return function_coerce_fail(err, "DATATYPE_MISMATCH.UNEXPECTED_INPUT_TYPE", "the condition of %s must be BOOLEAN, but is %s",
-                                call->call->name, type->text);
+    return function_coerce_fail(err, "DATATYPE_MISMATCH.UNEXPECTED_INPUT_TYPE",
+                                "the condition of %s must be BOOLEAN, but is %s", call->call->name, type->text);
 }
 
 enum status function_rules_case(struct function_rule_call *call, struct error *err)
@@ -353,7 +363,8 @@ enum status function_rules_case(struct function_rule_call *call, struct error *e
         const struct type *next = function_coerce_wider(common, type, true);
         if (!next) {
             return function_coerce_fail(err, "DATATYPE_MISMATCH.DATA_DIFF_TYPES",
-                                        "the results of CASE must have one type, but %s meets %s", common->text, type->text);
+                                        "the results of CASE must have one type, but %s meets %s", common->text,
+                                        type->text);
         }
         common = next;
     }

@@ -5,10 +5,12 @@
 
 #include "common/plan/function_rules.h"
 
-static enum status unexpected(const struct function_rule_call *call, uint32_t arg, const char *expected, struct error *err)
+static enum status unexpected(const struct function_rule_call *call, uint32_t arg, const char *expected,
+                              struct error *err)
 {
-    return function_coerce_fail(err, "DATATYPE_MISMATCH.UNEXPECTED_INPUT_TYPE", "argument %u of %s must be %s, but is %s",
-                                arg + 1, call->call->name, expected, call->call->arg_types[arg]->text);
+    return function_coerce_fail(err, "DATATYPE_MISMATCH.UNEXPECTED_INPUT_TYPE",
+                                "argument %u of %s must be %s, but is %s", arg + 1, call->call->name, expected,
+                                call->call->arg_types[arg]->text);
 }
 
 static const struct type *element_of(const struct type *array)
@@ -107,7 +109,8 @@ enum status function_rules_decode(struct function_rule_call *call, struct error 
         }
     }
     if (!key || !value) {
-        return function_coerce_fail(err, "DATATYPE_MISMATCH.DATA_DIFF_TYPES", "decode: keys and results each need one type");
+        return function_coerce_fail(err, "DATATYPE_MISMATCH.DATA_DIFF_TYPES",
+                                    "decode: keys and results each need one type");
     }
     for (uint32_t i = 0; i < count; i++) {
         bool is_key = i == 0 || (i % 2 == 1 && i + 1 < count);
@@ -130,14 +133,16 @@ enum status function_rules_elt(struct function_rule_call *call, struct error *er
 // date_part('SECOND', ts) is a decimal, every other field an INT; the kernel reads the field from the literal.
 enum status function_rules_date_part(struct function_rule_call *call, struct error *err)
 {
-    static const char *const dates[] = {"year", "y", "years", "yr", "yrs", "yearofweek", "quarter", "qtr", "month", "mon",
-                                        "mons", "months", "week", "w", "weeks", "day", "d", "days", "dayofweek", "dow",
-                                        "dayofweek_iso", "dow_iso", "doy", NULL};
-    static const char *const times[] = {"hour", "h", "hours", "hr", "hrs", "minute", "m", "min", "mins", "minutes",
-                                        "second", "s", "sec", "seconds", "secs", NULL};
+    static const char *const dates[] = {"year",      "y",   "years",         "yr",      "yrs",  "yearofweek",
+                                        "quarter",   "qtr", "month",         "mon",     "mons", "months",
+                                        "week",      "w",   "weeks",         "day",     "d",    "days",
+                                        "dayofweek", "dow", "dayofweek_iso", "dow_iso", "doy",  NULL};
+    static const char *const times[] = {"hour", "h",       "hours",  "hr", "hrs", "minute",  "m",    "min",
+                                        "mins", "minutes", "second", "s",  "sec", "seconds", "secs", NULL};
     const char *field = literal_text(call, 0);
     if (!field) {
-        return function_coerce_fail(err, "NON_FOLDABLE_ARGUMENT", "the field of %s must be a string literal", call->call->name);
+        return function_coerce_fail(err, "NON_FOLDABLE_ARGUMENT", "the field of %s must be a string literal",
+                                    call->call->name);
     }
     function_rules_cast(call, 0, type_of(TYPE_STRING));
     call->binding->type = type_of(TYPE_INT);
@@ -154,8 +159,8 @@ enum status function_rules_date_part(struct function_rule_call *call, struct err
         if (interval && strncasecmp(field, "mon", 3) == 0) call->binding->type = type_of(TYPE_TINYINT);
         return interval ? STATUS_OK : function_rules_implicit(call, 1, 'D', err);
     }
-    return function_coerce_fail(err, "INVALID_EXTRACT_FIELD", "%s: there is no field '%s' in a %s", call->call->name, field,
-                                source->text);
+    return function_coerce_fail(err, "INVALID_EXTRACT_FIELD", "%s: there is no field '%s' in a %s", call->call->name,
+                                field, source->text);
 }
 
 enum status function_rules_date_add(struct function_rule_call *call, struct error *err)
@@ -164,7 +169,8 @@ enum status function_rules_date_add(struct function_rule_call *call, struct erro
     if (status != STATUS_OK) return status;
     const struct type *days = function_rules_type(call, 1);
     bool small = type_is_integral(days) && days->kind != TYPE_BIGINT;
-    if (!small && days->kind != TYPE_STRING && days->kind != TYPE_VOID) return unexpected(call, 1, "INT, SMALLINT or TINYINT", err);
+    if (!small && days->kind != TYPE_STRING && days->kind != TYPE_VOID)
+        return unexpected(call, 1, "INT, SMALLINT or TINYINT", err);
     function_rules_cast(call, 1, type_of(TYPE_INT));
     call->binding->type = type_of(TYPE_DATE);
     return STATUS_OK;
@@ -217,8 +223,10 @@ enum status function_rules_named_struct(struct function_rule_call *call, struct 
 {
     uint32_t count = call->call->arg_count;
     if (count % 2) {
-        return function_coerce_fail(err, "WRONG_NUM_ARGS.WITHOUT_SUGGESTION", "named_struct takes pairs of name and value, got %u "
-                                    "arguments", count);
+        return function_coerce_fail(err, "WRONG_NUM_ARGS.WITHOUT_SUGGESTION",
+                                    "named_struct takes pairs of name and value, got %u "
+                                    "arguments",
+                                    count);
     }
     struct field *fields = arena_alloc(call->arena, count / 2 * sizeof *fields);
     for (uint32_t i = 0; i < count; i += 2) {
@@ -245,8 +253,8 @@ enum status function_rules_map(struct function_rule_call *call, struct error *er
 {
     uint32_t count = call->call->arg_count;
     if (count % 2) {
-        return function_coerce_fail(err, "WRONG_NUM_ARGS.WITHOUT_SUGGESTION", "map takes pairs of key and value, got %u arguments",
-                                    count);
+        return function_coerce_fail(err, "WRONG_NUM_ARGS.WITHOUT_SUGGESTION",
+                                    "map takes pairs of key and value, got %u arguments", count);
     }
     enum status status = function_rules_common(call, 0, 2, true, "DATATYPE_MISMATCH.CREATE_MAP_KEY_DIFF_TYPES", err);
     if (status == STATUS_OK && count) {
@@ -265,8 +273,9 @@ static enum status element_of_map(struct function_rule_call *call, struct error 
     const struct type *common = operator_form ? function_coerce_wider(map->children[0].type, key, true)
                                               : function_coerce_tightest(map->children[0].type, key);
     if (!common) {
-        return function_coerce_fail(err, "DATATYPE_MISMATCH.MAP_FUNCTION_DIFF_TYPES", "the map's keys are %s, but the key given is %s",
-                                    map->children[0].type->text, key->text);
+        return function_coerce_fail(err, "DATATYPE_MISMATCH.MAP_FUNCTION_DIFF_TYPES",
+                                    "the map's keys are %s, but the key given is %s", map->children[0].type->text,
+                                    key->text);
     }
     function_rules_cast(call, 1, operator_form ? map->children[0].type : common);
     if (!operator_form) function_rules_cast(call, 0, type_map(common, map->children[1].type));
@@ -310,14 +319,15 @@ enum status function_rules_array_value(struct function_rule_call *call, struct e
     const char *name = call->row->name;
     bool adds = strcmp(name, "array_append") == 0 || strcmp(name, "array_prepend") == 0;
     if (array->kind == TYPE_VOID || (value->kind == TYPE_VOID && !adds)) {
-        return function_coerce_fail(err, "DATATYPE_MISMATCH.NULL_TYPE", "%s: neither argument may be a bare NULL", name);
+        return function_coerce_fail(err, "DATATYPE_MISMATCH.NULL_TYPE", "%s: neither argument may be a bare NULL",
+                                    name);
     }
     if (array->kind != TYPE_ARRAY) return unexpected(call, 0, "ARRAY", err);
     const struct type *common = function_coerce_wider(element_of(array), value, false);
     if (!common) {
         return function_coerce_fail(err, "DATATYPE_MISMATCH.ARRAY_FUNCTION_DIFF_TYPES",
-                                    "%s: the array's elements are %s, but the value is %s", name, element_of(array)->text,
-                                    value->text);
+                                    "%s: the array's elements are %s, but the value is %s", name,
+                                    element_of(array)->text, value->text);
     }
     function_rules_cast(call, 0, type_array(common));
     function_rules_cast(call, 1, common);
@@ -351,9 +361,11 @@ enum status function_rules_array_join(struct function_rule_call *call, struct er
 {
     enum status status = STATUS_OK;
     const struct type *array = function_rules_type(call, 0);
-    if (array->kind != TYPE_ARRAY || !function_coerce_implicit(element_of(array), 's')) return unexpected(call, 0, "ARRAY of STRING", err);
+    if (array->kind != TYPE_ARRAY || !function_coerce_implicit(element_of(array), 's'))
+        return unexpected(call, 0, "ARRAY of STRING", err);
     function_rules_cast(call, 0, type_array(type_of(TYPE_STRING)));
-    for (uint32_t i = 1; i < call->call->arg_count && status == STATUS_OK; i++) status = function_rules_implicit(call, i, 's', err);
+    for (uint32_t i = 1; i < call->call->arg_count && status == STATUS_OK; i++)
+        status = function_rules_implicit(call, i, 's', err);
     call->binding->type = type_of(TYPE_STRING);
     return status;
 }
@@ -375,7 +387,8 @@ enum status function_rules_sequence(struct function_rule_call *call, struct erro
     const struct type *from = function_rules_type(call, 0), *to = function_rules_type(call, 1);
     const struct type *common = function_coerce_tightest(from, to);
     bool integral = common && type_is_integral(common);
-    bool time = common && (common->kind == TYPE_DATE || common->kind == TYPE_TIMESTAMP || common->kind == TYPE_TIMESTAMP_NTZ);
+    bool time =
+        common && (common->kind == TYPE_DATE || common->kind == TYPE_TIMESTAMP || common->kind == TYPE_TIMESTAMP_NTZ);
     if (!integral && !time) return unexpected(call, 0, "integral numbers, dates or timestamps", err);
     function_rules_cast(call, 0, common);
     function_rules_cast(call, 1, common);
@@ -428,7 +441,8 @@ enum status function_rules_from_json(struct function_rule_call *call, struct err
     if (status != STATUS_OK) return status;
     const char *schema = literal_text(call, 1);
     if (!schema) {
-        return function_coerce_fail(err, "INVALID_SCHEMA.NON_STRING_LITERAL", "the schema of from_json must be a string literal");
+        return function_coerce_fail(err, "INVALID_SCHEMA.NON_STRING_LITERAL",
+                                    "the schema of from_json must be a string literal");
     }
     const struct type *type;
     struct error ddl_error, type_error;
@@ -437,7 +451,8 @@ enum status function_rules_from_json(struct function_rule_call *call, struct err
     }
     if (type->kind != TYPE_STRUCT && type->kind != TYPE_ARRAY && type->kind != TYPE_MAP) {
         return function_coerce_fail(err, "DATATYPE_MISMATCH.INVALID_JSON_SCHEMA",
-                                    "the schema of from_json must be a struct, an array or a map, but is %s", type->text);
+                                    "the schema of from_json must be a struct, an array or a map, but is %s",
+                                    type->text);
     }
     if (call->call->arg_count == 3 && function_rules_type(call, 2)->kind != TYPE_MAP) {
         return unexpected(call, 2, "a map of literals", err);
@@ -450,7 +465,8 @@ enum status function_rules_to_json(struct function_rule_call *call, struct error
 {
     if (function_rules_type(call, 0)->kind < TYPE_STRUCT) {
         return function_coerce_fail(err, "DATATYPE_MISMATCH.INVALID_JSON_SCHEMA",
-                                    "to_json takes a struct, an array or a map, not %s", function_rules_type(call, 0)->text);
+                                    "to_json takes a struct, an array or a map, not %s",
+                                    function_rules_type(call, 0)->text);
     }
     call->binding->type = type_of(TYPE_STRING);
     return STATUS_OK;
@@ -487,7 +503,8 @@ enum status function_rules_minmax(struct function_rule_call *call, struct error 
 {
     uint32_t ordering = call->call->arg_count - 1;
     if (function_rules_type(call, ordering)->kind == TYPE_MAP) {
-        return function_coerce_fail(err, "DATATYPE_MISMATCH.INVALID_ORDERING_TYPE", "%s: maps have no order", call->row->name);
+        return function_coerce_fail(err, "DATATYPE_MISMATCH.INVALID_ORDERING_TYPE", "%s: maps have no order",
+                                    call->row->name);
     }
     call->binding->type = function_rules_type(call, 0);
     return STATUS_OK;

@@ -1,6 +1,6 @@
 // Looks a call up and resolves it: by its row's signature, or by its row's rule.
-// Fails with Spark's conditions: UNRESOLVED_ROUTINE, WRONG_NUM_ARGS, DATATYPE_MISMATCH; a known function of Spark's that is
-// not built is STATUS_UNSUPPORTED, by name.
+// Fails with Spark's conditions: UNRESOLVED_ROUTINE, WRONG_NUM_ARGS, DATATYPE_MISMATCH; a known function of Spark's
+// that is not built is STATUS_UNSUPPORTED, by name.
 #include "common/plan/function_table.h"
 
 #include <ctype.h>
@@ -39,7 +39,8 @@ static enum status unresolved(const char *name, struct error *err)
         return error_set(err, STATUS_UNSUPPORTED, ERROR_USAGE, "function %s is not supported yet", name);
     }
     const char *near = text_nearest(name, function_names());
-    if (near) return function_coerce_fail(err, "UNRESOLVED_ROUTINE", "unknown function %s; did you mean %s?", name, near);
+    if (near)
+        return function_coerce_fail(err, "UNRESOLVED_ROUTINE", "unknown function %s; did you mean %s?", name, near);
     return function_coerce_fail(err, "UNRESOLVED_ROUTINE", "unknown function %s", name);
 }
 
@@ -70,7 +71,8 @@ static struct signature signature_parse(const char *text)
     struct signature signature = {.min = UINT32_MAX};
     for (; *text != '>'; text++) {
         if (*text == '?') {
-            // "ss?" and "s?s" alike: the letter before a '?' at the end is optional, a '?' elsewhere ends the required ones
+            // "ss?" and "s?s" alike: the letter before a '?' at the end is optional, a '?' elsewhere ends the required
+            // ones
             signature.min = text[1] == '>' ? signature.count - 1 : signature.count;
             if (text[1] == '>' && signature.count == 0) signature.min = 0;
         } else if (*text == '+') {
@@ -118,8 +120,8 @@ static enum status resolve_signature(struct function_rule_call *call, struct err
     return STATUS_OK;
 }
 
-enum status function_resolve(const struct function_call *call, struct arena *arena, struct function_binding *ret_binding,
-                             struct error *err)
+enum status function_resolve(const struct function_call *call, struct arena *arena,
+                             struct function_binding *ret_binding, struct error *err)
 {
     const struct function_row *row = row_find(call->name);
     if (!row) return unresolved(call->name, err);

@@ -27,13 +27,15 @@ static enum status take_flag(struct aggregate *aggregate, const Foreset__Plan *p
     const Foreset__Expr *flag = message->args[1] < plan->n_exprs ? plan->exprs[message->args[1]] : NULL;
     bool literal = flag && flag->kind == FORESET__EXPR__KIND__LITERAL;
     if (!literal || !(flagged ? flag->has_boolean : flag->has_real)) {
-        return error_set(err, STATUS_UNSUPPORTED, ERROR_USAGE, "the second argument of %s must be a literal", message->function);
+        return error_set(err, STATUS_UNSUPPORTED, ERROR_USAGE, "the second argument of %s must be a literal",
+                         message->function);
     }
     aggregate->ignore_nulls = flagged && flag->boolean;
     if (sketch) { // Spark: p = ceil(2 log2(1.106 / rsd))
         double rsd = flag->real;
         if (!(rsd > 0.0039 && rsd <= 0.39)) {
-            return error_set(err, STATUS_INVALID, ERROR_USAGE, "approx_count_distinct takes a deviation of 0.0039 to 0.39");
+            return error_set(err, STATUS_INVALID, ERROR_USAGE,
+                             "approx_count_distinct takes a deviation of 0.0039 to 0.39");
         }
         aggregate->precision = (uint8_t)__builtin_ceil(2.0 * __builtin_log2(1.106 / rsd));
     }
@@ -41,8 +43,9 @@ static enum status take_flag(struct aggregate *aggregate, const Foreset__Plan *p
     return STATUS_OK;
 }
 
-static enum status compile_arguments(struct aggregate *aggregate, const Foreset__Plan *plan, const Foreset__Aggregate *message,
-                                     uint32_t count, const struct type *input, struct error *err)
+static enum status compile_arguments(struct aggregate *aggregate, const Foreset__Plan *plan,
+                                     const Foreset__Aggregate *message, uint32_t count, const struct type *input,
+                                     struct error *err)
 {
     uint32_t roots[3];
     struct expr *exprs[3] = {NULL, NULL, NULL};
@@ -73,13 +76,14 @@ enum status aggregate_compile(const Foreset__Plan *plan, const Foreset__Aggregat
     TRY(type_parse(message->type, &aggregate->type, err));
     TRY(take_flag(aggregate, plan, message, &count, err));
     if (count > 2) {
-        TRY(error_set(err, STATUS_UNSUPPORTED, ERROR_USAGE, "%s of more than two columns is not supported yet", message->function));
+        TRY(error_set(err, STATUS_UNSUPPORTED, ERROR_USAGE, "%s of more than two columns is not supported yet",
+                      message->function));
     }
     if (count || message->has_filter) TRY(compile_arguments(aggregate, plan, message, count, input, err));
     aggregate->function = function_find(message->function, count ? aggregate->arg_types[0] : type_of(TYPE_VOID));
     if (!aggregate->function) {
-        TRY(error_set(err, STATUS_UNSUPPORTED, ERROR_USAGE, "aggregate %s of %s is not supported yet", message->function,
-                      count ? aggregate->arg_types[0]->text : "nothing"));
+        TRY(error_set(err, STATUS_UNSUPPORTED, ERROR_USAGE, "aggregate %s of %s is not supported yet",
+                      message->function, count ? aggregate->arg_types[0]->text : "nothing"));
     }
     aggregate->distinct = message->distinct && count > 0;
     *ret_aggregate = aggregate;
@@ -123,20 +127,22 @@ static uint32_t pick_rows(const struct aggregate *aggregate, const struct batch 
     for (uint32_t i = 0; i < batch->row_count; i++) {
         uint32_t row = batch_row(batch, i);
         bool keep = !filter_void && (!filter || (!column_is_null(filter, row) && filter->boolean[row]));
-        for (uint32_t a = 0; a < aggregate->arg_count && keep && nulls_matter; a++) keep = !column_is_null(input->args[a], row);
+        for (uint32_t a = 0; a < aggregate->arg_count && keep && nulls_matter; a++)
+            keep = !column_is_null(input->args[a], row);
         picks[count] = i;
         count += keep;
     }
     return count;
 }
 
-enum status aggregate_update(struct aggregate *aggregate, const struct batch *batch, void *const *states, uint32_t offset,
-                             struct expr_context *context, struct error *err)
+enum status aggregate_update(struct aggregate *aggregate, const struct batch *batch, void *const *states,
+                             uint32_t offset, struct expr_context *context, struct error *err)
 {
     enum status status = STATUS_OK;
     struct column *columns[2] = {NULL, NULL}, *filter = NULL;
     uint32_t *picks = NULL;
-    struct aggregate_input input = {.rows = batch->selection, .count = batch->row_count, .states = states, .offset = offset};
+    struct aggregate_input input = {
+        .rows = batch->selection, .count = batch->row_count, .states = states, .offset = offset};
     bool pick = aggregate->filter != NULL;
     for (uint32_t i = 0; i < aggregate->arg_count; i++) {
         TRY(expr_eval(aggregate->args[i], batch, context, &columns[i], err));
@@ -175,7 +181,8 @@ void aggregate_save(const struct aggregate *aggregate, const void *state, struct
     state_function(aggregate)->save(aggregate, state, ret_bytes);
 }
 
-enum status aggregate_result(struct aggregate *aggregate, const void *state, struct column_builder *builder, struct error *err)
+enum status aggregate_result(struct aggregate *aggregate, const void *state, struct column_builder *builder,
+                             struct error *err)
 {
     return state_function(aggregate)->result(aggregate, state, builder, err);
 }

@@ -39,10 +39,14 @@ static void write_fixed(const struct column *column, uint32_t row, bool normal, 
 {
     uint32_t width = type_width(column->type);
     if (normal && column->type->kind == TYPE_DOUBLE) {
-        double value = column->f64[row] == 0 ? 0.0 : column->f64[row] != column->f64[row] ? __builtin_nan("") : column->f64[row];
+        double value = column->f64[row] == 0                  ? 0.0
+                       : column->f64[row] != column->f64[row] ? __builtin_nan("")
+                                                              : column->f64[row];
         text_append(bytes, (const char *)&value, sizeof value);
     } else if (normal && column->type->kind == TYPE_FLOAT) {
-        float value = column->f32[row] == 0 ? 0.0f : column->f32[row] != column->f32[row] ? __builtin_nanf("") : column->f32[row];
+        float value = column->f32[row] == 0                  ? 0.0f
+                      : column->f32[row] != column->f32[row] ? __builtin_nanf("")
+                                                             : column->f32[row];
         text_append(bytes, (const char *)&value, sizeof value);
     } else {
         text_append(bytes, (const char *)column->values + (size_t)row * width, width);
@@ -91,8 +95,8 @@ out:
     return status;
 }
 
-enum status aggregate_codec_read(struct aggregate_reader *reader, const struct type *type, struct column_builder *builder,
-                                 bool *ret_good, struct error *err)
+enum status aggregate_codec_read(struct aggregate_reader *reader, const struct type *type,
+                                 struct column_builder *builder, bool *ret_good, struct error *err)
 {
     uint8_t there = 0;
     _Alignas(16) uint8_t fixed[16];

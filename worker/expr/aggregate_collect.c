@@ -1,5 +1,5 @@
-// collect_list, collect_set, and the states of DISTINCT aggregates: values as bytes in order of arrival; sets with a hash table
-// of their places. A list is as long as its group: its memory is counted against the budget.
+// collect_list, collect_set, and the states of DISTINCT aggregates: values as bytes in order of arrival; sets with a
+// hash table of their places. A list is as long as its group: its memory is counted against the budget.
 #include <string.h>
 
 #include "common/base/hash.h"
@@ -52,7 +52,8 @@ static void set_keep(struct collection *collection, size_t from)
     for (; collection->table[slot]; slot = (slot + 1) & (collection->table_size - 1)) {
         uint64_t k = collection->table[slot] - 1;
         size_t start = collection->places[k], end = k + 1 < collection->count ? collection->places[k + 1] : from;
-        if (end - start != length || memcmp(collection->bytes.data + start, collection->bytes.data + from, length) != 0) continue;
+        if (end - start != length || memcmp(collection->bytes.data + start, collection->bytes.data + from, length) != 0)
+            continue;
         collection->bytes.length = from;
         return;
     }
@@ -82,7 +83,8 @@ static enum status collect_update(struct aggregate *aggregate, const struct aggr
         uint32_t i = aggregate_pick(input, k), row = aggregate_row(input, i);
         struct collection *collection = collection_of(aggregate_state(input, i));
         size_t from = collection->bytes.length;
-        for (uint32_t a = 0; a < aggregate->arg_count; a++) aggregate_codec_write(input->args[a], row, set, &collection->bytes);
+        for (uint32_t a = 0; a < aggregate->arg_count; a++)
+            aggregate_codec_write(input->args[a], row, set, &collection->bytes);
         if (set) {
             set_keep(collection, from);
         } else {
@@ -158,12 +160,14 @@ static bool collect_merge(struct aggregate *aggregate, void *state, struct aggre
     return values.left == 0;
 }
 
-static enum status collect_result(struct aggregate *aggregate, const void *state, struct column_builder *builder, struct error *err)
+static enum status collect_result(struct aggregate *aggregate, const void *state, struct column_builder *builder,
+                                  struct error *err)
 {
     enum status status = STATUS_OK;
     const struct collection *collection = ((const struct collect_state *)state)->collection;
     struct aggregate_reader reader = {NULL, 0};
-    if (collection) reader = (struct aggregate_reader){(const uint8_t *)collection->bytes.data, collection->bytes.length};
+    if (collection)
+        reader = (struct aggregate_reader){(const uint8_t *)collection->bytes.data, collection->bytes.length};
     while (reader.left) {
         bool good;
         TRY(aggregate_codec_read(&reader, aggregate->arg_types[0], column_builder_child(builder, 0), &good, err));
@@ -199,7 +203,8 @@ static enum status distinct_result(struct aggregate *aggregate, const void *stat
     void **states = memory_alloc((count + 1) * sizeof *states);
     struct aggregate_input input = {.count = (uint32_t)count, .states = states};
     struct aggregate_reader reader = {NULL, 0};
-    if (collection) reader = (struct aggregate_reader){(const uint8_t *)collection->bytes.data, collection->bytes.length};
+    if (collection)
+        reader = (struct aggregate_reader){(const uint8_t *)collection->bytes.data, collection->bytes.length};
     aggregate->distinct = false;
     for (uint64_t k = 0; k < count; k++) states[k] = inner;
     for (uint32_t a = 0; a < aggregate->arg_count; a++) {
@@ -231,10 +236,14 @@ out:
 }
 
 const struct aggregate_function aggregate_collect_distinct = {
-    "distinct", sizeof(struct collect_state), 0, collect_update, collect_save, collect_merge, distinct_result, collect_release};
+    "distinct",     sizeof(struct collect_state), 0, collect_update, collect_save, collect_merge, distinct_result,
+    collect_release};
 
 #define COLLECT(name)                                                                                                  \
-    {name, sizeof(struct collect_state), 0, collect_update, collect_save, collect_merge, collect_result, collect_release}
+    {                                                                                                                  \
+        name, sizeof(struct collect_state), 0, collect_update, collect_save, collect_merge, collect_result,            \
+            collect_release                                                                                            \
+    }
 static const struct aggregate_function functions[] = {COLLECT("collect_list"), COLLECT("collect_set")};
 
 const struct aggregate_function *aggregate_collect_find(const char *name)

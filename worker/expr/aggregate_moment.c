@@ -45,9 +45,11 @@ static bool moment_merge(struct aggregate *aggregate, void *state, struct aggreg
     if (!aggregate_codec_take(reader, &b, sizeof b)) return false;
     double n = a->n + b.n, delta = b.avg - a->avg, delta_n = n == 0 ? 0 : delta / n;
     double m2 = a->m2 + b.m2 + delta * delta_n * a->n * b.n;
-    double m3 = a->m3 + b.m3 + delta_n * delta_n * delta * a->n * b.n * (a->n - b.n) + 3.0 * delta_n * (a->n * b.m2 - b.n * a->m2);
+    double m3 = a->m3 + b.m3 + delta_n * delta_n * delta * a->n * b.n * (a->n - b.n) +
+                3.0 * delta_n * (a->n * b.m2 - b.n * a->m2);
     a->m4 = a->m4 + b.m4 + delta_n * delta_n * delta_n * delta * a->n * b.n * (a->n * a->n - a->n * b.n + b.n * b.n) +
-            6.0 * delta_n * delta_n * (a->n * a->n * b.m2 + b.n * b.n * a->m2) + 4.0 * delta_n * (a->n * b.m3 - b.n * a->m3);
+            6.0 * delta_n * delta_n * (a->n * a->n * b.m2 + b.n * b.n * a->m2) +
+            4.0 * delta_n * (a->n * b.m3 - b.n * a->m3);
     a->m3 = m3;
     a->m2 = m2;
     a->avg += delta_n * b.n;
@@ -55,7 +57,8 @@ static bool moment_merge(struct aggregate *aggregate, void *state, struct aggreg
     return true;
 }
 
-static enum status moment_result(struct aggregate *aggregate, const void *state, struct column_builder *builder, struct error *err)
+static enum status moment_result(struct aggregate *aggregate, const void *state, struct column_builder *builder,
+                                 struct error *err)
 {
     const struct moment_state *s = state;
     const char *name = aggregate->function->name;
@@ -119,7 +122,8 @@ static bool pair_merge(struct aggregate *aggregate, void *state, struct aggregat
     return true;
 }
 
-static enum status pair_result(struct aggregate *aggregate, const void *state, struct column_builder *builder, struct error *err)
+static enum status pair_result(struct aggregate *aggregate, const void *state, struct column_builder *builder,
+                               struct error *err)
 {
     const struct pair_state *s = state;
     const char *name = aggregate->function->name;
@@ -135,11 +139,16 @@ static enum status pair_result(struct aggregate *aggregate, const void *state, s
 }
 
 #define MOMENT(name)                                                                                                   \
-    {name, sizeof(struct moment_state), 0, moment_update, moment_save, moment_merge, moment_result, NULL}
-#define PAIR(name) {name, sizeof(struct pair_state), 0, pair_update, pair_save, pair_merge, pair_result, NULL}
+    {                                                                                                                  \
+        name, sizeof(struct moment_state), 0, moment_update, moment_save, moment_merge, moment_result, NULL            \
+    }
+#define PAIR(name)                                                                                                     \
+    {                                                                                                                  \
+        name, sizeof(struct pair_state), 0, pair_update, pair_save, pair_merge, pair_result, NULL                      \
+    }
 static const struct aggregate_function functions[] = {
-    MOMENT("stddev_samp"), MOMENT("stddev_pop"), MOMENT("var_samp"), MOMENT("var_pop"), MOMENT("skewness"), MOMENT("kurtosis"),
-    PAIR("covar_pop"), PAIR("covar_samp"), PAIR("corr"), PAIR("regr_count"),
+    MOMENT("stddev_samp"), MOMENT("stddev_pop"), MOMENT("var_samp"), MOMENT("var_pop"), MOMENT("skewness"),
+    MOMENT("kurtosis"),    PAIR("covar_pop"),    PAIR("covar_samp"), PAIR("corr"),      PAIR("regr_count"),
 };
 
 const struct aggregate_function *aggregate_moment_find(const char *name)

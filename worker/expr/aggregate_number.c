@@ -1,5 +1,5 @@
-// count, sum, avg, bool_and, bool_or, count_if, bit_and, bit_or, bit_xor. Sums of integers and decimals are kept in 128 bits, so
-// that the order of rows does not decide whether they overflow; an overflow is an error at the result.
+// count, sum, avg, bool_and, bool_or, count_if, bit_and, bit_or, bit_xor. Sums of integers and decimals are kept in 128
+// bits, so that the order of rows does not decide whether they overflow; an overflow is an error at the result.
 #include <string.h>
 
 #include "worker/expr/aggregate_private.h"
@@ -54,13 +54,14 @@ static bool count_merge(struct aggregate *aggregate, void *state, struct aggrega
     return true;
 }
 
-static enum status count_result(struct aggregate *aggregate, const void *state, struct column_builder *builder, struct error *err)
+static enum status count_result(struct aggregate *aggregate, const void *state, struct column_builder *builder,
+                                struct error *err)
 {
     (void)aggregate;
     return column_builder_fixed(builder, &((const struct count_state *)state)->count, err);
 }
 
-struct exact_state { // sums of integers and decimals
+struct exact_state {    // sums of integers and decimals
     uint64_t low, high; // __int128, without its alignment
     int64_t count;
     uint64_t overflow;
@@ -124,15 +125,17 @@ static bool exact_merge(struct aggregate *aggregate, void *state, struct aggrega
 static enum status overflow(const struct aggregate *aggregate, struct column_builder *builder, struct error *err)
 {
     if (strncmp(aggregate->function->name, "try_", 4) == 0) return column_builder_null(builder, err);
-    enum status status = error_set(err, STATUS_INVALID, ERROR_FAIL_PIPELINE,
-                                   "ARITHMETIC_OVERFLOW: the result of %s does not fit %s; use try_%s to get NULL instead, or cast "
-                                   "its argument to a wider type", aggregate->function->name, aggregate->type->text,
-                                   aggregate->function->name);
+    enum status status =
+        error_set(err, STATUS_INVALID, ERROR_FAIL_PIPELINE,
+                  "ARITHMETIC_OVERFLOW: the result of %s does not fit %s; use try_%s to get NULL instead, or cast "
+                  "its argument to a wider type",
+                  aggregate->function->name, aggregate->type->text, aggregate->function->name);
     if (err) snprintf(err->condition, sizeof err->condition, "ARITHMETIC_OVERFLOW");
     return status;
 }
 
-static enum status sum_result(struct aggregate *aggregate, const void *state, struct column_builder *builder, struct error *err)
+static enum status sum_result(struct aggregate *aggregate, const void *state, struct column_builder *builder,
+                              struct error *err)
 {
     const struct exact_state *sum = state;
     __int128 value = exact_get(sum);
@@ -169,7 +172,8 @@ static enum status avg_exact_result(struct aggregate *aggregate, const void *sta
     expr_decimal_divide(value, 0, sum->count, 0, 0, 38, &quotient);
     int64_t narrow = (int64_t)quotient;
     int32_t months = (int32_t)quotient;
-    return column_builder_fixed(builder, type->kind == TYPE_INTERVAL_YEAR_MONTH ? (void *)&months : (void *)&narrow, err);
+    return column_builder_fixed(builder, type->kind == TYPE_INTERVAL_YEAR_MONTH ? (void *)&months : (void *)&narrow,
+                                err);
 }
 
 struct real_state {
@@ -236,7 +240,9 @@ static void bits_fold(struct bits_state *state, enum bits_op op, int64_t value)
     if (state->count++ == 0) {
         state->value = value;
     } else {
-        state->value = op == BITS_AND ? state->value & value : op == BITS_OR ? state->value | value : state->value ^ value;
+        state->value = op == BITS_AND  ? state->value & value
+                       : op == BITS_OR ? state->value | value
+                                       : state->value ^ value;
     }
 }
 
@@ -267,7 +273,8 @@ static bool bits_merge(struct aggregate *aggregate, void *state, struct aggregat
     return true;
 }
 
-static enum status bits_result(struct aggregate *aggregate, const void *state, struct column_builder *builder, struct error *err)
+static enum status bits_result(struct aggregate *aggregate, const void *state, struct column_builder *builder,
+                               struct error *err)
 {
     const struct bits_state *bits = state;
     (void)aggregate;
@@ -275,19 +282,37 @@ static enum status bits_result(struct aggregate *aggregate, const void *state, s
 }
 
 #define COUNT(name, flags, update)                                                                                     \
-    {name, sizeof(struct count_state), flags, update, count_save, count_merge, count_result, NULL}
-#define EXACT(name, result) {name, sizeof(struct exact_state), 0, exact_update, exact_save, exact_merge, result, NULL}
-#define REAL(name, result) {name, sizeof(struct real_state), 0, real_update, real_save, real_merge, result, NULL}
-#define BITS(name) {name, sizeof(struct bits_state), 0, bits_update, bits_save, bits_merge, bits_result, NULL}
+    {                                                                                                                  \
+        name, sizeof(struct count_state), flags, update, count_save, count_merge, count_result, NULL                   \
+    }
+#define EXACT(name, result)                                                                                            \
+    {                                                                                                                  \
+        name, sizeof(struct exact_state), 0, exact_update, exact_save, exact_merge, result, NULL                       \
+    }
+#define REAL(name, result)                                                                                             \
+    {                                                                                                                  \
+        name, sizeof(struct real_state), 0, real_update, real_save, real_merge, result, NULL                           \
+    }
+#define BITS(name)                                                                                                     \
+    {                                                                                                                  \
+        name, sizeof(struct bits_state), 0, bits_update, bits_save, bits_merge, bits_result, NULL                      \
+    }
 
 static const struct aggregate_function functions[] = {
-    COUNT("count", 0, count_update), COUNT("count_if", 0, count_if_update), BITS("bool_and"), BITS("bool_or"),
-    BITS("bit_and"), BITS("bit_or"), BITS("bit_xor"),
+    COUNT("count", 0, count_update),
+    COUNT("count_if", 0, count_if_update),
+    BITS("bool_and"),
+    BITS("bool_or"),
+    BITS("bit_and"),
+    BITS("bit_or"),
+    BITS("bit_xor"),
 };
-static const struct aggregate_function exact_functions[] = {
-    EXACT("sum", sum_result), EXACT("try_sum", sum_result), EXACT("avg", avg_exact_result), EXACT("try_avg", avg_exact_result)};
+static const struct aggregate_function exact_functions[] = {EXACT("sum", sum_result), EXACT("try_sum", sum_result),
+                                                            EXACT("avg", avg_exact_result),
+                                                            EXACT("try_avg", avg_exact_result)};
 static const struct aggregate_function real_functions[] = {
-    REAL("sum", sum_real_result), REAL("try_sum", sum_real_result), REAL("avg", avg_real_result), REAL("try_avg", avg_real_result)};
+    REAL("sum", sum_real_result), REAL("try_sum", sum_real_result), REAL("avg", avg_real_result),
+    REAL("try_avg", avg_real_result)};
 
 static const struct aggregate_function *find_in(const struct aggregate_function *from, size_t count, const char *name)
 {

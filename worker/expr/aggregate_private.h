@@ -43,7 +43,8 @@ struct aggregate_function {
     void (*save)(const struct aggregate *aggregate, const void *state, struct text *bytes);
     // false: malformed
     bool (*merge)(struct aggregate *aggregate, void *state, struct aggregate_reader *reader);
-    enum status (*result)(struct aggregate *aggregate, const void *state, struct column_builder *builder, struct error *err);
+    enum status (*result)(struct aggregate *aggregate, const void *state, struct column_builder *builder,
+                          struct error *err);
     void (*release)(const struct aggregate *aggregate, void *state); // NULL: the state owns nothing
 };
 
@@ -70,8 +71,8 @@ extern const struct aggregate_function aggregate_collect_distinct; // stands in 
 
 // One value as bytes, and back into a builder. normal: equal values have equal bytes (NaN and -0.0 are normalised).
 void aggregate_codec_write(const struct column *column, uint32_t row, bool normal, struct text *bytes);
-enum status aggregate_codec_read(struct aggregate_reader *reader, const struct type *type, struct column_builder *builder,
-                                 bool *ret_good, struct error *err) MUST_USE;
+enum status aggregate_codec_read(struct aggregate_reader *reader, const struct type *type,
+                                 struct column_builder *builder, bool *ret_good, struct error *err) MUST_USE;
 bool aggregate_codec_take(struct aggregate_reader *reader, void *to, size_t size);
 void aggregate_codec_put_size(struct text *bytes, uint64_t size);
 bool aggregate_codec_take_size(struct aggregate_reader *reader, uint64_t *ret_size);

@@ -1,6 +1,7 @@
-// approx_count_distinct: HyperLogLog++ over Spark's xxhash64 with seed 42. Registers are one byte each and are made with the first
-// row. Few values are counted by linear counting, as Spark does, and equal its figures; in the middle range (2/3 m to 5 m) the raw
-// estimate is corrected by a bias curve of our own, so that the figure may differ from Spark's by a fraction of the error.
+// approx_count_distinct: HyperLogLog++ over Spark's xxhash64 with seed 42. Registers are one byte each and are made
+// with the first row. Few values are counted by linear counting, as Spark does, and equal its figures; in the middle
+// range (2/3 m to 5 m) the raw estimate is corrected by a bias curve of our own, so that the figure may differ from
+// Spark's by a fraction of the error.
 #include <math.h>
 #include <string.h>
 
@@ -66,7 +67,7 @@ static double bias_over_m(double estimate_over_m)
 
 static double linear_limit(unsigned precision)
 {
-    static const double limits[] = {10,   20,   40,    80,    220,   400,   900,   1800,
+    static const double limits[] = {10,   20,   40,    80,    220,   400,    900,   1800,
                                     3100, 6500, 11500, 20000, 50000, 120000, 350000};
     return limits[precision - 4];
 }
@@ -78,7 +79,10 @@ static int64_t estimate(const uint8_t *registers, unsigned precision)
         sum += 1.0 / (double)(1ull << registers[i]);
         zeros += registers[i] == 0;
     }
-    double alpha = precision == 4 ? 0.673 : precision == 5 ? 0.697 : precision == 6 ? 0.709 : 0.7213 / (1.0 + 1.079 / m);
+    double alpha = precision == 4   ? 0.673
+                   : precision == 5 ? 0.697
+                   : precision == 6 ? 0.709
+                                    : 0.7213 / (1.0 + 1.079 / m);
     double raw = alpha * m * m / sum;
     double corrected = raw < 5.0 * m ? raw - m * bias_over_m(raw / m) : raw;
     if (zeros > 0) {
@@ -88,7 +92,8 @@ static int64_t estimate(const uint8_t *registers, unsigned precision)
     return llround(corrected);
 }
 
-static enum status sketch_result(struct aggregate *aggregate, const void *state, struct column_builder *builder, struct error *err)
+static enum status sketch_result(struct aggregate *aggregate, const void *state, struct column_builder *builder,
+                                 struct error *err)
 {
     const struct sketch_state *sketch = state;
     int64_t count = sketch->registers ? estimate(sketch->registers, aggregate->precision) : 0;

@@ -8,8 +8,8 @@ struct value_state {
     struct column *ordering; // max_by, min_by
 };
 
-static enum status box(const struct aggregate *aggregate, const struct column *column, uint32_t row, struct column **slot,
-                       struct error *err)
+static enum status box(const struct aggregate *aggregate, const struct column *column, uint32_t row,
+                       struct column **slot, struct error *err)
 {
     struct column *boxed;
     struct column_builder *builder = column_builder_create(aggregate->budget, column->type);
@@ -38,7 +38,7 @@ static int sign_of(const struct aggregate *aggregate)
                 if (status != STATUS_OK) return status;                                                                \
                 continue;                                                                                              \
             }                                                                                                          \
-            ctype *held = (ctype *)(uintptr_t)state->value->values; /* the box is this state's alone */                 \
+            ctype *held = (ctype *)(uintptr_t)state->value->values; /* the box is this state's alone */                \
             const ctype value = values[row];                                                                           \
             if (sign > 0 ? less(*held, value) : less(value, *held)) *held = value;                                     \
         }                                                                                                              \
@@ -46,7 +46,8 @@ static int sign_of(const struct aggregate *aggregate)
 #define PLAIN_LESS(a, b) ((a) < (b))
 #define FLOAT_LESS(a, b) ((a) < (b) || ((b) != (b) && (a) == (a)))
 
-static enum status extreme_other(struct aggregate *aggregate, const struct aggregate_input *input, int sign, struct error *err)
+static enum status extreme_other(struct aggregate *aggregate, const struct aggregate_input *input, int sign,
+                                 struct error *err)
 {
     const struct column *column = input->args[0];
     for (uint32_t k = 0; k < input->count; k++) {
@@ -107,13 +108,15 @@ static void value_release(const struct aggregate *aggregate, void *state)
 }
 
 // Whether `other` takes the place of what `into` holds.
-static bool value_wins(const struct aggregate *aggregate, const struct value_state *into, const struct value_state *other)
+static bool value_wins(const struct aggregate *aggregate, const struct value_state *into,
+                       const struct value_state *other)
 {
     if (!into->value) return true;
     const char *name = aggregate->function->name;
     if (name[0] != 'm') return name[0] == 'l'; // first, any_value: no; last: yes
     bool by = aggregate->arg_count == 2;
-    int order = by ? column_compare(other->ordering, 0, into->ordering, 0) : column_compare(other->value, 0, into->value, 0);
+    int order =
+        by ? column_compare(other->ordering, 0, into->ordering, 0) : column_compare(other->value, 0, into->value, 0);
     return by ? order * sign_of(aggregate) >= 0 : order * sign_of(aggregate) > 0;
 }
 
@@ -134,7 +137,8 @@ static bool value_merge(struct aggregate *aggregate, void *state, struct aggrega
     return good;
 }
 
-static enum status value_result(struct aggregate *aggregate, const void *state, struct column_builder *builder, struct error *err)
+static enum status value_result(struct aggregate *aggregate, const void *state, struct column_builder *builder,
+                                struct error *err)
 {
     const struct value_state *value = state;
     (void)aggregate;
@@ -173,7 +177,9 @@ out:
 }
 
 #define VALUE(name, flags, update)                                                                                     \
-    {name, sizeof(struct value_state), flags, update, value_save, value_merge, value_result, value_release}
+    {                                                                                                                  \
+        name, sizeof(struct value_state), flags, update, value_save, value_merge, value_result, value_release          \
+    }
 static const struct aggregate_function functions[] = {
     VALUE("min", 0, extreme_update),
     VALUE("max", 0, extreme_update),

@@ -1,7 +1,7 @@
 // Expressions: compiled once into a flat array of steps that run column by column over a batch's selected rows.
-// A row whose evaluation raises under ANSI rules (cast, overflow, division by zero) does not stop the batch: its error is
-// recorded, its result is null, and the caller decides (dead letters, or pipeline.on_error = fail).
-// AND, OR, CASE, IF, COALESCE evaluate their branches only on the rows that reach them, as Spark does.
+// A row whose evaluation raises under ANSI rules (cast, overflow, division by zero) does not stop the batch: its error
+// is recorded, its result is null, and the caller decides (dead letters, or pipeline.on_error = fail). AND, OR, CASE,
+// IF, COALESCE evaluate their branches only on the rows that reach them, as Spark does.
 #ifndef FORESET_EXPR_EXPR_H
 #define FORESET_EXPR_EXPR_H
 
@@ -11,9 +11,9 @@
 #include "proto/plan.pb-c.h"
 
 struct expr_row_error {
-    uint32_t row;        // row number in the batch's columns
-    char condition[48];  // "CAST_INVALID_INPUT"
-    char *message;       // memory_free; Spark's text
+    uint32_t row;       // row number in the batch's columns
+    char condition[48]; // "CAST_INVALID_INPUT"
+    char *message;      // memory_free; Spark's text
 };
 struct expr_errors {
     VECTOR(struct expr_row_error) items; // at most one per row, rising rows after expr_eval
@@ -22,10 +22,10 @@ void expr_errors_deinit(struct expr_errors *errors);
 
 struct expr_context {
     struct budget *budget;
-    int64_t timestamp_us;      // current_timestamp(): the batch's (P12)
+    int64_t timestamp_us; // current_timestamp(): the batch's (P12)
     struct expr_errors *errors;
-    uint64_t rows_malformed;   // from_json counts here
-    uint64_t random_seed;      // rand(), uuid(): per (epoch, lane)
+    uint64_t rows_malformed; // from_json counts here
+    uint64_t random_seed;    // rand(), uuid(): per (epoch, lane)
 };
 
 struct expr;
@@ -41,9 +41,12 @@ enum status expr_eval(struct expr *expr, const struct batch *batch, struct expr_
 // The rows for which a boolean expression is true, as a selection buffer (uint32, rising row numbers).
 enum status expr_filter(struct expr *expr, const struct batch *batch, struct expr_context *context,
                         struct buffer **ret_selection, uint32_t *ret_count, struct error *err) MUST_USE;
-// Several filters and projections share their common sub-expressions when compiled together:
-enum status expr_compile_list(const Foreset__Plan *plan, const uint32_t *roots, uint32_t count, const struct type *input,
-                              struct budget *budget, struct expr **ret_exprs, struct error *err) MUST_USE;
+// Several filters and projections share their common sub-expressions when compiled together: a step runs once per batch,
+// and its row errors are recorded once, in the errors of the first root that needs it. The last batch is held until all
+// roots have run on it, or another batch comes.
+enum status expr_compile_list(const Foreset__Plan *plan, const uint32_t *roots, uint32_t count,
+                              const struct type *input, struct budget *budget, struct expr **ret_exprs,
+                              struct error *err) MUST_USE;
 
 // Aggregates. A state is a block of state_size bytes, zero-initialised = empty; it may own memory (collect_list).
 struct aggregate;
@@ -53,13 +56,14 @@ void aggregate_destroy(struct aggregate *aggregate);
 const struct type *aggregate_type(const struct aggregate *aggregate);
 uint32_t aggregate_state_size(const struct aggregate *aggregate); // multiple of 8
 // Evaluates the arguments (and FILTER) over the batch and folds selected row i into states[i] (+ offset bytes).
-enum status aggregate_update(struct aggregate *aggregate, const struct batch *batch, void *const *states, uint32_t offset,
-                             struct expr_context *context, struct error *err) MUST_USE;
+enum status aggregate_update(struct aggregate *aggregate, const struct batch *batch, void *const *states,
+                             uint32_t offset, struct expr_context *context, struct error *err) MUST_USE;
 // Folds a serialised state (from aggregate_save) into a state. *ret_used: bytes consumed. STATUS_CORRUPT if malformed.
 enum status aggregate_merge(struct aggregate *aggregate, void *state, const void *bytes, size_t size, size_t *ret_used,
                             struct error *err) MUST_USE;
 void aggregate_save(const struct aggregate *aggregate, const void *state, struct text *ret_bytes); // appends
-// Appends the result to a builder of aggregate_type. Overflow and the like are errors here: they fail the pipeline (SQL.md, Bad rows).
+// Appends the result to a builder of aggregate_type. Overflow and the like are errors here: they fail the pipeline
+// (SQL.md, Bad rows).
 enum status aggregate_result(struct aggregate *aggregate, const void *state, struct column_builder *builder,
                              struct error *err) MUST_USE;
 void aggregate_free(const struct aggregate *aggregate, void *state); // memory that the state owns

@@ -1,5 +1,6 @@
-// Operators over numbers: kernels per type whose overflow is looked for once per batch, then row by row where there is one.
-// Raises ARITHMETIC_OVERFLOW, BINARY_ARITHMETIC_OVERFLOW, DIVIDE_BY_ZERO, REMAINDER_BY_ZERO; the try_ functions give null.
+// Operators over numbers: kernels per type whose overflow is looked for once per batch, then row by row where there is
+// one. Raises ARITHMETIC_OVERFLOW, BINARY_ARITHMETIC_OVERFLOW, DIVIDE_BY_ZERO, REMAINDER_BY_ZERO; the try_ functions
+// give null.
 #include <math.h>
 #include <string.h>
 
@@ -12,8 +13,9 @@ static void raise_overflow(struct expr_call *call, uint32_t row)
     if (call->step->name[0] == 't') {
         if (expr_vector_null_at(call, row, NULL) != STATUS_OK) call->broken = true;
     } else if (kind == TYPE_TINYINT || kind == TYPE_SMALLINT) {
-        expr_raise(call, row, "BINARY_ARITHMETIC_OVERFLOW", "%s overflows %s. Use `try_` functions to get NULL instead.",
-                   call->step->name, call->step->type->text);
+        expr_raise(call, row, "BINARY_ARITHMETIC_OVERFLOW",
+                   "%s overflows %s. Use `try_` functions to get NULL instead.", call->step->name,
+                   call->step->type->text);
     } else {
         expr_raise(call, row, "ARITHMETIC_OVERFLOW", "%s overflow in %s. Use `try_` functions to get NULL instead.",
                    kind == TYPE_INT ? "integer" : "long", call->step->name);
@@ -77,8 +79,8 @@ PLAIN_KERNEL(multiply_f32, float, x *y)
 PLAIN_KERNEL(add_f64, double, x + y)
 PLAIN_KERNEL(subtract_f64, double, x - y)
 PLAIN_KERNEL(multiply_f64, double, x *y)
-PLAIN_KERNEL(and_i8, int8_t, (int8_t)(x & y))
-PLAIN_KERNEL(and_i16, int16_t, (int16_t)(x & y))
+PLAIN_KERNEL(and_i8, int8_t, (int8_t)(x &y))
+PLAIN_KERNEL(and_i16, int16_t, (int16_t)(x &y))
 PLAIN_KERNEL(and_i32, int32_t, x &y)
 PLAIN_KERNEL(and_i64, int64_t, x &y)
 PLAIN_KERNEL(or_i8, int8_t, (int8_t)(x | y))
@@ -118,7 +120,7 @@ static double remainder_positive(double x, double y)
 }
 
 #define REMAINDER(x, y) ((y) == -1 ? 0 : (x) % (y))
-#define POSITIVE(x, y) (REMAINDER(x, y) < 0 ? ((int64_t)REMAINDER(x, y) + (y)) % (y) : REMAINDER(x, y))
+#define POSITIVE(x, y)  (REMAINDER(x, y) < 0 ? ((int64_t)REMAINDER(x, y) + (y)) % (y) : REMAINDER(x, y))
 
 DIVIDING_KERNEL(divide_f64, double, x / y)
 DIVIDING_KERNEL(remainder_f32, float, fmodf(x, y))
@@ -191,7 +193,10 @@ static enum status bind_arithmetic(struct expr_step *step, const struct expr_ste
     return STATUS_OK;
 }
 
-#define ARITHMETIC(name) {name, NULL, expr_arithmetic_row, bind_arithmetic, 0}
+#define ARITHMETIC(name)                                                                                               \
+    {                                                                                                                  \
+        name, NULL, expr_arithmetic_row, bind_arithmetic, 0                                                            \
+    }
 const struct expr_function expr_arithmetic_functions[] = {
     ARITHMETIC("+"),
     ARITHMETIC("-"),

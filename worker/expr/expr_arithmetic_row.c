@@ -1,5 +1,5 @@
-// Operators over decimals, intervals and dates, value by value. Raises as expr_arithmetic.c, and NUMERIC_VALUE_OUT_OF_RANGE for
-// decimals with too many digits.
+// Operators over decimals, intervals and dates, value by value. Raises as expr_arithmetic.c, and
+// NUMERIC_VALUE_OUT_OF_RANGE for decimals with too many digits.
 #include "worker/expr/expr_arithmetic_row.h"
 
 #include <math.h>
@@ -102,7 +102,8 @@ static enum expr_outcome shifted(struct expr_row *row, const struct expr_datum *
     if (interval->kind == TYPE_INTERVAL_YEAR_MONTH) {
         if (type->kind == TYPE_DATE) return expr_row_int(ret, expr_arithmetic_row_add_months(at, by));
         int64_t days = floor_divide(at, DATETIME_DAY_US), rest = at - days * DATETIME_DAY_US;
-        if (__builtin_mul_overflow(expr_arithmetic_row_add_months(days, by), DATETIME_DAY_US, &ret->i)) return overflow(row, "long");
+        if (__builtin_mul_overflow(expr_arithmetic_row_add_months(days, by), DATETIME_DAY_US, &ret->i))
+            return overflow(row, "long");
         ret->i += rest;
         return EXPR_VALUE;
     }
@@ -114,8 +115,8 @@ static enum expr_outcome shifted(struct expr_row *row, const struct expr_datum *
     return EXPR_VALUE;
 }
 
-static enum expr_outcome interval_scaled(struct expr_row *row, const struct expr_datum *args, uint32_t interval, char op,
-                                         struct expr_datum *ret)
+static enum expr_outcome interval_scaled(struct expr_row *row, const struct expr_datum *args, uint32_t interval,
+                                         char op, struct expr_datum *ret)
 {
     const struct type *number = expr_arg_type(row->call, 1 - interval);
     int64_t value = args[interval].i;
@@ -124,8 +125,9 @@ static enum expr_outcome interval_scaled(struct expr_row *row, const struct expr
         if (__builtin_mul_overflow(value, args[1 - interval].i, &ret->i)) return overflow(row, "long");
         return !months || ret->i == (int32_t)ret->i ? EXPR_VALUE : overflow(row, "integer");
     }
-    double factor = number->kind == TYPE_DECIMAL      ? expr_decimal_to_double(args[1 - interval].n, number->scale)
-                    : type_is_integral(number) ? (double)args[1 - interval].i : args[1 - interval].d;
+    double factor = number->kind == TYPE_DECIMAL ? expr_decimal_to_double(args[1 - interval].n, number->scale)
+                    : type_is_integral(number)   ? (double)args[1 - interval].i
+                                                 : args[1 - interval].d;
     if (op == '/' && factor == 0) return by_zero(row, op);
     double result = op == '*' ? (double)value * factor : (double)value / factor;
     result = result < 0 ? -floor(-result + 0.5) : floor(result + 0.5);
@@ -169,8 +171,8 @@ enum expr_outcome expr_arithmetic_row(struct expr_row *row, const struct expr_da
     if (is_interval(a)) return interval_scaled(row, args, 0, op, ret);
     if (is_interval(b)) return interval_scaled(row, args, 1, op, ret);
     *row->err = (struct error){.code = STATUS_UNSUPPORTED, .class = ERROR_USAGE};
-    snprintf(row->err->message, sizeof row->err->message, "%s of %s and %s is not supported", row->call->step->name, a->text,
-             b->text);
+    snprintf(row->err->message, sizeof row->err->message, "%s of %s and %s is not supported", row->call->step->name,
+             a->text, b->text);
     return EXPR_BROKEN;
 }
 
@@ -185,7 +187,8 @@ static bool fits(int64_t value, enum type_kind kind)
     }
 }
 
-enum expr_outcome expr_arithmetic_row_negative(struct expr_row *row, const struct expr_datum *args, struct expr_datum *ret)
+enum expr_outcome expr_arithmetic_row_negative(struct expr_row *row, const struct expr_datum *args,
+                                               struct expr_datum *ret)
 {
     enum type_kind kind = row->call->step->type->kind;
     switch (kind) {
@@ -198,7 +201,8 @@ enum expr_outcome expr_arithmetic_row_negative(struct expr_row *row, const struc
     }
 }
 
-enum expr_outcome expr_arithmetic_row_positive(struct expr_row *row, const struct expr_datum *args, struct expr_datum *ret)
+enum expr_outcome expr_arithmetic_row_positive(struct expr_row *row, const struct expr_datum *args,
+                                               struct expr_datum *ret)
 {
     (void)row;
     *ret = args[0];

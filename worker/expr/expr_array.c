@@ -1,4 +1,5 @@
-// Arrays and maps as wholes: search, order, sets, joins of lists, conversions. Equality is Spark's (null = null, NaN = NaN).
+// Arrays and maps as wholes: search, order, sets, joins of lists, conversions. Equality is Spark's (null = null, NaN =
+// NaN).
 #include <stdlib.h>
 #include <string.h>
 
@@ -145,7 +146,8 @@ static enum expr_outcome row_array_compact(struct expr_row *row, const struct ex
     (void)ret;
     struct expr_nested_list list = expr_nested_list_of(&args[0]);
     for (uint32_t i = 0; i < list.count; i++) {
-        if (!column_is_null(list.elements, list.from + i) && !put(row, 0, list.elements, list.from + i)) return EXPR_BROKEN;
+        if (!column_is_null(list.elements, list.from + i) && !put(row, 0, list.elements, list.from + i))
+            return EXPR_BROKEN;
     }
     return finish(row);
 }
@@ -217,7 +219,8 @@ static enum status array_join_bind(struct expr_step *step, const struct expr_ste
 {
     const struct type *element = steps[step->args[0]].type->children[0].type;
     if (element->kind == TYPE_STRING || element->kind == TYPE_VOID) return STATUS_OK;
-    return error_set(err, STATUS_UNSUPPORTED, ERROR_USAGE, "array_join of %s is not supported; cast the array to array<string>", element->text);
+    return error_set(err, STATUS_UNSUPPORTED, ERROR_USAGE,
+                     "array_join of %s is not supported; cast the array to array<string>", element->text);
 }
 
 static enum expr_outcome row_slice(struct expr_row *row, const struct expr_datum *args, struct expr_datum *ret)
@@ -226,7 +229,8 @@ static enum expr_outcome row_slice(struct expr_row *row, const struct expr_datum
     struct expr_nested_list list = expr_nested_list_of(&args[0]);
     int64_t start = args[1].i, length = args[2].i;
     if (start == 0) return expr_row_fail(row, "INVALID_PARAMETER_VALUE.START", "slice: arrays start at 1");
-    if (length < 0) return expr_row_fail(row, "INVALID_PARAMETER_VALUE.LENGTH", "slice: the length must not be negative");
+    if (length < 0)
+        return expr_row_fail(row, "INVALID_PARAMETER_VALUE.LENGTH", "slice: the length must not be negative");
     int64_t from = start > 0 ? start - 1 : (int64_t)list.count + start;
     for (int64_t i = from; from >= 0 && i < list.count && i < from + length; i++) {
         if (!put(row, 0, list.elements, list.from + (uint32_t)i)) return EXPR_BROKEN;
@@ -255,7 +259,8 @@ static enum expr_outcome row_array_repeat(struct expr_row *row, const struct exp
     uint32_t at;
     const struct column *value = argument(row, 0, &at);
     if (args[1].null) return EXPR_NULL;
-    if (args[1].i > ARRAY_LENGTH_MAX) return expr_row_fail(row, "COLLECTION_SIZE_LIMIT_EXCEEDED.PARAMETER", "array_repeat: too long");
+    if (args[1].i > ARRAY_LENGTH_MAX)
+        return expr_row_fail(row, "COLLECTION_SIZE_LIMIT_EXCEEDED.PARAMETER", "array_repeat: too long");
     for (int64_t i = 0; i < args[1].i; i++) {
         if (!put(row, 0, value, at)) return EXPR_BROKEN;
     }
@@ -303,8 +308,10 @@ static enum expr_outcome row_sequence(struct expr_row *row, const struct expr_da
     for (int64_t n = 1; step >= 0 ? value <= stop : value >= stop; n++) {
         struct expr_datum datum = {.null = false};
         datum.i = value;
-        if (n > ARRAY_LENGTH_MAX) return expr_row_fail(row, "COLLECTION_SIZE_LIMIT_EXCEEDED.PARAMETER", "sequence: too long");
-        if (expr_datum_append(column_builder_child(row->builder, 0), type, &datum, row->err) != STATUS_OK) return EXPR_BROKEN;
+        if (n > ARRAY_LENGTH_MAX)
+            return expr_row_fail(row, "COLLECTION_SIZE_LIMIT_EXCEEDED.PARAMETER", "sequence: too long");
+        if (expr_datum_append(column_builder_child(row->builder, 0), type, &datum, row->err) != STATUS_OK)
+            return EXPR_BROKEN;
         if (step == 0) break;
         if (!months) {
             if (__builtin_add_overflow(value, step, &value)) break;
@@ -335,7 +342,8 @@ static enum expr_outcome row_map_part(struct expr_row *row, const struct expr_da
     return finish(row);
 }
 
-static enum expr_outcome row_map_contains_key(struct expr_row *row, const struct expr_datum *args, struct expr_datum *ret)
+static enum expr_outcome row_map_contains_key(struct expr_row *row, const struct expr_datum *args,
+                                              struct expr_datum *ret)
 {
     struct expr_nested_list map = expr_nested_list_of(&args[0]);
     uint32_t at;
@@ -344,11 +352,12 @@ static enum expr_outcome row_map_contains_key(struct expr_row *row, const struct
 }
 
 // A map of keys[i], values[i]. The checks come first: nothing is appended for a row that fails.
-static enum expr_outcome build_map(struct expr_row *row, const struct column *keys, uint32_t key_from, const struct column *values,
-                                   uint32_t value_from, uint32_t count)
+static enum expr_outcome build_map(struct expr_row *row, const struct column *keys, uint32_t key_from,
+                                   const struct column *values, uint32_t value_from, uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++) {
-        if (column_is_null(keys, key_from + i)) return expr_row_fail(row, "NULL_MAP_KEY", "Cannot use null as map key.");
+        if (column_is_null(keys, key_from + i))
+            return expr_row_fail(row, "NULL_MAP_KEY", "Cannot use null as map key.");
         for (uint32_t j = 0; j < i; j++) {
             if (column_compare(keys, key_from + i, keys, key_from + j) == 0) {
                 return expr_row_fail(row, "DUPLICATED_MAP_KEY", "Duplicate map key was found.");
@@ -361,15 +370,18 @@ static enum expr_outcome build_map(struct expr_row *row, const struct column *ke
     return finish(row);
 }
 
-static enum expr_outcome row_map_from_arrays(struct expr_row *row, const struct expr_datum *args, struct expr_datum *ret)
+static enum expr_outcome row_map_from_arrays(struct expr_row *row, const struct expr_datum *args,
+                                             struct expr_datum *ret)
 {
     (void)ret;
     struct expr_nested_list keys = expr_nested_list_of(&args[0]), values = expr_nested_list_of(&args[1]);
-    if (keys.count != values.count) return expr_row_fail(row, "INTERNAL_ERROR", "map_from_arrays: the arrays have different lengths");
+    if (keys.count != values.count)
+        return expr_row_fail(row, "INTERNAL_ERROR", "map_from_arrays: the arrays have different lengths");
     return build_map(row, keys.elements, keys.from, values.elements, values.from, keys.count);
 }
 
-static enum expr_outcome row_map_from_entries(struct expr_row *row, const struct expr_datum *args, struct expr_datum *ret)
+static enum expr_outcome row_map_from_entries(struct expr_row *row, const struct expr_datum *args,
+                                              struct expr_datum *ret)
 {
     (void)ret;
     struct expr_nested_list list = expr_nested_list_of(&args[0]);
@@ -406,11 +418,26 @@ static enum expr_outcome row_str_to_map(struct expr_row *row, const struct expr_
     return finish(row);
 }
 
-#define ROW(name) {#name, NULL, row_##name, NULL, 0}
+#define ROW(name)                                                                                                      \
+    {                                                                                                                  \
+#name, NULL, row_##name, NULL, 0                                                                               \
+    }
 const struct expr_function expr_array_functions[] = {
-    ROW(array_contains), ROW(array_position), ROW(array_remove), ROW(array_distinct), ROW(array_compact), ROW(arrays_overlap),
-    ROW(slice), ROW(flatten), ROW(array_reverse), ROW(array_concat), ROW(sequence), ROW(map_contains_key), ROW(map_from_arrays),
-    ROW(map_from_entries), ROW(str_to_map),
+    ROW(array_contains),
+    ROW(array_position),
+    ROW(array_remove),
+    ROW(array_distinct),
+    ROW(array_compact),
+    ROW(arrays_overlap),
+    ROW(slice),
+    ROW(flatten),
+    ROW(array_reverse),
+    ROW(array_concat),
+    ROW(sequence),
+    ROW(map_contains_key),
+    ROW(map_from_arrays),
+    ROW(map_from_entries),
+    ROW(str_to_map),
     {"array_append", NULL, row_array_add, NULL, EXPR_TOLERANT},
     {"array_prepend", NULL, row_array_add, NULL, EXPR_TOLERANT},
     {"array_sort", NULL, row_sort, NULL, 0},

@@ -1,5 +1,5 @@
-// CAST value by value: every pair of Spark's ANSI matrix. A value that does not fit raises CAST_INVALID_INPUT, CAST_OVERFLOW or
-// NUMERIC_VALUE_OUT_OF_RANGE for its row; under try_cast it is null.
+// CAST value by value: every pair of Spark's ANSI matrix. A value that does not fit raises CAST_INVALID_INPUT,
+// CAST_OVERFLOW or NUMERIC_VALUE_OUT_OF_RANGE for its row; under try_cast it is null.
 #include "worker/expr/expr_cast.h"
 
 #include <ctype.h>
@@ -29,10 +29,11 @@ static enum expr_outcome cast_fail(const struct cast *cast, const struct expr_da
     char from[128], to[128];
     expr_cast_text_append(cast->from, value, &text);
     enum expr_outcome outcome = expr_row_fail(
-        cast->row, condition, "The value %s%.200s%s of the type \"%s\" cannot be cast to \"%s\" %s. Use `try_cast` to "
-        "tolerate it and return NULL instead.", cast->from->kind == TYPE_STRING ? "'" : "", text_str(&text),
-        cast->from->kind == TYPE_STRING ? "'" : "", expr_cast_type_name(cast->from, from, sizeof from),
-        expr_cast_type_name(cast->to, to, sizeof to), why);
+        cast->row, condition,
+        "The value %s%.200s%s of the type \"%s\" cannot be cast to \"%s\" %s. Use `try_cast` to "
+        "tolerate it and return NULL instead.",
+        cast->from->kind == TYPE_STRING ? "'" : "", text_str(&text), cast->from->kind == TYPE_STRING ? "'" : "",
+        expr_cast_type_name(cast->from, from, sizeof from), expr_cast_type_name(cast->to, to, sizeof to), why);
     text_deinit(&text);
     return outcome;
 }
@@ -111,12 +112,14 @@ static bool parse_boolean(struct slice text, bool *ret_value)
     return false;
 }
 
-static enum expr_outcome string_to_decimal(const struct cast *cast, const struct expr_datum *value, struct expr_datum *ret)
+static enum expr_outcome string_to_decimal(const struct cast *cast, const struct expr_datum *value,
+                                           struct expr_datum *ret)
 {
     struct slice text = trim_blanks(value->s);
     bool too_large = false, far_too_large = false;
     __int128 whole;
-    if (number_text_parse_decimal(text.data, text.length, cast->to->precision, cast->to->scale, &ret->n, &too_large) && !too_large) {
+    if (number_text_parse_decimal(text.data, text.length, cast->to->precision, cast->to->scale, &ret->n, &too_large) &&
+        !too_large) {
         return EXPR_VALUE;
     }
     if (!too_large) return invalid_input(cast, value);
@@ -146,7 +149,9 @@ static bool parse_hex_real(struct slice text, bool single, double *ret_value)
 {
     char buffer[64], *end;
     text = trim_blanks(text);
-    if (text.length < 4 || text.length >= sizeof buffer || !memmem(text.data, text.length < 3 ? text.length : 3, "0x", 2)) return false;
+    if (text.length < 4 || text.length >= sizeof buffer ||
+        !memmem(text.data, text.length < 3 ? text.length : 3, "0x", 2))
+        return false;
     memcpy(buffer, text.data, text.length);
     buffer[text.length] = 0;
     if (!strpbrk(buffer, "pP")) return false;
@@ -210,9 +215,7 @@ static enum expr_outcome from_integral(const struct cast *cast, const struct exp
     case TYPE_TINYINT:
     case TYPE_SMALLINT:
     case TYPE_INT:
-    case TYPE_BIGINT:
-        ret->i = i;
-        return integral_fits(i, cast->to->kind) ? EXPR_VALUE : overflow(cast, value);
+    case TYPE_BIGINT: ret->i = i; return integral_fits(i, cast->to->kind) ? EXPR_VALUE : overflow(cast, value);
     case TYPE_FLOAT: ret->d = (double)(float)i; return EXPR_VALUE;
     case TYPE_DOUBLE: ret->d = (double)i; return EXPR_VALUE;
     case TYPE_DECIMAL:
@@ -231,7 +234,8 @@ static enum expr_outcome from_integral(const struct cast *cast, const struct exp
     }
 }
 
-static enum expr_outcome float_to_integral(const struct cast *cast, const struct expr_datum *value, struct expr_datum *ret)
+static enum expr_outcome float_to_integral(const struct cast *cast, const struct expr_datum *value,
+                                           struct expr_datum *ret)
 {
     double d = value->d;
     if (d != d || d >= 9223372036854775808.0 || d < -9223372036854775808.0) return overflow(cast, value);
@@ -252,7 +256,8 @@ static enum expr_outcome from_float(const struct cast *cast, const struct expr_d
     case TYPE_FLOAT: ret->d = (double)(float)d; return EXPR_VALUE;
     case TYPE_DOUBLE: ret->d = d; return EXPR_VALUE;
     case TYPE_DECIMAL:
-        if (expr_decimal_from_double(d, cast->from->kind == TYPE_FLOAT, cast->to->precision, cast->to->scale, &ret->n, &finite)) {
+        if (expr_decimal_from_double(d, cast->from->kind == TYPE_FLOAT, cast->to->precision, cast->to->scale, &ret->n,
+                                     &finite)) {
             return EXPR_VALUE;
         }
         return finite ? out_of_range(cast, value) : EXPR_NULL;
@@ -324,7 +329,8 @@ static enum expr_outcome from_timestamp(const struct cast *cast, const struct ex
     case TYPE_FLOAT: ret->d = (double)(float)((double)value->i / 1e6); return EXPR_VALUE;
     case TYPE_DOUBLE: ret->d = (double)value->i / 1e6; return EXPR_VALUE;
     case TYPE_DECIMAL:
-        if (expr_decimal_from_double((double)value->i / 1e6, false, cast->to->precision, cast->to->scale, &ret->n, &finite)) {
+        if (expr_decimal_from_double((double)value->i / 1e6, false, cast->to->precision, cast->to->scale, &ret->n,
+                                     &finite)) {
             return EXPR_VALUE;
         }
         return out_of_range(cast, value);
@@ -340,8 +346,8 @@ static enum expr_outcome from_date(const struct cast *cast, const struct expr_da
     return EXPR_VALUE;
 }
 
-static enum expr_outcome integral_to_binary(struct expr_row *row, const struct type *from, const struct expr_datum *value,
-                                            struct expr_datum *ret)
+static enum expr_outcome integral_to_binary(struct expr_row *row, const struct type *from,
+                                            const struct expr_datum *value, struct expr_datum *ret)
 {
     text_reset(&row->text);
     for (uint32_t i = type_width(from); i-- > 0;) text_append_char(&row->text, (char)((uint64_t)value->i >> (8 * i)));
@@ -397,7 +403,8 @@ static enum status nested_append(struct expr_row *row, struct column_builder *bu
     uint32_t last = is_struct ? at + 1 : (uint32_t)column->offsets[at + 1];
     for (uint32_t i = 0; i < to->child_count; i++) {
         for (uint32_t j = first; j < last; j++) {
-            TRY(nested_append(row, column_builder_child(builder, i), column->children[i], j, to->children[i].type, err));
+            TRY(nested_append(row, column_builder_child(builder, i), column->children[i], j, to->children[i].type,
+                              err));
         }
     }
     TRY(column_builder_nested(builder, err));
@@ -410,7 +417,8 @@ static enum expr_outcome row_cast(struct expr_row *row, const struct expr_datum 
     const struct expr_step *step = row->call->step;
     const struct type *from = expr_arg_type(row->call, 0);
     if (step->type->kind < TYPE_STRUCT) return expr_cast_value(row, from, step->type, step->try_cast, &args[0], ret);
-    enum status status = nested_append(row, row->builder, args[0].nested.column, args[0].nested.row, step->type, row->err);
+    enum status status =
+        nested_append(row, row->builder, args[0].nested.column, args[0].nested.row, step->type, row->err);
     return status == STATUS_OK ? EXPR_VALUE : EXPR_BROKEN;
 }
 
@@ -424,11 +432,13 @@ static const struct expr_function cast_function = {"cast", NULL, row_cast, NULL,
 enum status expr_cast_bind(struct expr_step *step, const struct expr_step *steps, struct error *err)
 {
     const struct type *from = steps[step->args[0]].type, *to = step->type;
-    bool interval = from->kind == TYPE_STRING && (to->kind == TYPE_INTERVAL_DAY_TIME || to->kind == TYPE_INTERVAL_YEAR_MONTH);
-    bool from_interval = (from->kind == TYPE_INTERVAL_DAY_TIME || from->kind == TYPE_INTERVAL_YEAR_MONTH) &&
-                         to->kind != TYPE_STRING;
+    bool interval =
+        from->kind == TYPE_STRING && (to->kind == TYPE_INTERVAL_DAY_TIME || to->kind == TYPE_INTERVAL_YEAR_MONTH);
+    bool from_interval =
+        (from->kind == TYPE_INTERVAL_DAY_TIME || from->kind == TYPE_INTERVAL_YEAR_MONTH) && to->kind != TYPE_STRING;
     if (interval || from_interval || !function_can_cast(from, to, false)) {
-        return error_set(err, STATUS_UNSUPPORTED, ERROR_USAGE, "a cast from %s to %s is not supported", from->text, to->text);
+        return error_set(err, STATUS_UNSUPPORTED, ERROR_USAGE, "a cast from %s to %s is not supported", from->text,
+                         to->text);
     }
     step->function = &cast_function;
     step->kernel = from->kind == TYPE_VOID ? cast_void : expr_cast_fast_find(from, to);

@@ -1,5 +1,5 @@
-// Casts of whole columns, for the pairs that streams are full of: binary to string, widening, timestamp to date, ISO text to
-// timestamp. Same results and errors as expr_cast.c, which they fall back to for a value that is not plain.
+// Casts of whole columns, for the pairs that streams are full of: binary to string, widening, timestamp to date, ISO
+// text to timestamp. Same results and errors as expr_cast.c, which they fall back to for a value that is not plain.
 #include <string.h>
 
 #include "common/columnar/datetime_text.h"
@@ -59,7 +59,8 @@ static enum status cast_string_us(struct expr_call *call, struct error *err)
         value.s = column_slice(column, row.row);
         if (expr_timestamp_parse_iso(value.s.data, value.s.length, &out[row.row])) continue;
         ret.i = 0;
-        enum expr_outcome outcome = expr_cast_value(&row, column->type, type_of(TYPE_TIMESTAMP), call->step->try_cast, &value, &ret);
+        enum expr_outcome outcome =
+            expr_cast_value(&row, column->type, type_of(TYPE_TIMESTAMP), call->step->try_cast, &value, &ret);
         out[row.row] = outcome == EXPR_VALUE ? ret.i : 0;
         if (outcome == EXPR_NULL) status = expr_vector_null_at(call, row.row, err);
         if (status != STATUS_OK) break;
@@ -139,7 +140,8 @@ static enum status cast_binary_string(struct expr_call *call, struct error *err)
     struct column *column = call->args[0].column;
     if (column->indices || !strings_valid(column)) return binary_repair(call, column, err);
     struct column *shared = NULL;
-    enum status status = expr_vector_mask(call->frame->budget, column, column->null_count ? column->validity : NULL, &shared, err);
+    enum status status =
+        expr_vector_mask(call->frame->budget, column, column->null_count ? column->validity : NULL, &shared, err);
     if (status != STATUS_OK) return status;
     if (shared == column) { // a column of its own, over the same buffers
         struct buffer *values = column->buffers[1] ? buffer_ref(column->buffers[1]) : NULL;
@@ -158,10 +160,16 @@ static expr_kernel find_widening(enum type_kind from, enum type_kind to)
 {
     switch (from) {
     case TYPE_TINYINT:
-        return to == TYPE_SMALLINT ? cast_i8_i16 : to == TYPE_INT ? cast_i8_i32 : to == TYPE_BIGINT ? cast_i8_i64
-               : to == TYPE_DOUBLE ? cast_i8_f64 : NULL;
+        return to == TYPE_SMALLINT ? cast_i8_i16
+               : to == TYPE_INT    ? cast_i8_i32
+               : to == TYPE_BIGINT ? cast_i8_i64
+               : to == TYPE_DOUBLE ? cast_i8_f64
+                                   : NULL;
     case TYPE_SMALLINT:
-        return to == TYPE_INT ? cast_i16_i32 : to == TYPE_BIGINT ? cast_i16_i64 : to == TYPE_DOUBLE ? cast_i16_f64 : NULL;
+        return to == TYPE_INT      ? cast_i16_i32
+               : to == TYPE_BIGINT ? cast_i16_i64
+               : to == TYPE_DOUBLE ? cast_i16_f64
+                                   : NULL;
     case TYPE_INT: return to == TYPE_BIGINT ? cast_i32_i64 : to == TYPE_DOUBLE ? cast_i32_f64 : NULL;
     case TYPE_BIGINT: return to == TYPE_DOUBLE ? cast_i64_f64 : NULL;
     case TYPE_FLOAT: return to == TYPE_DOUBLE ? cast_f32_f64 : NULL;

@@ -1,5 +1,5 @@
-// Comparison by Spark's order (NaN equal to itself and greatest, -0.0 = 0.0, strings by unsigned bytes), IN, nullif, decode.
-// Nothing here raises.
+// Comparison by Spark's order (NaN equal to itself and greatest, -0.0 = 0.0, strings by unsigned bytes), IN, nullif,
+// decode. Nothing here raises.
 #include <string.h>
 
 #include "worker/expr/expr_families.h"
@@ -105,7 +105,9 @@ static enum status compare(struct expr_call *call, struct error *err)
 {
     const char *name = call->step->name;
     enum compare_op op = name[0] == '='   ? OP_EQ
-                         : name[0] == '<' ? (name[1] == '=' ? OP_LE : name[1] == '>' ? OP_NE : OP_LT)
+                         : name[0] == '<' ? (name[1] == '='   ? OP_LE
+                                             : name[1] == '>' ? OP_NE
+                                                              : OP_LT)
                                           : (name[1] == '=' ? OP_GE : OP_GT);
     struct buffer *values;
     enum status status = expr_vector_values(call, 1, &values, err);
@@ -182,7 +184,8 @@ static enum status compare_decode(struct expr_call *call, struct error *err)
         branch[row] = count % 2 == 0 ? (uint16_t)(count - 1) : EXPR_BRANCH_NULL;
         for (uint32_t i = 1; i + 1 < count; i += 2) {
             const struct expr_value *search = &call->args[i];
-            if (column_compare(value->column, expr_index(value, row), search->column, expr_index(search, row))) continue;
+            if (column_compare(value->column, expr_index(value, row), search->column, expr_index(search, row)))
+                continue;
             branch[row] = (uint16_t)(i + 1);
             break;
         }
@@ -197,7 +200,10 @@ static enum status compare_decode(struct expr_call *call, struct error *err)
     return status;
 }
 
-#define COMPARE(name) {name, compare, NULL, NULL, EXPR_INFALLIBLE}
+#define COMPARE(name)                                                                                                  \
+    {                                                                                                                  \
+        name, compare, NULL, NULL, EXPR_INFALLIBLE                                                                     \
+    }
 const struct expr_function expr_compare_functions[] = {
     COMPARE("="),
     COMPARE("<>"),

@@ -12,18 +12,19 @@
 struct compiler {
     const Foreset__Plan *plan;
     struct expr_program *program;
-    uint32_t *step_of;  // plan index -> step; UINT32_MAX: not reached
-    uint32_t *table;    // hash-consing: steps by hash
+    uint32_t *step_of;   // plan index -> step; UINT32_MAX: not reached
+    uint32_t *table;     // hash-consing: steps by hash
     uint32_t table_size; // power of two
 };
 
 static enum status malformed(struct error *err, uint32_t index, const char *what)
 {
-    return error_set(err, STATUS_CORRUPT, ERROR_FAIL_PIPELINE, "the plan's expression %u is malformed: %s", index, what);
+    return error_set(err, STATUS_CORRUPT, ERROR_FAIL_PIPELINE, "the plan's expression %u is malformed: %s", index,
+                     what);
 }
 
-static enum status mark_reached(const struct compiler *compiler, const uint32_t *roots, uint32_t count, uint8_t *reached,
-                                struct error *err)
+static enum status mark_reached(const struct compiler *compiler, const uint32_t *roots, uint32_t count,
+                                uint8_t *reached, struct error *err)
 {
     const Foreset__Plan *plan = compiler->plan;
     for (uint32_t i = 0; i < count; i++) {
@@ -48,7 +49,8 @@ static enum status decimal_literal(const Foreset__Expr *expr, uint32_t index, __
     if (at == expr->bytes.len || expr->bytes.len > 40) return malformed(err, index, "a decimal literal has no digits");
     bool negative = expr->bytes.data[0] == '-';
     for (; at < expr->bytes.len; at++) {
-        if (expr->bytes.data[at] < '0' || expr->bytes.data[at] > '9') return malformed(err, index, "not a decimal literal");
+        if (expr->bytes.data[at] < '0' || expr->bytes.data[at] > '9')
+            return malformed(err, index, "not a decimal literal");
         value = value * 10 + (unsigned)(expr->bytes.data[at] - '0');
     }
     *ret_value = negative ? -(__int128)value : (__int128)value;
@@ -84,9 +86,7 @@ static enum status literal_step(struct compiler *compiler, const Foreset__Expr *
     case TYPE_ARRAY:
     case TYPE_MAP:
     case TYPE_VOID: fits = datum.null; break;
-    default:
-        fits = expr->has_integer;
-        datum.i = expr->integer;
+    default: fits = expr->has_integer; datum.i = expr->integer;
     }
     if (status != STATUS_OK) return status;
     if (!fits && !datum.null) return malformed(err, index, "a literal has the value of another type");
@@ -105,8 +105,8 @@ static int32_t leaf_of_args(const struct expr_program *program, const struct exp
     return leaf;
 }
 
-static enum status call_step(struct compiler *compiler, const Foreset__Expr *expr, uint32_t index, struct expr_step *step,
-                             struct error *err)
+static enum status call_step(struct compiler *compiler, const Foreset__Expr *expr, uint32_t index,
+                             struct expr_step *step, struct error *err)
 {
     const struct expr_step *steps = compiler->program->steps;
     if (!expr->function) return malformed(err, index, "a call names no function");
@@ -125,20 +125,21 @@ static enum status call_step(struct compiler *compiler, const Foreset__Expr *exp
     return STATUS_OK;
 }
 
-static enum status column_step(struct compiler *compiler, const Foreset__Expr *expr, uint32_t index, struct expr_step *step,
-                               struct error *err)
+static enum status column_step(struct compiler *compiler, const Foreset__Expr *expr, uint32_t index,
+                               struct expr_step *step, struct error *err)
 {
     const struct type *input = compiler->program->input;
     step->ordinal = expr->ordinal;
-    if (!expr->has_ordinal || expr->ordinal >= input->child_count) return malformed(err, index, "there is no such column");
+    if (!expr->has_ordinal || expr->ordinal >= input->child_count)
+        return malformed(err, index, "there is no such column");
     if (input->children[expr->ordinal].type != step->type) return malformed(err, index, "the column has another type");
     step->flags = EXPR_INFALLIBLE;
     step->leaf = (int32_t)compiler->program->step_count;
     return STATUS_OK;
 }
 
-static enum status field_step(struct compiler *compiler, const Foreset__Expr *expr, uint32_t index, struct expr_step *step,
-                              struct error *err)
+static enum status field_step(struct compiler *compiler, const Foreset__Expr *expr, uint32_t index,
+                              struct expr_step *step, struct error *err)
 {
     if (step->arg_count != 1) return malformed(err, index, "a field needs one struct");
     const struct expr_step *parent = &compiler->program->steps[step->args[0]];
@@ -174,7 +175,8 @@ static uint64_t step_hash(const struct expr_step *step)
 
 static bool step_equal(const struct expr_step *a, const struct expr_step *b)
 {
-    if (a->kind != b->kind || a->type != b->type || a->ordinal != b->ordinal || a->try_cast != b->try_cast) return false;
+    if (a->kind != b->kind || a->type != b->type || a->ordinal != b->ordinal || a->try_cast != b->try_cast)
+        return false;
     if (a->function != b->function || a->arg_count != b->arg_count) return false;
     if (memcmp(a->args, b->args, a->arg_count * sizeof *a->args) != 0) return false;
     if (a->kind != EXPR_LITERAL) return true;
@@ -296,14 +298,16 @@ static enum status compile_steps(struct compiler *compiler, const uint32_t *root
     for (uint32_t i = 0; i < exprs; i++) {
         if (reached[i]) TRY(step_compile(compiler, i, err));
     }
-    compiler->program->memos = memory_calloc(compiler->program->step_count + (size_t)1, sizeof *compiler->program->memos);
+    compiler->program->memos =
+        memory_calloc(compiler->program->step_count + (size_t)1, sizeof *compiler->program->memos);
 out:
     memory_free(reached);
     return status;
 }
 
-enum status expr_compile_list(const Foreset__Plan *plan, const uint32_t *roots, uint32_t count, const struct type *input,
-                              struct budget *budget, struct expr **ret_exprs, struct error *err)
+enum status expr_compile_list(const Foreset__Plan *plan, const uint32_t *roots, uint32_t count,
+                              const struct type *input, struct budget *budget, struct expr **ret_exprs,
+                              struct error *err)
 {
     struct expr_program *program = memory_calloc(1, sizeof *program);
     struct compiler compiler = {.plan = plan, .program = program};

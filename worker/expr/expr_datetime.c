@@ -1,5 +1,5 @@
-// Dates and times in UTC: fields, truncation, arithmetic, epochs, windows. Time zones other than UTC and offsets are refused by
-// the functions that take one. Raises DATETIME_FIELD_OUT_OF_BOUNDS, ARITHMETIC_OVERFLOW and what each says.
+// Dates and times in UTC: fields, truncation, arithmetic, epochs, windows. Time zones other than UTC and offsets are
+// refused by the functions that take one. Raises DATETIME_FIELD_OUT_OF_BOUNDS, ARITHMETIC_OVERFLOW and what each says.
 #include <math.h>
 #include <string.h>
 #include <strings.h>
@@ -29,7 +29,21 @@ int64_t expr_datetime_week(int64_t days, int64_t *ret_year)
     return (thursday - datetime_text_days(civil.year, 1, 1)) / 7 + 1;
 }
 
-enum time_part { YEAR, YEAR_OF_WEEK, QUARTER, MONTH, WEEK, DAY, DAY_OF_WEEK, DAY_OF_WEEK_ISO, DAY_OF_YEAR, HOUR, MINUTE, SECOND, WEEKDAY };
+enum time_part {
+    YEAR,
+    YEAR_OF_WEEK,
+    QUARTER,
+    MONTH,
+    WEEK,
+    DAY,
+    DAY_OF_WEEK,
+    DAY_OF_WEEK_ISO,
+    DAY_OF_YEAR,
+    HOUR,
+    MINUTE,
+    SECOND,
+    WEEKDAY
+};
 
 static int64_t date_field(enum time_part field, int64_t days)
 {
@@ -82,7 +96,8 @@ TIME_FIELD(row_minute, MINUTE)
 TIME_FIELD(row_second, SECOND)
 
 static const char *const day_names[] = {"Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"};
-static const char *const month_names[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+static const char *const month_names[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                          "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
 
 static enum expr_outcome row_dayname(struct expr_row *row, const struct expr_datum *args, struct expr_datum *ret)
 {
@@ -101,13 +116,45 @@ struct field_name {
     enum time_part field;
 };
 static const struct field_name field_names[] = {
-    {"year", YEAR}, {"y", YEAR}, {"years", YEAR}, {"yr", YEAR}, {"yrs", YEAR}, {"yearofweek", YEAR_OF_WEEK},
-    {"quarter", QUARTER}, {"qtr", QUARTER}, {"month", MONTH}, {"mon", MONTH}, {"mons", MONTH}, {"months", MONTH},
-    {"week", WEEK}, {"w", WEEK}, {"weeks", WEEK}, {"day", DAY}, {"d", DAY}, {"days", DAY}, {"dayofweek", DAY_OF_WEEK},
-    {"dow", DAY_OF_WEEK}, {"dayofweek_iso", DAY_OF_WEEK_ISO}, {"dow_iso", DAY_OF_WEEK_ISO}, {"doy", DAY_OF_YEAR},
-    {"hour", HOUR}, {"h", HOUR}, {"hours", HOUR}, {"hr", HOUR}, {"hrs", HOUR}, {"minute", MINUTE}, {"m", MINUTE},
-    {"min", MINUTE}, {"mins", MINUTE}, {"minutes", MINUTE}, {"second", SECOND}, {"s", SECOND}, {"sec", SECOND},
-    {"seconds", SECOND}, {"secs", SECOND}, {NULL, YEAR},
+    {"year", YEAR},
+    {"y", YEAR},
+    {"years", YEAR},
+    {"yr", YEAR},
+    {"yrs", YEAR},
+    {"yearofweek", YEAR_OF_WEEK},
+    {"quarter", QUARTER},
+    {"qtr", QUARTER},
+    {"month", MONTH},
+    {"mon", MONTH},
+    {"mons", MONTH},
+    {"months", MONTH},
+    {"week", WEEK},
+    {"w", WEEK},
+    {"weeks", WEEK},
+    {"day", DAY},
+    {"d", DAY},
+    {"days", DAY},
+    {"dayofweek", DAY_OF_WEEK},
+    {"dow", DAY_OF_WEEK},
+    {"dayofweek_iso", DAY_OF_WEEK_ISO},
+    {"dow_iso", DAY_OF_WEEK_ISO},
+    {"doy", DAY_OF_YEAR},
+    {"hour", HOUR},
+    {"h", HOUR},
+    {"hours", HOUR},
+    {"hr", HOUR},
+    {"hrs", HOUR},
+    {"minute", MINUTE},
+    {"m", MINUTE},
+    {"min", MINUTE},
+    {"mins", MINUTE},
+    {"minutes", MINUTE},
+    {"second", SECOND},
+    {"s", SECOND},
+    {"sec", SECOND},
+    {"seconds", SECOND},
+    {"secs", SECOND},
+    {NULL, YEAR},
 };
 
 static int64_t interval_field(enum time_part field, const struct type *type, int64_t value)
@@ -125,7 +172,8 @@ static enum expr_outcome row_date_part(struct expr_row *row, const struct expr_d
     if (!entry->name) return expr_row_fail(row, "INVALID_EXTRACT_FIELD", "there is no such field");
     bool interval = type->kind == TYPE_INTERVAL_DAY_TIME || type->kind == TYPE_INTERVAL_YEAR_MONTH;
     if (entry->field == SECOND) {
-        int64_t minute = interval ? args[1].i % 60000000 : args[1].i - expr_datetime_floor(args[1].i, 60000000) * 60000000;
+        int64_t minute =
+            interval ? args[1].i % 60000000 : args[1].i - expr_datetime_floor(args[1].i, 60000000) * 60000000;
         ret->n = minute;
         return EXPR_VALUE;
     }
@@ -165,8 +213,9 @@ static enum expr_outcome row_date_trunc(struct expr_row *row, const struct expr_
     static const struct {
         const char *name;
         int64_t us;
-    } units[] = {{"day", DATETIME_DAY_US}, {"dd", DATETIME_DAY_US}, {"hour", INT64_C(3600000000)}, {"minute", 60000000},
-                 {"second", 1000000}, {"millisecond", 1000}, {"microsecond", 1}};
+    } units[] = {{"day", DATETIME_DAY_US}, {"dd", DATETIME_DAY_US}, {"hour", INT64_C(3600000000)},
+                 {"minute", 60000000},     {"second", 1000000},     {"millisecond", 1000},
+                 {"microsecond", 1}};
     (void)row;
     for (size_t i = 0; i < sizeof units / sizeof units[0]; i++) {
         if (!slice_equal_nocase(args[0].s, slice_str(units[i].name))) continue;
@@ -179,13 +228,14 @@ static enum expr_outcome row_date_trunc(struct expr_row *row, const struct expr_
 
 static enum expr_outcome date_result(struct expr_row *row, int64_t days, struct expr_datum *ret)
 {
-    if (days != (int32_t)days) return expr_row_fail(row, "ARITHMETIC_OVERFLOW", "integer overflow in %s", row->call->step->name);
+    if (days != (int32_t)days)
+        return expr_row_fail(row, "ARITHMETIC_OVERFLOW", "integer overflow in %s", row->call->step->name);
     return expr_row_int(ret, days);
 }
 
 static enum expr_outcome row_date_add(struct expr_row *row, const struct expr_datum *args, struct expr_datum *ret)
 {
-    bool swapped = expr_arg_type(row->call, 0)->kind != TYPE_DATE; // 1 + DATE'…'
+    bool swapped = expr_arg_type(row->call, 0)->kind != TYPE_DATE;                     // 1 + DATE'…'
     return expr_row_int(ret, (int32_t)(uint32_t)(args[swapped].i + args[!swapped].i)); // wraps, as Spark's does
 }
 
@@ -210,14 +260,15 @@ static enum expr_outcome row_last_day(struct expr_row *row, const struct expr_da
 {
     (void)row;
     struct datetime_civil civil = datetime_text_civil(args[0].i);
-    return expr_row_int(ret, datetime_text_days(civil.year, civil.month, datetime_text_month_days(civil.year, civil.month)));
+    return expr_row_int(ret,
+                        datetime_text_days(civil.year, civil.month, datetime_text_month_days(civil.year, civil.month)));
 }
 
 static enum expr_outcome row_next_day(struct expr_row *row, const struct expr_datum *args, struct expr_datum *ret)
 {
-    static const char *const names[7][3] = {{"mo", "mon", "monday"}, {"tu", "tue", "tuesday"}, {"we", "wed", "wednesday"},
-                                            {"th", "thu", "thursday"}, {"fr", "fri", "friday"}, {"sa", "sat", "saturday"},
-                                            {"su", "sun", "sunday"}};
+    static const char *const names[7][3] = {
+        {"mo", "mon", "monday"}, {"tu", "tue", "tuesday"},  {"we", "wed", "wednesday"}, {"th", "thu", "thursday"},
+        {"fr", "fri", "friday"}, {"sa", "sat", "saturday"}, {"su", "sun", "sunday"}};
     for (int64_t day = 0; day < 7; day++) {
         for (size_t i = 0; i < 3; i++) {
             if (!slice_equal_nocase(args[1].s, slice_str(names[day][i]))) continue;
@@ -225,7 +276,8 @@ static enum expr_outcome row_next_day(struct expr_row *row, const struct expr_da
             return date_result(row, args[0].i + (ahead ? ahead : 7), ret);
         }
     }
-    return expr_row_fail(row, "ILLEGAL_DAY_OF_WEEK", "Illegal input for day of week: %.*s", (int)args[1].s.length, args[1].s.data);
+    return expr_row_fail(row, "ILLEGAL_DAY_OF_WEEK", "Illegal input for day of week: %.*s", (int)args[1].s.length,
+                         args[1].s.data);
 }
 
 static enum expr_outcome row_months_between(struct expr_row *row, const struct expr_datum *args, struct expr_datum *ret)
@@ -268,7 +320,8 @@ static enum expr_outcome scaled(struct expr_row *row, int64_t value, int64_t uni
     return expr_row_fail(row, "ARITHMETIC_OVERFLOW", "long overflow in %s", row->call->step->name);
 }
 
-static enum expr_outcome row_timestamp_seconds(struct expr_row *row, const struct expr_datum *args, struct expr_datum *ret)
+static enum expr_outcome row_timestamp_seconds(struct expr_row *row, const struct expr_datum *args,
+                                               struct expr_datum *ret)
 {
     const struct type *type = expr_arg_type(row->call, 0);
     if (type_is_integral(type)) return scaled(row, args[0].i, 1000000, ret);
@@ -285,10 +338,13 @@ static enum expr_outcome row_timestamp_seconds(struct expr_row *row, const struc
     }
     if (!isfinite(args[0].d)) return EXPR_NULL;
     double us = args[0].d * 1e6;
-    return expr_row_int(ret, us >= 9.2233720368547758e18 ? INT64_MAX : us <= -9.2233720368547758e18 ? INT64_MIN : (int64_t)us);
+    return expr_row_int(ret, us >= 9.2233720368547758e18    ? INT64_MAX
+                             : us <= -9.2233720368547758e18 ? INT64_MIN
+                                                            : (int64_t)us);
 }
 
-static enum expr_outcome row_timestamp_millis(struct expr_row *row, const struct expr_datum *args, struct expr_datum *ret)
+static enum expr_outcome row_timestamp_millis(struct expr_row *row, const struct expr_datum *args,
+                                              struct expr_datum *ret)
 {
     return scaled(row, args[0].i, 1000, ret);
 }
@@ -314,8 +370,10 @@ static enum expr_outcome row_timezone(struct expr_row *row, const struct expr_da
 
 static enum expr_outcome field_fail(struct expr_row *row, const char *what)
 {
-    return expr_row_fail(row, "DATETIME_FIELD_OUT_OF_BOUNDS.WITH_SUGGESTION", "Invalid value for %s. If you want NULL, use a try_ "
-                         "function.", what);
+    return expr_row_fail(row, "DATETIME_FIELD_OUT_OF_BOUNDS.WITH_SUGGESTION",
+                         "Invalid value for %s. If you want NULL, use a try_ "
+                         "function.",
+                         what);
 }
 
 static enum expr_outcome row_make_date(struct expr_row *row, const struct expr_datum *args, struct expr_datum *ret)
@@ -342,22 +400,26 @@ static enum expr_outcome row_make_timestamp(struct expr_row *row, const struct e
     if (args[4].i < 0 || args[4].i > 59) return timestamp_fail(row, "minute");
     if (us < 0 || us > 60000000) {
         if (us > 60000000 && us < 61000000 && row->call->step->name[0] != 't') {
-            return expr_row_fail(row, "INVALID_FRACTION_OF_SECOND", "The fraction of sec must be zero. Valid range is [0, 60].");
+            return expr_row_fail(row, "INVALID_FRACTION_OF_SECOND",
+                                 "The fraction of sec must be zero. Valid range is [0, 60].");
         }
         return timestamp_fail(row, "second");
     }
-    int64_t seconds = datetime_text_days(year, (uint32_t)month, (uint32_t)day) * 86400 + args[3].i * 3600 + args[4].i * 60;
+    int64_t seconds =
+        datetime_text_days(year, (uint32_t)month, (uint32_t)day) * 86400 + args[3].i * 3600 + args[4].i * 60;
     int32_t offset = 0;
     bool zone = expr_row_args(row) == 7;
     if (zone && !expr_datetime_zone(args[6].s, seconds, true, &offset)) {
-        return row->call->step->name[0] == 't' ? EXPR_NULL
-                                               : expr_row_fail(row, "INVALID_TIMEZONE", "The timezone: %.*s is invalid.",
-                                                               (int)args[6].s.length, args[6].s.data);
+        return row->call->step->name[0] == 't'
+                   ? EXPR_NULL
+                   : expr_row_fail(row, "INVALID_TIMEZONE", "The timezone: %.*s is invalid.", (int)args[6].s.length,
+                                   args[6].s.data);
     }
     return expr_row_int(ret, (seconds - offset) * 1000000 + us);
 }
 
-static enum expr_outcome row_make_dt_interval(struct expr_row *row, const struct expr_datum *args, struct expr_datum *ret)
+static enum expr_outcome row_make_dt_interval(struct expr_row *row, const struct expr_datum *args,
+                                              struct expr_datum *ret)
 {
     static const int64_t units[] = {DATETIME_DAY_US, INT64_C(3600000000), 60000000};
     __int128 us = 0;
@@ -366,12 +428,14 @@ static enum expr_outcome row_make_dt_interval(struct expr_row *row, const struct
     return expr_row_int(ret, (int64_t)us);
 }
 
-static enum expr_outcome row_make_ym_interval(struct expr_row *row, const struct expr_datum *args, struct expr_datum *ret)
+static enum expr_outcome row_make_ym_interval(struct expr_row *row, const struct expr_datum *args,
+                                              struct expr_datum *ret)
 {
     int64_t months = 0;
     if (expr_row_args(row) > 0) months += args[0].i * 12;
     if (expr_row_args(row) > 1) months += args[1].i;
-    if (months != (int32_t)months) return expr_row_fail(row, "INTERVAL_ARITHMETIC_OVERFLOW", "the interval is too long");
+    if (months != (int32_t)months)
+        return expr_row_fail(row, "INTERVAL_ARITHMETIC_OVERFLOW", "the interval is too long");
     return expr_row_int(ret, months);
 }
 
@@ -380,20 +444,22 @@ static enum status datetime_window(struct expr_call *call, struct error *err)
 {
     enum status status = STATUS_OK;
     struct buffer *starts = NULL, *ends = NULL;
-    int64_t duration = call->args[1].column->i64[0], offset = call->step->arg_count > 3 ? call->args[3].column->i64[0] : 0;
+    int64_t duration = call->args[1].column->i64[0],
+            offset = call->step->arg_count > 3 ? call->args[3].column->i64[0] : 0;
     const int64_t *a = call->args[0].column->i64;
     TRY(expr_vector_values(call, sizeof(int64_t), &starts, err));
     TRY(expr_vector_values(call, sizeof(int64_t), &ends, err));
     int64_t *start = (int64_t *)(void *)starts->data, *end = (int64_t *)(void *)ends->data;
     EXPR_UNARY_LOOP(call, a, int64_t, {
-        start[row] = (int64_t)((uint64_t)expr_datetime_floor(x - offset, duration) * (uint64_t)duration + (uint64_t)offset);
+        start[row] =
+            (int64_t)((uint64_t)expr_datetime_floor(x - offset, duration) * (uint64_t)duration + (uint64_t)offset);
         end[row] = (int64_t)((uint64_t)start[row] + (uint64_t)duration);
     });
     const struct type *type = call->step->type;
     struct column *children[2] = {column_create(type->children[0].type, call->length, 0, NULL, starts, NULL),
                                   column_create(type->children[1].type, call->length, 0, NULL, ends, NULL)};
-    call->result = column_create_nested(type, call->length, expr_vector_null_count(call->validity, call->length), call->validity,
-                                        NULL, children);
+    call->result = column_create_nested(type, call->length, expr_vector_null_count(call->validity, call->length),
+                                        call->validity, NULL, children);
     call->validity = NULL;
     return STATUS_OK;
 out:
@@ -409,7 +475,9 @@ static enum status window_bind(struct expr_step *step, const struct expr_step *s
         const struct column *literal = expr_step_literal(steps, step->args[i]);
         good = literal && literal->type->kind == TYPE_BIGINT && (i > 1 || literal->i64[0] > 0);
     }
-    if (!good) return error_set(err, STATUS_CORRUPT, ERROR_FAIL_PIPELINE, "window needs a duration in microseconds as literal");
+    if (!good)
+        return error_set(err, STATUS_CORRUPT, ERROR_FAIL_PIPELINE,
+                         "window needs a duration in microseconds as literal");
     const struct column *duration = expr_step_literal(steps, step->args[1]);
     const struct column *slide = step->arg_count > 2 ? expr_step_literal(steps, step->args[2]) : duration;
     if (slide->i64[0] == duration->i64[0]) return STATUS_OK;

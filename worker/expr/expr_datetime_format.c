@@ -1,4 +1,5 @@
-// Patterns to tokens, tokens to text and back. Strict as java.time's resolver is: widths, ranges and the whole text must fit.
+// Patterns to tokens, tokens to text and back. Strict as java.time's resolver is: widths, ranges and the whole text
+// must fit.
 #include "worker/expr/expr_datetime_format.h"
 
 #include <ctype.h>
@@ -9,13 +10,13 @@
 #include "common/columnar/datetime_text.h"
 #include "worker/expr/expr_datetime.h"
 
-static const char *const months[] = {"January", "February", "March", "April", "May", "June", "July", "August", "September",
-                                     "October", "November", "December"};
+static const char *const months[] = {"January", "February", "March",     "April",   "May",      "June",
+                                     "July",    "August",   "September", "October", "November", "December"};
 static const char *const days[] = {"Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"};
 static const char *const quarters[] = {"1st quarter", "2nd quarter", "3rd quarter", "4th quarter"};
 
-#define BAD_LEGACY "INCONSISTENT_BEHAVIOR_CROSS_VERSION.DATETIME_PATTERN_RECOGNITION"
-#define BAD_LETTER "INVALID_DATETIME_PATTERN.ILLEGAL_CHARACTER"
+#define BAD_LEGACY  "INCONSISTENT_BEHAVIOR_CROSS_VERSION.DATETIME_PATTERN_RECOGNITION"
+#define BAD_LETTER  "INVALID_DATETIME_PATTERN.ILLEGAL_CHARACTER"
 #define BAD_PATTERN "INVALID_DATETIME_PATTERN.WITH_SUGGESTION"
 
 // Spark refuses what Java reads otherwise than the SimpleDateFormat of old.
@@ -24,9 +25,9 @@ static const char *letter_check(char letter, size_t count, bool parsing)
     static const struct {
         char letter;
         uint8_t max;
-    } limits[] = {{'G', 4}, {'y', 6}, {'M', 4}, {'L', 4}, {'d', 2}, {'D', 3}, {'H', 2}, {'k', 2}, {'K', 2}, {'h', 2}, {'m', 2},
-                  {'s', 2}, {'S', 9}, {'a', 1}, {'E', 4}, {'F', 1}, {'Q', 4}, {'q', 4}, {'X', 5}, {'x', 5}, {'Z', 5}, {'z', 4},
-                  {'V', 2}, {'O', 4}};
+    } limits[] = {{'G', 4}, {'y', 6}, {'M', 4}, {'L', 4}, {'d', 2}, {'D', 3}, {'H', 2}, {'k', 2},
+                  {'K', 2}, {'h', 2}, {'m', 2}, {'s', 2}, {'S', 9}, {'a', 1}, {'E', 4}, {'F', 1},
+                  {'Q', 4}, {'q', 4}, {'X', 5}, {'x', 5}, {'Z', 5}, {'z', 4}, {'V', 2}, {'O', 4}};
     if (strchr("AnNpB", letter)) return BAD_LETTER;
     if (strchr("YWwu", letter)) return BAD_LEGACY;
     if (strchr("ec", letter)) return BAD_LETTER;
@@ -138,7 +139,11 @@ static void print_date(const struct expr_datetime_token *token, int64_t day, str
     struct datetime_civil civil = datetime_text_civil(day);
     uint32_t quarter = (civil.month - 1) / 3;
     switch (token->letter) {
-    case 'G': text_append_str(text, token->count < 4 ? (civil.year > 0 ? "AD" : "BC") : civil.year > 0 ? "Anno Domini" : "Before Christ"); break;
+    case 'G':
+        text_append_str(text, token->count < 4 ? (civil.year > 0 ? "AD" : "BC")
+                              : civil.year > 0 ? "Anno Domini"
+                                               : "Before Christ");
+        break;
     case 'y': print_year(text, civil.year, token->count); break;
     case 'M':
     case 'L':
@@ -213,7 +218,8 @@ struct reader {
 static size_t digits_ahead(const struct reader *reader)
 {
     size_t count = 0;
-    while (reader->at + count < reader->text.length && isdigit((unsigned char)reader->text.data[reader->at + count])) count++;
+    while (reader->at + count < reader->text.length && isdigit((unsigned char)reader->text.data[reader->at + count]))
+        count++;
     return count;
 }
 
@@ -233,7 +239,8 @@ static size_t reserved_width(const struct expr_datetime_format *format, size_t i
     size_t width = 0;
     for (size_t j = i + 1; j < format->count; j++) {
         const struct expr_datetime_token *token = &format->tokens[j];
-        bool number = strchr("dDHkKhms", token->letter) || ((token->letter == 'M' || token->letter == 'L') && token->count <= 2);
+        bool number =
+            strchr("dDHkKhms", token->letter) || ((token->letter == 'M' || token->letter == 'L') && token->count <= 2);
         if (token->letter == 'S') return width + token->count;
         if (!number || token->count < 2) return width;
         width += token->count;
@@ -259,7 +266,9 @@ static bool read_name(struct reader *reader, const char *const *names, size_t co
 {
     for (size_t i = 0; i < count; i++) {
         size_t length = full ? strlen(names[i]) : 3;
-        if (reader->text.length - reader->at < length || strncasecmp(reader->text.data + reader->at, names[i], length) != 0) continue;
+        if (reader->text.length - reader->at < length ||
+            strncasecmp(reader->text.data + reader->at, names[i], length) != 0)
+            continue;
         reader->at += length;
         *ret_index = (int64_t)i + 1;
         return true;
@@ -303,7 +312,8 @@ static bool read_marker(struct reader *reader, const char *first, const char *se
     return true;
 }
 
-static bool read_token(const struct expr_datetime_format *format, size_t i, struct reader *reader, struct fields *fields)
+static bool read_token(const struct expr_datetime_format *format, size_t i, struct reader *reader,
+                       struct fields *fields)
 {
     const struct expr_datetime_token *token = &format->tokens[i];
     size_t count = token->count, length = strlen(token->text), max = count == 1 ? 18 : count;
@@ -316,7 +326,9 @@ static bool read_token(const struct expr_datetime_format *format, size_t i, stru
     case 'G': return read_marker(reader, "BC", "AD", &fields->era);
     case 'y': return read_year(reader, count, reserved_width(format, i), &fields->year);
     case 'M':
-    case 'L': return count > 2 ? read_name(reader, months, 12, count > 3, &fields->month) : read_number(reader, count, max, &fields->month);
+    case 'L':
+        return count > 2 ? read_name(reader, months, 12, count > 3, &fields->month)
+                         : read_number(reader, count, max, &fields->month);
     case 'd': return read_number(reader, count, max, &fields->day);
     case 'D': return read_number(reader, count, 3, &fields->day_of_year);
     case 'H': return read_number(reader, count, max, &fields->hour) && fields->hour <= 23;
@@ -326,7 +338,8 @@ static bool read_token(const struct expr_datetime_format *format, size_t i, stru
         return true;
     case 'K': return read_number(reader, count, max, &fields->half_hour) && fields->half_hour <= 11;
     case 'h':
-        if (!read_number(reader, count, max, &fields->half_hour) || fields->half_hour < 1 || fields->half_hour > 12) return false;
+        if (!read_number(reader, count, max, &fields->half_hour) || fields->half_hour < 1 || fields->half_hour > 12)
+            return false;
         fields->half_hour %= 12;
         return true;
     case 'm': return read_number(reader, count, max, &fields->minute) && fields->minute <= 59;
@@ -338,7 +351,8 @@ static bool read_token(const struct expr_datetime_format *format, size_t i, stru
 }
 
 // Tokens from *at to the section's end or the format's. An optional section that does not match reads nothing.
-static bool read_tokens(const struct expr_datetime_format *format, size_t *at, struct reader *reader, struct fields *fields, int depth)
+static bool read_tokens(const struct expr_datetime_format *format, size_t *at, struct reader *reader,
+                        struct fields *fields, int depth)
 {
     while (*at < format->count && format->tokens[*at].letter != ']') {
         if (format->tokens[*at].letter != '[') {

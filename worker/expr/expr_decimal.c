@@ -1,5 +1,5 @@
-// Decimals, exact in between: intermediate values are 512-bit integers where 128 bits do not do. Nothing here can fail but
-// by a result that has too many digits, which is told.
+// Decimals, exact in between: intermediate values are 512-bit integers where 128 bits do not do. Nothing here can fail
+// but by a result that has too many digits, which is told.
 #include "worker/expr/expr_decimal.h"
 
 #include <math.h>
@@ -220,7 +220,8 @@ bool expr_decimal_rescale(__int128 value, int scale, int to_scale, int precision
     return true;
 }
 
-bool expr_decimal_add(__int128 a, int scale_a, __int128 b, int scale_b, int ret_scale, int precision, __int128 *ret_value)
+bool expr_decimal_add(__int128 a, int scale_a, __int128 b, int scale_b, int ret_scale, int precision,
+                      __int128 *ret_value)
 {
     int scale = scale_a > scale_b ? scale_a : scale_b;
     __int128 x, y, sum;
@@ -228,7 +229,8 @@ bool expr_decimal_add(__int128 a, int scale_a, __int128 b, int scale_b, int ret_
         !__builtin_add_overflow(x, y, &sum)) {
         return expr_decimal_rescale(sum, scale, ret_scale, precision, ret_value);
     }
-    struct wide wide_a = wide_scaled(magnitude(a), scale - scale_a), wide_b = wide_scaled(magnitude(b), scale - scale_b);
+    struct wide wide_a = wide_scaled(magnitude(a), scale - scale_a),
+                wide_b = wide_scaled(magnitude(b), scale - scale_b);
     bool negative = a < 0;
     struct wide wide;
     if ((a < 0) == (b < 0)) {
@@ -242,17 +244,20 @@ bool expr_decimal_add(__int128 a, int scale_a, __int128 b, int scale_b, int ret_
     return wide_rescale(wide, negative, scale, ret_scale, precision, ret_value);
 }
 
-bool expr_decimal_multiply(__int128 a, int scale_a, __int128 b, int scale_b, int ret_scale, int precision, __int128 *ret_value)
+bool expr_decimal_multiply(__int128 a, int scale_a, __int128 b, int scale_b, int ret_scale, int precision,
+                           __int128 *ret_value)
 {
     __int128 product;
     int scale = scale_a + scale_b;
-    if (!__builtin_mul_overflow(a, b, &product)) return expr_decimal_rescale(product, scale, ret_scale, precision, ret_value);
+    if (!__builtin_mul_overflow(a, b, &product))
+        return expr_decimal_rescale(product, scale, ret_scale, precision, ret_value);
     struct wide wide_a = wide_of(magnitude(a)), wide_b = wide_of(magnitude(b));
     struct wide wide = wide_multiply(&wide_a, &wide_b);
     return wide_rescale(wide, (a < 0) != (b < 0), scale, ret_scale, precision, ret_value);
 }
 
-bool expr_decimal_divide(__int128 a, int scale_a, __int128 b, int scale_b, int ret_scale, int precision, __int128 *ret_value)
+bool expr_decimal_divide(__int128 a, int scale_a, __int128 b, int scale_b, int ret_scale, int precision,
+                         __int128 *ret_value)
 {
     int shift = ret_scale - scale_a + scale_b; // a * 10^shift / b
     bool negative = (a < 0) != (b < 0);
@@ -270,10 +275,12 @@ bool expr_decimal_divide(__int128 a, int scale_a, __int128 b, int scale_b, int r
     return wide_result(&wide, negative, precision, ret_value);
 }
 
-bool expr_decimal_remainder(__int128 a, int scale_a, __int128 b, int scale_b, int ret_scale, int precision, __int128 *ret_value)
+bool expr_decimal_remainder(__int128 a, int scale_a, __int128 b, int scale_b, int ret_scale, int precision,
+                            __int128 *ret_value)
 {
     int scale = scale_a > scale_b ? scale_a : scale_b;
-    struct wide wide_a = wide_scaled(magnitude(a), scale - scale_a), wide_b = wide_scaled(magnitude(b), scale - scale_b);
+    struct wide wide_a = wide_scaled(magnitude(a), scale - scale_a),
+                wide_b = wide_scaled(magnitude(b), scale - scale_b);
     struct wide rest;
     wide_divide(&wide_a, &wide_b, &rest);
     return wide_rescale(rest, a < 0, scale, ret_scale, precision, ret_value);
@@ -282,7 +289,8 @@ bool expr_decimal_remainder(__int128 a, int scale_a, __int128 b, int scale_b, in
 bool expr_decimal_quotient(__int128 a, int scale_a, __int128 b, int scale_b, __int128 *ret_value)
 {
     int scale = scale_a > scale_b ? scale_a : scale_b;
-    struct wide wide_a = wide_scaled(magnitude(a), scale - scale_a), wide_b = wide_scaled(magnitude(b), scale - scale_b);
+    struct wide wide_a = wide_scaled(magnitude(a), scale - scale_a),
+                wide_b = wide_scaled(magnitude(b), scale - scale_b);
     struct wide rest, quotient = wide_divide(&wide_a, &wide_b, &rest);
     return wide_result(&quotient, (a < 0) != (b < 0), 38, ret_value);
 }
@@ -291,7 +299,8 @@ int expr_decimal_compare(__int128 a, int scale_a, __int128 b, int scale_b)
 {
     if ((a < 0) != (b < 0)) return a < b ? -1 : 1;
     int scale = scale_a > scale_b ? scale_a : scale_b;
-    struct wide wide_a = wide_scaled(magnitude(a), scale - scale_a), wide_b = wide_scaled(magnitude(b), scale - scale_b);
+    struct wide wide_a = wide_scaled(magnitude(a), scale - scale_a),
+                wide_b = wide_scaled(magnitude(b), scale - scale_b);
     int order = wide_compare(&wide_a, &wide_b);
     return a < 0 ? -order : order;
 }
@@ -310,7 +319,8 @@ double expr_decimal_to_double(__int128 value, int scale)
 }
 
 // Through the shortest text, as Java's BigDecimal.valueOf does.
-bool expr_decimal_from_double(double value, bool single, int precision, int scale, __int128 *ret_value, bool *ret_finite)
+bool expr_decimal_from_double(double value, bool single, int precision, int scale, __int128 *ret_value,
+                              bool *ret_finite)
 {
     char text[NUMBER_TEXT_SIZE];
     *ret_finite = isfinite(value);
@@ -318,5 +328,6 @@ bool expr_decimal_from_double(double value, bool single, int precision, int scal
     (void)single; // Decimal(float.toDouble): the float is widened first
     size_t length = number_text_format_double(value, text);
     bool overflow = false;
-    return number_text_parse_decimal(text, length, (uint8_t)precision, (uint8_t)scale, ret_value, &overflow) && !overflow;
+    return number_text_parse_decimal(text, length, (uint8_t)precision, (uint8_t)scale, ret_value, &overflow) &&
+           !overflow;
 }

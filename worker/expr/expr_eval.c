@@ -1,5 +1,5 @@
-// Evaluation: steps over frames, with memos, narrowed scopes and dictionary frames. A row that raises is recorded and null.
-// Fails with STATUS_NO_MEMORY, or with what a kernel says; memos of a failed batch are dropped with the batch.
+// Evaluation: steps over frames, with memos, narrowed scopes and dictionary frames. A row that raises is recorded and
+// null. Fails with STATUS_NO_MEMORY, or with what a kernel says; memos of a failed batch are dropped with the batch.
 #include <stdarg.h>
 #include <string.h>
 
@@ -114,7 +114,8 @@ static enum status eval_field(struct expr_frame *frame, const struct expr_step *
     return status;
 }
 
-static enum status call_finish(struct expr_call *call, enum status status, struct expr_value *ret_value, struct error *err)
+static enum status call_finish(struct expr_call *call, enum status status, struct expr_value *ret_value,
+                               struct error *err)
 {
     if (status == STATUS_OK && call->broken) {
         status = error_set(err, STATUS_NO_MEMORY, ERROR_FAIL_PIPELINE, "no memory left for the nulls of failed rows");
@@ -188,7 +189,8 @@ static enum status eval_call(struct expr_frame *frame, const struct expr_step *s
 }
 
 // The dictionary as a column of its own, with a null behind the entries if rows are null.
-static enum status dictionary_leaf(struct expr_frame *frame, struct column *column, struct column **ret_leaf, struct error *err)
+static enum status dictionary_leaf(struct expr_frame *frame, struct column *column, struct column **ret_leaf,
+                                   struct error *err)
 {
     struct column *dictionary = column->dictionary;
     if (column->null_count == 0) {

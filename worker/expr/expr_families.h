@@ -21,7 +21,8 @@ extern const struct expr_function expr_json_functions[];
 extern const struct expr_function expr_json_write_functions[];
 extern const struct expr_function expr_url_functions[];
 
-// Loops of binary kernels over x = a[row], y = b[row]: one for each of rows selected, right constant, left constant, neither.
+// Loops of binary kernels over x = a[row], y = b[row]: one for each of rows selected, right constant, left constant,
+// neither.
 #define EXPR_BINARY_LOOP(call, a, b, ctype_a, ctype_b, body)                                                           \
     do {                                                                                                               \
         const bool constant_a = (call)->args[0].constant, constant_b = (call)->args[1].constant;                       \

@@ -1,15 +1,8 @@
-// Spark's XxHash64 and Murmur3_x86_32 over values: integers of up to 32 bits as int, others as long, decimals of up to 18 digits
-// as long, larger ones and texts as bytes, nested values element by element. Cannot fail.
+// Spark's XxHash64 and Murmur3_x86_32 over values: integers of up to 32 bits as int, others as long, decimals of up to
+// 18 digits as long, larger ones and texts as bytes, nested values element by element. Cannot fail.
 #include "worker/expr/expr_hash.h"
 
 #include <string.h>
-
-#define XXH_INLINE_ALL
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wconversion"
-#pragma GCC diagnostic ignored "-Wsign-conversion"
-#include <xxhash.h>
-#pragma GCC diagnostic pop
 
 #define PRIME_1 0x9E3779B185EBCA87ull
 #define PRIME_2 0xC2B2AE3D27D4EB4Full
@@ -47,6 +40,37 @@ static uint64_t xx_long(uint64_t value, uint64_t seed)
     uint64_t hash = seed + PRIME_5 + 8;
     hash ^= rotate_64(value * PRIME_2, 31) * PRIME_1;
     return xx_finish(rotate_64(hash, 27) * PRIME_1 + PRIME_4);
+}
+
+static uint64_t xx_round(uint64_t lane, const char *at)
+{
+    uint64_t word;
+    memcpy(&word, at, 8);
+    return rotate_64(lane + word * PRIME_2, 31) * PRIME_1;
+}
+
+static uint64_t xx_bytes(const char *at, size_t length, uint64_t seed)
+{
+    const char *end = at + length;
+    uint64_t hash = seed + PRIME_5;
+    if (length >= 32) {
+        uint64_t lanes[4] = {seed + PRIME_1 + PRIME_2, seed + PRIME_2, seed, seed - PRIME_1};
+        for (; end - at >= 32; at += 32) {
+            for (int i = 0; i < 4; i++) lanes[i] = xx_round(lanes[i], at + 8 * i);
+        }
+        hash = rotate_64(lanes[0], 1) + rotate_64(lanes[1], 7) + rotate_64(lanes[2], 12) + rotate_64(lanes[3], 18);
+        for (int i = 0; i < 4; i++) hash = (hash ^ rotate_64(lanes[i] * PRIME_2, 31) * PRIME_1) * PRIME_1 + PRIME_4;
+    }
+    hash += length;
+    for (; end - at >= 8; at += 8) hash = rotate_64(hash ^ xx_round(0, at), 27) * PRIME_1 + PRIME_4;
+    if (end - at >= 4) {
+        uint32_t word;
+        memcpy(&word, at, 4);
+        hash = rotate_64(hash ^ word * PRIME_1, 23) * PRIME_2 + PRIME_3;
+        at += 4;
+    }
+    for (; at < end; at++) hash = rotate_64(hash ^ (unsigned char)*at * PRIME_5, 11) * PRIME_1;
+    return xx_finish(hash);
 }
 
 static uint32_t murmur_mix(uint32_t hash, uint32_t block)
@@ -106,7 +130,8 @@ static size_t big_integer(__int128 value, char bytes[16])
 
 // What is hashed of a value that is not nested: 4 or 8 bytes in *ret_word, or bytes.
 enum shape { SHAPE_INT, SHAPE_LONG, SHAPE_BYTES };
-static enum shape shape_of(const struct column *column, uint32_t row, uint64_t *ret_word, struct slice *ret_bytes, char scratch[16])
+static enum shape shape_of(const struct column *column, uint32_t row, uint64_t *ret_word, struct slice *ret_bytes,
+                           char scratch[16])
 {
     float single;
     double real;
@@ -163,7 +188,7 @@ uint64_t expr_hash_xx64(const struct column *column, uint32_t row, uint64_t seed
     switch (shape_of(column, row, &word, &bytes, scratch)) {
     case SHAPE_INT: return xx_int((uint32_t)word, seed);
     case SHAPE_LONG: return xx_long(word, seed);
-    default: return XXH64(bytes.data, bytes.length, seed);
+    default: return xx_bytes(bytes.data, bytes.length, seed);
     }
 }
 

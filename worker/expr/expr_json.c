@@ -1,5 +1,5 @@
-// from_json by the JSON scanner: a batch at a time. A bad record leaves nulls and is counted; in mode QUARANTINE it is also the
-// row's error (MALFORMED_RECORD_IN_PARSING); in mode FAILFAST the first one fails the batch.
+// from_json by the JSON scanner: a batch at a time. A bad record leaves nulls and is counted; in mode QUARANTINE it is
+// also the row's error (MALFORMED_RECORD_IN_PARSING); in mode FAILFAST the first one fails the batch.
 #include <string.h>
 #include <strings.h>
 
@@ -49,7 +49,8 @@ static void json_state_free(void *state)
 }
 
 // The options that are not the scanner's. *ret_taken: it was one.
-static enum status read_format(struct json_state *json, struct slice name, struct slice pattern, bool *ret_taken, struct error *err)
+static enum status read_format(struct json_state *json, struct slice name, struct slice pattern, bool *ret_taken,
+                               struct error *err)
 {
     struct expr_datetime_format *format = NULL;
     if (slice_equal_nocase(name, slice_str("timestampFormat"))) {
@@ -67,8 +68,9 @@ static enum status read_format(struct json_state *json, struct slice name, struc
     json->options.parse_context = &json->formats;
     const char *bad = expr_datetime_format_compile(pattern, true, format);
     if (!bad) return STATUS_OK;
-    enum status status = error_set(err, STATUS_INVALID, ERROR_USAGE, "from_json: the pattern '%.*s' of %.*s is not supported",
-                                   (int)pattern.length, pattern.data, (int)name.length, name.data);
+    enum status status =
+        error_set(err, STATUS_INVALID, ERROR_USAGE, "from_json: the pattern '%.*s' of %.*s is not supported",
+                  (int)pattern.length, pattern.data, (int)name.length, name.data);
     if (err) snprintf(err->condition, sizeof err->condition, "%s", bad);
     return status;
 }
@@ -77,18 +79,21 @@ static enum status read_options(struct json_state *json, const struct expr_step 
                                 struct error *err)
 {
     if (map->kind != EXPR_CALL || strcmp(map->name, "map") != 0) {
-        return error_set(err, STATUS_INVALID, ERROR_USAGE, "the options of from_json must be map('name', 'value', …) of literals");
+        return error_set(err, STATUS_INVALID, ERROR_USAGE,
+                         "the options of from_json must be map('name', 'value', …) of literals");
     }
     for (uint32_t i = 0; i + 1 < map->arg_count; i += 2) {
-        const struct column *name = expr_step_literal(steps, map->args[i]), *value = expr_step_literal(steps, map->args[i + 1]);
+        const struct column *name = expr_step_literal(steps, map->args[i]),
+                            *value = expr_step_literal(steps, map->args[i + 1]);
         if (!name || !value || name->type->kind != TYPE_STRING || value->type->kind != TYPE_STRING) {
             return error_set(err, STATUS_INVALID, ERROR_USAGE, "the options of from_json must be string literals");
         }
         struct slice name_text = column_slice(name, 0), value_text = column_slice(value, 0);
         bool taken;
         enum status status = read_format(json, name_text, value_text, &taken, err);
-        if (status == STATUS_OK && !taken) status = json_scan_option(&json->options, arena_strndup(&json->arena, name_text.data, name_text.length),
-                                              arena_strndup(&json->arena, value_text.data, value_text.length), err);
+        if (status == STATUS_OK && !taken)
+            status = json_scan_option(&json->options, arena_strndup(&json->arena, name_text.data, name_text.length),
+                                      arena_strndup(&json->arena, value_text.data, value_text.length), err);
         if (status != STATUS_OK) return status;
     }
     return STATUS_OK;

@@ -1,5 +1,5 @@
-// A small JSON reader that copies values in Jackson's normal form: no blanks, numbers as Java prints them, strings escaped anew.
-// Reading is lenient where Spark's is: single quotes; text behind the first value is not looked at.
+// A small JSON reader that copies values in Jackson's normal form: no blanks, numbers as Java prints them, strings
+// escaped anew. Reading is lenient where Spark's is: single quotes; text behind the first value is not looked at.
 #include "worker/expr/expr_json_text.h"
 
 #include <ctype.h>
@@ -54,7 +54,8 @@ static bool escape(struct reader *reader, struct text *text)
         return true;
     }
     if (!hex4(reader, &unit)) return false;
-    if (unit >= 0xD800 && unit < 0xDC00 && reader->end - reader->at >= 6 && reader->at[0] == '\\' && reader->at[1] == 'u') {
+    if (unit >= 0xD800 && unit < 0xDC00 && reader->end - reader->at >= 6 && reader->at[0] == '\\' &&
+        reader->at[1] == 'u') {
         reader->at += 2;
         if (!hex4(reader, &low)) return false;
         unit = 0x10000 + ((unit & 0x3FF) << 10) + (low & 0x3FF);
@@ -212,7 +213,8 @@ bool expr_json_text_path(struct slice path, struct expr_json_step *ret_steps, si
             while (at < path.length && path.data[at] != '.' && path.data[at] != '[') at++;
             if (at == from) return false;
             *step = (struct expr_json_step){EXPR_JSON_NAME, slice_of(path.data + from, at - from), 0};
-            if (step->name.length == 1 && step->name.data[0] == '*') return false; // wildcard of members: Spark finds nothing
+            if (step->name.length == 1 && step->name.data[0] == '*')
+                return false; // wildcard of members: Spark finds nothing
             continue;
         }
         const char *close = path.data[at] == '[' ? memchr(path.data + at, ']', path.length - at) : NULL;
@@ -241,8 +243,10 @@ struct getter {
     size_t count;
 };
 
-// Results of the path below this value: how many, appended with commas between. raw: a string result goes without quotes.
-static bool walk(struct reader *reader, const struct getter *getter, size_t step, bool raw, struct text *text, int *found);
+// Results of the path below this value: how many, appended with commas between. raw: a string result goes without
+// quotes.
+static bool walk(struct reader *reader, const struct getter *getter, size_t step, bool raw, struct text *text,
+                 int *found);
 
 static bool walk_leaf(struct reader *reader, bool raw, struct text *text, int *found)
 {
@@ -259,7 +263,8 @@ static bool walk_leaf(struct reader *reader, bool raw, struct text *text, int *f
     return good;
 }
 
-static bool walk_object(struct reader *reader, const struct getter *getter, size_t step, bool raw, struct text *text, int *found)
+static bool walk_object(struct reader *reader, const struct getter *getter, size_t step, bool raw, struct text *text,
+                        int *found)
 {
     struct slice wanted = getter->steps[step].name;
     bool first = true, named = getter->steps[step].kind == EXPR_JSON_NAME, done = false;
@@ -270,7 +275,8 @@ static bool walk_object(struct reader *reader, const struct getter *getter, size
         good = (first || take(reader, ',')) && read_string(reader, &name) && take(reader, ':');
         first = false;
         if (!good) break;
-        bool match = named && !done && name.length == wanted.length && memcmp(text_str(&name), wanted.data, wanted.length) == 0;
+        bool match =
+            named && !done && name.length == wanted.length && memcmp(text_str(&name), wanted.data, wanted.length) == 0;
         blanks(reader);
         bool null = match && reader->end - reader->at >= 4 && memcmp(reader->at, "null", 4) == 0;
         if (match && !null) {
@@ -286,7 +292,8 @@ static bool walk_object(struct reader *reader, const struct getter *getter, size
     return good;
 }
 
-static bool walk_array(struct reader *reader, const struct getter *getter, size_t step, bool raw, struct text *text, int *found)
+static bool walk_array(struct reader *reader, const struct getter *getter, size_t step, bool raw, struct text *text,
+                       int *found)
 {
     const struct expr_json_step *wanted = &getter->steps[step];
     bool good = ++reader->depth <= DEPTH_MAX, all = wanted->kind == EXPR_JSON_ALL;
@@ -317,7 +324,8 @@ static bool walk_array(struct reader *reader, const struct getter *getter, size_
     return good;
 }
 
-static bool walk(struct reader *reader, const struct getter *getter, size_t step, bool raw, struct text *text, int *found)
+static bool walk(struct reader *reader, const struct getter *getter, size_t step, bool raw, struct text *text,
+                 int *found)
 {
     if (step == getter->count) return walk_leaf(reader, raw, text, found);
     blanks(reader);
@@ -361,8 +369,8 @@ bool expr_json_text_keys(struct slice json, bool (*key)(void *context, struct sl
     bool first = true, good = take(&reader, '{');
     while (good && !take(&reader, '}')) {
         text_reset(&name);
-        good = (first || take(&reader, ',')) && read_string(&reader, &name) && take(&reader, ':') && copy_value(&reader, NULL) &&
-               key(context, slice_of(text_str(&name), name.length));
+        good = (first || take(&reader, ',')) && read_string(&reader, &name) && take(&reader, ':') &&
+               copy_value(&reader, NULL) && key(context, slice_of(text_str(&name), name.length));
         first = false;
     }
     text_deinit(&name);

@@ -148,15 +148,20 @@ static enum status to_json_bind(struct expr_step *step, const struct expr_step *
     if (step->arg_count < 2) return STATUS_OK;
     const struct expr_step *map = &steps[step->args[1]];
     for (uint32_t i = 0; map->kind == EXPR_CALL && strcmp(map->name, "map") == 0 && i + 1 < map->arg_count; i += 2) {
-        const struct column *name = expr_step_literal(steps, map->args[i]), *value = expr_step_literal(steps, map->args[i + 1]);
+        const struct column *name = expr_step_literal(steps, map->args[i]),
+                            *value = expr_step_literal(steps, map->args[i + 1]);
         bool known = name && value && slice_equal_nocase(column_slice(name, 0), slice_str("ignoreNullFields"));
-        if (!known) return error_set(err, STATUS_UNSUPPORTED, ERROR_USAGE, "to_json: only the option ignoreNullFields is supported");
-        if (slice_equal_nocase(column_slice(value, 0), slice_str("false"))) step->state = (void *)(uintptr_t)&keep_nulls;
+        if (!known)
+            return error_set(err, STATUS_UNSUPPORTED, ERROR_USAGE,
+                             "to_json: only the option ignoreNullFields is supported");
+        if (slice_equal_nocase(column_slice(value, 0), slice_str("false")))
+            step->state = (void *)(uintptr_t)&keep_nulls;
     }
     return STATUS_OK;
 }
 
-static enum expr_outcome row_get_json_object(struct expr_row *row, const struct expr_datum *args, struct expr_datum *ret)
+static enum expr_outcome row_get_json_object(struct expr_row *row, const struct expr_datum *args,
+                                             struct expr_datum *ret)
 {
     struct expr_json_step steps[EXPR_JSON_STEPS_MAX];
     size_t count;
@@ -166,7 +171,8 @@ static enum expr_outcome row_get_json_object(struct expr_row *row, const struct 
     return expr_row_string(ret, text_str(&row->text), row->text.length);
 }
 
-static enum expr_outcome row_json_array_length(struct expr_row *row, const struct expr_datum *args, struct expr_datum *ret)
+static enum expr_outcome row_json_array_length(struct expr_row *row, const struct expr_datum *args,
+                                               struct expr_datum *ret)
 {
     (void)row;
     ret->i = expr_json_text_length(args[0].s);
@@ -181,7 +187,8 @@ static bool key_add(void *context, struct slice name)
     return true;
 }
 
-static enum expr_outcome row_json_object_keys(struct expr_row *row, const struct expr_datum *args, struct expr_datum *ret)
+static enum expr_outcome row_json_object_keys(struct expr_row *row, const struct expr_datum *args,
+                                              struct expr_datum *ret)
 {
     (void)ret;
     text_reset(&row->text);

@@ -1,5 +1,5 @@
-// AND, OR, NOT, null tests, and the conditionals. Lazy ones evaluate a branch only on the rows that reach it, unless it cannot
-// raise: then on all rows at once, which is cheaper and shared. Fail as their branches do.
+// AND, OR, NOT, null tests, and the conditionals. Lazy ones evaluate a branch only on the rows that reach it, unless it
+// cannot raise: then on all rows at once, which is cheaper and shared. Fail as their branches do.
 #include <string.h>
 
 #include "worker/expr/expr_cast.h"
@@ -170,7 +170,8 @@ static uint32_t choice_split(struct choice *choice, const struct expr_value *con
     return taken;
 }
 
-static enum status choice_take(struct choice *choice, uint32_t arg, const uint32_t *rows, uint32_t count, struct error *err)
+static enum status choice_take(struct choice *choice, uint32_t arg, const uint32_t *rows, uint32_t count,
+                               struct error *err)
 {
     if (count == 0) return STATUS_OK;
     enum status status = branch_eval(choice->call, arg, rows, count, &choice->values[choice->value_count], err);

@@ -1,4 +1,5 @@
-// Mathematics: rounding by Spark's rules, transcendental functions, bits. Raises ARITHMETIC_OVERFLOW where a result does not fit.
+// Mathematics: rounding by Spark's rules, transcendental functions, bits. Raises ARITHMETIC_OVERFLOW where a result
+// does not fit.
 #include <math.h>
 #include <string.h>
 
@@ -34,7 +35,7 @@ REAL_FUNCTION(tanh, tanh(x))
 REAL_FUNCTION(asinh, asinh(x))
 REAL_FUNCTION(acosh, acosh(x))
 REAL_FUNCTION(atanh, atanh(x))
-REAL_FUNCTION(degrees, x * (180.0 / M_PI))
+REAL_FUNCTION(degrees, x *(180.0 / M_PI))
 REAL_FUNCTION(radians, x / 180.0 * M_PI)
 REAL_FUNCTION(rint, rint(x))
 REAL_FUNCTION(sign, x > 0 ? 1.0 : x < 0 ? -1.0 : x)
@@ -95,7 +96,8 @@ static enum expr_outcome row_width_bucket(struct expr_row *row, const struct exp
     (void)row;
     double value = args[0].d, low = args[1].d, high = args[2].d;
     int64_t buckets = args[3].i;
-    if (buckets <= 0 || buckets == INT64_MAX || value != value || low == high || !isfinite(low) || !isfinite(high)) return EXPR_NULL;
+    if (buckets <= 0 || buckets == INT64_MAX || value != value || low == high || !isfinite(low) || !isfinite(high))
+        return EXPR_NULL;
     double smaller = low < high ? low : high, larger = low < high ? high : low;
     if (value < smaller) return expr_row_int(ret, low < high ? 0 : buckets + 1);
     if (value >= larger && low < high) return expr_row_int(ret, buckets + 1);
@@ -116,7 +118,8 @@ static __int128 round_power(__int128 value, int digits, bool half_even)
     return (quotient + (up ? (value < 0 ? -1 : 1) : 0)) * power;
 }
 
-static enum expr_outcome round_integral(struct expr_row *row, int64_t value, int digits, bool half_even, struct expr_datum *ret)
+static enum expr_outcome round_integral(struct expr_row *row, int64_t value, int digits, bool half_even,
+                                        struct expr_datum *ret)
 {
     enum type_kind kind = row->call->step->type->kind;
     ret->i = value;
@@ -124,7 +127,8 @@ static enum expr_outcome round_integral(struct expr_row *row, int64_t value, int
     __int128 rounded = round_power(value, -digits, half_even);
     ret->i = (int64_t)rounded;
     bool good = rounded == ret->i && (kind != TYPE_INT || ret->i == (int32_t)ret->i) &&
-                (kind != TYPE_SMALLINT || ret->i == (int16_t)ret->i) && (kind != TYPE_TINYINT || ret->i == (int8_t)ret->i);
+                (kind != TYPE_SMALLINT || ret->i == (int16_t)ret->i) &&
+                (kind != TYPE_TINYINT || ret->i == (int8_t)ret->i);
     return good ? EXPR_VALUE : expr_row_fail(row, "ARITHMETIC_OVERFLOW", "Overflow in %s", row->call->step->name);
 }
 
@@ -138,7 +142,9 @@ static double round_real(double value, int digits, bool half_even, bool single)
     __int128 unscaled;
     bool overflow = false;
     int scale = fabs(value) >= 1e20 ? 0 : fabs(value) >= 1 ? 17 : 30;
-    if (fabs(value) >= 1e37 || !number_text_parse_decimal(text, length, 38, (uint8_t)scale, &unscaled, &overflow) || overflow) return value;
+    if (fabs(value) >= 1e37 || !number_text_parse_decimal(text, length, 38, (uint8_t)scale, &unscaled, &overflow) ||
+        overflow)
+        return value;
     if (digits < scale) unscaled = round_power(unscaled, scale - digits, half_even);
     length = number_text_format_decimal(unscaled, (uint8_t)scale, text);
     double result = value;
@@ -151,12 +157,14 @@ static double round_real(double value, int digits, bool half_even, bool single)
     return result;
 }
 
-static enum expr_outcome round_decimal(struct expr_row *row, __int128 value, int digits, bool half_even, struct expr_datum *ret)
+static enum expr_outcome round_decimal(struct expr_row *row, __int128 value, int digits, bool half_even,
+                                       struct expr_datum *ret)
 {
     const struct type *from = expr_arg_type(row->call, 0), *to = row->call->step->type;
     __int128 rounded = digits < from->scale ? round_power(value, from->scale - digits, half_even) : value;
     if (expr_decimal_rescale(rounded, from->scale, to->scale, to->precision, &ret->n)) return EXPR_VALUE;
-    return expr_row_fail(row, "NUMERIC_VALUE_OUT_OF_RANGE.WITH_SUGGESTION", "The result of %s does not fit %s", row->call->step->name, to->text);
+    return expr_row_fail(row, "NUMERIC_VALUE_OUT_OF_RANGE.WITH_SUGGESTION", "The result of %s does not fit %s",
+                         row->call->step->name, to->text);
 }
 
 static enum expr_outcome row_round(struct expr_row *row, const struct expr_datum *args, struct expr_datum *ret)
@@ -180,7 +188,9 @@ static enum expr_outcome row_ceil_floor(struct expr_row *row, const struct expr_
     if (from->kind != TYPE_DECIMAL) {
         double value = up ? ceil(args[0].d) : floor(args[0].d);
         if (value != value) return expr_row_int(ret, 0);
-        return expr_row_int(ret, value >= 9223372036854775808.0 ? INT64_MAX : value < -9223372036854775808.0 ? INT64_MIN : (int64_t)value);
+        return expr_row_int(ret, value >= 9223372036854775808.0   ? INT64_MAX
+                                 : value < -9223372036854775808.0 ? INT64_MIN
+                                                                  : (int64_t)value);
     }
     int64_t wanted = expr_row_args(row) == 2 ? args[1].i : 0;
     int drop = from->scale - (wanted < -100 ? -100 : (int)wanted);
@@ -191,7 +201,8 @@ static enum expr_outcome row_ceil_floor(struct expr_row *row, const struct expr_
             ret->n = 0;
             return EXPR_VALUE;
         }
-        return expr_row_fail(row, "NUMERIC_VALUE_OUT_OF_RANGE.WITH_SUGGESTION", "The result of %s does not fit %s", row->call->step->name, to->text);
+        return expr_row_fail(row, "NUMERIC_VALUE_OUT_OF_RANGE.WITH_SUGGESTION", "The result of %s does not fit %s",
+                             row->call->step->name, to->text);
     }
     if (drop > 0) {
         __int128 power = (__int128)expr_decimal_powers[drop], rest = value % power;
@@ -200,7 +211,8 @@ static enum expr_outcome row_ceil_floor(struct expr_row *row, const struct expr_
         if (rest < 0 && !up) value -= power;
     }
     if (expr_decimal_rescale(value, from->scale, to->scale, to->precision, &ret->n)) return EXPR_VALUE;
-    return expr_row_fail(row, "NUMERIC_VALUE_OUT_OF_RANGE.WITH_SUGGESTION", "The result of %s does not fit %s", row->call->step->name, to->text);
+    return expr_row_fail(row, "NUMERIC_VALUE_OUT_OF_RANGE.WITH_SUGGESTION", "The result of %s does not fit %s",
+                         row->call->step->name, to->text);
 }
 
 static enum expr_outcome row_sign_interval(struct expr_row *row, const struct expr_datum *args, struct expr_datum *ret)
@@ -222,7 +234,8 @@ static enum expr_outcome row_shift(struct expr_row *row, const struct expr_datum
     const char *name = row->call->step->name;
     bool wide = row->call->step->type->kind == TYPE_BIGINT;
     unsigned by = (unsigned)args[1].i & (wide ? 63u : 31u);
-    if (strcmp(name, "shiftleft") == 0) return expr_row_int(ret, wide ? (int64_t)((uint64_t)args[0].i << by) : (int32_t)((uint32_t)args[0].i << by));
+    if (strcmp(name, "shiftleft") == 0)
+        return expr_row_int(ret, wide ? (int64_t)((uint64_t)args[0].i << by) : (int32_t)((uint32_t)args[0].i << by));
     if (strcmp(name, "shiftright") == 0) return expr_row_int(ret, args[0].i >> by);
     return expr_row_int(ret, wide ? (int64_t)((uint64_t)args[0].i >> by) : (int32_t)((uint32_t)args[0].i >> by));
 }
@@ -237,7 +250,8 @@ static enum expr_outcome row_bit_get(struct expr_row *row, const struct expr_dat
 {
     int64_t bits = type_width(expr_arg_type(row->call, 0)) * 8;
     if (args[1].i < 0 || args[1].i >= bits) {
-        return expr_row_fail(row, "INVALID_PARAMETER_VALUE.BIT_POSITION_RANGE", "there is no bit %lld", (long long)args[1].i);
+        return expr_row_fail(row, "INVALID_PARAMETER_VALUE.BIT_POSITION_RANGE", "there is no bit %lld",
+                             (long long)args[1].i);
     }
     return expr_row_int(ret, args[0].i >> args[1].i & 1);
 }
@@ -269,12 +283,46 @@ static enum expr_outcome row_uuid(struct expr_row *row, const struct expr_datum 
     return expr_row_string(ret, row->text.data, 36);
 }
 
-#define ROW(name) {#name, NULL, row_##name, NULL, 0}
+#define ROW(name)                                                                                                      \
+    {                                                                                                                  \
+#name, NULL, row_##name, NULL, 0                                                                               \
+    }
 const struct expr_function expr_math_functions[] = {
-    ROW(sqrt), ROW(cbrt), ROW(exp), ROW(expm1), ROW(ln), ROW(log), ROW(log10), ROW(log2), ROW(log1p), ROW(power), ROW(hypot),
-    ROW(sin), ROW(cos), ROW(tan), ROW(cot), ROW(sec), ROW(csc), ROW(asin), ROW(acos), ROW(atan), ROW(atan2), ROW(sinh),
-    ROW(cosh), ROW(tanh), ROW(asinh), ROW(acosh), ROW(atanh), ROW(degrees), ROW(radians), ROW(rint), ROW(factorial),
-    ROW(width_bucket), ROW(round), ROW(bit_count), ROW(bit_get),
+    ROW(sqrt),
+    ROW(cbrt),
+    ROW(exp),
+    ROW(expm1),
+    ROW(ln),
+    ROW(log),
+    ROW(log10),
+    ROW(log2),
+    ROW(log1p),
+    ROW(power),
+    ROW(hypot),
+    ROW(sin),
+    ROW(cos),
+    ROW(tan),
+    ROW(cot),
+    ROW(sec),
+    ROW(csc),
+    ROW(asin),
+    ROW(acos),
+    ROW(atan),
+    ROW(atan2),
+    ROW(sinh),
+    ROW(cosh),
+    ROW(tanh),
+    ROW(asinh),
+    ROW(acosh),
+    ROW(atanh),
+    ROW(degrees),
+    ROW(radians),
+    ROW(rint),
+    ROW(factorial),
+    ROW(width_bucket),
+    ROW(round),
+    ROW(bit_count),
+    ROW(bit_get),
     {"bround", NULL, row_round, NULL, 0},
     {"ceil", NULL, row_ceil_floor, NULL, 0},
     {"floor", NULL, row_ceil_floor, NULL, 0},

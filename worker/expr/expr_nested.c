@@ -1,12 +1,13 @@
-// Structs, elements of arrays and maps, sizes, array() and map(). Raises INVALID_ARRAY_INDEX, INVALID_ARRAY_INDEX_IN_ELEMENT_AT,
-// INVALID_INDEX_OF_ZERO, NULL_MAP_KEY, DUPLICATED_MAP_KEY.
+// Structs, elements of arrays and maps, sizes, array() and map(). Raises INVALID_ARRAY_INDEX,
+// INVALID_ARRAY_INDEX_IN_ELEMENT_AT, INVALID_INDEX_OF_ZERO, NULL_MAP_KEY, DUPLICATED_MAP_KEY.
 #include "worker/expr/expr_nested.h"
 
 #include <string.h>
 
 #include "worker/expr/expr_families.h"
 
-enum expr_outcome expr_nested_return(struct expr_row *row, const struct column *column, uint32_t at, struct expr_datum *ret)
+enum expr_outcome expr_nested_return(struct expr_row *row, const struct column *column, uint32_t at,
+                                     struct expr_datum *ret)
 {
     if (column_is_null(column, at) || column->type->kind == TYPE_VOID) return EXPR_NULL;
     if (!row->builder) {
@@ -20,8 +21,8 @@ struct expr_nested_list expr_nested_list_of(const struct expr_datum *datum)
 {
     const struct column *column = datum->nested.column;
     uint32_t from = (uint32_t)column->offsets[datum->nested.row];
-    return (struct expr_nested_list){column->children[0], column->type->child_count > 1 ? column->children[1] : NULL, from,
-                                     (uint32_t)column->offsets[datum->nested.row + 1] - from};
+    return (struct expr_nested_list){column->children[0], column->type->child_count > 1 ? column->children[1] : NULL,
+                                     from, (uint32_t)column->offsets[datum->nested.row + 1] - from};
 }
 
 static enum status make_struct(struct expr_call *call, struct error *err)
@@ -54,7 +55,9 @@ static enum status struct_bind(struct expr_step *step, const struct expr_step *s
     for (uint32_t i = 0; good && i < step->type->child_count; i++) {
         good = steps[step->args[named ? 2 * i + 1 : i]].type == step->type->children[i].type;
     }
-    return good ? STATUS_OK : error_set(err, STATUS_CORRUPT, ERROR_FAIL_PIPELINE, "the plan's %s does not fit its type", step->name);
+    return good
+               ? STATUS_OK
+               : error_set(err, STATUS_CORRUPT, ERROR_FAIL_PIPELINE, "the plan's %s does not fit its type", step->name);
 }
 
 static enum expr_outcome row_array(struct expr_row *row, const struct expr_datum *args, struct expr_datum *ret)
@@ -108,9 +111,12 @@ static enum expr_outcome row_element(struct expr_row *row, const struct expr_dat
     if (expr_arg_type(row->call, 0)->kind == TYPE_MAP) return map_element(row, args, ret);
     struct expr_nested_list array = expr_nested_list_of(&args[0]);
     int64_t index = args[1].i;
-    if (index >= 0 && index < array.count) return expr_nested_return(row, array.elements, array.from + (uint32_t)index, ret);
-    return expr_row_fail(row, "INVALID_ARRAY_INDEX", "The index %lld is out of bounds. The array has %u elements. Use the SQL function "
-                         "`get()` to tolerate it and return NULL instead.", (long long)index, array.count);
+    if (index >= 0 && index < array.count)
+        return expr_nested_return(row, array.elements, array.from + (uint32_t)index, ret);
+    return expr_row_fail(row, "INVALID_ARRAY_INDEX",
+                         "The index %lld is out of bounds. The array has %u elements. Use the SQL function "
+                         "`get()` to tolerate it and return NULL instead.",
+                         (long long)index, array.count);
 }
 
 static enum expr_outcome row_get(struct expr_row *row, const struct expr_datum *args, struct expr_datum *ret)
@@ -126,12 +132,15 @@ static enum expr_outcome row_element_at(struct expr_row *row, const struct expr_
     if (expr_arg_type(row->call, 0)->kind == TYPE_MAP) return map_element(row, args, ret);
     struct expr_nested_list array = expr_nested_list_of(&args[0]);
     int64_t index = args[1].i;
-    if (index == 0) return expr_row_fail(row, "INVALID_INDEX_OF_ZERO", "The index 0 is invalid. An index shall be < 0 or > 0.");
+    if (index == 0)
+        return expr_row_fail(row, "INVALID_INDEX_OF_ZERO", "The index 0 is invalid. An index shall be < 0 or > 0.");
     int64_t at = index > 0 ? index - 1 : (int64_t)array.count + index;
     if (at >= 0 && at < array.count) return expr_nested_return(row, array.elements, array.from + (uint32_t)at, ret);
     if (row->call->step->name[0] == 't') return EXPR_NULL;
-    return expr_row_fail(row, "INVALID_ARRAY_INDEX_IN_ELEMENT_AT", "The index %lld is out of bounds. The array has %u elements. Use "
-                         "`try_element_at` to tolerate it and return NULL instead.", (long long)index, array.count);
+    return expr_row_fail(row, "INVALID_ARRAY_INDEX_IN_ELEMENT_AT",
+                         "The index %lld is out of bounds. The array has %u elements. Use "
+                         "`try_element_at` to tolerate it and return NULL instead.",
+                         (long long)index, array.count);
 }
 
 static enum status nested_size(struct expr_call *call, struct error *err)

@@ -11,6 +11,7 @@ struct expr_nested_list {
 };
 struct expr_nested_list expr_nested_list_of(const struct expr_datum *datum);
 // The value as the row's result: appended to the builder for nested types, else in *ret.
-enum expr_outcome expr_nested_return(struct expr_row *row, const struct column *column, uint32_t at, struct expr_datum *ret);
+enum expr_outcome expr_nested_return(struct expr_row *row, const struct column *column, uint32_t at,
+                                     struct expr_datum *ret);
 
 #endif

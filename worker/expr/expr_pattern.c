@@ -1,5 +1,6 @@
-// Dates and times by pattern and by zone: to_timestamp, to_date, date_format, from_unixtime, unix_timestamp; timestampadd and
-// timestampdiff; shifts between zones. Raises CANNOT_PARSE_TIMESTAMP, the conditions of bad patterns, INVALID_TIMEZONE.
+// Dates and times by pattern and by zone: to_timestamp, to_date, date_format, from_unixtime, unix_timestamp;
+// timestampadd and timestampdiff; shifts between zones. Raises CANNOT_PARSE_TIMESTAMP, the conditions of bad patterns,
+// INVALID_TIMEZONE.
 #include <string.h>
 
 #include "common/columnar/datetime_text.h"
@@ -63,7 +64,8 @@ static enum expr_outcome row_date_format(struct expr_row *row, const struct expr
 
 static enum expr_outcome row_from_unixtime(struct expr_row *row, const struct expr_datum *args, struct expr_datum *ret)
 {
-    const struct expr_datetime_format *format = pattern_of(row, expr_row_args(row) == 2 ? args[1].s : slice_str(DEFAULT_PATTERN), false);
+    const struct expr_datetime_format *format =
+        pattern_of(row, expr_row_args(row) == 2 ? args[1].s : slice_str(DEFAULT_PATTERN), false);
     int64_t us;
     if (!format) return EXPR_FAIL;
     if (__builtin_mul_overflow(args[0].i, INT64_C(1000000), &us)) us = args[0].i < 0 ? INT64_MIN : INT64_MAX;
@@ -75,11 +77,14 @@ static enum expr_outcome row_from_unixtime(struct expr_row *row, const struct ex
 static enum expr_outcome cannot_parse(struct expr_row *row, struct slice text)
 {
     if (row->call->step->name[0] == 't' && row->call->step->name[1] == 'r') return EXPR_NULL; // try_
-    return expr_row_fail(row, "CANNOT_PARSE_TIMESTAMP", "Text '%.*s' could not be parsed. Use `try_to_timestamp` to tolerate it and "
-                         "return NULL instead.", text.length > 200 ? 200 : (int)text.length, text.data);
+    return expr_row_fail(row, "CANNOT_PARSE_TIMESTAMP",
+                         "Text '%.*s' could not be parsed. Use `try_to_timestamp` to tolerate it and "
+                         "return NULL instead.",
+                         text.length > 200 ? 200 : (int)text.length, text.data);
 }
 
-static enum expr_outcome parse_text(struct expr_row *row, struct slice text, struct slice pattern, struct expr_datum *ret)
+static enum expr_outcome parse_text(struct expr_row *row, struct slice text, struct slice pattern,
+                                    struct expr_datum *ret)
 {
     const struct expr_datetime_format *format = pattern_of(row, pattern, true);
     if (!format) return EXPR_FAIL;
@@ -125,12 +130,20 @@ static enum expr_outcome row_unix_timestamp(struct expr_row *row, const struct e
 
 struct unit {
     const char *name;
-    int64_t us;     // 0: months
+    int64_t us; // 0: months
     int64_t months;
 };
-static const struct unit units[] = {{"YEAR", 0, 12}, {"QUARTER", 0, 3}, {"MONTH", 0, 1}, {"WEEK", 7 * DATETIME_DAY_US, 0},
-                                    {"DAY", DATETIME_DAY_US, 0}, {"DAYOFYEAR", DATETIME_DAY_US, 0}, {"HOUR", INT64_C(3600000000), 0},
-                                    {"MINUTE", 60000000, 0}, {"SECOND", 1000000, 0}, {"MILLISECOND", 1000, 0}, {"MICROSECOND", 1, 0}};
+static const struct unit units[] = {{"YEAR", 0, 12},
+                                    {"QUARTER", 0, 3},
+                                    {"MONTH", 0, 1},
+                                    {"WEEK", 7 * DATETIME_DAY_US, 0},
+                                    {"DAY", DATETIME_DAY_US, 0},
+                                    {"DAYOFYEAR", DATETIME_DAY_US, 0},
+                                    {"HOUR", INT64_C(3600000000), 0},
+                                    {"MINUTE", 60000000, 0},
+                                    {"SECOND", 1000000, 0},
+                                    {"MILLISECOND", 1000, 0},
+                                    {"MICROSECOND", 1, 0}};
 
 static const struct unit *unit_find(struct slice name)
 {
@@ -142,7 +155,8 @@ static const struct unit *unit_find(struct slice name)
 
 static enum expr_outcome bad_unit(struct expr_row *row, struct slice name)
 {
-    return expr_row_fail(row, "INVALID_PARAMETER_VALUE.DATETIME_UNIT", "%.*s is no unit of time", (int)name.length, name.data);
+    return expr_row_fail(row, "INVALID_PARAMETER_VALUE.DATETIME_UNIT", "%.*s is no unit of time", (int)name.length,
+                         name.data);
 }
 
 static enum expr_outcome row_timestampadd(struct expr_row *row, const struct expr_datum *args, struct expr_datum *ret)
@@ -163,8 +177,8 @@ static enum expr_outcome row_timestampadd(struct expr_row *row, const struct exp
     return expr_row_fail(row, "DATETIME_OVERFLOW", "Datetime operation overflow: timestampadd");
 }
 
-// Whole months from a to b, as LocalDateTime.until: first the end is moved a day where the times cross, then days count as
-// 1/32 of a month.
+// Whole months from a to b, as LocalDateTime.until: first the end is moved a day where the times cross, then days count
+// as 1/32 of a month.
 static int64_t months_between(int64_t a, int64_t b)
 {
     int64_t day_a = to_days(a), day_b = to_days(b);
@@ -185,7 +199,8 @@ static enum expr_outcome row_timestampdiff(struct expr_row *row, const struct ex
     return expr_row_int(ret, (args[2].i - args[1].i) / unit->us);
 }
 
-static enum expr_outcome shift_zone(struct expr_row *row, struct slice zone, int64_t us, bool to_utc, struct expr_datum *ret)
+static enum expr_outcome shift_zone(struct expr_row *row, struct slice zone, int64_t us, bool to_utc,
+                                    struct expr_datum *ret)
 {
     int32_t offset;
     if (!expr_datetime_zone(zone, expr_datetime_floor(us, 1000000), to_utc, &offset)) {
@@ -205,7 +220,8 @@ static enum expr_outcome row_to_utc(struct expr_row *row, const struct expr_datu
 }
 
 // convert_timezone([source,] target, time without zone)
-static enum expr_outcome row_convert_timezone(struct expr_row *row, const struct expr_datum *args, struct expr_datum *ret)
+static enum expr_outcome row_convert_timezone(struct expr_row *row, const struct expr_datum *args,
+                                              struct expr_datum *ret)
 {
     bool source = expr_row_args(row) == 3;
     *ret = args[source ? 2 : 1];

@@ -26,15 +26,16 @@ typedef enum status (*expr_kernel)(struct expr_call *call, struct error *err);
 enum expr_outcome { EXPR_VALUE, EXPR_NULL, EXPR_FAIL, EXPR_BROKEN };
 struct expr_datum;
 struct expr_row;
-typedef enum expr_outcome (*expr_row_function)(struct expr_row *row, const struct expr_datum *args, struct expr_datum *ret);
+typedef enum expr_outcome (*expr_row_function)(struct expr_row *row, const struct expr_datum *args,
+                                               struct expr_datum *ret);
 
-#define EXPR_LAZY 1u      // evaluates its arguments itself
+#define EXPR_LAZY       1u // evaluates its arguments itself
 #define EXPR_INFALLIBLE 2u // never raises, and is cheap: may be evaluated on rows that do not need it
-#define EXPR_TOLERANT 4u  // may return a value for null arguments: sees the nulls
-#define EXPR_VOLATILE 8u  // rand, uuid: differs from row to row
+#define EXPR_TOLERANT   4u // may return a value for null arguments: sees the nulls
+#define EXPR_VOLATILE   8u // rand, uuid: differs from row to row
 
-// A function's kernel: whole columns (kernel) or one row (row). bind (NULL allowed) runs at compile time: checks types and
-// literals, may choose step->kernel and prepare step->state (freed by step->state_free).
+// A function's kernel: whole columns (kernel) or one row (row). bind (NULL allowed) runs at compile time: checks types
+// and literals, may choose step->kernel and prepare step->state (freed by step->state_free).
 struct expr_function {
     const char *name;
     expr_kernel kernel;
@@ -53,7 +54,7 @@ struct expr_step {
     uint32_t *args;
     uint32_t arg_count;
     uint32_t ordinal;
-    int32_t leaf; // the one column step that the value depends on; LEAF_NONE: constant; LEAF_MANY: several
+    int32_t leaf;     // the one column step that the value depends on; LEAF_NONE: constant; LEAF_MANY: several
     const char *name; // function
     const struct expr_function *function;
     expr_kernel kernel;
@@ -169,20 +170,22 @@ size_t expr_bitmap_size(uint32_t length); // bytes, a multiple of 8
 // call->validity = AND of the arguments' validities (mutable copy); NULL if none has nulls.
 enum status expr_vector_validity(struct expr_call *call, struct error *err) MUST_USE;
 enum status expr_vector_null_at(struct expr_call *call, uint32_t row, struct error *err) MUST_USE;
-enum status expr_vector_values(struct expr_call *call, size_t width, struct buffer **ret_buffer, struct error *err) MUST_USE;
+enum status expr_vector_values(struct expr_call *call, size_t width, struct buffer **ret_buffer,
+                               struct error *err) MUST_USE;
 // Makes call->result of the step's type from values (taken) and call->validity (taken).
 void expr_vector_finish(struct expr_call *call, struct buffer *values);
 uint32_t expr_vector_null_count(const struct buffer *validity, uint32_t length);
 // The same values under another validity: value is null where `also` is (NULL: shared as it is).
-enum status expr_vector_mask(struct budget *budget, struct column *column, const uint8_t *also, struct column **ret_column,
-                             struct error *err) MUST_USE;
+enum status expr_vector_mask(struct budget *budget, struct column *column, const uint8_t *also,
+                             struct column **ret_column, struct error *err) MUST_USE;
 // A column of one value as a column of `length` equal values.
-enum status expr_vector_expand(struct budget *budget, struct column *single, uint32_t length, struct column **ret_column,
-                               struct error *err) MUST_USE;
+enum status expr_vector_expand(struct budget *budget, struct column *single, uint32_t length,
+                               struct column **ret_column, struct error *err) MUST_USE;
 // One value made of a datum, for literals: a column of length 1.
 enum status expr_vector_single(struct budget *budget, const struct type *type, const struct expr_datum *datum,
                                struct column **ret_column, struct error *err) MUST_USE;
-// result[row] = values[branch[row]][row]; branch UINT16_MAX: null. Strings that are all constants come out dictionary-coded.
+// result[row] = values[branch[row]][row]; branch UINT16_MAX: null. Strings that are all constants come out
+// dictionary-coded.
 #define EXPR_BRANCH_NULL UINT16_MAX
 enum status expr_vector_merge(struct expr_call *call, const uint16_t *branch, const struct expr_value *values,
                               uint32_t value_count, struct error *err) MUST_USE;
@@ -191,8 +194,8 @@ enum status expr_vector_merge(struct expr_call *call, const uint16_t *branch, co
 struct expr_datum {
     bool null;
     union {
-        int64_t i; // boolean, integrals, date, timestamps, intervals
-        double d;  // float, double
+        int64_t i;  // boolean, integrals, date, timestamps, intervals
+        double d;   // float, double
         __int128 n; // decimal
         struct slice s;
         struct {
@@ -212,7 +215,8 @@ enum expr_outcome expr_row_fail(struct expr_row *row, const char *condition, con
 struct expr_datum expr_datum_of(const struct column *column, uint32_t row);
 enum status expr_datum_append(struct column_builder *builder, const struct type *type, const struct expr_datum *datum,
                               struct error *err) MUST_USE;
-enum status expr_row_kernel(struct expr_call *call, struct error *err) MUST_USE; // runs step->function->row over the rows
+enum status expr_row_kernel(struct expr_call *call,
+                            struct error *err) MUST_USE; // runs step->function->row over the rows
 static inline enum expr_outcome expr_row_string(struct expr_datum *ret, const char *data, size_t length)
 {
     ret->s = slice_of(data, length);

@@ -1,5 +1,6 @@
-// LIKE by a matcher of our own; RLIKE, regexp_* and split by PCRE2 (UTF-8, JIT, its default limits). Patterns are compiled once as
-// long as they stay the same. Raises INVALID_PARAMETER_VALUE for bad patterns and group numbers, INVALID_FORMAT for bad escapes.
+// LIKE by a matcher of our own; RLIKE, regexp_* and split by PCRE2 (UTF-8, JIT, its default limits). Patterns are
+// compiled once as long as they stay the same. Raises INVALID_PARAMETER_VALUE for bad patterns and group numbers,
+// INVALID_FORMAT for bad escapes.
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <ctype.h>
 #include <pcre2.h>
@@ -49,7 +50,8 @@ static struct regex_state *regex_of(struct expr_row *row, struct slice pattern)
         pcre2_match_data_free(regex->match);
         regex->match = NULL;
         regex->tried = true;
-        regex->code = pcre2_compile((PCRE2_SPTR)text_str(&regex->pattern), pattern.length, PCRE2_UTF | PCRE2_NO_UTF_CHECK, &code, &at, NULL);
+        regex->code = pcre2_compile((PCRE2_SPTR)text_str(&regex->pattern), pattern.length,
+                                    PCRE2_UTF | PCRE2_NO_UTF_CHECK, &code, &at, NULL);
         if (regex->code) {
             pcre2_jit_compile(regex->code, PCRE2_JIT_COMPLETE);
             regex->match = pcre2_match_data_create_from_pattern(regex->code, NULL);
@@ -57,8 +59,8 @@ static struct regex_state *regex_of(struct expr_row *row, struct slice pattern)
         }
     }
     if (regex->code) return regex;
-    expr_row_fail(row, "INVALID_PARAMETER_VALUE.PATTERN", "The value of parameter `regexp` in %s is invalid: '%.*s'", row->call->step->name,
-                  pattern.length > 200 ? 200 : (int)pattern.length, pattern.data);
+    expr_row_fail(row, "INVALID_PARAMETER_VALUE.PATTERN", "The value of parameter `regexp` in %s is invalid: '%.*s'",
+                  row->call->step->name, pattern.length > 200 ? 200 : (int)pattern.length, pattern.data);
     return NULL;
 }
 
@@ -66,7 +68,8 @@ static struct regex_state *regex_of(struct expr_row *row, struct slice pattern)
 static bool match_next(struct regex_state *regex, struct slice s, size_t from, size_t *ret_start, size_t *ret_end)
 {
     if (from > s.length) return false;
-    int count = pcre2_match(regex->code, (PCRE2_SPTR)(s.data ? s.data : ""), s.length, from, PCRE2_NO_UTF_CHECK, regex->match, NULL);
+    int count = pcre2_match(regex->code, (PCRE2_SPTR)(s.data ? s.data : ""), s.length, from, PCRE2_NO_UTF_CHECK,
+                            regex->match, NULL);
     if (count < 0) return false;
     PCRE2_SIZE *vector = pcre2_get_ovector_pointer(regex->match);
     *ret_start = vector[0];
@@ -94,7 +97,8 @@ static enum expr_outcome row_regexp_count(struct expr_row *row, const struct exp
     size_t start, end, from = 0;
     struct regex_state *regex = regex_of(row, args[1].s);
     if (!regex) return EXPR_FAIL;
-    for (ret->i = 0; match_next(regex, args[0].s, from, &start, &end); ret->i++) from = match_behind(args[0].s, start, end);
+    for (ret->i = 0; match_next(regex, args[0].s, from, &start, &end); ret->i++)
+        from = match_behind(args[0].s, start, end);
     return EXPR_VALUE;
 }
 
@@ -125,8 +129,9 @@ static struct slice group_of(const struct regex_state *regex, struct slice s, in
 
 static enum expr_outcome bad_group(struct expr_row *row, const struct regex_state *regex, int64_t group)
 {
-    return expr_row_fail(row, "INVALID_PARAMETER_VALUE.REGEX_GROUP_INDEX", "%s: the group index must be between 0 and %u, but got %lld",
-                         row->call->step->name, regex->groups, (long long)group);
+    return expr_row_fail(row, "INVALID_PARAMETER_VALUE.REGEX_GROUP_INDEX",
+                         "%s: the group index must be between 0 and %u, but got %lld", row->call->step->name,
+                         regex->groups, (long long)group);
 }
 
 static enum expr_outcome row_regexp_extract(struct expr_row *row, const struct expr_datum *args, struct expr_datum *ret)
@@ -151,7 +156,8 @@ static enum expr_outcome finish_list(struct expr_row *row)
     return column_builder_nested(row->builder, row->err) == STATUS_OK ? EXPR_VALUE : EXPR_BROKEN;
 }
 
-static enum expr_outcome row_regexp_extract_all(struct expr_row *row, const struct expr_datum *args, struct expr_datum *ret)
+static enum expr_outcome row_regexp_extract_all(struct expr_row *row, const struct expr_datum *args,
+                                                struct expr_datum *ret)
 {
     (void)ret;
     size_t start, end, from = 0;
@@ -159,7 +165,8 @@ static enum expr_outcome row_regexp_extract_all(struct expr_row *row, const stru
     struct regex_state *regex = regex_of(row, args[1].s);
     if (!regex) return EXPR_FAIL;
     for (; match_next(regex, args[0].s, from, &start, &end); from = match_behind(args[0].s, start, end)) {
-        if (group < 0 || group > regex->groups) return bad_group(row, regex, group); // at the first match: nothing appended yet
+        if (group < 0 || group > regex->groups)
+            return bad_group(row, regex, group); // at the first match: nothing appended yet
         if (!append_text(row, group_of(regex, args[0].s, group))) return EXPR_BROKEN;
     }
     return finish_list(row);
@@ -171,7 +178,8 @@ static enum expr_outcome bad_replacement(struct expr_row *row, const char *why)
 }
 
 // Java's replacement: $1, ${name}, \x
-static enum expr_outcome append_replacement(struct expr_row *row, const struct regex_state *regex, struct slice s, struct slice by)
+static enum expr_outcome append_replacement(struct expr_row *row, const struct regex_state *regex, struct slice s,
+                                            struct slice by)
 {
     for (size_t at = 0; at < by.length; at++) {
         char c = by.data[at];
@@ -179,7 +187,8 @@ static enum expr_outcome append_replacement(struct expr_row *row, const struct r
             if (++at == by.length) return bad_replacement(row, "character to be escaped is missing");
             text_append_char(&row->text, by.data[at]);
         } else if (c == '$') {
-            if (at + 1 == by.length || !isdigit((unsigned char)by.data[at + 1])) return bad_replacement(row, "illegal group reference");
+            if (at + 1 == by.length || !isdigit((unsigned char)by.data[at + 1]))
+                return bad_replacement(row, "illegal group reference");
             uint32_t group = (uint32_t)(by.data[++at] - '0');
             if (group > regex->groups) return bad_replacement(row, "no such group");
             while (at + 1 < by.length && isdigit((unsigned char)by.data[at + 1])) {
@@ -284,16 +293,19 @@ static enum expr_outcome like_check(struct expr_row *row, struct slice pattern, 
     for (size_t at = 0; at < pattern.length; at++) {
         if (pattern.data[at] != escape) continue;
         if (at + 1 == pattern.length) {
-            return expr_row_fail(row, "INVALID_FORMAT.ESC_AT_THE_END", "The escape character is not allowed to end the pattern");
+            return expr_row_fail(row, "INVALID_FORMAT.ESC_AT_THE_END",
+                                 "The escape character is not allowed to end the pattern");
         }
         char next = pattern.data[++at];
         if (next == '%' || next == '_' || next == escape) continue;
-        return expr_row_fail(row, "INVALID_FORMAT.ESC_IN_THE_MIDDLE", "The escape character is not allowed to precede '%c'", next);
+        return expr_row_fail(row, "INVALID_FORMAT.ESC_IN_THE_MIDDLE",
+                             "The escape character is not allowed to precede '%c'", next);
     }
     return EXPR_VALUE;
 }
 
-static enum expr_outcome like(struct expr_row *row, const struct expr_datum *args, struct slice s, struct slice pattern, struct expr_datum *ret)
+static enum expr_outcome like(struct expr_row *row, const struct expr_datum *args, struct slice s, struct slice pattern,
+                              struct expr_datum *ret)
 {
     char escape = expr_row_args(row) == 3 && args[2].s.length == 1 ? args[2].s.data[0] : '\\';
     if (pattern.length == 0 || memchr(pattern.data, escape, pattern.length)) {

@@ -48,9 +48,7 @@ struct expr_datum expr_datum_of(const struct column *column, uint32_t row)
     case TYPE_DECIMAL: memcpy(&datum.n, column->i128 + row, sizeof datum.n); break;
     case TYPE_STRING:
     case TYPE_BINARY: datum.s = column_slice(column, row); break;
-    default:
-        datum.nested.column = column;
-        datum.nested.row = row;
+    default: datum.nested.column = column; datum.nested.row = row;
     }
     return datum;
 }
@@ -86,7 +84,7 @@ enum status expr_datum_append(struct column_builder *builder, const struct type 
 struct row_output {
     struct buffer *values;
     struct buffer *offsets;
-    size_t used; // bytes of strings
+    size_t used;   // bytes of strings
     uint32_t done; // rows with an offset
     uint32_t width;
 };
@@ -167,7 +165,8 @@ static enum status finish_strings(struct expr_call *call, struct row_output *out
     int32_t *offsets = (int32_t *)(void *)output->offsets->data;
     for (; output->done < call->length; output->done++) offsets[output->done + 1] = (int32_t)output->used;
     uint32_t null_count = expr_vector_null_count(call->validity, call->length);
-    call->result = column_create(call->step->type, call->length, null_count, call->validity, output->values, output->offsets);
+    call->result =
+        column_create(call->step->type, call->length, null_count, call->validity, output->values, output->offsets);
     call->validity = NULL;
     output->values = output->offsets = NULL;
     return STATUS_OK;

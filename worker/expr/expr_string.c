@@ -1,10 +1,9 @@
-// Strings: case, trimming, cutting, padding, searching. Positions count characters (code points), from 1. ASCII has fast paths;
-// the rest goes through ICU. Nothing here raises but elt.
+// Strings: case, trimming, cutting, padding, searching. Positions count characters (code points), from 1. ASCII has
+// fast paths; the rest goes through ICU. Nothing here raises but elt.
 #include <string.h>
-#include <unicode/ucasemap.h>
-#include <unicode/uchar.h>
 
 #include "worker/expr/expr_families.h"
+#include "worker/expr/expr_icu.h"
 #include "worker/expr/expr_utf8.h"
 
 static bool is_ascii(struct slice s)
@@ -23,24 +22,16 @@ static bool is_ascii(struct slice s)
 
 static enum expr_outcome map_case(struct expr_row *row, struct slice s, bool upper, struct expr_datum *ret)
 {
-    static _Thread_local UCaseMap *map;
-    UErrorCode code = U_ZERO_ERROR;
     text_reset(&row->text);
-    if (is_ascii(s)) {
-        text_reserve(&row->text, s.length + 1);
-        for (size_t i = 0; i < s.length; i++) {
-            unsigned char c = (unsigned char)s.data[i];
-            bool change = upper ? (unsigned)(c - 'a') < 26 : (unsigned)(c - 'A') < 26;
-            row->text.data[i] = (char)(change ? c ^ 0x20 : c);
-        }
-        return expr_row_string(ret, row->text.data, s.length);
-    }
-    if (!map) map = ucasemap_open("", 0, &code);
     text_reserve(&row->text, s.length * 3 + 4);
-    int32_t length = upper ? ucasemap_utf8ToUpper(map, row->text.data, (int32_t)(s.length * 3 + 4), s.data, (int32_t)s.length, &code)
-                           : ucasemap_utf8ToLower(map, row->text.data, (int32_t)(s.length * 3 + 4), s.data, (int32_t)s.length, &code);
-    if (U_FAILURE(code)) return expr_row_string(ret, s.data, s.length);
-    return expr_row_string(ret, row->text.data, (size_t)length);
+    if (!is_ascii(s))
+        return expr_row_string(ret, row->text.data, expr_icu_case(s, upper, row->text.data, s.length * 3 + 4));
+    for (size_t i = 0; i < s.length; i++) {
+        unsigned char c = (unsigned char)s.data[i];
+        bool change = upper ? (unsigned)(c - 'a') < 26 : (unsigned)(c - 'A') < 26;
+        row->text.data[i] = (char)(change ? c ^ 0x20 : c);
+    }
+    return expr_row_string(ret, row->text.data, s.length);
 }
 
 static enum expr_outcome row_upper(struct expr_row *row, const struct expr_datum *args, struct expr_datum *ret)
@@ -66,7 +57,7 @@ static enum expr_outcome row_initcap(struct expr_row *row, const struct expr_dat
         if (start) {
             char bytes[4];
             uint32_t c = expr_utf8_decode(lower.s.data + at, next - at);
-            text_append(&out, bytes, expr_utf8_encode((uint32_t)u_totitle((UChar32)c), bytes));
+            text_append(&out, bytes, expr_utf8_encode(expr_icu_title(c), bytes));
         } else {
             text_append(&out, lower.s.data + at, next - at);
         }
@@ -252,7 +243,8 @@ static enum expr_outcome row_contains(struct expr_row *row, const struct expr_da
 
 static enum expr_outcome pad(struct expr_row *row, const struct expr_datum *args, bool left, struct expr_datum *ret)
 {
-    struct slice s = args[0].s, fill = expr_row_args(row) == 3 ? args[2].s : slice_of(is_binary(row, 0) ? "\0" : " ", 1);
+    struct slice s = args[0].s,
+                 fill = expr_row_args(row) == 3 ? args[2].s : slice_of(is_binary(row, 0) ? "\0" : " ", 1);
     int64_t wanted = args[1].i, have = units(row, s);
     if (wanted <= have || fill.length == 0) {
         ret->s = cut(row, s, 0, wanted);
@@ -342,7 +334,8 @@ static enum status reverse_bind(struct expr_step *step, const struct expr_step *
     if (step->type->kind != TYPE_ARRAY) return STATUS_OK;
     step->function = expr_function_find("array_reverse");
     step->kernel = expr_row_kernel;
-    return step->function ? STATUS_OK : error_set(err, STATUS_UNSUPPORTED, ERROR_USAGE, "reverse of arrays is not supported yet");
+    return step->function ? STATUS_OK
+                          : error_set(err, STATUS_UNSUPPORTED, ERROR_USAGE, "reverse of arrays is not supported yet");
 }
 
 static enum status concat_bind(struct expr_step *step, const struct expr_step *steps, struct error *err)
@@ -351,7 +344,8 @@ static enum status concat_bind(struct expr_step *step, const struct expr_step *s
     if (step->type->kind != TYPE_ARRAY) return STATUS_OK;
     step->function = expr_function_find("array_concat");
     step->kernel = expr_row_kernel;
-    return step->function ? STATUS_OK : error_set(err, STATUS_UNSUPPORTED, ERROR_USAGE, "concat of arrays is not supported yet");
+    return step->function ? STATUS_OK
+                          : error_set(err, STATUS_UNSUPPORTED, ERROR_USAGE, "concat of arrays is not supported yet");
 }
 
 // translate(s, from, to): character by character; without a partner in `to` it goes
@@ -380,7 +374,8 @@ static enum expr_outcome row_translate(struct expr_row *row, const struct expr_d
     return expr_row_string(ret, text_str(&row->text), row->text.length);
 }
 
-static enum expr_outcome row_substring_index(struct expr_row *row, const struct expr_datum *args, struct expr_datum *ret)
+static enum expr_outcome row_substring_index(struct expr_row *row, const struct expr_datum *args,
+                                             struct expr_datum *ret)
 {
     (void)row;
     struct slice s = args[0].s, mark = args[1].s;

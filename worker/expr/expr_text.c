@@ -92,7 +92,8 @@ static enum expr_outcome row_base64(struct expr_row *row, const struct expr_datu
         if (line && line % 19 == 0) text_append_str(&row->text, "\r\n"); // 76 characters a line, as Java's MIME encoder
         size_t take = left < 3 ? left : 3;
         uint32_t bits = (uint32_t)at[0] << 16 | (take > 1 ? (uint32_t)at[1] << 8 : 0) | (take > 2 ? at[2] : 0u);
-        for (size_t i = 0; i < 4; i++) text_append_char(&row->text, i <= take ? base64_digits[bits >> (18 - 6 * i) & 63] : '=');
+        for (size_t i = 0; i < 4; i++)
+            text_append_char(&row->text, i <= take ? base64_digits[bits >> (18 - 6 * i) & 63] : '=');
         at += take;
         left -= take;
     }
@@ -126,7 +127,8 @@ static enum expr_outcome row_bin(struct expr_row *row, const struct expr_datum *
 {
     uint64_t value = (uint64_t)args[0].i;
     text_reset(&row->text);
-    for (int bit = value ? 63 - __builtin_clzll(value) : 0; bit >= 0; bit--) text_append_char(&row->text, (char)('0' + (value >> bit & 1)));
+    for (int bit = value ? 63 - __builtin_clzll(value) : 0; bit >= 0; bit--)
+        text_append_char(&row->text, (char)('0' + (value >> bit & 1)));
     return finish(row, ret);
 }
 
@@ -147,7 +149,8 @@ static enum expr_outcome row_conv(struct expr_row *row, const struct expr_datum 
     bool negative = s.data[0] == '-';
     uint64_t value = 0;
     for (size_t i = negative; i < s.length && digit_value(s.data[i]) < from; i++) {
-        if (__builtin_mul_overflow(value, (uint64_t)from, &value) || __builtin_add_overflow(value, (uint64_t)digit_value(s.data[i]), &value)) {
+        if (__builtin_mul_overflow(value, (uint64_t)from, &value) ||
+            __builtin_add_overflow(value, (uint64_t)digit_value(s.data[i]), &value)) {
             return expr_row_fail(row, "ARITHMETIC_OVERFLOW", "Overflow in function conv()");
         }
     }
@@ -231,7 +234,8 @@ static enum expr_outcome row_find_in_set(struct expr_row *row, const struct expr
     for (int64_t n = 1;; n++) {
         const char *comma = from < set.length ? memchr(set.data + from, ',', set.length - from) : NULL;
         size_t end = comma ? (size_t)(comma - set.data) : set.length;
-        if (end - from == wanted.length && memcmp(set.data + from, wanted.data, wanted.length) == 0) return expr_row_int(ret, n);
+        if (end - from == wanted.length && memcmp(set.data + from, wanted.data, wanted.length) == 0)
+            return expr_row_int(ret, n);
         if (!comma) return EXPR_VALUE;
         from = end + 1;
     }
@@ -241,8 +245,11 @@ static enum expr_outcome row_split_part(struct expr_row *row, const struct expr_
 {
     struct slice s = args[0].s, mark = args[1].s;
     int64_t wanted = args[2].i, parts = 1;
-    if (wanted == 0) return expr_row_fail(row, "INVALID_INDEX_OF_ZERO", "The index 0 is invalid. An index shall be < 0 or > 0.");
-    for (const char *at = s.data; mark.length && (at = memmem(at, s.length - (size_t)(at - s.data), mark.data, mark.length)); at += mark.length) parts++;
+    if (wanted == 0)
+        return expr_row_fail(row, "INVALID_INDEX_OF_ZERO", "The index 0 is invalid. An index shall be < 0 or > 0.");
+    for (const char *at = s.data;
+         mark.length && (at = memmem(at, s.length - (size_t)(at - s.data), mark.data, mark.length)); at += mark.length)
+        parts++;
     if (wanted < 0) wanted += parts + 1;
     ret->s = slice_of("", 0);
     if (wanted < 1 || wanted > parts) return EXPR_VALUE;
@@ -260,7 +267,8 @@ static enum expr_outcome row_elt(struct expr_row *row, const struct expr_datum *
     int64_t count = expr_row_args(row) - 1;
     if (args[0].null) return EXPR_NULL;
     if (args[0].i < 1 || args[0].i > count) {
-        return expr_row_fail(row, "INVALID_ARRAY_INDEX", "The index %lld is out of bounds. The array has %lld elements.", (long long)args[0].i,
+        return expr_row_fail(row, "INVALID_ARRAY_INDEX",
+                             "The index %lld is out of bounds. The array has %lld elements.", (long long)args[0].i,
                              (long long)count);
     }
     if (args[args[0].i].null) return EXPR_NULL;
@@ -319,7 +327,8 @@ static enum charset charset_of(struct slice name)
 
 static enum expr_outcome bad_charset(struct expr_row *row, struct slice name)
 {
-    return expr_row_fail(row, "INVALID_PARAMETER_VALUE.CHARSET", "%.*s is no supported charset", (int)name.length, name.data);
+    return expr_row_fail(row, "INVALID_PARAMETER_VALUE.CHARSET", "%.*s is no supported charset", (int)name.length,
+                         name.data);
 }
 
 static void append_utf16(struct text *text, uint32_t unit, bool little)
@@ -468,10 +477,28 @@ static enum expr_outcome row_xxhash64(struct expr_row *row, const struct expr_da
     return expr_row_int(ret, (int64_t)hash);
 }
 
-#define ROW(name) {#name, NULL, row_##name, NULL, 0}
+#define ROW(name)                                                                                                      \
+    {                                                                                                                  \
+#name, NULL, row_##name, NULL, 0                                                                               \
+    }
 const struct expr_function expr_text_functions[] = {
-    ROW(ascii), ROW(chr), ROW(space), ROW(hex), ROW(unhex), ROW(base64), ROW(unbase64), ROW(bin), ROW(conv), ROW(soundex),
-    ROW(levenshtein), ROW(find_in_set), ROW(split_part), ROW(quote), ROW(luhn_check), ROW(is_valid_utf8), ROW(encode),
+    ROW(ascii),
+    ROW(chr),
+    ROW(space),
+    ROW(hex),
+    ROW(unhex),
+    ROW(base64),
+    ROW(unbase64),
+    ROW(bin),
+    ROW(conv),
+    ROW(soundex),
+    ROW(levenshtein),
+    ROW(find_in_set),
+    ROW(split_part),
+    ROW(quote),
+    ROW(luhn_check),
+    ROW(is_valid_utf8),
+    ROW(encode),
     {"decode_charset", NULL, row_decode, NULL, 0},
     {"elt", NULL, row_elt, NULL, EXPR_TOLERANT},
     {"mask", NULL, row_mask, NULL, EXPR_TOLERANT},
@@ -479,7 +506,10 @@ const struct expr_function expr_text_functions[] = {
     {NULL, NULL, NULL, NULL, 0},
 };
 const struct expr_function expr_digest_functions[] = {
-    ROW(md5), ROW(sha), ROW(sha2), ROW(crc32),
+    ROW(md5),
+    ROW(sha),
+    ROW(sha2),
+    ROW(crc32),
     {"hash", NULL, row_hash, NULL, EXPR_TOLERANT},
     {"xxhash64", NULL, row_xxhash64, NULL, EXPR_TOLERANT},
     {NULL, NULL, NULL, NULL, 0},

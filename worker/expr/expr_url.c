@@ -1,5 +1,5 @@
-// URLs: parse_url by RFC 2396 as java.net.URI reads it, url_encode, url_decode; format_string and format_number beside them.
-// Raises INVALID_URL, CANNOT_DECODE_URL, INVALID_PARAMETER_VALUE.
+// URLs: parse_url by RFC 2396 as java.net.URI reads it, url_encode, url_decode; format_string and format_number beside
+// them. Raises INVALID_URL, CANNOT_DECODE_URL, INVALID_PARAMETER_VALUE.
 #include <ctype.h>
 #include <math.h>
 #include <string.h>
@@ -19,7 +19,8 @@ static bool url_characters(struct slice url)
     for (size_t i = 0; i < url.length; i++) {
         unsigned char c = (unsigned char)url.data[i];
         if (c >= 0x80 || isalnum(c) || strchr("-_.!~*'();/?:@&=+$,[]#", c)) continue;
-        if (c != '%' || i + 2 >= url.length + 0 || !isxdigit((unsigned char)url.data[i + 1]) || !isxdigit((unsigned char)url.data[i + 2])) {
+        if (c != '%' || i + 2 >= url.length + 0 || !isxdigit((unsigned char)url.data[i + 1]) ||
+            !isxdigit((unsigned char)url.data[i + 2])) {
             return false;
         }
     }
@@ -92,7 +93,8 @@ static enum expr_outcome query_value(struct slice query, struct slice key, struc
     for (size_t from = 0; from <= query.length;) {
         size_t end = find_any(query, from, "&");
         size_t equals = find_any(slice_of(query.data, end), from, "=");
-        if (equals < end && key.length && equals - from == key.length && memcmp(query.data + from, key.data, key.length) == 0) {
+        if (equals < end && key.length && equals - from == key.length &&
+            memcmp(query.data + from, key.data, key.length) == 0) {
             return give(ret, part(query, equals + 1, end));
         }
         from = end + 1;
@@ -160,7 +162,8 @@ static enum expr_outcome row_url_decode(struct expr_row *row, const struct expr_
     good = good && text_utf8_valid((const uint8_t *)text_str(&row->text), row->text.length);
     if (good) return expr_row_string(ret, text_str(&row->text), row->text.length);
     if (row->call->step->name[0] == 't') return EXPR_NULL;
-    return expr_row_fail(row, "CANNOT_DECODE_URL", "The provided URL cannot be decoded: %.*s", s.length > 200 ? 200 : (int)s.length, s.data);
+    return expr_row_fail(row, "CANNOT_DECODE_URL", "The provided URL cannot be decoded: %.*s",
+                         s.length > 200 ? 200 : (int)s.length, s.data);
 }
 
 static const int64_t *integral_of(const struct type *type, const struct expr_datum *datum)
@@ -181,11 +184,13 @@ static enum expr_outcome format_one(struct expr_row *row, const char *spec, char
             return EXPR_VALUE;
         }
         snprintf(format, sizeof format, "%.32sll%c", spec, conversion);
-        long long narrow = type->kind == TYPE_BIGINT || conversion == 'd' ? (long long)*integral : (long long)(uint32_t)*integral;
+        long long narrow =
+            type->kind == TYPE_BIGINT || conversion == 'd' ? (long long)*integral : (long long)(uint32_t)*integral;
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
         snprintf(text, sizeof text, format, narrow);
-    } else if (strchr("feEgG", conversion) && !datum->null && (type->kind == TYPE_DOUBLE || type->kind == TYPE_FLOAT || type->kind == TYPE_DECIMAL)) {
+    } else if (strchr("feEgG", conversion) && !datum->null &&
+               (type->kind == TYPE_DOUBLE || type->kind == TYPE_FLOAT || type->kind == TYPE_DECIMAL)) {
         double real = type->kind == TYPE_DECIMAL ? expr_decimal_to_double(datum->n, type->scale) : datum->d;
         snprintf(format, sizeof format, "%.32s%c", spec, conversion);
         snprintf(text, sizeof text, format, real);
@@ -205,7 +210,8 @@ static enum expr_outcome format_one(struct expr_row *row, const char *spec, char
         text_deinit(&value);
         return EXPR_VALUE;
     } else {
-        return expr_row_fail(row, "INVALID_PARAMETER_VALUE", "format_string: %%%c does not take %s", conversion, type->text);
+        return expr_row_fail(row, "INVALID_PARAMETER_VALUE", "format_string: %%%c does not take %s", conversion,
+                             type->text);
     }
     text_append_str(out, text);
     return EXPR_VALUE;
@@ -236,7 +242,8 @@ static enum expr_outcome row_format_string(struct expr_row *row, const struct ex
             return expr_row_fail(row, "INVALID_PARAMETER_VALUE", "format_string: bad conversion, or too few arguments");
         }
         spec[length] = 0;
-        enum expr_outcome outcome = format_one(row, spec, conversion, expr_arg_type(row->call, arg), &args[arg], &row->text);
+        enum expr_outcome outcome =
+            format_one(row, spec, conversion, expr_arg_type(row->call, arg), &args[arg], &row->text);
         if (outcome != EXPR_VALUE) return outcome;
         arg++;
     }

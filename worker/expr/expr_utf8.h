@@ -1,4 +1,5 @@
-// Characters of UTF-8 text: sizes, counts, offsets. Text is valid UTF-8; on other bytes the functions stay within the text.
+// Characters of UTF-8 text: sizes, counts, offsets. Text is valid UTF-8; on other bytes the functions stay within the
+// text.
 #ifndef FORESET_EXPR_EXPR_UTF8_H
 #define FORESET_EXPR_EXPR_UTF8_H
 

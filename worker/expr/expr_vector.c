@@ -21,7 +21,8 @@ enum status expr_vector_validity(struct expr_call *call, struct error *err)
         if (!column->validity || column->null_count == 0 || (call->args[i].constant && !call->constant)) continue;
         size_t bytes = ((size_t)call->length + 7) / 8;
         if (!call->validity) {
-            enum status status = buffer_create(call->frame->budget, expr_bitmap_size(call->length), &call->validity, err);
+            enum status status =
+                buffer_create(call->frame->budget, expr_bitmap_size(call->length), &call->validity, err);
             if (status != STATUS_OK) return status;
             memset(call->validity->data, 0, expr_bitmap_size(call->length));
             memcpy(call->validity->data, column->validity, bytes);
@@ -74,8 +75,8 @@ void expr_vector_finish(struct expr_call *call, struct buffer *values)
     call->validity = NULL;
 }
 
-enum status expr_vector_mask(struct budget *budget, struct column *column, const uint8_t *also, struct column **ret_column,
-                             struct error *err)
+enum status expr_vector_mask(struct budget *budget, struct column *column, const uint8_t *also,
+                             struct column **ret_column, struct error *err)
 {
     if (!also) {
         *ret_column = column_ref(column);
@@ -129,8 +130,7 @@ static enum status merge_validity(struct expr_call *call, const uint16_t *branch
     for (uint32_t k = 0; k < call->row_count; k++) {
         uint32_t row = expr_row_at(call, k);
         uint16_t from = branch[row];
-        bool null = from == EXPR_BRANCH_NULL ||
-                    column_is_null(values[from].column, expr_index(&values[from], row));
+        bool null = from == EXPR_BRANCH_NULL || column_is_null(values[from].column, expr_index(&values[from], row));
         if (!null) continue;
         enum status status = expr_vector_null_at(call, row, err);
         if (status != STATUS_OK) return status;
@@ -205,7 +205,8 @@ static enum status merge_dictionary(struct expr_call *call, const uint16_t *bran
         to[row] = branch[row] == EXPR_BRANCH_NULL ? 0 : slots[branch[row]];
     }
     uint32_t null_count = expr_vector_null_count(call->validity, call->length);
-    call->result = column_create_dictionary(call->step->type, call->length, null_count, call->validity, indices, dictionary);
+    call->result =
+        column_create_dictionary(call->step->type, call->length, null_count, call->validity, indices, dictionary);
     call->validity = NULL;
     indices = NULL;
     dictionary = NULL;
@@ -259,8 +260,8 @@ out:
     return status;
 }
 
-enum status expr_vector_expand(struct budget *budget, struct column *single, uint32_t length, struct column **ret_column,
-                               struct error *err)
+enum status expr_vector_expand(struct budget *budget, struct column *single, uint32_t length,
+                               struct column **ret_column, struct error *err)
 {
     if (column_is_null(single, 0) || single->type->kind == TYPE_VOID) {
         return column_create_nulls(budget, single->type, length, ret_column, err);

@@ -1,3 +1,5 @@
+// Reads the cases with jansson and compares results as JSON values: integers exactly, doubles bit by bit unless the case
+// says approx. Fails only by returning false.
 #include "tests/unit/worker/expr/expr_cases_json.h"
 
 #include <jansson.h>
@@ -34,7 +36,8 @@ bool expr_cases_json_read(const char *path, void (*run)(const struct expr_case *
     while (good && (length = getline(&line, &size, file)) > 0) {
         json_error_t error;
         json_t *json = json_loadb(line, (size_t)length, JSON_ALLOW_NUL, &error);
-        if (!json) json = json_loadb(line, (size_t)length, JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, &error); // 38 digits
+        if (!json)
+            json = json_loadb(line, (size_t)length, JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, &error); // 38 digits
         if (!json) {
             printf("%s: %s\n", path, error.text);
             good = false;
@@ -153,8 +156,7 @@ bool expr_cases_json_batch(const struct expr_case *item, struct batch **ret_batc
     struct json_scan *scan = NULL;
     struct json_scan_options options = {.exact_text = true};
     struct json_lines lines = {0};
-    if (type_parse_ddl(item->schema, &type, err) != STATUS_OK)
-        return false;
+    if (type_parse_ddl(item->schema, &type, err) != STATUS_OK) return false;
     char *padded = memory_calloc(item->input_length + BUFFER_PADDING, 1);
     memcpy(padded, item->input, item->input_length);
     bool good = json_scan_create(type, &options, NULL, &scan, err) == STATUS_OK &&
@@ -202,7 +204,8 @@ bool expr_cases_json_listed(const char *list, const char *id)
 {
     size_t length = strlen(id);
     for (const char *line = list; line && *line; line = strchr(line, '\n') ? strchr(line, '\n') + 1 : NULL) {
-        if (strncmp(line, id, length) == 0 && (line[length] == ' ' || line[length] == '\n' || !line[length])) return true;
+        if (strncmp(line, id, length) == 0 && (line[length] == ' ' || line[length] == '\n' || !line[length]))
+            return true;
     }
     return false;
 }

@@ -12,11 +12,11 @@ struct expr_case {
     const char *select, *query; // one of them
     const char *input;          // JSON Lines
     size_t input_length;
-    const char *error;          // NULL: rows are expected
-    bool analysis;              // the error's phase
+    const char *error; // NULL: rows are expected
+    bool analysis;     // the error's phase
     bool ordered, approx;
     size_t row_count;
-    void *json;                 // the document
+    void *json; // the document
 };
 // Calls run for every case of the file; stops at the first malformed line (false).
 bool expr_cases_json_read(const char *path, void (*run)(const struct expr_case *item, void *context), void *context);
@@ -29,7 +29,7 @@ const char *expr_cases_json_expected(const struct expr_case *item, size_t row, s
 bool expr_cases_json_batch(const struct expr_case *item, struct batch **ret_batch, struct error *err);
 // Where the cases are. False: they are missing, and this is not CI.
 bool expr_cases_json_path(char *path, size_t size);
-char *expr_cases_json_file(const char *path);                     // its content; "" if there is none; memory_free
-bool expr_cases_json_listed(const char *list, const char *id);   // a line of the list begins with the id
+char *expr_cases_json_file(const char *path);                  // its content; "" if there is none; memory_free
+bool expr_cases_json_listed(const char *list, const char *id); // a line of the list begins with the id
 
 #endif

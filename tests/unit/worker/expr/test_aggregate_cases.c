@@ -1,6 +1,6 @@
-// The conformance cases of aggregates in the form SELECT [key,] f(args) [FILTER (WHERE …)] [AS name], … FROM input [GROUP BY key]:
-// arguments bound by the planner, states updated, saved, merged into an empty state and read. Other forms are the planner's
-// business and are tested there. A case may fail only if aggregate_cases_later.txt names it.
+// The conformance cases of aggregates in the form SELECT [key,] f(args) [FILTER (WHERE …)] [AS name], … FROM input
+// [GROUP BY key]: arguments bound by the planner, states updated, saved, merged into an empty state and read. Other
+// forms are the planner's business and are tested there. A case may fail only if aggregate_cases_later.txt names it.
 #include <ctype.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -17,7 +17,7 @@
 #include "worker/decode/json_scan.h"
 #include "worker/expr/expr.h"
 
-#define ITEMS_MAX 8
+#define ITEMS_MAX  8
 #define GROUPS_MAX 64
 
 struct item {
@@ -50,7 +50,8 @@ static size_t top_level(const char *text, const char *mark)
     size_t i = 0;
     for (; text[i]; i++) {
         if (text[i] == '\'') {
-            for (i++; text[i] && text[i] != '\''; i++) {}
+            for (i++; text[i] && text[i] != '\''; i++) {
+            }
             if (!text[i]) break;
             continue;
         }
@@ -98,7 +99,8 @@ static bool parse_query(const char *text, struct query *query)
     rest += 5;
     if (good && strncasecmp(rest, " GROUP BY ", 10) == 0) {
         query->key = trimmed(rest + 10, strlen(rest + 10));
-        good = strpbrk(query->key, ", (") == NULL && !isdigit((unsigned char)query->key[0]) && strcasecmp(query->key, "ALL") != 0;
+        good = strpbrk(query->key, ", (") == NULL && !isdigit((unsigned char)query->key[0]) &&
+               strcasecmp(query->key, "ALL") != 0;
     } else {
         good = good && *rest == 0;
     }
@@ -167,7 +169,8 @@ static enum status bind_item(const struct item *item, const struct type *input, 
         TRY(type_parse(plan->exprs[roots[i]]->type, &types[i], err));
         if (plan->exprs[roots[i]]->kind == FORESET__EXPR__KIND__LITERAL) literals[i] = plan->exprs[roots[i]];
     }
-    struct function_call call = {.name = item->function, .arg_count = arg_count, .arg_types = types, .literals = literals};
+    struct function_call call = {
+        .name = item->function, .arg_count = arg_count, .arg_types = types, .literals = literals};
     struct function_binding binding;
     TRY(function_resolve(&call, arena, &binding, err));
     Foreset__Aggregate message = FORESET__AGGREGATE__INIT;
@@ -208,8 +211,8 @@ static uint32_t group_rows(const struct batch *batch, const char *key, uint32_t 
 }
 
 // Results of one aggregate as JSON text per group. False: err tells, or the first row error.
-static bool fold(struct aggregate *aggregate, const struct batch *batch, const uint32_t *group_of, uint32_t groups, char **results,
-                 struct error *err)
+static bool fold(struct aggregate *aggregate, const struct batch *batch, const uint32_t *group_of, uint32_t groups,
+                 char **results, struct error *err)
 {
     uint32_t size = aggregate_state_size(aggregate);
     char *blocks = memory_calloc(groups, size), *merged = memory_calloc(groups, size);
@@ -229,8 +232,10 @@ static bool fold(struct aggregate *aggregate, const struct batch *batch, const u
         size_t used = 0;
         text_reset(&text);
         aggregate_save(aggregate, blocks + (size_t)group * size, &text);
-        good = aggregate_merge(aggregate, merged + (size_t)group * size, text_str(&text), text.length, &used, err) == STATUS_OK &&
-               used == text.length && aggregate_result(aggregate, merged + (size_t)group * size, builder, err) == STATUS_OK;
+        good = aggregate_merge(aggregate, merged + (size_t)group * size, text_str(&text), text.length, &used, err) ==
+                   STATUS_OK &&
+               used == text.length &&
+               aggregate_result(aggregate, merged + (size_t)group * size, builder, err) == STATUS_OK;
     }
     if (good) good = column_builder_finish(builder, &column, err) == STATUS_OK;
     for (uint32_t group = 0; group < groups && good; group++) {
@@ -259,8 +264,8 @@ static bool condition_matches(const char *expected, const char *actual)
 }
 
 // Each group's row is found among the expected ones, each at most once.
-static void match_groups(const struct expr_case *item, size_t count, uint32_t groups, char *results[ITEMS_MAX][GROUPS_MAX], char *why,
-                         size_t size)
+static void match_groups(const struct expr_case *item, size_t count, uint32_t groups,
+                         char *results[ITEMS_MAX][GROUPS_MAX], char *why, size_t size)
 {
     bool taken[GROUPS_MAX] = {false};
     char expected[200];
