@@ -22,10 +22,9 @@ static const struct setting {
     const char *key;
     enum setting_kind kind;
 } known[] = {
-    {"pipeline.name", SETTING_NAME},     {"pipeline.warehouse", SETTING_URL},   {"pipeline.state", SETTING_URL},
-    {"pipeline.meta", SETTING_TEXT},     {"pipeline.trigger", SETTING_TRIGGER}, {"pipeline.on_error", SETTING_ON_ERROR},
-    {"pipeline.lanes", SETTING_COUNT},   {"pipeline.memory", SETTING_BYTES},    {"pipeline.shards", SETTING_COUNT},
-    {"pipeline.progress", SETTING_TEXT},
+    {"pipeline.name", SETTING_NAME},   {"pipeline.warehouse", SETTING_URL},   {"pipeline.state", SETTING_URL},
+    {"pipeline.meta", SETTING_TEXT},   {"pipeline.trigger", SETTING_TRIGGER}, {"pipeline.on_error", SETTING_ON_ERROR},
+    {"pipeline.lanes", SETTING_COUNT}, {"pipeline.memory", SETTING_BYTES},    {"pipeline.shards", SETTING_COUNT},
 };
 #define KNOWN (sizeof known / sizeof *known)
 

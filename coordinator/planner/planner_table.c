@@ -83,10 +83,9 @@ static enum status unbuilt_value(struct planner *planner, const struct planner_p
 static enum status check_property(struct planner *planner, struct planner_table *table,
                                   const struct planner_property *property, struct error *err)
 {
-    static const char *const modes[] = {"append", "update", "complete", NULL}, *const evolutions[] = {"fail", "add",
-                                                                                                      NULL};
-    static const char *const codecs[] = {"zstd", "snappy", "none", "uncompressed", NULL}, *const booleans[] = {
-                                                                                              "true", "false", NULL};
+    static const char *const modes[] = {"append", "update", "complete", NULL};
+    static const char *const codecs[] = {"zstd", "snappy", "gzip", "lz4_raw", "none", "uncompressed", NULL};
+    static const char *const booleans[] = {"true", "false", NULL};
     const char *key = property->key, *value = property->value, *wanted = NULL;
     int64_t number = 0;
     if (strcmp(key, "output.mode") == 0) {
@@ -101,17 +100,19 @@ static enum status check_property(struct planner *planner, struct planner_table 
         if (strcasecmp(value, "rocksdb") == 0) return unbuilt_value(planner, property, err);
         if (strcasecmp(value, "memory") != 0) wanted = "memory";
     } else if (strcmp(key, "schema.evolution") == 0) {
-        if (strcasecmp(value, "rescue") == 0) return unbuilt_value(planner, property, err);
-        if (!one_of(value, evolutions)) wanted = "fail or add";
+        if (strcasecmp(value, "rescue") == 0 || strcasecmp(value, "add") == 0)
+            return unbuilt_value(planner, property, err);
+        if (strcasecmp(value, "fail") != 0) wanted = "fail";
     } else if (strcmp(key, "delta.appendOnly") == 0) {
         if (!one_of(value, booleans)) wanted = "true or false";
     } else if (strcmp(key, "delta.parquet.compression.codec") == 0) {
-        if (!one_of(value, codecs)) wanted = "zstd, snappy or none";
+        if (!one_of(value, codecs)) wanted = "zstd, snappy, gzip, lz4_raw or none";
     } else if (strcmp(key, "delta.checkpointInterval") == 0) {
         if (!text_parse_i64(value, &number) || number < 1) wanted = "a number of commits from 1";
     } else if (strcmp(key, "delta.dataSkippingNumIndexedCols") == 0) {
         if (!text_parse_i64(value, &number) || number < -1) wanted = "a number of columns, or -1 for all";
-    } else if (strstr(key, "RetentionDuration")) {
+    } else if (strcmp(key, "delta.logRetentionDuration") == 0 ||
+               strcmp(key, "delta.deletedFileRetentionDuration") == 0) {
         if (!sql_interval_parse_us(value, &number) || number < 0) wanted = "an interval ('interval 30 days')";
     } else if (strcmp(key, "merge.keys") != 0 && strcmp(key, "dlq.table") != 0) {
         return unbuilt_value(planner, property, err);
