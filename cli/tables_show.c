@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "cli/table_print.h"
+#include "cli/table_where.h"
 #include "cli/tables_commands.h"
 #include "common/base/text.h"
 
@@ -109,6 +110,7 @@ int tables_show_main(int argc, char **argv)
     struct error err;
     int exit_code = show_parse(&options, argc, argv);
     if (exit_code) return exit_code - 1;
+    table_filter_connect(table_where_ops());
     if (show_run(&options, &err) == STATUS_OK) return 0;
     fprintf(stderr, "foreset tables show: %s\n", err.message);
     return err.class == ERROR_USAGE ? 2 : 1;
