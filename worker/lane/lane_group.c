@@ -10,7 +10,7 @@
 #define SOURCE_BUDGET_SHARE  4 // a quarter of the memory for queues of sources
 #define STATE_BUDGET_SHARE   2 // half for state
 #define SOURCE_QUEUE_MIN     (8u << 20)
-#define SOURCE_QUEUE_DEFAULT (256u << 20) // librdkafka < 2.2 parks a full partition for a second: hold that second
+#define SOURCE_QUEUE_DEFAULT (32u << 20) // payload; librdkafka needs about as much again for each record
 
 static struct lane_group *group_of(struct dataflow *flow)
 {

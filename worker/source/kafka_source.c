@@ -17,6 +17,7 @@
 #include "common/base/vector.h"
 #include "common/kafka/kafka_client.h"
 #include "worker/source/kafka_rows.h"
+#include "worker/source/kafka_waker.h"
 #include "worker/source/source.h"
 
 #define POLL_MESSAGES_MAX 4096u
@@ -34,6 +35,7 @@ struct kafka_partition {
     int64_t check_offset; // P7: the first record must be this one …
     uint64_t check_hash;  // … with this hash; check_offset −1: nothing to check
     bool finished;
+    uint64_t got_messages, got_bytes; // so far: the mean size of a record
     Foreset__Range range; // as planned, with evidence filled in
     Foreset__Evidence evidence;
     VECTOR(rd_kafka_message_t *) held; // read beyond `to` (only behind a gap in offsets): first rows of the next epoch
@@ -45,6 +47,8 @@ struct kafka_source {
     const Foreset__Source *source;
     const struct type *schema;
     struct kafka_client *client; // NULL until the first plan
+    struct kafka_waker *waker;   // NULL where librdkafka needs none
+    uint64_t queue_bytes;        // what a partition's queue holds at most
     VECTOR(struct kafka_partition *) partitions;
     VECTOR(const Foreset__Range *) evidence;
     size_t turn; // which partition is polled next
@@ -64,6 +68,8 @@ static void kafka_partition_destroy(struct kafka_partition *partition)
 
 static void kafka_source_disconnect(struct kafka_source *source)
 {
+    kafka_waker_destroy(source->waker); // it borrows the partitions' topics
+    source->waker = NULL;
     for (size_t i = 0; i < source->partitions.count; i++) kafka_partition_destroy(source->partitions.items[i]);
     vector_reset(&source->partitions);
     kafka_client_close(source->client);
@@ -87,7 +93,6 @@ static void kafka_source_on_queue(rd_kafka_t *handle, void *opaque)
     source->args.wake(source->args.wake_context);
 }
 
-// librdkafka < 2.2 parks a full partition for up to a second: the queue must hold that second of input.
 static enum status kafka_source_connect(struct kafka_source *source, Foreset__Range *const *ranges, size_t count,
                                         struct error *err)
 {
@@ -119,6 +124,10 @@ static enum status kafka_source_connect(struct kafka_source *source, Foreset__Ra
         kafka_client_consumer(source->source, extra, sizeof extra / sizeof *extra, &source->client, err);
     if (status != STATUS_OK) return status;
     rd_kafka_t *handle = source->client->handle;
+    source->queue_bytes = share << 10;
+#if RD_KAFKA_VERSION < 0x020200ff
+    source->waker = kafka_waker_create(handle);
+#endif
     rd_kafka_poll_set_consumer(handle);
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)count);
     for (size_t i = 0; i < count; i++) {
@@ -344,6 +353,16 @@ static enum status kafka_partition_unhold(struct kafka_source *source, struct ka
     return status;
 }
 
+// A queue that has run low, with more to come, may be parked (kafka_waker.h).
+static void kafka_partition_wake(struct kafka_source *source, struct kafka_partition *partition, ssize_t got)
+{
+    for (ssize_t i = 0; i < got; i++) partition->got_bytes += source->messages[i]->len + source->messages[i]->key_len;
+    partition->got_messages += (uint64_t)got;
+    uint64_t mean = partition->got_messages ? partition->got_bytes / partition->got_messages : 0;
+    uint64_t queued = rd_kafka_queue_length(partition->queue) * (mean ? mean : 1);
+    if (queued < source->queue_bytes / 2) kafka_waker_wake(source->waker, partition->topic, partition->partition);
+}
+
 static enum status kafka_source_poll_partition(struct kafka_source *source, struct kafka_partition *partition,
                                                bool *ret_got, struct error *err)
 {
@@ -359,6 +378,7 @@ static enum status kafka_source_poll_partition(struct kafka_source *source, stru
     if (got < 0) {
         TRY(kafka_client_fail(source->client, "reading", rd_kafka_err2str(rd_kafka_last_error()), err));
     }
+    if (source->waker) kafka_partition_wake(source, partition, got);
     if (got > 0) {
         *ret_got = true;
         TRY(kafka_partition_take_all(source, partition, source->messages, (size_t)got, err));
