@@ -95,18 +95,24 @@ void parquet_chunk_reset(struct parquet_chunk *chunk)
     chunk->plain_pages = chunk->delta_pages = chunk->dictionary_pages = 0;
 }
 
+static size_t value_bytes(const struct parquet_chunk *chunk)
+{
+    return chunk->values.size ? chunk->values.size - PARQUET_CHUNK_HEAD : 0;
+}
+
 bool parquet_chunk_page_full(const struct parquet_chunk *chunk, uint32_t more_rows)
 {
     const struct parquet_writer_options *options = &chunk->scratch->options;
     return chunk->level_count > 0 &&
-           (chunk->row_count + more_rows > options->page_rows_max || chunk->values.size >= options->page_bytes_max ||
+           (chunk->row_count + more_rows > options->page_rows_max || value_bytes(chunk) >= options->page_bytes_max ||
             chunk->delta.blocks.size >= options->page_bytes_max || chunk->level_count / 16 >= options->page_rows_max);
 }
 
 uint64_t parquet_chunk_buffered(const struct parquet_chunk *chunk)
 {
-    return chunk->packed_bytes + chunk->dictionary.plain.size + chunk->delta.blocks.size +
-           (chunk->mode == PARQUET_MODE_DICTIONARY ? chunk->values.size / 4 : chunk->values.size);
+    // Indices are packed later, to about a byte.
+    size_t values = chunk->mode == PARQUET_MODE_DICTIONARY ? value_bytes(chunk) / 4 : value_bytes(chunk);
+    return chunk->packed_bytes + chunk->dictionary.plain.size + chunk->delta.blocks.size + values;
 }
 
 static enum status append_levels(struct parquet_bytes *levels, const uint8_t *from, uint8_t all, uint32_t count,
