@@ -52,12 +52,13 @@ static enum status cast_string_us(struct expr_call *call, struct error *err)
     const struct column *column = call->args[0].column;
     int64_t *out = (int64_t *)(void *)values->data;
     struct expr_row row = {.call = call, .err = err};
+    struct expr_timestamp_cache cache = {{0}, 0};
     for (uint32_t k = 0; k < call->row_count; k++) {
         row.row = expr_row_at(call, k);
         if (!expr_valid_at(call, row.row)) continue;
         struct expr_datum value = {.null = false}, ret = {.null = false};
         value.s = column_slice(column, row.row);
-        if (expr_timestamp_parse_iso(value.s.data, value.s.length, &out[row.row])) continue;
+        if (expr_timestamp_parse_iso(&cache, value.s.data, value.s.length, &out[row.row])) continue;
         ret.i = 0;
         enum expr_outcome outcome =
             expr_cast_value(&row, column->type, type_of(TYPE_TIMESTAMP), call->step->try_cast, &value, &ret);

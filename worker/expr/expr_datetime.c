@@ -47,18 +47,21 @@ enum time_part {
 
 static int64_t date_field(enum time_part field, int64_t days)
 {
-    struct datetime_civil civil = datetime_text_civil(days);
-    int64_t week_year, week = expr_datetime_week(days, &week_year);
+    int64_t year;
     switch (field) {
-    case YEAR: return civil.year;
-    case YEAR_OF_WEEK: return week_year;
-    case QUARTER: return (civil.month - 1) / 3 + 1;
-    case MONTH: return civil.month;
-    case WEEK: return week;
-    case DAY: return civil.day;
     case DAY_OF_WEEK: return (expr_datetime_weekday(days) + 1) % 7 + 1;
     case DAY_OF_WEEK_ISO: return expr_datetime_weekday(days) + 1;
     case WEEKDAY: return expr_datetime_weekday(days);
+    case WEEK: return expr_datetime_week(days, &year);
+    case YEAR_OF_WEEK: expr_datetime_week(days, &year); return year;
+    default: break;
+    }
+    struct datetime_civil civil = datetime_text_civil(days);
+    switch (field) {
+    case YEAR: return civil.year;
+    case QUARTER: return (civil.month - 1) / 3 + 1;
+    case MONTH: return civil.month;
+    case DAY: return civil.day;
     default: return days - datetime_text_days(civil.year, 1, 1) + 1;
     }
 }

@@ -102,7 +102,16 @@ const char *expr_datetime_format_compile(struct slice pattern, bool parsing, str
 
 static void print_number(struct text *text, int64_t value, size_t width)
 {
-    text_printf(text, "%0*lld", (int)width, (long long)value);
+    char digits[24];
+    size_t at = sizeof digits;
+    uint64_t rest = value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
+    do {
+        digits[--at] = (char)('0' + rest % 10);
+        rest /= 10;
+    } while (rest);
+    while (sizeof digits - at < width && at > 1) digits[--at] = '0';
+    if (value < 0) digits[--at] = '-';
+    text_append(text, digits + at, sizeof digits - at);
 }
 
 static void print_year(struct text *text, int64_t year, size_t count)

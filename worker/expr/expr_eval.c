@@ -217,19 +217,22 @@ out:
     return status;
 }
 
-// entry_of[row]: the entry of each wanted row (0 elsewhere); used: the entries that are wanted, rising.
-static uint32_t dictionary_entries(const struct column *column, const struct expr_scope *scope, uint32_t *entry_of,
-                                   uint32_t *used)
+// entry_of[row]: the entry of each row, the one behind the last for null. Rows that are not wanted have an entry too.
+static void dictionary_entries(const struct column *column, uint32_t *entry_of)
 {
-    uint32_t entries = column->dictionary->length + 1, count = 0;
-    uint8_t *seen = memory_calloc(entries, 1);
-    if (scope->rows) memset(entry_of, 0, column->length * sizeof *entry_of);
-    for (uint32_t k = 0; k < scope->count; k++) {
-        uint32_t row = scope->rows ? scope->rows[k] : k;
-        uint32_t entry = column_is_null(column, row) ? entries - 1 : column->indices[row];
-        entry_of[row] = entry;
-        seen[entry] = 1;
+    uint32_t null_entry = column->dictionary->length;
+    for (uint32_t row = 0; row < column->length; row++) {
+        entry_of[row] = column_is_null(column, row) ? null_entry : column->indices[row];
     }
+}
+
+// The entries that wanted rows have, rising.
+static uint32_t dictionary_used(const uint32_t *entry_of, uint32_t entries, const struct expr_scope *scope,
+                                uint32_t *used)
+{
+    uint32_t count = 0;
+    uint8_t *seen = memory_calloc(entries + (size_t)1, 1);
+    for (uint32_t k = 0; k < scope->count; k++) seen[entry_of[scope->rows ? scope->rows[k] : k]] = 1;
     for (uint32_t i = 0; i < entries; i++) {
         if (seen[i]) used[count++] = i;
     }
@@ -250,18 +253,49 @@ static void dictionary_errors(struct expr_frame *frame, const struct expr_scope 
     }
 }
 
+// Texts per entry, some null: the same texts as a dictionary, and the nulls as rows.
+static enum status spread_nullable(struct expr_frame *frame, struct column *entries, const uint32_t *entry_of,
+                                   struct column **ret_column, struct error *err)
+{
+    enum status status = STATUS_OK;
+    struct buffer *indices = NULL, *validity = NULL;
+    TRY(buffer_create(frame->budget, (size_t)frame->length * sizeof(uint32_t), &indices, err));
+    TRY(buffer_create(frame->budget, expr_bitmap_size(frame->length), &validity, err));
+    uint32_t *to = (uint32_t *)(void *)indices->data;
+    memset(validity->data, 0, expr_bitmap_size(frame->length));
+    for (uint32_t row = 0; row < frame->length; row++) {
+        uint32_t entry = entry_of[row], valid = entries->validity[entry >> 3] >> (entry & 7) & 1u;
+        to[row] = valid ? entry : 0;
+        validity->data[row >> 3] = (uint8_t)(validity->data[row >> 3] | valid << (row & 7));
+    }
+    struct buffer *values = entries->buffers[1] ? buffer_ref(entries->buffers[1]) : NULL;
+    struct column *dictionary =
+        column_create(entries->type, entries->length, 0, NULL, values, buffer_ref(entries->buffers[2]));
+    dictionary->bytes = entries->bytes;
+    dictionary->offsets = entries->offsets;
+    *ret_column = column_create_dictionary(
+        entries->type, frame->length, expr_vector_null_count(validity, frame->length), validity, indices, dictionary);
+    return STATUS_OK;
+out:
+    buffer_unref(indices);
+    buffer_unref(validity);
+    return status;
+}
+
 // A value per entry becomes a value per row. Strings stay dictionary-coded, over the entries' results.
 static enum status dictionary_spread(struct expr_frame *frame, const struct expr_value *value, const uint32_t *entry_of,
                                      struct expr_value *ret_value, struct error *err)
 {
     struct column *entries = value->column, *column = NULL;
+    enum status status;
     if (value->constant) {
         *ret_value = (struct expr_value){column_ref(entries), true};
         return STATUS_OK;
     }
-    bool plain_strings = type_is_string_like(entries->type) && !entries->indices && entries->null_count == 0;
-    enum status status;
-    if (plain_strings) {
+    bool plain_strings = type_is_string_like(entries->type) && !entries->indices;
+    if (plain_strings && entries->null_count) {
+        status = spread_nullable(frame, entries, entry_of, &column, err);
+    } else if (plain_strings) {
         struct buffer *indices;
         status = buffer_create(frame->budget, frame->length * sizeof(uint32_t), &indices, err);
         if (status != STATUS_OK) return status;
@@ -281,7 +315,8 @@ static enum status eval_dictionary(struct expr_frame *frame, uint32_t index, con
     struct expr_program *program = frame->program;
     struct expr_errors errors = {0};
     struct expr_value value = {NULL, false};
-    uint32_t *entry_of = memory_alloc((size_t)frame->length * sizeof *entry_of);
+    uint32_t *mapped = column->null_count ? memory_alloc((size_t)frame->length * sizeof *mapped) : NULL;
+    const uint32_t *entry_of = mapped ? mapped : column->indices;
     uint32_t *used = memory_alloc(((size_t)column->dictionary->length + 1) * sizeof *used);
     struct expr_frame inner = *frame;
     inner.errors = frame->errors ? &errors : NULL;
@@ -290,8 +325,12 @@ static enum status eval_dictionary(struct expr_frame *frame, uint32_t index, con
     inner.memos = memory_calloc(program->step_count, sizeof *inner.memos);
     TRY(dictionary_leaf(frame, column, &inner.leaf_column, err));
     inner.length = inner.leaf_column->length;
-    struct expr_scope inner_scope = {.id = expr_scope_id(frame), .rows = used};
-    inner_scope.count = dictionary_entries(column, scope, entry_of, used);
+    struct expr_scope inner_scope = {.id = expr_scope_id(frame), .count = inner.length};
+    if (mapped) dictionary_entries(column, mapped);
+    if (!(program->steps[index].flags & EXPR_INFALLIBLE)) { // only entries that rows have may raise
+        inner_scope.rows = used;
+        inner_scope.count = dictionary_used(entry_of, inner.length, scope, used);
+    }
     TRY(expr_step_eval(&inner, index, &inner_scope, &value, err));
     dictionary_errors(frame, scope, entry_of, &errors);
     TRY(dictionary_spread(frame, &value, entry_of, ret_value, err));
@@ -300,7 +339,7 @@ out:
     memos_clear(inner.memos, program->step_count);
     memory_free(inner.memos);
     column_unref(inner.leaf_column);
-    memory_free(entry_of);
+    memory_free(mapped);
     memory_free(used);
     expr_errors_deinit(&errors);
     return status;
@@ -312,7 +351,7 @@ static enum status try_dictionary(struct expr_frame *frame, uint32_t index, cons
 {
     const struct expr_step *step = &frame->program->steps[index];
     *ret_done = false;
-    if (frame->leaf >= 0 || step->leaf < 0) return STATUS_OK;
+    if (frame->leaf >= 0 || step->leaf < 0 || step->flags & EXPR_CHEAP) return STATUS_OK;
     if (!type_is_string_like(frame->program->steps[step->leaf].type)) return STATUS_OK;
     struct expr_value leaf;
     enum status status = expr_step_eval(frame, (uint32_t)step->leaf, scope, &leaf, err);

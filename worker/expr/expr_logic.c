@@ -96,19 +96,36 @@ static enum status logic_not(struct expr_call *call, struct error *err)
     return STATUS_OK;
 }
 
+// Eight bits to eight bytes of 0 or 1.
+static inline uint64_t spread_bits(uint8_t bits)
+{
+    uint64_t spread = (uint64_t)bits * 0x0101010101010101ull & 0x8040201008040201ull;
+    return ((spread + 0x7f7f7f7f7f7f7f7full) | spread) >> 7 & 0x0101010101010101ull;
+}
+
+static void expand_validity(const uint8_t *validity, uint32_t length, bool invert, uint8_t *out)
+{
+    uint8_t flip = invert ? 0xff : 0;
+    uint32_t at = 0;
+    for (; at + 8 <= length; at += 8) {
+        uint64_t bytes = spread_bits(validity[at >> 3] ^ flip);
+        memcpy(out + at, &bytes, 8);
+    }
+    for (; at < length; at++) out[at] = (uint8_t)((validity[at >> 3] ^ flip) >> (at & 7) & 1);
+}
+
 static enum status null_test(struct expr_call *call, bool want_null, struct error *err)
 {
     struct buffer *values;
     enum status status = expr_vector_values(call, 1, &values, err);
     if (status != STATUS_OK) return status;
     const struct column *column = call->args[0].column;
-    if (column->null_count == 0 && column->type->kind != TYPE_VOID) {
+    if (column->type->kind == TYPE_VOID) {
+        memset(values->data, want_null, call->length);
+    } else if (column->null_count == 0) {
         memset(values->data, !want_null, call->length);
     } else {
-        for (uint32_t k = 0; k < call->row_count; k++) {
-            uint32_t row = expr_row_at(call, k);
-            values->data[row] = column_is_null(column, row) == want_null;
-        }
+        expand_validity(column->validity, call->length, want_null, values->data);
     }
     expr_vector_finish(call, values);
     return STATUS_OK;
@@ -187,9 +204,96 @@ static enum status choice_finish(struct choice *choice, struct error *err)
     return expr_vector_merge(choice->call, choice->branch, choice->values, choice->value_count, err);
 }
 
+#define SELECT_LOOP(ctype)                                                                                             \
+    do {                                                                                                               \
+        ctype *to = (ctype *)(void *)buffer->data;                                                                     \
+        const ctype *x = a->column->values, *y = b->column->values;                                                    \
+        const size_t step_x = !a->constant, step_y = !b->constant;                                                     \
+        for (uint32_t row = 0; row < call->length; row++) to[row] = take[row] ? x[row * step_x] : y[row * step_y];     \
+    } while (0)
+
+// take[row] ? a : b, of fixed width, for every row of the frame.
+static enum status select_fixed(struct expr_call *call, const uint8_t *take, const struct expr_value *a,
+                                const struct expr_value *b, struct error *err)
+{
+    struct buffer *buffer;
+    enum status status = STATUS_OK;
+    if (a->column->null_count || b->column->null_count) {
+        TRY(buffer_create(call->frame->budget, expr_bitmap_size(call->length), &call->validity, err));
+        memset(call->validity->data, 0, expr_bitmap_size(call->length));
+        for (uint32_t row = 0; row < call->length; row++) {
+            bool valid = !expr_value_null(take[row] ? a : b, row);
+            uint8_t *byte = &call->validity->data[row >> 3];
+            *byte = (uint8_t)(*byte | (unsigned)valid << (row & 7));
+        }
+    }
+    TRY(expr_vector_values(call, type_width(call->step->type), &buffer, err));
+    switch (type_width(call->step->type)) {
+    case 1: SELECT_LOOP(uint8_t); break;
+    case 2: SELECT_LOOP(uint16_t); break;
+    case 4: SELECT_LOOP(uint32_t); break;
+    case 8: SELECT_LOOP(uint64_t); break;
+    default: SELECT_LOOP(__int128); break;
+    }
+    expr_vector_finish(call, buffer);
+out:
+    return status;
+}
+
+static bool args_infallible(const struct expr_call *call, uint32_t count)
+{
+    bool infallible = call->step->arg_count == count && type_width(call->step->type) > 0 && !call->rows;
+    for (uint32_t i = 0; i < call->step->arg_count && infallible; i++) {
+        infallible = call->steps[call->step->args[i]].flags & EXPR_INFALLIBLE;
+    }
+    return infallible;
+}
+
+// One condition, two values of fixed width, nothing that raises: no branches, a choice per row.
+static enum status case_select(struct expr_call *call, struct error *err)
+{
+    enum status status = STATUS_OK;
+    struct expr_value values[3] = {{NULL, false}, {NULL, false}, {NULL, false}};
+    uint8_t *take = memory_alloc((size_t)call->length + 1);
+    for (uint32_t i = 0; i < 3; i++) {
+        TRY(expr_step_eval(call->frame, call->step->args[i], call->scope, &values[i], err));
+    }
+    const struct column *condition = values[0].column;
+    bool plain = condition->type->kind == TYPE_BOOLEAN && !condition->null_count && !values[0].constant;
+    for (uint32_t row = 0; row < call->length && !plain; row++) take[row] = truth_at(&values[0], row) == 1;
+    TRY(select_fixed(call, plain ? condition->boolean : take, &values[1], &values[2], err));
+out:
+    for (uint32_t i = 0; i < 3; i++) expr_value_free(&values[i]);
+    memory_free(take);
+    return status;
+}
+
+static enum status coalesce_select(struct expr_call *call, struct error *err)
+{
+    enum status status = STATUS_OK;
+    struct expr_value values[2] = {{NULL, false}, {NULL, false}};
+    uint8_t *take = memory_alloc((size_t)call->length + 1);
+    for (uint32_t i = 0; i < 2; i++) {
+        TRY(expr_step_eval(call->frame, call->step->args[i], call->scope, &values[i], err));
+    }
+    const struct column *first = values[0].column;
+    if (values[0].constant || !first->null_count) {
+        memset(take, !column_is_null(first, 0), call->length);
+    } else {
+        expand_validity(first->validity, call->length, false, take);
+    }
+    TRY(select_fixed(call, take, &values[0], &values[1], err));
+out:
+    expr_value_free(&values[0]);
+    expr_value_free(&values[1]);
+    memory_free(take);
+    return status;
+}
+
 // case(condition, value, …[, else]), if(condition, value, else)
 static enum status logic_case(struct expr_call *call, struct error *err)
 {
+    if (args_infallible(call, 3)) return case_select(call, err);
     enum status status = STATUS_OK;
     struct choice choice;
     uint32_t count = call->step->arg_count;
@@ -213,6 +317,7 @@ out:
 
 static enum status logic_coalesce(struct expr_call *call, struct error *err)
 {
+    if (args_infallible(call, 2)) return coalesce_select(call, err);
     enum status status = STATUS_OK;
     struct choice choice;
     choice_init(&choice, call);
@@ -396,8 +501,8 @@ const struct expr_function expr_logic_functions[] = {
     {"and", logic_and, NULL, NULL, EXPR_LAZY | EXPR_INFALLIBLE | EXPR_TOLERANT},
     {"or", logic_or, NULL, NULL, EXPR_LAZY | EXPR_INFALLIBLE | EXPR_TOLERANT},
     {"not", logic_not, NULL, NULL, EXPR_INFALLIBLE},
-    {"isnull", logic_isnull, NULL, NULL, EXPR_INFALLIBLE | EXPR_TOLERANT},
-    {"isnotnull", logic_isnotnull, NULL, NULL, EXPR_INFALLIBLE | EXPR_TOLERANT},
+    {"isnull", logic_isnull, NULL, NULL, EXPR_INFALLIBLE | EXPR_TOLERANT | EXPR_CHEAP},
+    {"isnotnull", logic_isnotnull, NULL, NULL, EXPR_INFALLIBLE | EXPR_TOLERANT | EXPR_CHEAP},
     {"isnan", NULL, row_isnan, NULL, EXPR_INFALLIBLE | EXPR_TOLERANT},
     {"case", logic_case, NULL, NULL, EXPR_LAZY | EXPR_TOLERANT},
     {"if", logic_case, NULL, NULL, EXPR_LAZY | EXPR_TOLERANT},

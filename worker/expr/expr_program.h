@@ -29,10 +29,11 @@ struct expr_row;
 typedef enum expr_outcome (*expr_row_function)(struct expr_row *row, const struct expr_datum *args,
                                                struct expr_datum *ret);
 
-#define EXPR_LAZY       1u // evaluates its arguments itself
-#define EXPR_INFALLIBLE 2u // never raises, and is cheap: may be evaluated on rows that do not need it
-#define EXPR_TOLERANT   4u // may return a value for null arguments: sees the nulls
-#define EXPR_VOLATILE   8u // rand, uuid: differs from row to row
+#define EXPR_LAZY       1u  // evaluates its arguments itself
+#define EXPR_INFALLIBLE 2u  // never raises, and is cheap: may be evaluated on rows that do not need it
+#define EXPR_TOLERANT   4u  // may return a value for null arguments: sees the nulls
+#define EXPR_VOLATILE   8u  // rand, uuid: differs from row to row
+#define EXPR_CHEAP      16u // not worth the way over a dictionary
 
 // A function's kernel: whole columns (kernel) or one row (row). bind (NULL allowed) runs at compile time: checks types
 // and literals, may choose step->kernel and prepare step->state (freed by step->state_free).

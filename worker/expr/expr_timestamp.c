@@ -38,29 +38,61 @@ static unsigned month_days(unsigned year, unsigned month)
     return days[month - 1] + (month == 2 && leap ? 1u : 0u);
 }
 
-bool expr_timestamp_parse_iso(const char *text, size_t length, int64_t *ret_us)
+static bool date_read(struct expr_timestamp_cache *cache, const char *text)
+{
+    unsigned year = two(text) * 100 + two(text + 2), month = two(text + 5), day = two(text + 8);
+    if (month - 1 > 11 || day - 1 > 30) return false;
+    if (day > 28 && day > month_days(year, month)) return false;
+    memcpy(cache->date, text, sizeof cache->date);
+    cache->seconds = days_of(year, month, day) * 86400;
+    return true;
+}
+
+// Three digits; 1000 and more if they are none.
+static inline unsigned three(const char *at)
+{
+    unsigned a = (unsigned)(at[0] - '0'), b = (unsigned)(at[1] - '0'), c = (unsigned)(at[2] - '0');
+    return (a > 9) | (b > 9) | (c > 9) ? 1000 : a * 100 + b * 10 + c;
+}
+
+static size_t fraction_read(const char *text, size_t length, unsigned *ret_fraction)
 {
     static const unsigned scale[] = {1000000, 100000, 10000, 1000, 100, 10, 1};
+    unsigned fraction = 0;
+    size_t at = 0;
+    if (length >= 6) {
+        unsigned high = three(text), low = three(text + 3);
+        *ret_fraction = high * 1000 + low;
+        if (high < 1000 && low < 1000) return 6;
+    }
+    for (; at < length && at < 6 && (unsigned)(text[at] - '0') <= 9; at++) {
+        fraction = fraction * 10 + (unsigned)(text[at] - '0');
+    }
+    *ret_fraction = fraction * scale[at];
+    return at;
+}
+
+// What follows the seconds: a fraction, UTC.
+static bool tail_read(const char *text, size_t length, unsigned *ret_fraction)
+{
+    size_t at = 0;
+    if (text[0] == '.') {
+        at = fraction_read(text + 1, length - 1, ret_fraction) + 1;
+        if (at == 1) return false;
+    }
+    if (at == length) return true;
+    if (length - at == 1) return text[at] == 'Z';
+    return length - at == 6 && memcmp(text + at, "+00:00", 6) == 0;
+}
+
+bool expr_timestamp_parse_iso(struct expr_timestamp_cache *cache, const char *text, size_t length, int64_t *ret_us)
+{
     if (length < 19 || length > 32 || !layout_matches(text)) return false;
-    unsigned year = two(text) * 100 + two(text + 2), month = two(text + 5), day = two(text + 8);
+    bool same = memcmp(cache->date, text, 8) == 0 && cache->date[8] == text[8] && cache->date[9] == text[9];
+    if (!same && !date_read(cache, text)) return false;
     unsigned hour = two(text + 11), minute = two(text + 14), second = two(text + 17), fraction = 0;
-    if (month - 1 > 11 || day - 1 > 30 || hour > 23 || minute > 59 || second > 59) return false;
-    if (day > 28 && day > month_days(year, month)) return false;
-    size_t at = 19;
-    if (at < length && text[at] == '.') {
-        size_t start = ++at;
-        for (; at < length && at - start < 6 && (unsigned)(text[at] - '0') <= 9; at++) {
-            fraction = fraction * 10 + (unsigned)(text[at] - '0');
-        }
-        if (at == start) return false;
-        fraction *= scale[at - start];
-    }
-    if (at < length) {
-        bool zulu = length - at == 1 && text[at] == 'Z';
-        bool zero = length - at == 6 && memcmp(text + at, "+00:00", 6) == 0;
-        if (!zulu && !zero) return false;
-    }
-    int64_t seconds = days_of(year, month, day) * 86400 + (int64_t)(hour * 3600 + minute * 60 + second);
-    *ret_us = seconds * 1000000 + fraction;
+    if (hour > 23 || minute > 59 || second > 59) return false;
+    if (length > 19 && !tail_read(text + 19, length - 19, &fraction)) return false;
+    *ret_us = (cache->seconds + (int64_t)(hour * 3600 + minute * 60 + second)) * 1000000 + fraction;
     return true;
 }
