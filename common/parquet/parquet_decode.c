@@ -46,7 +46,8 @@ static void unpack(const uint8_t *in, size_t available, uint32_t width, uint64_t
 
 void parquet_decode_hybrid(struct parquet_hybrid_in *in, const uint8_t *bytes, size_t size, uint32_t width)
 {
-    *in = (struct parquet_hybrid_in){.at = bytes, .end = bytes + size, .width = width, .group_at = PARQUET_GROUP};
+    *in = (struct parquet_hybrid_in){
+        .at = bytes, .end = size ? bytes + size : bytes, .width = width, .group_at = PARQUET_GROUP};
 }
 
 static bool next_run(struct parquet_hybrid_in *in)

@@ -71,7 +71,7 @@ static void read_logical(struct thrift_reader *in, struct parquet_element *eleme
 static void read_element(struct thrift_reader *in, struct parquet_element *element)
 {
     struct thrift_field field;
-    *element = (struct parquet_element){.physical = -1, .converted = PARQUET_CONVERTED_NONE};
+    *element = (struct parquet_element){.name = slice_of("", 0), .physical = -1, .converted = PARQUET_CONVERTED_NONE};
     if (!thrift_begin(in)) return;
     while (thrift_next(in, &field)) {
         switch (field.id) {

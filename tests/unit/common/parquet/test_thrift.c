@@ -15,7 +15,7 @@ static void values_of_every_kind_come_back(void **state)
     struct text text = {0};
     struct thrift_writer out;
     struct thrift_reader in;
-    struct thrift_field field, element;
+    struct thrift_field field = {0}, element = {0};
     (void)state;
     thrift_writer_init(&out, &text);
     thrift_put_bool(&out, 1, true);
@@ -56,7 +56,7 @@ static void unknown_fields_are_skipped_whole(void **state)
     struct text text = {0};
     struct thrift_writer out;
     struct thrift_reader in;
-    struct thrift_field field;
+    struct thrift_field field = {0};
     (void)state;
     thrift_writer_init(&out, &text);
     thrift_put_list(&out, 1, THRIFT_STRUCT, 2);
@@ -83,7 +83,7 @@ static void a_list_longer_than_its_bytes_is_damage(void **state)
 {
     static const uint8_t bytes[] = {0x19, 0xFC, 0xFF, 0xFF, 0xFF, 0xFF, 0x07, 0x00};
     struct thrift_reader in;
-    struct thrift_field field, element;
+    struct thrift_field field = {0}, element = {0};
     (void)state;
     thrift_reader_init(&in, bytes, sizeof bytes);
     assert_true(thrift_begin(&in) && thrift_next(&in, &field));
@@ -95,7 +95,7 @@ static void structs_without_end_are_damage(void **state)
 {
     uint8_t bytes[1000];
     struct thrift_reader in;
-    struct thrift_field field;
+    struct thrift_field field = {0};
     (void)state;
     memset(bytes, 0x1C, sizeof bytes); // field 1, struct, for ever
     thrift_reader_init(&in, bytes, sizeof bytes);
