@@ -21,6 +21,9 @@ extern const struct expr_function expr_json_functions[];
 extern const struct expr_function expr_json_write_functions[];
 extern const struct expr_function expr_url_functions[];
 
+// lower(s), which ilike needs too.
+enum expr_outcome expr_string_lower(struct expr_row *row, const struct expr_datum *args, struct expr_datum *ret);
+
 // Loops of binary kernels over x = a[row], y = b[row]: one for each of rows selected, right constant, left constant,
 // neither.
 #define EXPR_BINARY_LOOP(call, a, b, ctype_a, ctype_b, body)                                                           \

@@ -322,12 +322,11 @@ static enum expr_outcome row_like(struct expr_row *row, const struct expr_datum 
 
 static enum expr_outcome row_ilike(struct expr_row *row, const struct expr_datum *args, struct expr_datum *ret)
 {
-    const struct expr_function *lower = expr_function_find("lower");
     struct expr_datum folded = {.null = false};
     struct text s = {0};
-    lower->row(row, &args[0], &folded);
+    expr_string_lower(row, &args[0], &folded);
     text_append(&s, folded.s.data, folded.s.length);
-    lower->row(row, &args[1], &folded);
+    expr_string_lower(row, &args[1], &folded);
     enum expr_outcome outcome = like(row, args, slice_of(text_str(&s), s.length), folded.s, ret);
     text_deinit(&s);
     return outcome;

@@ -39,7 +39,7 @@ static enum expr_outcome row_upper(struct expr_row *row, const struct expr_datum
     return map_case(row, args[0].s, true, ret);
 }
 
-static enum expr_outcome row_lower(struct expr_row *row, const struct expr_datum *args, struct expr_datum *ret)
+enum expr_outcome expr_string_lower(struct expr_row *row, const struct expr_datum *args, struct expr_datum *ret)
 {
     return map_case(row, args[0].s, false, ret);
 }
@@ -422,7 +422,7 @@ static enum expr_outcome row_overlay(struct expr_row *row, const struct expr_dat
 
 const struct expr_function expr_string_functions[] = {
     {"upper", NULL, row_upper, NULL, 0},
-    {"lower", NULL, row_lower, NULL, 0},
+    {"lower", NULL, expr_string_lower, NULL, 0},
     {"initcap", NULL, row_initcap, NULL, 0},
     {"length", NULL, row_length, NULL, 0},
     {"octet_length", NULL, row_octet_length, NULL, 0},

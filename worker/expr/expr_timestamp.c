@@ -52,7 +52,7 @@ static bool date_read(struct expr_timestamp_cache *cache, const char *text)
 static inline unsigned three(const char *at)
 {
     unsigned a = (unsigned)(at[0] - '0'), b = (unsigned)(at[1] - '0'), c = (unsigned)(at[2] - '0');
-    return (a > 9) | (b > 9) | (c > 9) ? 1000 : a * 100 + b * 10 + c;
+    return ((a > 9) | (b > 9) | (c > 9)) ? 1000 : a * 100 + b * 10 + c;
 }
 
 static size_t fraction_read(const char *text, size_t length, unsigned *ret_fraction)

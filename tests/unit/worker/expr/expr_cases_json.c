@@ -1,5 +1,5 @@
-// Reads the cases with jansson and compares results as JSON values: integers exactly, doubles bit by bit unless the case
-// says approx. Fails only by returning false.
+// Reads the cases with jansson and compares results as JSON values: integers exactly, doubles bit by bit unless the
+// case says approx. Fails only by returning false.
 #include "tests/unit/worker/expr/expr_cases_json.h"
 
 #include <jansson.h>
