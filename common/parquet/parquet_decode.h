@@ -1,5 +1,5 @@
-// Decoders of integer streams (Encodings.md), for hostile input: they never leave [at, end) and say false when the bytes
-// run out or make no sense.
+// Decoders of integer streams (Encodings.md), for hostile input: they never leave [at, end) and say false when the
+// bytes run out or make no sense.
 #ifndef FORESET_PARQUET_PARQUET_DECODE_H
 #define FORESET_PARQUET_PARQUET_DECODE_H
 

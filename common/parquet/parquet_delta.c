@@ -59,7 +59,9 @@ static enum status put_block(struct parquet_delta *delta, struct error *err)
         for (uint32_t i = 0; i < PARQUET_DELTA_MINIBLOCK; i++) all |= mini[i];
         uint32_t width = m * PARQUET_DELTA_MINIBLOCK < count ? parquet_encode_width(all) : 0;
         widths[m] = (uint8_t)width;
-        for (uint32_t i = 0; width && i < PARQUET_DELTA_MINIBLOCK; i += PARQUET_GROUP, at += width) parquet_bitpack_put(at, mini + i, width);
+        for (uint32_t i = 0; width && i < PARQUET_DELTA_MINIBLOCK; i += PARQUET_GROUP, at += width) {
+            parquet_bitpack_put(at, mini + i, width);
+        }
     }
     delta->blocks.size = (size_t)(at - delta->blocks.data);
     delta->previous = delta->pending[count - 1];

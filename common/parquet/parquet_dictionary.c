@@ -33,7 +33,8 @@ static inline uint64_t load(const char *bytes)
     return word;
 }
 
-// Up to 8 bytes as a word, zeros behind them. padded: 8 bytes may be read whatever the length, and nothing branches on it.
+// Up to 8 bytes as a word, zeros behind them. padded: 8 bytes may be read whatever the length, and nothing branches on
+// it.
 static inline uint64_t short_word(struct slice value, bool padded)
 {
     uint64_t word = 0;

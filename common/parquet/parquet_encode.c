@@ -39,8 +39,8 @@ PARQUET_INLINE bool is_run(const void *values, uint32_t size, uint32_t i, uint32
     return memcmp(bytes, bytes + size, (size_t)(count - 1) * size) == 0;
 }
 
-PARQUET_INLINE uint8_t *put_literals(uint8_t *at, const void *values, uint32_t size, uint32_t from, uint32_t to, uint32_t width,
-                             uint32_t count)
+PARQUET_INLINE uint8_t *put_literals(uint8_t *at, const void *values, uint32_t size, uint32_t from, uint32_t to,
+                                     uint32_t width, uint32_t count)
 {
     while (from < to) {
         uint32_t groups = (to - from + PARQUET_GROUP - 1) / PARQUET_GROUP;

@@ -208,7 +208,7 @@ static enum status check_groups(const struct parquet_metadata *metadata, struct 
     int64_t rows = 0, end = (int64_t)metadata->footer_offset;
     for (uint32_t i = 0; i < metadata->group_count; i++) {
         const struct parquet_group_meta *group = &metadata->groups[i];
-        if (group->rows < 0 || group->rows > INT64_MAX - rows) return corrupt(err, "a row group's row count is negative");
+        if (group->rows < 0 || group->rows > INT64_MAX - rows) return corrupt(err, "a row group has no count of rows");
         rows += group->rows;
         for (uint32_t k = 0; k < group->chunk_count; k++) {
             const struct parquet_chunk_meta *chunk = &group->chunks[k];

@@ -1,5 +1,5 @@
-// A file's footer as it stands there, read with distrust: schema elements, row groups, column chunks. Strings point into
-// the file. Offsets are checked to lie in the file; what the numbers promise is checked where they are used.
+// A file's footer as it stands there, read with distrust: schema elements, row groups, column chunks. Strings point
+// into the file. Offsets are checked to lie in the file; what the numbers promise is checked where they are used.
 #ifndef FORESET_PARQUET_PARQUET_METADATA_H
 #define FORESET_PARQUET_PARQUET_METADATA_H
 

@@ -1,5 +1,5 @@
-// Pages (parquet.thrift, DataPageV1): [u32 length + levels as RLE] twice at most, then values; compressed together, with
-// the CRC-32 of the compressed bytes in the header. The codec is the chunk's: its first page decides whether
+// Pages (parquet.thrift, DataPageV1): [u32 length + levels as RLE] twice at most, then values; compressed together,
+// with the CRC-32 of the compressed bytes in the header. The codec is the chunk's: its first page decides whether
 // compression saves at least a tenth, else the whole chunk is stored raw.
 #include "common/parquet/parquet_page.h"
 
@@ -91,10 +91,11 @@ static enum status make_page(struct parquet_chunk *chunk, enum parquet_page_type
     enum status status = STATUS_OK;
     struct parquet_scratch *scratch = chunk->scratch;
     if (size > PAGE_BYTES_MAX || count > INT32_MAX) {
-        TRY(error_set(err, STATUS_UNSUPPORTED, ERROR_FAIL_PIPELINE,
-                      "column %s: a page of %zu bytes and %u values; Parquet pages end at 2 GiB, so the values of a few "
-                      "rows are too large to write",
-                      chunk->leaf->path, size, count));
+        TRY(error_set(
+            err, STATUS_UNSUPPORTED, ERROR_FAIL_PIPELINE,
+            "column %s: a page of %zu bytes and %u values; Parquet pages end at 2 GiB, so the values of a few "
+            "rows are too large to write",
+            chunk->leaf->path, size, count));
     }
     bool packed = false;
     if (!chunk->codec_settled) {

@@ -1,4 +1,5 @@
-// Pages of a chunk being written: levels and values of the page in progress to an encoded, compressed, checksummed page.
+// Pages of a chunk being written: levels and values of the page in progress to an encoded, compressed, checksummed
+// page.
 #ifndef FORESET_PARQUET_PARQUET_PAGE_H
 #define FORESET_PARQUET_PARQUET_PAGE_H
 

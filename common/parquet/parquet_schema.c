@@ -129,9 +129,10 @@ static enum status add_leaf(struct build *build, const char *name, const struct 
 {
     struct annotation annotation;
     if (!annotate(type, &annotation)) {
-        return error_set(err, STATUS_UNSUPPORTED, ERROR_USAGE,
-                         "column %s has type %s, which Parquet files of Delta tables cannot hold: cast it to another type",
-                         join_path(build), type->text);
+        return error_set(
+            err, STATUS_UNSUPPORTED, ERROR_USAGE,
+            "column %s has type %s, which Parquet files of Delta tables cannot hold: cast it to another type",
+            join_path(build), type->text);
     }
     struct parquet_leaf leaf = levels;
     leaf.type = type;

@@ -5,8 +5,8 @@
 #include "common/parquet/parquet_bytes.h"
 #include "common/parquet/parquet_tree.h"
 
-// Physical values one after the other: fixed width (booleans 1 byte, INT96 12), or bytes with their ends. While `coded`,
-// byte arrays are indices of a dictionary instead.
+// Physical values one after the other: fixed width (booleans 1 byte, INT96 12), or bytes with their ends. While
+// `coded`, byte arrays are indices of a dictionary instead.
 struct parquet_store {
     uint32_t width; // 0: byte arrays
     uint32_t count;

@@ -5,8 +5,8 @@
 #include "common/compress/crc32.h"
 #include "common/parquet/parquet_encode.h"
 
-void parquet_stream_init(struct parquet_stream *stream, const struct parquet_node *leaf, const uint8_t *bytes, size_t end,
-                         struct compress *compress, struct budget *budget)
+void parquet_stream_init(struct parquet_stream *stream, const struct parquet_node *leaf, const uint8_t *bytes,
+                         size_t end, struct compress *compress, struct budget *budget)
 {
     *stream = (struct parquet_stream){.leaf = leaf,
                                       .max_def = leaf->def,

@@ -37,8 +37,8 @@ struct parquet_stream {
     struct parquet_store store; // values whose def is max_def
 };
 
-void parquet_stream_init(struct parquet_stream *stream, const struct parquet_node *leaf, const uint8_t *bytes, size_t end,
-                         struct compress *compress, struct budget *budget);
+void parquet_stream_init(struct parquet_stream *stream, const struct parquet_node *leaf, const uint8_t *bytes,
+                         size_t end, struct compress *compress, struct budget *budget);
 void parquet_stream_deinit(struct parquet_stream *stream);
 enum status parquet_stream_chunk(struct parquet_stream *stream, const struct parquet_chunk_meta *chunk,
                                  struct error *err) MUST_USE;

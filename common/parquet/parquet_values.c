@@ -107,8 +107,8 @@ enum status parquet_values_open(struct parquet_values *values, int32_t encoding,
     values->bit = 0;
     if (!encoding_fits(values->encoding, leaf->physical)) {
         TRY(error_set(err, STATUS_UNSUPPORTED, ERROR_FAIL_PIPELINE,
-                      "column %s of the Parquet file has encoding %d, which is not read for physical type %d", leaf->name,
-                      encoding, (int)leaf->physical));
+                      "column %s of the Parquet file has encoding %d, which is not read for physical type %d",
+                      leaf->name, encoding, (int)leaf->physical));
     }
     switch (values->encoding) {
     case PARQUET_RLE:

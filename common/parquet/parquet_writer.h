@@ -7,7 +7,13 @@
 
 #include "common/columnar/batch.h"
 
-enum parquet_codec { PARQUET_UNCOMPRESSED = 0, PARQUET_SNAPPY = 1, PARQUET_GZIP = 2, PARQUET_ZSTD = 6, PARQUET_LZ4_RAW = 7 };
+enum parquet_codec {
+    PARQUET_UNCOMPRESSED = 0,
+    PARQUET_SNAPPY = 1,
+    PARQUET_GZIP = 2,
+    PARQUET_ZSTD = 6,
+    PARQUET_LZ4_RAW = 7
+};
 const char *parquet_codec_name(enum parquet_codec codec); // "zstd"
 
 typedef enum status (*parquet_sink)(void *context, const void *bytes, size_t size, struct error *err);
@@ -48,7 +54,8 @@ void parquet_writer_destroy(struct parquet_writer *writer); // also half-written
 enum status parquet_writer_write(struct parquet_writer *writer, const struct batch *batch, struct error *err) MUST_USE;
 uint64_t parquet_writer_bytes(const struct parquet_writer *writer); // so far: sunk plus buffered
 uint64_t parquet_writer_rows(const struct parquet_writer *writer);
-enum status parquet_writer_finish(struct parquet_writer *writer, struct error *err) MUST_USE; // footer; writer stays for stats
+// Writes the footer; the writer stays for its statistics.
+enum status parquet_writer_finish(struct parquet_writer *writer, struct error *err) MUST_USE;
 uint32_t parquet_writer_stats(const struct parquet_writer *writer, const struct parquet_column_stats **ret_stats);
 
 #endif

@@ -282,7 +282,8 @@ static void skip_value(struct thrift_reader *reader, enum thrift_type type, int 
         }
         return;
     case THRIFT_MAP:
-        for (uint64_t left = get_varint(reader), kinds = left ? get_byte(reader) : 0; left > 0 && !reader->bad; left--) {
+        for (uint64_t left = get_varint(reader), kinds = left ? get_byte(reader) : 0; left > 0 && !reader->bad;
+             left--) {
             skip_element(reader, (enum thrift_type)(kinds >> 4), depth + 1);
             skip_element(reader, (enum thrift_type)(kinds & 15), depth + 1);
         }

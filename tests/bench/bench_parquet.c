@@ -60,9 +60,9 @@ static struct batch *make_batch(struct rows *rows, struct random *random, struct
         int user_length = snprintf(user, sizeof user, "u%d", (int)(skew * skew * skew * USERS));
         int id_length = snprintf(id, sizeof id, "%s_%lld_%llu", user, (long long)(time_us / 1000),
                                  (unsigned long long)(time_us / 10 % 100000000));
-        int iso_length = snprintf(iso, sizeof iso, "2026-10-01T%02d:%02d:%02d.%06d+00:00", (int)(time_us / 3600000000 % 24),
-                                  (int)(time_us / 60000000 % 60), (int)((time_us - late_us) / 1000000 % 60),
-                                  (int)(time_us % 1000000));
+        int iso_length = snprintf(iso, sizeof iso, "2026-10-01T%02d:%02d:%02d.%06d+00:00",
+                                  (int)(time_us / 3600000000 % 24), (int)(time_us / 60000000 % 60),
+                                  (int)((time_us - late_us) / 1000000 % 60), (int)(time_us % 1000000));
         (void)!column_builder_bytes(rows->builders[0], user, (size_t)user_length, NULL);
         (void)!column_builder_bytes(rows->builders[1], user, (size_t)user_length, NULL);
         double amount = (double)(int)(random_unit(random) * 30000) / 100;

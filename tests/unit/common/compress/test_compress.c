@@ -23,7 +23,8 @@ struct block {
 
 static struct block block_create(void)
 {
-    return (struct block){memory_alloc(SIZE_MAX_TRIED), memory_alloc(2 * SIZE_MAX_TRIED), memory_alloc(SIZE_MAX_TRIED), 0};
+    return (struct block){memory_alloc(SIZE_MAX_TRIED), memory_alloc(2 * SIZE_MAX_TRIED), memory_alloc(SIZE_MAX_TRIED),
+                          0};
 }
 
 static void block_destroy(struct block *block)
@@ -38,8 +39,9 @@ static void block_pack(struct block *block, struct compress *compress, enum comp
     struct error err;
     size_t bound = compress_bound(codec, size);
     assert_true(bound <= 2 * SIZE_MAX_TRIED);
-    assert_int_equal(compress_encode(compress, codec, 0, block->raw, size, block->packed, bound, &block->packed_size, &err),
-                     STATUS_OK);
+    assert_int_equal(
+        compress_encode(compress, codec, 0, block->raw, size, block->packed, bound, &block->packed_size, &err),
+        STATUS_OK);
 }
 
 static void what_was_packed_comes_back(void **state)
@@ -56,8 +58,9 @@ static void what_was_packed_comes_back(void **state)
             for (size_t i = 0; i < sizes[s]; i++) block.raw[i] = (uint8_t)random_below(&random, s % 2 ? 256 : 3);
             block_pack(&block, compress, codecs[c], sizes[s]);
             memset(block.back, 0xAA, SIZE_MAX_TRIED);
-            assert_int_equal(compress_decode(compress, codecs[c], block.packed, block.packed_size, block.back, sizes[s], &err),
-                             STATUS_OK);
+            assert_int_equal(
+                compress_decode(compress, codecs[c], block.packed, block.packed_size, block.back, sizes[s], &err),
+                STATUS_OK);
             assert_memory_equal(block.raw, block.back, sizes[s]);
         }
     }
@@ -75,8 +78,9 @@ static void another_size_than_announced_is_damage(void **state)
     for (size_t c = 0; c < CODECS; c++) {
         block_pack(&block, compress, codecs[c], 1000);
         for (size_t size = 998; size <= 1002; size += 4) {
-            assert_int_equal(compress_decode(compress, codecs[c], block.packed, block.packed_size, block.back, size, &err),
-                             STATUS_CORRUPT);
+            assert_int_equal(
+                compress_decode(compress, codecs[c], block.packed, block.packed_size, block.back, size, &err),
+                STATUS_CORRUPT);
         }
     }
     compress_destroy(compress);
@@ -100,8 +104,8 @@ static void damaged_blocks_never_write_past_their_size(void **state)
                 block.packed[random_below(&random, block.packed_size)] = (uint8_t)random_u64(&random);
             }
             memset(block.back, 0x5A, 600);
-            (void)!compress_decode(compress, codec, block.packed, random_below(&random, block.packed_size + 1), block.back,
-                                   500, &err);
+            (void)!compress_decode(compress, codec, block.packed, random_below(&random, block.packed_size + 1),
+                                   block.back, 500, &err);
             for (size_t i = 500; i < 600; i++) assert_int_equal(block.back[i], 0x5A);
         }
     }
@@ -116,10 +120,12 @@ static void gzip_members_may_follow_one_another(void **state)
     struct error err;
     size_t first, second;
     (void)state;
-    assert_int_equal(compress_encode(compress, COMPRESS_GZIP, 0, "one ", 4, block.packed, 1000, &first, &err), STATUS_OK);
+    assert_int_equal(compress_encode(compress, COMPRESS_GZIP, 0, "one ", 4, block.packed, 1000, &first, &err),
+                     STATUS_OK);
     assert_int_equal(compress_encode(compress, COMPRESS_GZIP, 0, "two", 3, block.packed + first, 1000, &second, &err),
                      STATUS_OK);
-    assert_int_equal(compress_decode(compress, COMPRESS_GZIP, block.packed, first + second, block.back, 7, &err), STATUS_OK);
+    assert_int_equal(compress_decode(compress, COMPRESS_GZIP, block.packed, first + second, block.back, 7, &err),
+                     STATUS_OK);
     assert_memory_equal(block.back, "one two", 7);
     compress_destroy(compress);
     block_destroy(&block);
@@ -143,7 +149,8 @@ static void hadoop_blocks_carry_their_sizes(void **state)
     }
     assert_int_equal(compress_decode(compress, COMPRESS_LZ4_HADOOP, framed, at, block.back, 400, &err), STATUS_OK);
     for (size_t i = 0; i < 400; i++) assert_int_equal(block.back[i], 'h');
-    assert_int_equal(compress_decode(compress, COMPRESS_LZ4_HADOOP, framed, at - 1, block.back, 400, &err), STATUS_CORRUPT);
+    assert_int_equal(compress_decode(compress, COMPRESS_LZ4_HADOOP, framed, at - 1, block.back, 400, &err),
+                     STATUS_CORRUPT);
     size_t size;
     assert_int_equal(compress_encode(compress, COMPRESS_LZ4_HADOOP, 0, framed, at, block.packed, 1000, &size, &err),
                      STATUS_ERROR);

@@ -75,7 +75,8 @@ static void put_bytes(struct column_builder *builder, struct random *random, int
 {
     char bytes[80];
     int length = snprintf(bytes, sizeof bytes, "v%lld", (long long)number);
-    if (random_chance(random, 0.1)) length = snprintf(bytes, sizeof bytes, "%060lld\xC3\xA9\xC3\xA9\xC3\xA9\xC3\xA9", (long long)number);
+    if (random_chance(random, 0.1))
+        length = snprintf(bytes, sizeof bytes, "%060lld\xC3\xA9\xC3\xA9\xC3\xA9\xC3\xA9", (long long)number);
     if (random_chance(random, 0.05)) length = 0;
     if (!text && length) bytes[0] = (char)random_u64(random);
     ASSERT(column_builder_bytes(builder, bytes, (size_t)length, NULL) == STATUS_OK);

@@ -85,7 +85,8 @@ static void differences_come_back_whatever_they_wrap(void **state)
     random_init(&random, 4);
     for (uint32_t round = 0; round < 2000; round++) {
         bool narrow = random_chance(&random, 0.5);
-        uint32_t count = (uint32_t)random_below(&random, round % 10 ? 300 : COUNT_MAX), shift = (uint32_t)random_below(&random, 64);
+        uint32_t count = (uint32_t)random_below(&random, round % 10 ? 300 : COUNT_MAX),
+                 shift = (uint32_t)random_below(&random, 64);
         for (uint32_t i = 0; i < count; i++) {
             values[i] = (int64_t)(random_u64(&random) >> shift);
             if (narrow) values[i] = (int32_t)(uint32_t)values[i];

@@ -1,5 +1,5 @@
-// The reader over files of many writers: their rows (checked once against pyarrow and DuckDB, kept as a hash of the rows'
-// JSON), or the refusal; damaged copies of them; projection to wider types.
+// The reader over files of many writers: their rows (checked once against pyarrow and DuckDB, kept as a hash of the
+// rows' JSON), or the refusal; damaged copies of them; projection to wider types.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -83,7 +83,8 @@ static void files_of_other_writers_give_their_rows(void **state)
         struct buffer *file = open_file(expected->file, &size);
         enum status status = parquet_samples_rows(file, size, NULL, NULL, &rows, &err);
         if (status != expected->status) fail_msg("%s: %s %s", expected->file, status_name(status), err.message);
-        for (const char *line = text_str(&rows), *end; status == STATUS_OK && (end = strchr(line, '\n')); line = end + 1) {
+        for (const char *line = text_str(&rows), *end; status == STATUS_OK && (end = strchr(line, '\n'));
+             line = end + 1) {
             hash = hash_64(line, (size_t)(end - line), hash);
             count++;
         }
@@ -126,7 +127,8 @@ static void damaged_files_never_crash(void **state)
             size_t kept = round % 5 ? size : (size_t)random_below(&random, size + 1);
             assert_int_equal(buffer_create(NULL, size, &copy, NULL), STATUS_OK);
             memcpy(copy->data, file->data, size);
-            if (kept < size && kept > 8) memcpy(copy->data + kept - 8, file->data + size - 8, 8); // a footer that is another
+            if (kept < size && kept > 8)
+                memcpy(copy->data + kept - 8, file->data + size - 8, 8); // a footer that is another
             for (uint64_t k = 1 + random_below(&random, 8); k > 0; k--) {
                 size_t at = random_chance(&random, 0.5) ? size - 1 - random_below(&random, size < 2000 ? size : 2000)
                                                         : random_below(&random, size);

@@ -56,7 +56,8 @@ static void random_rows_come_back(void **state)
         struct batch *batches[BATCHES];
         uint32_t count = (uint32_t)random_below(&random, BATCHES + 1);
         for (uint32_t i = 0; i < count; i++) {
-            batches[i] = parquet_samples_batch(&random, schema, (uint32_t)random_below(&random, seed % 20 ? 300 : 3000));
+            batches[i] =
+                parquet_samples_batch(&random, schema, (uint32_t)random_below(&random, seed % 20 ? 300 : 3000));
         }
         expect_rows(schema, batches, count, &options);
         for (uint32_t i = 0; i < count; i++) batch_unref(batches[i]);
@@ -152,14 +153,17 @@ static void statistics_are_the_columns_extremes(void **state)
         column_builder_destroy(builders[i]);
     }
     struct batch *batch = batch_create(schema, 5, columns);
-    assert_int_equal(parquet_writer_create(schema, &options, NULL, parquet_samples_put, &sink, &writer, &err), STATUS_OK);
+    assert_int_equal(parquet_writer_create(schema, &options, NULL, parquet_samples_put, &sink, &writer, &err),
+                     STATUS_OK);
     assert_int_equal(parquet_writer_write(writer, batch, &err), STATUS_OK);
     assert_int_equal(parquet_writer_finish(writer, &err), STATUS_OK);
     assert_int_equal(parquet_writer_stats(writer, &stats), 5);
     for (uint32_t i = 0; i < 5; i++) assert_int_equal(stats[i].null_count, 1);
     assert_true(stats[0].has_min_max && stats[0].min.i64 == -3 && stats[0].max.i64 == 0);
-    assert_true(slice_equal(stats[1].min_bytes, slice_str("apple")) && slice_equal(stats[1].max_bytes, slice_str("zoo")));
-    assert_true(stats[2].min.i128 == (__int128)-2000000000000000000 && stats[2].max.i128 == (__int128)1000000000000000000);
+    assert_true(slice_equal(stats[1].min_bytes, slice_str("apple")) &&
+                slice_equal(stats[1].max_bytes, slice_str("zoo")));
+    assert_true(stats[2].min.i128 == (__int128)-2000000000000000000 &&
+                stats[2].max.i128 == (__int128)1000000000000000000);
     assert_false(stats[3].has_min_max); // a NaN was seen
     assert_string_equal(stats[4].path, "t.u");
     assert_true(stats[4].min.i64 == 0 && stats[4].max.i64 == 30);
@@ -205,7 +209,8 @@ static void a_budget_that_refuses_at_any_point_leaves_nothing_behind(void **stat
         assert_int_equal(parquet_samples_put(&sink, "", 0, &err), STATUS_OK);
         assert_int_equal(buffer_grow(sink.buffer, 1 << 20, &err), STATUS_OK);
         budget_fail_at(n);
-        enum status status = parquet_writer_create(schema, &options, &budget, parquet_samples_put, &sink, &writer, &err);
+        enum status status =
+            parquet_writer_create(schema, &options, &budget, parquet_samples_put, &sink, &writer, &err);
         if (status == STATUS_OK) status = parquet_writer_write(writer, batch, &err);
         if (status == STATUS_OK) status = parquet_writer_finish(writer, &err);
         budget_fail_at(0);
