@@ -153,19 +153,16 @@ static int produce_lines(struct produce *produce, const char *path)
         fprintf(stderr, "foreset produce: cannot open %s\n", path);
         return 2;
     }
-    char *line = NULL;
-    size_t capacity = 0;
-    ssize_t length;
-    struct text value = {0}, key = {0};
+    struct text line = {0}, value = {0}, key = {0};
     uint64_t line_number = 0;
     int exit_code = 0;
-    while (!signals_caught() && (length = getline(&line, &capacity, file)) >= 0) {
+    while (!signals_caught() && text_read_line(file, &line)) {
         line_number++;
-        while (length > 0 && isspace((unsigned char)line[length - 1])) length--;
-        if (length == 0) continue;
+        while (line.length > 0 && isspace((unsigned char)line.data[line.length - 1])) line.length--;
+        if (line.length == 0) continue;
         char uuid[37], problem[200];
         random_uuid(&produce->random, uuid);
-        if (!produce_json_complete(line, (size_t)length, clock_wall_us(clock_system()), uuid, produce->key_field, &value,
+        if (!produce_json_complete(line.data, line.length, clock_wall_us(clock_system()), uuid, produce->key_field, &value,
                                    &key, problem, sizeof problem)) {
             fprintf(stderr, "foreset produce: %s:%llu: %s; the line is sent as it is\n", path,
                     (unsigned long long)line_number, problem);
@@ -177,7 +174,7 @@ static int produce_lines(struct produce *produce, const char *path)
         exit_code = 1;
     }
     if (file != stdin) fclose(file);
-    free(line);
+    text_deinit(&line);
     text_deinit(&value);
     text_deinit(&key);
     return exit_code;

@@ -189,6 +189,19 @@ const char *text_nearest(const char *word, const char *const *candidates)
     return best;
 }
 
+bool text_read_line(FILE *file, struct text *line)
+{
+    char chunk[4096];
+    text_reset(line);
+    while (fgets(chunk, sizeof chunk, file)) {
+        text_append_str(line, chunk);
+        if (line->data[line->length - 1] != '\n') continue;
+        line->data[--line->length] = '\0';
+        return true;
+    }
+    return line->length > 0;
+}
+
 void text_uuid(uint64_t high, uint64_t low, char ret_uuid[37])
 {
     high = (high & ~0xF000ull) | 0x4000ull;

@@ -3,6 +3,7 @@
 #define FORESET_BASE_TEXT_H
 
 #include <stdint.h>
+#include <stdio.h>
 
 #include "common/base/error.h"
 
@@ -44,6 +45,8 @@ unsigned text_distance(const char *a, const char *b);
 const char *text_nearest(const char *word, const char *const *candidates);
 // 36 characters and NUL: a random (version 4) UUID from two 64-bit random numbers.
 void text_uuid(uint64_t high, uint64_t low, char ret_uuid[37]);
+// Reads a line without its newline into line (reset first); false at the end of the file or on an error (ferror tells).
+bool text_read_line(FILE *file, struct text *line);
 bool text_utf8_valid(const uint8_t *bytes, size_t length);
 
 #endif

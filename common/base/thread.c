@@ -1,6 +1,7 @@
 // Threads and mailboxes on pthreads.
 #include "common/base/thread.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -18,6 +19,12 @@ void thread_join(pthread_t thread)
 {
     int failed = pthread_join(thread, NULL);
     ASSERT(!failed);
+}
+
+void thread_sleep_us(int64_t us)
+{
+    struct timespec left = {.tv_sec = (time_t)(us / 1000000), .tv_nsec = (long)(us % 1000000) * 1000};
+    while (nanosleep(&left, &left) != 0 && errno == EINTR) continue;
 }
 
 void mailbox_init(struct mailbox *mailbox)

@@ -10,6 +10,7 @@
 // Starts a named thread (name at most 15 characters, seen in top -H). It must be joined.
 void thread_create(pthread_t *ret_thread, const char *name, void *(*run)(void *), void *argument);
 void thread_join(pthread_t thread);
+void thread_sleep_us(int64_t us); // of the calling thread, in full
 
 // A queue of messages for one reading thread; any thread may post. Intrusive: a message embeds struct mail as its
 // first member, the poster gives ownership away, the reader frees it.

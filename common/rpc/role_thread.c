@@ -4,10 +4,8 @@
 // Lock order: none is ever held while another is taken. Cannot fail but by memory.
 #include "common/rpc/role_thread.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "common/base/memory.h"
 #include "common/base/thread.h"
@@ -71,9 +69,7 @@ static void role_thread_seam_sleep(struct seam *seam, int64_t us)
     struct role_thread *thread = role_thread_of(seam);
     while (us > 0 && !atomic_load(&thread->stopping)) {
         int64_t step = us < 20000 ? us : 20000;
-        struct timespec wait = {.tv_sec = 0, .tv_nsec = (long)step * 1000};
-        while (nanosleep(&wait, &wait) != 0 && errno == EINTR) {
-        }
+        thread_sleep_us(step);
         us -= step;
     }
 }
