@@ -33,7 +33,7 @@ VENDOR = (
     (r"librdkafka/", r"(^|/)(test_|mock_)?kafka[a-z0-9_]*\.[ch]$|^tests/bench/"),
     (r"nng/", r"^common/rpc/"),
     (r"curl/", r"^common/http/"),
-    (r"(zstd|snappy-c|zlib|lz4|lz4frame|lz4hc)\.h", r"^common/compress/"),
+    (r"(zstd|snappy-c|zlib|lz4|lz4frame|lz4hc)\.h", r"^(tests/unit/)?common/compress/"),
     (r"jansson\.h", r"_json\.[ch]$|_json_[a-z0-9]*\.[ch]$"),
     (r"xxhash\.h", r"^common/base/hash\.c$"),
     (r"microhttpd\.h", r"^(common/http|coordinator/api|common/metrics)/"),
