@@ -42,8 +42,8 @@ enum status expr_eval(struct expr *expr, const struct batch *batch, struct expr_
 enum status expr_filter(struct expr *expr, const struct batch *batch, struct expr_context *context,
                         struct buffer **ret_selection, uint32_t *ret_count, struct error *err) MUST_USE;
 // Several filters and projections share their common sub-expressions when compiled together: a step runs once per
-// batch, and its row errors are recorded once, in the errors of the first root that needs it. The last batch is held until all
-// roots have run on it, or another batch comes.
+// batch, and its row errors are recorded once, in the errors of the first root that needs it. The last batch is held
+// until all roots have run on it, or another batch comes.
 enum status expr_compile_list(const Foreset__Plan *plan, const uint32_t *roots, uint32_t count,
                               const struct type *input, struct budget *budget, struct expr **ret_exprs,
                               struct error *err) MUST_USE;
