@@ -200,12 +200,13 @@ static enum status clean_table(struct clean_state *state, struct table_log *log,
     struct clean_names names = {0};
     struct text folder = {0};
     enum status status = STATUS_OK;
-    if (!log->store) return STATUS_OK;
     for (size_t i = 0; i < state->kept.count; i++) {
         const Foreset__TableEpoch *kept = manifest_table(state->kept.items[i].manifest, log->number);
         if (kept) clean_name_table(&names, log, kept);
     }
     clean_names_sort(&names);
+    if (log->dead_letters && names.items.count == 0) goto out; // there may be no such table
+    TRY(table_log_open_store(log, err));
     TRY(clean_prefix(state, log, "part-", &names, err));
     if (table->n_partition_columns > 0) {
         delta_path_escape(table->partition_columns[0], &folder);

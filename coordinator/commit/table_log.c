@@ -33,7 +33,7 @@ void table_log_deinit(struct table_log *log)
     log->store = NULL;
 }
 
-static enum status table_log_open_store(struct table_log *log, struct error *err)
+enum status table_log_open_store(struct table_log *log, struct error *err)
 {
     enum status status = STATUS_OK;
     snprintf(log->app_id, sizeof log->app_id, "%s/%s", log->context->pipeline_id, log->name);

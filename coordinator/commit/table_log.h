@@ -26,6 +26,8 @@ struct table_log {
 
 void table_log_init(struct table_log *log, const struct commit_context *context, uint32_t number, bool dead_letters);
 void table_log_deinit(struct table_log *log);
+// The store alone: enough to list and delete files.
+enum status table_log_open_store(struct table_log *log, struct error *err) MUST_USE;
 // Reads what is new. *ret_exists false: there is no table yet.
 enum status table_log_refresh(struct table_log *log, bool *ret_exists, struct error *err) MUST_USE;
 // Makes version 0 if there is no table; else checks whose it is (P1). adopt: take over another pipeline's.

@@ -101,6 +101,7 @@ static struct pipeline_worker *pipeline_workers_find(struct pipeline *pipeline, 
 static void pipeline_workers_lost(struct pipeline *pipeline, const struct pipeline_worker *worker, const char *why)
 {
     struct error err;
+    if (pipeline->machine.state != PIPELINE_ASSIGNING && pipeline->machine.state != PIPELINE_RUNNING) return; // not needed
     (void)error_set(&err, STATUS_ERROR, ERROR_RESTART_PIPELINE, "worker %s %s", worker->name, why);
     pipeline_trouble(pipeline, &err);
 }

@@ -32,8 +32,8 @@
 #define SIM_PARTITIONS_MAX 4
 #define SIM_KEYS 5
 #define SIM_PROCESSES_MAX 8
-#define SIM_TABLES 5
-#define SIM_CONTENTS 6 // tables, and the dead letters of one
+#define SIM_TABLES 6
+#define SIM_CONTENTS 7 // tables, and the dead letters of one
 
 struct sim_process;
 
@@ -162,10 +162,13 @@ const struct sim_object *sim_store_look(const char *url, const char *key);
 size_t sim_store_count(const char *url); // objects there are
 
 // ---- sim_plan.c ----
-enum { SIM_ROWS, SIM_COUNTS, SIM_WINDOWS, SIM_SLOW, SIM_LATEST, SIM_DEAD };
-enum { SIM_NODE_SOURCE, SIM_NODE_WATERMARK, SIM_NODE_COUNTS, SIM_NODE_WINDOWS, SIM_NODE_LATEST };
+enum { SIM_ROWS, SIM_COUNTS, SIM_WINDOWS, SIM_SLOW, SIM_LATEST, SIM_CHAIN, SIM_DEAD };
+enum { SIM_NODE_SOURCE, SIM_NODE_WATERMARK, SIM_NODE_COUNTS, SIM_NODE_WINDOWS, SIM_NODE_LATEST, SIM_NODE_CHAIN_WATERMARK,
+       SIM_NODE_CHAIN, SIM_NODE_COUNT };
 #define SIM_DELAY_US (2 * SIM_SECOND)
 #define SIM_WINDOW_US (5 * SIM_SECOND)
+#define SIM_CHAIN_DELAY_US SIM_SECOND
+#define SIM_CHAIN_WINDOW_US (20 * SIM_SECOND)
 #define SIM_INTERVAL_US (6 * SIM_SECOND)
 #define SIM_STATE_URL "sim://state"
 struct sim_row { // of every table
@@ -173,6 +176,7 @@ struct sim_row { // of every table
 };
 void sim_plan_make(void);
 int64_t sim_plan_event_time(uint32_t partition, int64_t number);
+bool sim_plan_chained(void); // one worker only: the simulated flow has no exchange
 bool sim_plan_is_dead(int64_t number); // goes to the dead letters of SIM_SLOW
 bool sim_plan_is_slow(int64_t number); // goes to SIM_SLOW
 int64_t sim_plan_end(uint32_t partition); // rows there are by now

@@ -3,6 +3,7 @@
 // by one, ranges go on where they ended. I5: one decision per epoch, nothing undecided is visible. I8: what cleaning leaves
 // is bounded.
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/base/hash.h"
@@ -10,7 +11,7 @@
 #include "tests/sim/sim.h"
 
 static const char *const check_urls[SIM_CONTENTS] = {"sim://rows", "sim://counts", "sim://windows",
-                                                     "sim://slow", "sim://latest", "sim://slow__dead_letters"};
+                                                     "sim://slow", "sim://latest", "sim://chain", "sim://slow__dead_letters"};
 
 struct check_file {
     char *path;
@@ -75,13 +76,20 @@ static struct sim_content check_read(const char *url, const char *path, const ch
 
 // ---- Decisions ----
 
-static void check_files(uint32_t table, Foreset__DataFile **files, size_t count, uint64_t epoch)
+static void check_files(const Foreset__Manifest *manifest, uint32_t table, Foreset__DataFile **files, size_t count)
 {
+    uint64_t epoch = manifest->epoch, generation = manifest->generation;
     char who[64];
     snprintf(who, sizeof who, "the manifest of epoch %" PRIu64, epoch);
     for (size_t i = 0; i < count; i++) {
         struct check_file *file = check_find(&check.tables[table], files[i]->path);
         struct sim_content content = check_read(check_urls[table], files[i]->path, who);
+        uint64_t of_epoch = 0, of_generation = 0;
+        bool named = manifest_part_parse(files[i]->path, "part-", &of_epoch, &of_generation);
+        if (!named || of_epoch > epoch || (of_epoch == epoch && of_generation != generation)) {
+            sim_core_fail("P2: the manifest of epoch %" PRIu64 ", generation %" PRIu64 ", names %s", epoch, generation,
+                          files[i]->path);
+        }
         if (file) {
             file->epoch = epoch;
             continue;
@@ -108,11 +116,11 @@ static void check_manifest(const Foreset__Manifest *manifest)
 {
     for (size_t i = 0; i < manifest->n_tables; i++) {
         const Foreset__TableEpoch *table = manifest->tables[i];
-        check_files(table->table, table->adds, table->n_adds, manifest->epoch);
-        check_files(table->table, table->pending, table->n_pending, manifest->epoch);
+        check_files(manifest, table->table, table->adds, table->n_adds);
+        check_files(manifest, table->table, table->pending, table->n_pending);
         if (table->table != SIM_SLOW) continue;
-        check_files(SIM_DEAD, table->dead_letters, table->n_dead_letters, manifest->epoch);
-        check_files(SIM_DEAD, table->dead_letters_pending, table->n_dead_letters_pending, manifest->epoch);
+        check_files(manifest, SIM_DEAD, table->dead_letters, table->n_dead_letters);
+        check_files(manifest, SIM_DEAD, table->dead_letters_pending, table->n_dead_letters_pending);
     }
     check_parts(manifest);
     sim_model_decide(manifest);
@@ -125,6 +133,11 @@ void sim_check_decided(const char *record)
     if (sscanf(record, "%" SCNu64 " %" SCNu64 " %" SCNx64 " %127s", &epoch, &generation, &hash, name) != 4 || epoch < first) {
         sim_core_fail("I5: epoch %" PRIu64 " is decided again: %s", epoch, record);
         return;
+    }
+    const char *holds = sim_kv_look("foreset/pipelines/simulated/generation");
+    if (!holds || strtoull(holds, NULL, 10) != generation) {
+        sim_core_fail("P18: epoch %" PRIu64 " is decided in generation %" PRIu64 ", though it is %s", epoch, generation,
+                      holds ? holds : "none");
     }
     // Several epochs of one transaction: the chain leads back from the last.
     VECTOR(struct manifest *) chain = {0};

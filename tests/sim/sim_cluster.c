@@ -6,7 +6,7 @@
 #include "tests/sim/sim.h"
 
 #define CLUSTER_LEASE_US (6 * SIM_SECOND)
-#define CLUSTER_GRACE_US (8 * SIM_SECOND)
+#define CLUSTER_GRACE_US (2 * SIM_SECOND)
 #define CLUSTER_CALM_US (200 * SIM_SECOND) // after the faults, for everything to be there
 #define CLUSTER_STEPS_MAX 20000000
 
@@ -130,10 +130,10 @@ static void cluster_knobs(void)
     knobs->crash = cluster_draw(0.004);
     knobs->call_error = cluster_draw(0.03);
     knobs->call_unknown = cluster_draw(0.03);
-    knobs->call_slow = cluster_draw(0.01);
+    knobs->call_slow = cluster_draw(0.02);
     knobs->drop = cluster_draw(0.02);
-    knobs->duplicate = cluster_draw(0.02);
-    knobs->delay = cluster_draw(0.02);
+    knobs->duplicate = cluster_draw(0.05);
+    knobs->delay = cluster_draw(0.06);
     knobs->sync_error = cluster_draw(0.05);
     knobs->failpoint_error = cluster_draw(0.005);
     knobs->available_now = random_chance(&sim->random, 0.4);

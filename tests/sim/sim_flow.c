@@ -23,13 +23,14 @@ struct flow_partition { // state, and what changed since the last cut
     size_t window_count;
     bool touched;
     char *open; // of SIM_LATEST: path of its open file; NULL: none
-    Foreset__DataFile *open_file;
+    struct flow_window chain[FLOW_WINDOWS_MAX]; // of the chained table; in partition 0
+    size_t chain_count;
 };
 struct flow_epoch {
     uint64_t number;
     Foreset__EpochPlan *plan;
     bool has_watermark;
-    int64_t watermark_us;
+    int64_t watermark_us, chain_watermark_us;
 };
 struct sim_flow {
     struct dataflow base;
@@ -50,8 +51,8 @@ struct sim_flow {
 struct flow_output {
     VECTOR(struct sim_row) rows[SIM_CONTENTS];
     Foreset__Prepared *prepared;
-    int64_t maximum_us;
-    bool seen;
+    int64_t maximum_us, chain_maximum_us;
+    bool seen, chain_seen;
     uint64_t late;
 };
 
@@ -102,14 +103,14 @@ static void flow_put(struct flow_output *out, uint32_t table, uint64_t key, uint
     vector_push(&out->rows[table], row);
 }
 
-static struct flow_window *flow_window(struct flow_partition *state, int64_t start_us)
+static struct flow_window *flow_window(struct flow_window *windows, size_t *count, int64_t start_us)
 {
-    for (size_t i = 0; i < state->window_count; i++) {
-        if (state->windows[i].start_us == start_us) return &state->windows[i];
+    for (size_t i = 0; i < *count; i++) {
+        if (windows[i].start_us == start_us) return &windows[i];
     }
-    ASSERT(state->window_count < FLOW_WINDOWS_MAX);
-    state->windows[state->window_count] = (struct flow_window){start_us, 0};
-    return &state->windows[state->window_count++];
+    ASSERT(*count < FLOW_WINDOWS_MAX);
+    windows[*count] = (struct flow_window){start_us, 0};
+    return &windows[(*count)++];
 }
 
 static void flow_row(struct sim_flow *flow, uint32_t partition, int64_t number, int64_t late_us, struct flow_output *out)
@@ -129,7 +130,7 @@ static void flow_row(struct sim_flow *flow, uint32_t partition, int64_t number, 
     if (start_us + SIM_WINDOW_US <= late_us) {
         out->late++;
     } else {
-        flow_window(state, start_us)->rows++;
+        flow_window(state->windows, &state->window_count, start_us)->rows++;
     }
 }
 
@@ -177,6 +178,28 @@ static void flow_emit(struct sim_flow *flow, const struct clock_epoch *clocks, s
             state->windows[w - 1] = state->windows[--state->window_count];
             state->touched = true;
         }
+    }
+}
+
+// The chained table: what the windows table emitted is its input in the same epoch.
+static void flow_chain(struct sim_flow *flow, const struct clock_epoch *clock, struct flow_output *out)
+{
+    struct flow_partition *state = &flow->partitions[0];
+    if (!clock->takes_part) return;
+    state->touched = true;
+    for (size_t i = 0; i < out->rows[SIM_WINDOWS].count; i++) {
+        const struct sim_row *row = &out->rows[SIM_WINDOWS].items[i];
+        int64_t time_us = (int64_t)(row->key & 0xFFFFFFFFFFFFFFull), start_us = time_us - time_us % SIM_CHAIN_WINDOW_US;
+        if (!out->chain_seen || time_us > out->chain_maximum_us) out->chain_maximum_us = time_us;
+        out->chain_seen = true;
+        if (start_us + SIM_CHAIN_WINDOW_US <= clock->late_us) continue;
+        flow_window(state->chain, &state->chain_count, start_us)->rows += row->value;
+    }
+    for (size_t w = state->chain_count; w > 0; w--) {
+        struct flow_window window = state->chain[w - 1];
+        if (window.start_us + SIM_CHAIN_WINDOW_US > clock->watermark_us) continue;
+        flow_put(out, SIM_CHAIN, (uint64_t)window.start_us, window.rows);
+        state->chain[w - 1] = state->chain[--state->chain_count];
     }
 }
 
@@ -312,8 +335,8 @@ struct flow_image { // one partition's state in a snapshot part
     uint64_t partition;
     uint64_t counts[SIM_KEYS];
     int64_t latest[SIM_KEYS];
-    struct flow_window windows[FLOW_WINDOWS_MAX];
-    uint64_t window_count;
+    struct flow_window windows[FLOW_WINDOWS_MAX], chain[FLOW_WINDOWS_MAX];
+    uint64_t window_count, chain_count;
 };
 
 static enum status flow_part(struct sim_flow *flow, uint32_t partition, bool base, struct dataflow_part *part, struct error *err)
@@ -326,6 +349,8 @@ static enum status flow_part(struct sim_flow *flow, uint32_t partition, bool bas
     memcpy(image.latest, state->latest, sizeof image.latest);
     memcpy(image.windows, state->windows, state->window_count * sizeof *image.windows);
     image.window_count = state->window_count;
+    memcpy(image.chain, state->chain, state->chain_count * sizeof *image.chain);
+    image.chain_count = state->chain_count;
     enum status status = buffer_create(NULL, sizeof image, &part->bytes, err);
     if (status != STATUS_OK) return status;
     memcpy(part->bytes->data, &image, sizeof image);
@@ -378,6 +403,8 @@ static enum status flow_load(struct sim_flow *flow, struct error *err)
         memcpy(state->latest, image.latest, sizeof image.latest);
         memcpy(state->windows, image.windows, sizeof image.windows);
         state->window_count = image.window_count;
+        memcpy(state->chain, image.chain, sizeof image.chain);
+        state->chain_count = image.chain_count;
     }
     return STATUS_OK;
 }
@@ -409,31 +436,50 @@ static void flow_facts(const struct sim_flow *flow, const struct flow_epoch *epo
     memset(clocks, 0, SIM_TABLES * sizeof *clocks);
     (void)flow;
     for (uint32_t i = 0; i < SIM_TABLES; i++) {
-        clocks[i].planned_input = flow_reads(epoch->plan);
+        clocks[i].planned_input = i != SIM_CHAIN && flow_reads(epoch->plan);
         clocks[i].plan_publishes = epoch->plan->tables[i]->publishes;
         clocks[i].has_watermark = true;
-        clocks[i].candidate_us = i == SIM_WINDOWS ? epoch->watermark_us : 0;
+        clocks[i].candidate_us = i == SIM_WINDOWS ? epoch->watermark_us : i == SIM_CHAIN ? epoch->chain_watermark_us : 0;
     }
 }
 
-static void flow_read_done(struct sim_flow *flow, const struct flow_epoch *epoch, const struct flow_output *out)
+static void flow_maximum(Foreset__ReadDone *read, uint32_t node, int64_t event_time_us)
+{
+    Foreset__Maximum *maximum = read->maxima[read->n_maxima++] = memory_calloc(1, sizeof *maximum);
+    foreset__maximum__init(maximum);
+    maximum->node = node;
+    maximum->event_time_us = event_time_us;
+}
+
+// clocks NULL: W is not there yet; it is not needed to know who takes part.
+static void flow_read_done(struct sim_flow *flow, const struct flow_epoch *epoch, const struct clock_epoch *clocks,
+                           const struct flow_output *out)
 {
     Foreset__ReadDone *read = memory_calloc(1, sizeof *read);
     foreset__read_done__init(read);
-    bool moves = epoch->plan->no_data && epoch->watermark_us > flow->clocks[SIM_WINDOWS].watermark_us;
     read->took_part = memory_calloc(SIM_TABLES, sizeof *read->took_part);
+    read->maxima = memory_calloc(2, sizeof *read->maxima);
     for (uint32_t i = 0; i < SIM_TABLES; i++) {
-        if (flow_reads(epoch->plan) || (i == SIM_WINDOWS && moves)) read->took_part[read->n_took_part++] = i;
+        bool takes_part = clocks ? clocks[i].takes_part : i != SIM_CHAIN && flow_reads(epoch->plan);
+        if (takes_part) read->took_part[read->n_took_part++] = i;
     }
-    if (out->seen) {
-        read->maxima = memory_calloc(1, sizeof *read->maxima);
-        read->maxima[0] = memory_calloc(1, sizeof **read->maxima);
-        foreset__maximum__init(read->maxima[0]);
-        read->maxima[0]->node = SIM_NODE_WATERMARK;
-        read->maxima[0]->event_time_us = out->maximum_us;
-        read->n_maxima = 1;
-    }
+    if (out->seen) flow_maximum(read, SIM_NODE_WATERMARK, out->maximum_us);
+    if (out->chain_seen) flow_maximum(read, SIM_NODE_CHAIN_WATERMARK, out->chain_maximum_us);
     flow_notify(flow, DATAFLOW_READ_DONE, epoch->number, read, NULL, NULL);
+}
+
+static void flow_resolve(struct sim_flow *flow, const struct flow_epoch *epoch, struct clock_epoch *clocks, struct flow_output *out)
+{
+    for (uint32_t i = 0; i < SIM_TABLES; i++) {
+        if (i == SIM_CHAIN) {
+            flow_emit(flow, clocks, out);
+            clocks[SIM_WINDOWS].emitted_rows = sim_plan_chained() ? out->rows[SIM_WINDOWS].count : 0;
+            clocks[SIM_WINDOWS].emitted_final = 1;
+        }
+        bool resolved = lane_clock_resolve(&flow->clocks[i], epoch->plan, clocks, i, 1);
+        ASSERT(resolved);
+    }
+    if (sim_plan_chained()) flow_chain(flow, &clocks[SIM_CHAIN], out);
 }
 
 static enum status flow_epoch_run(struct sim_flow *flow, struct flow_epoch *epoch, struct flow_output *out, struct error *err)
@@ -445,16 +491,13 @@ static enum status flow_epoch_run(struct sim_flow *flow, struct flow_epoch *epoc
     foreset__prepared__init(out->prepared);
     out->prepared->ranges = memory_calloc(epoch->plan->n_ranges + 1, sizeof *out->prepared->ranges);
     TRY(flow_read(flow, epoch, out, err));
-    while (epoch->plan->no_data && !epoch->has_watermark && !flow_stopped(flow)) sim_core_wait(); // who takes part hangs on W
-    flow_read_done(flow, epoch, out);
+    bool early = !epoch->plan->no_data && !sim_plan_chained(); // nothing that takes part, or is measured, hangs on W
+    if (early) flow_read_done(flow, epoch, NULL, out);
     while (!epoch->has_watermark && !flow_stopped(flow)) sim_core_wait();
     if (flow_stopped(flow)) return sim_core_killed(err);
     flow_facts(flow, epoch, clocks);
-    for (uint32_t i = 0; i < SIM_TABLES; i++) {
-        bool resolved = lane_clock_resolve(&flow->clocks[i], epoch->plan, clocks, i, 1);
-        ASSERT(resolved);
-    }
-    flow_emit(flow, clocks, out);
+    flow_resolve(flow, epoch, clocks, out);
+    if (!early) flow_read_done(flow, epoch, clocks, out);
     TRY(flow_tables(flow, epoch, clocks, out, err));
     TRY(flow_freeze(flow, epoch, out, &frozen, err));
     flow_notify(flow, DATAFLOW_FROZEN, epoch->number, NULL, frozen, NULL);
@@ -511,7 +554,9 @@ static enum status flow_watermark(struct dataflow *base, uint64_t epoch, const F
         if (flow->queue[i].number != epoch) continue;
         flow->queue[i].has_watermark = true;
         for (size_t j = 0; j < watermark->n_items; j++) {
-            if (watermark->items[j]->table == SIM_WINDOWS) flow->queue[i].watermark_us = watermark->items[j]->watermark_us;
+            int64_t mark_us = watermark->items[j]->watermark_us;
+            if (watermark->items[j]->table == SIM_WINDOWS) flow->queue[i].watermark_us = mark_us;
+            if (watermark->items[j]->table == SIM_CHAIN) flow->queue[i].chain_watermark_us = mark_us;
         }
     }
     if (flow->lane && !flow->lane_done) sim_core_wake(flow->lane);

@@ -169,7 +169,8 @@ static void sim_kv_later(const struct kv_compare *compares, size_t compare_count
         late->ops[i].key = memory_strdup(ops[i].key);
         late->ops[i].bytes = memory_strndup(ops[i].bytes ? ops[i].bytes : "", ops[i].size);
     }
-    sim_core_at((int64_t)random_below(&sim->random, 4 * SIM_SECOND), NULL, sim_kv_late_run, sim_kv_late_free, late);
+    int64_t most_us = random_chance(&sim->random, 0.3) ? 20 * SIM_SECOND : 3 * SIM_SECOND; // also past a lease
+    sim_core_at((int64_t)random_below(&sim->random, (uint64_t)most_us), NULL, sim_kv_late_run, sim_kv_late_free, late);
 }
 
 // ---- The contract ----

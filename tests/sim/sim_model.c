@@ -24,6 +24,10 @@ static struct {
     size_t window_count;
     int64_t maximum_us, watermark_us;
     bool seen;
+    struct model_window chain[MODEL_WINDOWS_MAX];
+    size_t chain_count;
+    int64_t chain_maximum_us, chain_watermark_us;
+    bool chain_seen;
     struct sim_content slow, dead; // written, published or not
     bool slow_open, slow_published;
     int64_t slow_published_us;
@@ -52,14 +56,45 @@ static int64_t model_candidate(void)
     return mark > model.watermark_us ? mark : model.watermark_us;
 }
 
-static struct model_window *model_window(uint32_t partition, int64_t start_us)
+static struct model_window *model_window(struct model_window *windows, size_t *count, uint32_t partition, int64_t start_us)
 {
-    for (size_t i = 0; i < model.window_count; i++) {
-        if (model.windows[i].partition == partition && model.windows[i].start_us == start_us) return &model.windows[i];
+    for (size_t i = 0; i < *count; i++) {
+        if (windows[i].partition == partition && windows[i].start_us == start_us) return &windows[i];
     }
-    ASSERT(model.window_count < MODEL_WINDOWS_MAX);
-    model.windows[model.window_count] = (struct model_window){partition, start_us, 0};
-    return &model.windows[model.window_count++];
+    ASSERT(*count < MODEL_WINDOWS_MAX);
+    windows[*count] = (struct model_window){partition, start_us, 0};
+    return &windows[(*count)++];
+}
+
+static int64_t model_chain_candidate(void)
+{
+    if (!model.chain_seen) return model.chain_watermark_us;
+    int64_t mark = model.chain_maximum_us / 1000 * 1000 - SIM_CHAIN_DELAY_US;
+    return mark > model.chain_watermark_us ? mark : model.chain_watermark_us;
+}
+
+// What the windows table emitted in this epoch is the chained table's input of the same epoch.
+static void model_chain(const Foreset__Manifest *manifest, const struct model_window *rows, size_t count,
+                        struct model_epoch *epoch)
+{
+    if (!sim_plan_chained()) return;
+    int64_t candidate_us = model_chain_candidate(), late_us = model.chain_watermark_us;
+    if (count == 0 && !(manifest->no_data && candidate_us > model.chain_watermark_us)) return;
+    model.chain_watermark_us = candidate_us;
+    for (size_t i = 0; i < count; i++) {
+        int64_t start_us = rows[i].start_us / SIM_CHAIN_WINDOW_US * SIM_CHAIN_WINDOW_US;
+        if (!model.chain_seen || rows[i].start_us > model.chain_maximum_us) model.chain_maximum_us = rows[i].start_us;
+        model.chain_seen = true;
+        if (start_us + SIM_CHAIN_WINDOW_US > late_us) {
+            model_window(model.chain, &model.chain_count, 0, start_us)->rows += rows[i].rows;
+        }
+    }
+    for (size_t i = model.chain_count; i > 0; i--) {
+        struct model_window window = model.chain[i - 1];
+        if (window.start_us + SIM_CHAIN_WINDOW_US > model.chain_watermark_us) continue;
+        model_add(&epoch->contents[SIM_CHAIN], (uint64_t)window.start_us, window.rows);
+        model.chain[i - 1] = model.chain[--model.chain_count];
+    }
 }
 
 static void model_row(uint32_t partition, int64_t number, int64_t late_us, struct model_epoch *epoch, int64_t *maximum_us)
@@ -73,7 +108,7 @@ static void model_row(uint32_t partition, int64_t number, int64_t late_us, struc
     model.counts[partition][key]++;
     if (model.latest[partition][key] < number) model.latest[partition][key] = number;
     if (time_us > *maximum_us) *maximum_us = time_us;
-    if (start_us + SIM_WINDOW_US > late_us) model_window(partition, start_us)->rows++;
+    if (start_us + SIM_WINDOW_US > late_us) model_window(model.windows, &model.window_count, partition, start_us)->rows++;
 }
 
 static void model_groups(struct model_epoch *epoch)
@@ -89,14 +124,17 @@ static void model_groups(struct model_epoch *epoch)
     }
 }
 
-static void model_emit(struct model_epoch *epoch)
+static size_t model_emit(struct model_epoch *epoch, struct model_window *ret_rows)
 {
+    size_t count = 0;
     for (size_t i = model.window_count; i > 0; i--) {
         struct model_window window = model.windows[i - 1];
         if (window.start_us + SIM_WINDOW_US > model.watermark_us) continue;
         model_add(&epoch->contents[SIM_WINDOWS], (uint64_t)window.partition << 56 | (uint64_t)window.start_us, window.rows);
         model.windows[i - 1] = model.windows[--model.window_count];
+        ret_rows[count++] = window;
     }
+    return count;
 }
 
 static void model_slow(const Foreset__Manifest *manifest, bool reads, struct model_epoch *epoch)
@@ -136,7 +174,8 @@ void sim_model_decide(const Foreset__Manifest *manifest)
         }
         model.next[partition] = range->to;
     }
-    if (takes_part) model_emit(&epoch);
+    struct model_window emitted[MODEL_WINDOWS_MAX];
+    model_chain(manifest, emitted, takes_part ? model_emit(&epoch, emitted) : 0, &epoch);
     if (reads) model_groups(&epoch);
     model_slow(manifest, reads, &epoch);
     if (maximum_us != INT64_MIN && (!model.seen || maximum_us > model.maximum_us)) model.maximum_us = maximum_us;
@@ -165,5 +204,6 @@ bool sim_model_complete(void)
     for (uint32_t i = 0; i < sim->knobs.partitions; i++) {
         if (model.next[i] < sim_plan_total(i)) return false;
     }
-    return !model.slow_open && model_candidate() == model.watermark_us;
+    return !model.slow_open && model_candidate() == model.watermark_us &&
+           model_chain_candidate() == model.chain_watermark_us;
 }

@@ -45,7 +45,9 @@ void sim_network_send(struct seam *seam, uint32_t peer, const void *bytes, size_
     }
     if (!to || sim_core_roll(sim->knobs.drop)) return;
     int64_t delay_us = 100;
-    if (sim_core_roll(sim->knobs.delay)) delay_us += (int64_t)random_below(&sim->random, 3 * SIM_SECOND);
+    if (sim_core_roll(sim->knobs.delay)) {
+        delay_us += (int64_t)random_below(&sim->random, random_chance(&sim->random, 0.5) ? 3 * SIM_SECOND : SIM_SECOND / 2);
+    }
     sim_network_deliver(to, from->id, bytes, size, delay_us);
     if (sim_core_roll(sim->knobs.duplicate)) {
         sim_network_deliver(to, from->id, bytes, size, delay_us + (int64_t)random_below(&sim->random, 20 * SIM_SECOND));

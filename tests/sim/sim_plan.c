@@ -1,6 +1,7 @@
 // The pipeline that the simulator runs: numbered rows in a few partitions, and one table of every kind:
 // rows (append), counts per key (complete), windows by event time (append, with a watermark), every other row with a
-// trigger interval (append, pending files, dead letters), the greatest number per key (update, open files).
+// trigger interval (append, pending files, dead letters), the greatest number per key (update, open files), and wide
+// windows over what the windows table emits (a chained table, whose end takes two no-data epochs).
 // Everything about a row follows from its partition and number.
 #include <string.h>
 
@@ -15,6 +16,11 @@ int64_t sim_plan_event_time(uint32_t partition, int64_t number)
 {
     uint64_t jitter = hash_64(&number, sizeof number, partition) % 3000000;
     return 1000 * SIM_SECOND + number * 150000 + (int64_t)jitter; // up to 3 s out of order; some come late
+}
+
+bool sim_plan_chained(void)
+{
+    return sim->knobs.workers == 1;
 }
 
 bool sim_plan_is_dead(int64_t number)
@@ -143,6 +149,14 @@ static Foreset__Table *sim_plan_table(const char *name, Foreset__Table__Mode mod
     return table;
 }
 
+static void sim_plan_marked(Foreset__Table *table, uint32_t node)
+{
+    table->n_watermarks = 1;
+    table->watermarks = arena_calloc(&sim->arena, 1, sizeof *table->watermarks);
+    table->watermarks[0] = node;
+    table->has_no_data_epochs = table->no_data_epochs = true;
+}
+
 static void sim_plan_tables(Foreset__Plan *plan)
 {
     plan->n_tables = SIM_TABLES;
@@ -152,11 +166,14 @@ static void sim_plan_tables(Foreset__Plan *plan)
     plan->tables[SIM_WINDOWS] = sim_plan_table("windows", FORESET__TABLE__MODE__APPEND, true);
     plan->tables[SIM_SLOW] = sim_plan_table("slow", FORESET__TABLE__MODE__APPEND, false);
     plan->tables[SIM_LATEST] = sim_plan_table("latest", FORESET__TABLE__MODE__UPDATE, true);
-    Foreset__Table *windows = plan->tables[SIM_WINDOWS], *slow = plan->tables[SIM_SLOW];
-    windows->n_watermarks = 1;
-    windows->watermarks = arena_calloc(&sim->arena, 1, sizeof *windows->watermarks);
-    windows->watermarks[0] = SIM_NODE_WATERMARK;
-    windows->has_no_data_epochs = windows->no_data_epochs = true;
+    plan->tables[SIM_CHAIN] = sim_plan_table("chain", FORESET__TABLE__MODE__APPEND, true);
+    Foreset__Table *chain = plan->tables[SIM_CHAIN], *slow = plan->tables[SIM_SLOW];
+    sim_plan_marked(plan->tables[SIM_WINDOWS], SIM_NODE_WATERMARK);
+    sim_plan_marked(chain, SIM_NODE_CHAIN_WATERMARK);
+    chain->n_sources = 0;
+    chain->n_stateful_inputs = 1;
+    chain->stateful_inputs = arena_calloc(&sim->arena, 1, sizeof *chain->stateful_inputs);
+    chain->stateful_inputs[0] = SIM_WINDOWS;
     slow->has_interval_us = true;
     slow->interval_us = SIM_INTERVAL_US;
     slow->dead_letters = (char *)"slow__dead_letters";
@@ -172,7 +189,7 @@ void sim_plan_make(void)
     plan->shards = SIM_PARTITIONS_MAX;
     plan->sql_hash = (char *)"0000000000000000";
     plan->trigger_us = 2 * SIM_SECOND;
-    plan->n_nodes = 5 + SIM_TABLES;
+    plan->n_nodes = SIM_NODE_COUNT + SIM_TABLES;
     plan->nodes = arena_calloc(&sim->arena, plan->n_nodes, sizeof *plan->nodes);
     Foreset__Node *source = sim_plan_node(FORESET__NODE__KIND__SOURCE, SIM_ROWS, NULL, 0);
     source->source = arena_alloc(&sim->arena, sizeof *source->source);
@@ -193,12 +210,18 @@ void sim_plan_make(void)
     plan->nodes[SIM_NODE_COUNTS] = sim_plan_node(FORESET__NODE__KIND__AGGREGATE_FINAL, SIM_COUNTS, "counts", 0);
     plan->nodes[SIM_NODE_WINDOWS] = sim_plan_node(FORESET__NODE__KIND__AGGREGATE_FINAL, SIM_WINDOWS, "windows", 1);
     plan->nodes[SIM_NODE_LATEST] = sim_plan_node(FORESET__NODE__KIND__AGGREGATE_FINAL, SIM_LATEST, "latest", 0);
-    static const uint32_t inputs[SIM_TABLES] = {SIM_NODE_SOURCE, SIM_NODE_COUNTS, SIM_NODE_WINDOWS, SIM_NODE_SOURCE,
-                                                SIM_NODE_LATEST};
+    plan->nodes[SIM_NODE_CHAIN_WATERMARK] =
+        sim_plan_node(FORESET__NODE__KIND__WATERMARK, SIM_CHAIN, "watermark", SIM_NODE_WINDOWS);
+    plan->nodes[SIM_NODE_CHAIN_WATERMARK]->has_delay_us = true;
+    plan->nodes[SIM_NODE_CHAIN_WATERMARK]->delay_us = SIM_CHAIN_DELAY_US;
+    plan->nodes[SIM_NODE_CHAIN] =
+        sim_plan_node(FORESET__NODE__KIND__AGGREGATE_FINAL, SIM_CHAIN, "chain", SIM_NODE_CHAIN_WATERMARK);
+    static const uint32_t inputs[SIM_TABLES] = {SIM_NODE_SOURCE, SIM_NODE_COUNTS, SIM_NODE_WINDOWS,
+                                                SIM_NODE_SOURCE, SIM_NODE_LATEST, SIM_NODE_CHAIN};
     sim_plan_tables(plan);
     for (uint32_t i = 0; i < SIM_TABLES; i++) {
-        plan->nodes[5 + i] = sim_plan_node(FORESET__NODE__KIND__TABLE, i, NULL, inputs[i]);
-        plan->tables[i]->node = 5 + i;
+        plan->nodes[SIM_NODE_COUNT + i] = sim_plan_node(FORESET__NODE__KIND__TABLE, i, NULL, inputs[i]);
+        plan->tables[i]->node = SIM_NODE_COUNT + i;
     }
     sim->plan = plan;
 }
