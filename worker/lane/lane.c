@@ -1,6 +1,7 @@
 // One lane: serves its mailbox, else polls the sources of the epoch it reads (P14: it never blocks in a send).
 // Two epochs run at once: read to its ends, epoch e's marker goes behind it and e+1 is read as soon as it is planned.
 // Any failure is reported to the group once; the lane then only empties its mailbox until it is stopped.
+#include "common/base/failpoint.h"
 #include "worker/lane/lane_private.h"
 
 void lane_init(struct lane *lane, struct lane_group *group, uint32_t number)
@@ -318,7 +319,11 @@ static enum status source_end(struct lane *lane, struct lane_source *source, str
     if (read && source->source->ops->malformed) {
         epoch->counts[node->plan_node->table].rows_malformed += source->source->ops->malformed(source->source);
     }
-    enum status status = lane_graph_marker(node, epoch->epoch, err);
+    enum status status = FAILPOINT("marker.before", err);
+    if (status == STATUS_OK)
+        status = lane_graph_marker(node, epoch->epoch, err);
+    if (status == STATUS_OK)
+        status = FAILPOINT("marker.after", err);
     if (status != STATUS_OK)
         return status;
     node->epoch++;
@@ -339,7 +344,9 @@ static enum status source_read(struct lane *lane, struct lane_source *source, st
     for (uint32_t i = 0; i < LANE_BATCHES_PER_ROUND; i++) {
         enum source_result result = SOURCE_WAITING;
         struct batch *batch = NULL;
-        enum status status = source->source->ops->poll(source->source, epoch->epoch, &result, &batch, err);
+        enum status status = FAILPOINT("poll.before", err);
+        if (status == STATUS_OK)
+            status = source->source->ops->poll(source->source, epoch->epoch, &result, &batch, err);
         if (status != STATUS_OK)
             return status;
         source->waiting = result == SOURCE_WAITING;
@@ -351,6 +358,8 @@ static enum status source_read(struct lane *lane, struct lane_source *source, st
         if (batch->row_count)
             status = lane_graph_emit(&lane->nodes[source->node], batch, err);
         batch_unref(batch);
+        if (status == STATUS_OK)
+            status = FAILPOINT("poll.after", err);
         if (status != STATUS_OK)
             return status;
     }

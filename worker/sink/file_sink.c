@@ -5,6 +5,7 @@
 
 #include <stdio.h>
 
+#include "common/base/failpoint.h"
 #include "common/base/hash.h"
 #include "common/base/text.h"
 #include "common/delta/delta_stats.h"
@@ -115,10 +116,12 @@ enum status file_sink_finish(struct file_sink *sink, int64_t modified_ms, Forese
 {
     enum status status = STATUS_OK;
     struct text stats = {0};
+    TRY(FAILPOINT("data_write.before", err));
     TRY(parquet_writer_finish(sink->parquet, err));
     TRY(sink->args.store->ops->finish(sink->object, err));
     sink->args.store->ops->writer_close(sink->object);
     sink->object = NULL;
+    TRY(FAILPOINT("data_write.after", err));
     const struct parquet_column_stats *columns;
     uint32_t count = parquet_writer_stats(sink->parquet, &columns);
     delta_stats_write(sink->args.schema, parquet_writer_rows(sink->parquet), columns, count, sink->args.stats_columns,
