@@ -1,6 +1,7 @@
 // One lane: serves its mailbox, else polls the sources of the epoch it reads (P14: it never blocks in a send).
 // Two epochs run at once: read to its ends, epoch e's marker goes behind it and e+1 is read as soon as it is planned.
 // Any failure is reported to the group once; the lane then only empties its mailbox until it is stopped.
+#include "common/base/clock.h"
 #include "common/base/failpoint.h"
 #include "worker/lane/lane_private.h"
 
@@ -366,23 +367,44 @@ static enum status source_read(struct lane *lane, struct lane_source *source, st
     return STATUS_OK;
 }
 
-static bool lane_may_read(struct lane *lane)
+static bool lane_has_room(struct lane *lane)
 {
-    if (lane->released < lane->reading)
-        return false;
-    if (!lane_epoch_find(lane, lane->reading) || lane->held_bytes >= LANE_HELD_BYTES)
+    if (lane->held_bytes >= lane->group->held_bytes_max)
         return false;
     for (uint32_t i = 0; i < lane->group->exchange_count * lane->host.lanes; i++) {
-        if (!exchange_has_credit(&lane->channels[i], lane->reading, LANE_CREDIT_BYTES))
+        if (!exchange_has_credit(&lane->channels[i], lane->reading, lane->group->credit_bytes))
             return false;
     }
     return true;
 }
 
+// Whether the lane may go on reading. Without credit, or with too many rows that wait, it serves its mailbox meanwhile.
+static enum status lane_may_read(struct lane *lane, bool *ret_may, struct error *err)
+{
+    *ret_may = lane->released >= lane->reading && lane_epoch_find(lane, lane->reading);
+    if (!*ret_may || lane_has_room(lane)) {
+        lane->stalled_us = 0;
+        return STATUS_OK;
+    }
+    *ret_may = false;
+    int64_t now_us = clock_boot_us(clock_system());
+    if (lane->stalled_us == 0)
+        lane->stalled_us = now_us;
+    if (now_us - lane->stalled_us < LANE_STALL_US)
+        return STATUS_OK;
+    return error_set(err, STATUS_NO_MEMORY, ERROR_FAIL_PIPELINE,
+                     "lane %u has read nothing of epoch %llu for %lld s: %llu bytes wait for earlier epochs, of %llu "
+                     "allowed; give more --memory (P14)",
+                     lane->host.lane, (unsigned long long)lane->reading, LANE_STALL_US / 1000000,
+                     (unsigned long long)lane->held_bytes, (unsigned long long)lane->group->held_bytes_max);
+}
+
 static enum status lane_read(struct lane *lane, bool *ret_any, struct error *err)
 {
-    if (!lane_may_read(lane))
-        return STATUS_OK;
+    bool may;
+    enum status allowed = lane_may_read(lane, &may, err);
+    if (allowed != STATUS_OK || !may)
+        return allowed;
     bool all_done = true;
     for (uint32_t i = 0; i < lane->source_count; i++) {
         struct lane_source *source = &lane->sources[i];

@@ -187,7 +187,7 @@ static enum status node_process(struct lane_node *node, uint32_t input, struct l
     }
     if (item->batch) {
         enum status status = node_take_batch(node, input, item->batch, err);
-        if (item->channel && exchange_taken(item->channel, item->epoch, item->bytes, LANE_CREDIT_BYTES)) {
+        if (item->channel && exchange_taken(item->channel, item->epoch, item->bytes, node->lane->group->credit_bytes)) {
             mailbox_wake(&node->lane->group->lanes[item->sender].mailbox);
         }
         return status;

@@ -9,6 +9,7 @@
 
 #define SOURCE_BUDGET_SHARE  4 // a quarter of the memory for queues of sources
 #define STATE_BUDGET_SHARE   2 // half for state
+#define LIMIT_MIN_BYTES      (1u << 20)
 #define SOURCE_QUEUE_MIN     (8u << 20)
 #define SOURCE_QUEUE_DEFAULT (32u << 20) // payload; librdkafka needs about as much again for each record
 
@@ -252,6 +253,20 @@ static void group_continue(struct lane_group *group)
     }
 }
 
+// Credits and waiting rows take a sixteenth of the memory each at most, down to what a few batches need.
+static void group_limits(struct lane_group *group, uint64_t limit)
+{
+    uint64_t channels = (uint64_t)group->exchange_count * group->lane_count * group->lane_count * 2 + 1;
+    uint64_t credit = limit ? limit / 16 / channels : LANE_CREDIT_MAX_BYTES;
+    uint64_t held = limit ? limit / 16 / group->lane_count : LANE_HELD_MAX_BYTES;
+    if (credit > LANE_CREDIT_MAX_BYTES)
+        credit = LANE_CREDIT_MAX_BYTES;
+    if (held > LANE_HELD_MAX_BYTES)
+        held = LANE_HELD_MAX_BYTES;
+    group->credit_bytes = credit < LIMIT_MIN_BYTES ? LIMIT_MIN_BYTES : credit;
+    group->held_bytes_max = held < LIMIT_MIN_BYTES ? LIMIT_MIN_BYTES : held;
+}
+
 static struct lane_group *group_create(const struct dataflow_open_args *args, const struct lane_group_options *options)
 {
     struct lane_group *group = memory_calloc(1, sizeof *group);
@@ -280,6 +295,7 @@ static struct lane_group *group_create(const struct dataflow_open_args *args, co
         if (share < group->queue_bytes_max)
             group->queue_bytes_max = share > SOURCE_QUEUE_MIN ? share : SOURCE_QUEUE_MIN;
     }
+    group_limits(group, limit);
     group->maxima = memory_calloc(group->plan->n_nodes + 1, sizeof *group->maxima);
     group->open = memory_calloc(group->plan->n_tables + 1, sizeof *group->open);
     group->records = memory_calloc(group->plan->n_tables + 1, sizeof *group->records);

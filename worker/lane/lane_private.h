@@ -18,8 +18,9 @@
 #include "worker/source/source.h"
 
 #define LANE_EPOCHS_MAX        8u          // planned and not yet frozen, on one lane
-#define LANE_CREDIT_BYTES      (32u << 20) // per channel and epoch parity (P14)
-#define LANE_HELD_BYTES        (64u << 20) // rows of later epochs that wait on one lane
+#define LANE_CREDIT_MAX_BYTES  (32u << 20) // per channel and epoch parity (P14); less with little memory
+#define LANE_HELD_MAX_BYTES    (64u << 20) // rows of later epochs that wait on one lane
+#define LANE_STALL_US          60000000ll  // a source that memory keeps from reading for so long is an error (P14)
 #define LANE_POLL_US           10000       // how long a waiting source may be left alone
 #define LANE_BATCHES_PER_ROUND 4u          // source batches between two looks into the mailbox
 
@@ -165,6 +166,7 @@ struct lane {
     struct table_clock *clocks;
     struct exchange_channel *channels; // sent by this lane: [exchange * lanes + receiver]
     uint64_t held_bytes;
+    int64_t stalled_us; // since when credit or waiting rows keep it from reading; 0: they do not
     struct lane_epoch epochs[LANE_EPOCHS_MAX];
 };
 
@@ -216,8 +218,9 @@ struct lane_group {
     uint32_t lane_count;
     uint32_t exchange_count;
     uint64_t queue_bytes_max; // of one source on one lane
-    const char *record;       // FORESET_RECORD's directory; NULL
-    pthread_mutex_t lock;     // guards what follows; nothing is called under it but notify's preparation
+    uint64_t credit_bytes, held_bytes_max;
+    const char *record;   // FORESET_RECORD's directory; NULL
+    pthread_mutex_t lock; // guards what follows; nothing is called under it but notify's preparation
     bool failed, closing;
     struct group_epoch epochs[LANE_EPOCHS_MAX];
     struct lane_maximum *maxima; // cumulative, by node
