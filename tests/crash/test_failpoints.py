@@ -43,7 +43,7 @@ def reference(broker, topic):
 
 @pytest.fixture
 def medallion(broker, topic, tmp_path):
-    return Medallion(tmp_path, broker.address, topic, EVENTS // 8)
+    return Medallion(tmp_path, broker.address, topic, EVENTS // 12)
 
 
 def finish(medallion, reference):
