@@ -139,6 +139,7 @@ void sim_core_process(struct sim_process *process, enum sim_kind kind, uint32_t 
 enum status sim_core_killed(struct error *err);
 
 // ---- sim_network.c ----
+void sim_network_reset(void);
 void sim_network_send(struct seam *seam, uint32_t peer, const void *bytes, size_t size);
 
 // ---- sim_kv.c ----

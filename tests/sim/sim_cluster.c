@@ -176,6 +176,7 @@ static void cluster_play(void)
 bool sim_cluster_run(uint64_t seed, bool trace)
 {
     sim_core_init(seed, trace);
+    sim_network_reset();
     sim_kv_reset();
     sim_store_reset();
     sim_model_reset();
@@ -190,6 +191,9 @@ bool sim_cluster_run(uint64_t seed, bool trace)
     }
     cluster_play();
     sim_core_deinit();
+    sim_network_reset();
+    sim_model_reset();
+    sim_check_reset();
     sim_kv_reset();
     sim_store_reset();
     return !sim->failed;

@@ -24,6 +24,11 @@ struct sim_kv {
     struct sim_process *process;
 };
 
+struct sim_kv_late;
+static void sim_kv_release(void);
+static void sim_kv_late_free(void *argument);
+static struct sim_kv_late *kv_held; // a transaction that waits until the next generation is raised; NULL: none
+
 static void sim_kv_forget(size_t at)
 {
     memory_free(kv_state.items.items[at].key);
@@ -37,6 +42,8 @@ void sim_kv_reset(void)
     vector_deinit(&kv_state.items);
     vector_deinit(&kv_state.leases);
     kv_state.revision = 0;
+    if (kv_held) sim_kv_late_free(kv_held);
+    kv_held = NULL;
 }
 
 static struct sim_kv_lease *sim_kv_lease(int64_t id)
@@ -101,6 +108,7 @@ static void sim_kv_put(const struct kv_op *op)
     item->lease = op->lease;
     size_t length = strlen(op->key);
     if (length > 5 && strcmp(op->key + length - 5, "/last") == 0) sim_check_decided(item->value);
+    if (length > 11 && strcmp(op->key + length - 11, "/generation") == 0) sim_kv_release();
 }
 
 static bool sim_kv_apply(const struct kv_compare *compares, size_t compare_count, const struct kv_op *ops, size_t op_count)
@@ -154,7 +162,15 @@ static void sim_kv_late_run(void *argument)
     sim_kv_late_free(late);
 }
 
-static void sim_kv_later(const struct kv_compare *compares, size_t compare_count, const struct kv_op *ops, size_t op_count)
+// The generation was raised: what an earlier leader sent may come now.
+static void sim_kv_release(void)
+{
+    if (!kv_held) return;
+    sim_core_at((int64_t)random_below(&sim->random, 2 * SIM_SECOND), NULL, sim_kv_late_run, sim_kv_late_free, kv_held);
+    kv_held = NULL;
+}
+
+static void sim_kv_later(struct sim_process *process, const struct kv_compare *compares, size_t compare_count, const struct kv_op *ops, size_t op_count)
 {
     struct sim_kv_late *late = memory_calloc(1, sizeof *late);
     late->compare_count = compare_count;
@@ -168,6 +184,13 @@ static void sim_kv_later(const struct kv_compare *compares, size_t compare_count
         late->ops[i] = ops[i];
         late->ops[i].key = memory_strdup(ops[i].key);
         late->ops[i].bytes = memory_strndup(ops[i].bytes ? ops[i].bytes : "", ops[i].size);
+    }
+    size_t length = strlen(ops[0].key);
+    bool decides = length > 5 && strcmp(ops[0].key + length - 5, "/last") == 0;
+    if (!kv_held && decides && sim_core_roll(0.7)) { // what cut it off from the store took the process too
+        kv_held = late;
+        sim_core_kill(process);
+        return;
     }
     int64_t most_us = random_chance(&sim->random, 0.3) ? 20 * SIM_SECOND : 3 * SIM_SECOND; // also past a lease
     sim_core_at((int64_t)random_below(&sim->random, (uint64_t)most_us), NULL, sim_kv_late_run, sim_kv_late_free, late);
@@ -208,7 +231,7 @@ static enum status sim_kv_txn(struct kv *kv, const struct kv_compare *compares, 
     enum status status = sim_core_call(process, true, &fault, err);
     if (status != STATUS_OK) return status;
     bool happened = true;
-    if (fault == SIM_FAULT_UNKNOWN_LATER) sim_kv_later(compares, compare_count, ops, op_count);
+    if (fault == SIM_FAULT_UNKNOWN_LATER) sim_kv_later(process, compares, compare_count, ops, op_count);
     if (fault == SIM_FAULT_NONE || fault == SIM_FAULT_UNKNOWN_DONE) {
         happened = sim_kv_apply(compares, compare_count, ops, op_count);
         sim_core_trace("kv: txn %s = %.*s %s", ops[0].key, (int)ops[0].size, (const char *)ops[0].bytes,

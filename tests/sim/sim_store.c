@@ -172,7 +172,8 @@ static void sim_store_later(const char *name, const void *bytes, size_t size, bo
     late->name = memory_strdup(name);
     text_append(&late->bytes, bytes, size);
     late->absent = absent;
-    sim_core_at((int64_t)random_below(&sim->random, 3 * SIM_SECOND), NULL, sim_store_late_run, sim_store_late_free, late);
+    int64_t most_us = random_chance(&sim->random, 0.3) ? 20 * SIM_SECOND : 3 * SIM_SECOND; // also past a lease
+    sim_core_at((int64_t)random_below(&sim->random, (uint64_t)most_us), NULL, sim_store_late_run, sim_store_late_free, late);
 }
 
 static enum status sim_store_write_whole(struct objstore *store, const char *key, const void *bytes, size_t size, bool absent,
@@ -186,7 +187,10 @@ static enum status sim_store_write_whole(struct objstore *store, const char *key
     bool there;
     sim_store_find(name, &there);
     bool happens = fault == SIM_FAULT_NONE || fault == SIM_FAULT_UNKNOWN_DONE;
-    if (fault == SIM_FAULT_UNKNOWN_LATER) sim_store_later(name, bytes, size, absent);
+    if (fault == SIM_FAULT_UNKNOWN_LATER) {
+        sim_store_later(name, bytes, size, absent);
+        if (sim_core_roll(0.3)) sim_core_kill(process);
+    }
     if (happens && (!absent || !there)) {
         sim_core_trace("store: put %s, %zu bytes", name, size);
         sim_store_put_object(name, bytes, size, true, sim_store_now(store));
