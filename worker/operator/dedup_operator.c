@@ -211,38 +211,38 @@ static enum status dedup_on_marker(struct operator *op, const struct operator_ma
     return STATUS_OK;
 }
 
-static void save_entry(const struct dedup_operator *dedup, struct snapshot_writer *writer, uint32_t shard,
-                       const struct dedup_entry *entry)
-{
-    snapshot_writer_add(writer, shard + dedup->base.host->shard_first,
-                        slice_of((const char *)&entry->key, sizeof entry->key),
-                        slice_of((const char *)&entry->expiry_us, sizeof entry->expiry_us));
-}
-
 static enum status dedup_freeze(struct operator *op, struct operator_frozen *frozen, struct error *err)
 {
     struct dedup_operator *dedup = (struct dedup_operator *)op;
-    struct snapshot_writer writer = {0};
-    bool is_base = operator_state_base_due(&dedup->history);
+    uint32_t shards = dedup->table.shard_count;
+    bool is_base = operator_state_base_due(&dedup->history, dedup->table.count);
     if (!is_base && dedup->fresh_count == 0)
         return STATUS_OK;
-    text_reserve(&writer.records,
-                 (is_base ? dedup->table.count : dedup->fresh_count) * (sizeof(struct dedup_entry) + 2));
-    for (uint32_t shard = 0; shard < dedup->table.shard_count; shard++) {
+    uint64_t *counts = memory_calloc(shards + (size_t)1, sizeof *counts);
+    for (uint32_t shard = 0; shard < shards; shard++) {
+        counts[shard] = is_base ? dedup->table.shards[shard].count : dedup->fresh[shard].entries.count;
+    }
+    struct snapshot_fixed fixed = {.key_size = sizeof(struct hash128), .value_size = sizeof(int64_t)};
+    enum status status = STATUS_OK;
+    TRY(snapshot_fixed_create(&fixed, is_base, op->host->shard_first, shards, counts, op->host->budget, err));
+    for (uint32_t shard = 0; shard < shards; shard++) {
         const struct dedup_shard *at = &dedup->table.shards[shard];
         struct dedup_fresh *fresh = &dedup->fresh[shard];
         for (uint64_t i = 0; is_base && at->entries && i <= at->mask; i++) {
-            if (at->entries[i].key.low | at->entries[i].key.high)
-                save_entry(dedup, &writer, shard, &at->entries[i]);
+            const struct dedup_entry *entry = &at->entries[i];
+            if (entry->key.low | entry->key.high)
+                snapshot_fixed_add(&fixed, &entry->key, &entry->expiry_us);
         }
         for (size_t i = 0; !is_base && i < fresh->entries.count; i++) {
-            save_entry(dedup, &writer, shard, &fresh->entries.items[i]);
+            snapshot_fixed_add(&fixed, &fresh->entries.items[i].key, &fresh->entries.items[i].expiry_us);
         }
         vector_reset(&fresh->entries);
     }
-    enum status status = operator_state_part(op, &writer, is_base, &dedup->history, frozen, err);
-    snapshot_writer_deinit(&writer);
+    snapshot_fixed_finish(&fixed);
+    operator_state_part_take(&fixed, is_base, &dedup->history, frozen);
     dedup->fresh_count = 0;
+out:
+    memory_free(counts);
     return status;
 }
 
@@ -264,6 +264,7 @@ static enum status dedup_load(struct operator *op, const struct operator_record 
     }
     // A key that expired and came again is in a later run with a later time, which is the one that stands.
     uint32_t shard = record->shard - op->host->shard_first;
+    dedup->history.entries++;
     return dedup_table_put(&dedup->table, shard, key, expiry_us, &added, err);
 }
 

@@ -3,22 +3,21 @@
 
 #include "worker/exchange/exchange.h"
 
-#define DELTAS_MAX        256u
-#define DELTA_FLOOR_BYTES (256u << 10) // below this a state is too small to care
-#define RECORD_HEAD       24u          // hash, batch, expiry
+#define DELTAS_MAX         1000u
+#define DEAD_ENTRIES_FLOOR (64u << 10) // fewer are not worth a base
+#define RECORD_HEAD        24u         // hash, batch, expiry
 
-bool operator_state_base_due(const struct state_history *history)
+bool operator_state_base_due(const struct state_history *history, uint64_t live)
 {
-    return history->base_next || history->deltas >= DELTAS_MAX ||
-           history->delta_bytes > history->base_bytes / 2 + DELTA_FLOOR_BYTES;
+    return history->base_next || history->deltas >= DELTAS_MAX || history->entries > 2 * live + DEAD_ENTRIES_FLOOR;
 }
 
-void operator_state_written(struct state_history *history, bool is_base, uint64_t bytes)
+static void history_add(struct state_history *history, bool is_base, uint64_t entries)
 {
     if (is_base) {
-        *history = (struct state_history){.base_bytes = bytes};
+        *history = (struct state_history){.entries = entries};
     } else {
-        history->delta_bytes += bytes;
+        history->entries += entries;
         history->deltas++;
     }
 }
@@ -32,8 +31,18 @@ enum status operator_state_part(struct operator *op, struct snapshot_writer *wri
     if (status != STATUS_OK)
         return status;
     vector_push(&frozen->parts, part);
-    operator_state_written(history, is_base, part.size_bytes);
+    history_add(history, is_base, part.entries);
     return STATUS_OK;
+}
+
+void operator_state_part_take(struct snapshot_fixed *fixed, bool is_base, struct state_history *history,
+                              struct operator_frozen *frozen)
+{
+    struct operator_part part = {
+        .is_base = is_base, .bytes = fixed->bytes, .size_bytes = fixed->size_bytes, .entries = fixed->entries};
+    vector_push(&frozen->parts, part);
+    history_add(history, is_base, fixed->entries);
+    fixed->bytes = NULL;
 }
 
 void keyed_state_init(struct keyed_state *state, struct operator *op, uint32_t payload_size)
@@ -72,7 +81,7 @@ enum status keyed_state_freeze(struct keyed_state *state, struct operator *op, s
 {
     struct key_table *table = &state->table;
     struct snapshot_writer writer = {0};
-    bool is_base = operator_state_base_due(&state->history);
+    bool is_base = operator_state_base_due(&state->history, table->count);
     if (!is_base && table->dirty.count == 0 && table->removed.count == 0)
         return STATUS_OK;
     if (is_base) {
@@ -133,6 +142,7 @@ enum status keyed_state_load(struct keyed_state *state, struct operator *op, con
                              struct error *err)
 {
     uint64_t hash = 0;
+    state->history.entries++;
     bool removed = record->value.length == sizeof hash; // the hash alone
     if (record->removed || (!removed && record->value.length < RECORD_HEAD)) {
         return error_set(err, STATUS_CORRUPT, ERROR_FAIL_PIPELINE, "state of %s: a record is cut off",

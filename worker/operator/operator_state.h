@@ -7,18 +7,20 @@
 #include "worker/snapshot/snapshot_part.h"
 #include "worker/state/key_table.h"
 
-// When to write the base anew: deltas outweigh half of it, or are many.
+// When to write the base anew: when the parts hold twice what is alive (an append-only run has nothing to compact), or
+// are many.
 struct state_history {
-    uint64_t base_bytes, delta_bytes;
-    uint32_t deltas;
+    uint64_t entries; // in the parts: base and deltas
+    uint32_t deltas;  // since the base, or since loading
     bool base_next;
 };
-bool operator_state_base_due(const struct state_history *history);
-// Counts the part that was frozen, or loaded.
-void operator_state_written(struct state_history *history, bool is_base, uint64_t bytes);
+bool operator_state_base_due(const struct state_history *history, uint64_t live);
 enum status operator_state_part(struct operator *op, struct snapshot_writer *writer, bool is_base,
                                 struct state_history *history, struct operator_frozen *frozen,
                                 struct error *err) MUST_USE;
+// The same of a finished part; takes its bytes.
+void operator_state_part_take(struct snapshot_fixed *fixed, bool is_base, struct state_history *history,
+                              struct operator_frozen *frozen);
 
 struct keyed_state {
     struct key_table table;

@@ -89,6 +89,34 @@ static void write_records(const struct snapshot_writer *writer, uint8_t *bytes, 
     }
 }
 
+static void write_head(uint8_t *bytes, uint32_t shards, bool is_base, uint64_t entries)
+{
+    uint32_t flags = is_base ? FLAG_BASE : 0;
+    memcpy(bytes, MAGIC, 8);
+    memcpy(bytes + 8, &shards, 4);
+    memcpy(bytes + 12, &flags, 4);
+    memcpy(bytes + 16, &entries, 8);
+}
+
+// Checksums of every shard's records, then of all that stands before them.
+static void write_hashes(uint8_t *bytes, size_t head)
+{
+    for (uint8_t *at = bytes + HEADER_SIZE; at < bytes + head - sizeof(uint64_t); at += INDEX_SIZE) {
+        uint64_t offset, length;
+        memcpy(&offset, at + 8, 8);
+        memcpy(&length, at + 16, 8);
+        uint64_t hash = hash_64(bytes + offset, length, 0);
+        memcpy(at + 24, &hash, 8);
+    }
+    uint64_t hash = hash_64(bytes, head - sizeof hash, 0);
+    memcpy(bytes + head - sizeof hash, &hash, sizeof hash);
+}
+
+static size_t head_size(uint32_t shards)
+{
+    return HEADER_SIZE + (size_t)shards * INDEX_SIZE + sizeof(uint64_t);
+}
+
 enum status snapshot_writer_finish(struct snapshot_writer *writer, bool is_base, struct budget *budget,
                                    struct buffer **ret_bytes, size_t *ret_size, uint64_t *ret_entries,
                                    struct error *err)
@@ -108,27 +136,14 @@ enum status snapshot_writer_finish(struct snapshot_writer *writer, bool is_base,
         entries += writer->places.items[i].entries;
         room->size += writer->places.items[i].size;
     }
-    size_t head = HEADER_SIZE + (size_t)shards * INDEX_SIZE + sizeof(uint64_t);
-    size_t size = head + writer->records.length;
+    size_t head = head_size(shards), size = head + writer->records.length;
     struct buffer *buffer = NULL;
     enum status status = STATUS_OK;
     TRY(buffer_create(budget, size, &buffer, err));
-    uint32_t flags = is_base ? FLAG_BASE : 0;
-    memcpy(buffer->data, MAGIC, 8);
-    memcpy(buffer->data + 8, &shards, 4);
-    memcpy(buffer->data + 12, &flags, 4);
-    memcpy(buffer->data + 16, &entries, 8);
+    write_head(buffer->data, shards, is_base, entries);
     write_index(buffer->data + HEADER_SIZE, rooms, limit, head);
     write_records(writer, buffer->data, rooms);
-    for (uint8_t *at = buffer->data + HEADER_SIZE; at < buffer->data + head - sizeof(uint64_t); at += INDEX_SIZE) {
-        uint64_t offset, length;
-        memcpy(&offset, at + 8, 8);
-        memcpy(&length, at + 16, 8);
-        uint64_t hash = hash_64(buffer->data + offset, length, 0);
-        memcpy(at + 24, &hash, 8);
-    }
-    uint64_t hash = hash_64(buffer->data, head - sizeof hash, 0);
-    memcpy(buffer->data + head - sizeof hash, &hash, sizeof hash);
+    write_hashes(buffer->data, head);
     *ret_bytes = buffer;
     *ret_size = size;
     *ret_entries = entries;
@@ -137,6 +152,41 @@ out:
     text_reset(&writer->records);
     vector_reset(&writer->places);
     return status;
+}
+
+enum status snapshot_fixed_create(struct snapshot_fixed *fixed, bool is_base, uint32_t shard_first,
+                                  uint32_t shard_count, const uint64_t *counts, struct budget *budget,
+                                  struct error *err)
+{
+    size_t record = 2 + fixed->key_size + fixed->value_size;
+    uint32_t shards = 0;
+    ASSERT(fixed->key_size <= 100 && fixed->value_size <= 100 && shard_first + shard_count <= SHARDS_MAX);
+    struct shard_room *rooms = memory_calloc(shard_first + shard_count + (size_t)1, sizeof *rooms);
+    fixed->entries = 0;
+    for (uint32_t i = 0; i < shard_count; i++) {
+        ASSERT(counts[i] <= UINT32_MAX);
+        rooms[shard_first + i] = (struct shard_room){.size = counts[i] * record, .entries = (uint32_t)counts[i]};
+        fixed->entries += counts[i];
+        shards += counts[i] > 0;
+    }
+    size_t head = head_size(shards);
+    fixed->size_bytes = head + fixed->entries * record;
+    enum status status = buffer_create(budget, fixed->size_bytes, &fixed->bytes, err);
+    if (status == STATUS_OK) {
+        write_head(fixed->bytes->data, shards, is_base, fixed->entries);
+        write_index(fixed->bytes->data + HEADER_SIZE, rooms, shard_first + shard_count, head);
+        fixed->at = fixed->bytes->data + head;
+    }
+    memory_free(rooms);
+    return status;
+}
+
+void snapshot_fixed_finish(struct snapshot_fixed *fixed)
+{
+    uint32_t shards;
+    ASSERT(fixed->at == fixed->bytes->data + fixed->size_bytes);
+    memcpy(&shards, fixed->bytes->data + 8, 4);
+    write_hashes(fixed->bytes->data, head_size(shards));
 }
 
 static enum status corrupt(struct error *err, const char *what)

@@ -29,6 +29,28 @@ enum status snapshot_writer_finish(struct snapshot_writer *writer, bool is_base,
                                    struct error *err) MUST_USE;
 void snapshot_writer_deinit(struct snapshot_writer *writer);
 
+// Records of one size, added in the order of their shards: the part is written in place, nothing is copied or sorted.
+struct snapshot_fixed {
+    struct buffer *bytes; // the part, when finished; the caller's
+    size_t size_bytes;
+    uint64_t entries;
+    uint32_t key_size, value_size; // at most 100 each
+    uint8_t *at;
+};
+// counts[i]: records of shard_first + i that will be added. STATUS_NO_MEMORY.
+enum status snapshot_fixed_create(struct snapshot_fixed *fixed, bool is_base, uint32_t shard_first,
+                                  uint32_t shard_count, const uint64_t *counts, struct budget *budget,
+                                  struct error *err) MUST_USE;
+static inline void snapshot_fixed_add(struct snapshot_fixed *fixed, const void *key, const void *value)
+{
+    fixed->at[0] = (uint8_t)fixed->key_size;
+    fixed->at[1] = (uint8_t)(fixed->value_size + 1);
+    memcpy(fixed->at + 2, key, fixed->key_size);
+    memcpy(fixed->at + 2 + fixed->key_size, value, fixed->value_size);
+    fixed->at += 2 + fixed->key_size + fixed->value_size;
+}
+void snapshot_fixed_finish(struct snapshot_fixed *fixed); // asserts that every record announced was added
+
 struct snapshot_record {
     uint32_t shard;
     struct slice key;

@@ -341,6 +341,33 @@ static void state_beyond_its_share_of_memory_fails_naming_the_operator(void **st
     flow_deinit(&flow);
 }
 
+static void four_threads_with_little_credit_lose_and_repeat_nothing(void **state)
+{
+    (void)state;
+    struct flow flow;
+    flow_init(&flow, 4, true);
+    plan_dedup(&flow, DEDUP_FOREVER);
+    budget_init(&flow.budget, "test", NULL, 64u << 20);
+    flow_open(&flow);
+    struct flow_range ranges[4];
+    for (uint32_t p = 0; p < 4; p++) {
+        for (int i = 0; i < 10000; i++) { // each id comes once from every partition
+            struct flow_row row = {arena_printf(&flow.arena, "id-%d", i), "x", i, 0};
+            flow_rows(p, &row, 1);
+        }
+    }
+    for (int64_t from = 0; from < 10000; from += 2500) {
+        for (uint32_t p = 0; p < 4; p++)
+            ranges[p] = (struct flow_range){p, from, from + 2500};
+        flow_run(&flow, ranges, 4, false, 0xF);
+        assert_false(flow.failed);
+        assert_int_equal(flow_report(&flow, 0)->rows_in, 10000);
+        assert_int_equal(flow_report(&flow, 0)->rows_out, 2500);
+        assert_int_equal(flow.prepared->n_ranges, 4);
+    }
+    flow_deinit(&flow);
+}
+
 static void a_broken_part_is_refused_by_name(void **state)
 {
     (void)state;
@@ -375,6 +402,7 @@ int main(void)
         cmocka_unit_test(a_table_behind_a_stateful_one_takes_part_when_that_emits),
         cmocka_unit_test(a_limit_counts_over_the_whole_stream),
         cmocka_unit_test(state_beyond_its_share_of_memory_fails_naming_the_operator),
+        cmocka_unit_test(four_threads_with_little_credit_lose_and_repeat_nothing),
         cmocka_unit_test(a_broken_part_is_refused_by_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
