@@ -1,7 +1,7 @@
 // One column chunk being written: values come in, full pages are encoded and compressed at once, only compressed pages
 // and the dictionary are kept until the row group ends (the dictionary page stands first in the file).
 //
-//   strings, float, double   dictionary; PLAIN when it does not help (tried after 4096 values and a page) or is too large
+//   strings, float, double   dictionary; PLAIN when it does not help (tried after 4096 values, and a page) or is large
 //   integers, dates, times   DELTA_BINARY_PACKED, or PLAIN by option
 //   boolean, long decimals   PLAIN
 #ifndef FORESET_PARQUET_PARQUET_CHUNK_H

@@ -97,7 +97,7 @@ static enum status unpack(struct parquet_stream *stream, const struct parquet_pa
         goto out;
     }
     stream->page.size = 0;
-    TRY(parquet_bytes_reserve(&stream->page, raw, err));
+    TRY(parquet_bytes_reserve(&stream->page, raw + 1, err)); // there even for an empty page
     if (plain) memcpy(stream->page.data, body, plain);
     TRY(compress_decode(stream->compress, codec, body + plain, packed - plain, stream->page.data + plain, raw - plain,
                         err));
