@@ -49,6 +49,7 @@ struct slice parquet_store_value(const struct parquet_store *store, uint32_t i)
     if (store->width) return slice_of((const char *)store->data.data + (size_t)i * store->width, store->width);
     const uint32_t *ends = (const uint32_t *)(const void *)store->ends.data;
     uint32_t from = i ? ends[i - 1] : 0;
+    if (!store->data.size) return slice_of("", 0); // nothing but empty strings: there may be no block
     return slice_of((const char *)store->data.data + from, ends[i] - from);
 }
 
