@@ -35,8 +35,8 @@ class Figures:
     def __init__(self, command, cwd):
         with tempfile.TemporaryFile() as output:
             begin = time.monotonic()
-            process = subprocess.Popen([str(c) for c in command], stdin=subprocess.DEVNULL, stdout=output, stderr=output,
-                                       cwd=cwd)
+            process = subprocess.Popen([str(c) for c in command], stdin=subprocess.DEVNULL, stdout=output,
+                                       stderr=output, cwd=cwd)
             _, status, usage = os.wait4(process.pid, 0)
             process.returncode = os.waitstatus_to_exitcode(status)
             self.wall_s = time.monotonic() - begin
@@ -141,8 +141,8 @@ def print_parts(directory):
 def bench(args, directory):
     with KafkaBroker(f"{directory}/kafka", heap="1g") as broker:
         broker.create_topic(TOPIC, PARTITIONS)
-        produced = Figures([foreset.binary(), "produce", "--brokers", broker.address, "--topic", TOPIC, "--key", "user_id",
-                            "--generate", f"user-events:{args.events}:7"], directory)
+        produced = Figures([foreset.binary(), "produce", "--brokers", broker.address, "--topic", TOPIC, "--key",
+                            "user_id", "--generate", f"user-events:{args.events}:7"], directory)
         here = Bench(args, directory, broker)
         bronze = here.medallion[:here.medallion.index(";\n", here.medallion.index("read_kafka")) + 2]
         print(f"{args.events:,} events, {PARTITIONS} partitions, {os.cpu_count()} CPUs, median of {args.runs}\n")
@@ -160,7 +160,8 @@ def bench(args, directory):
             print_row("Spark + Delta, bronze + silver + gold", here.spark(), args.events, ceiling)
         print(f"\nstart to end over one event: {here.start_seconds() * 1000:.0f} ms")
         stops = [stop for stop in stops if stop is not None]
-        print(f"longest stop of a lane at a marker: {max(stops):.1f} ms" if stops else "longest stop of a lane: not reported")
+        stop = f"{max(stops):.1f} ms" if stops else "not reported"
+        print(f"longest stop of a lane at a marker: {stop}")
         print(f"disk, fsynced: {statistics.median(fsynced_mb_per_s(directory) for _ in range(3)):,.0f} MB/s")
         print_parts(directory)
 

@@ -1,6 +1,6 @@
-// The yardstick: how fast librdkafka alone hands over a topic. One consumer handle, batches off its queue, bytes untouched.
-// Usage: bench_ceiling BROKERS TOPIC PARTITIONS ROWS; prints one JSON object. Any error ends it with 1: a ceiling
-// measured over a partial topic would flatter everything held against it.
+// The yardstick: how fast librdkafka alone hands over a topic. One consumer handle, batches off its queue, bytes left
+// untouched. Usage: bench_ceiling BROKERS TOPIC PARTITIONS ROWS; prints one JSON object. Any error ends it with 1: a
+// ceiling measured over a partial topic would flatter everything held against it.
 // The queue must hold a second of input on librdkafka < 2.2, where a full one parks its partition for that long.
 #include <librdkafka/rdkafka.h>
 #include <stdbool.h>

@@ -1,4 +1,4 @@
-"""P24: what an aborted attempt left is deleted once it is old, nothing else ever is, and a kill in between does no harm.
+"""P24: what an aborted attempt left is deleted once it is old, nothing else ever is; a kill in between does no harm.
 
 Ages are made, not waited for: the modification times of everything in the warehouse are set back by two hours.
 """

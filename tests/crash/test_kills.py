@@ -20,7 +20,7 @@ from medallion import Medallion
 LONG = bool(os.environ.get("FORESET_LONG"))
 KILLS = int(os.environ.get("FORESET_KILLS", "200" if LONG else "12"))
 SECONDS = float(os.environ.get("FORESET_KILL_SECONDS", "600" if LONG else "25"))
-RATE = int(os.environ.get("FORESET_KILL_RATE", "4000"))
+RATE = int(os.environ.get("FORESET_KILL_RATE", "10000"))
 CHECK_EVERY = 20 if LONG else 4
 
 

@@ -82,7 +82,8 @@ class KafkaBroker:
                 "-Dlog4j2.level=WARN", "-cp", f"{jars}/*", main, *args]
 
     def format(self):
-        cluster = base64.b64encode(uuid.uuid4().bytes, b"xy").decode().rstrip("=")  # "-" first would look like an option
+        # "-" as its first letter would make the id an option
+        cluster = base64.b64encode(uuid.uuid4().bytes, b"xy").decode().rstrip("=")
         done = subprocess.run(self._java("kafka.tools.StorageTool", "format", "-t", cluster, "-c",
                                          str(self.properties), heap="128m"),
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=READY_SECONDS_MAX)
