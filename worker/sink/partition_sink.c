@@ -158,8 +158,8 @@ static enum status partition_open(struct partition_sink *sink, struct partition 
     char **texts = memory_calloc(sink->key_count + (size_t)1, sizeof *texts);
     struct text folder = {0};
     TRY(partition_texts(sink, partition, texts, err));
-    delta_path_partition((const char *const *)sink->table->partition_columns, (const char *const *)texts, sink->key_count,
-                         &folder);
+    delta_path_partition((const char *const *)sink->table->partition_columns, (const char *const *)texts,
+                         sink->key_count, &folder);
     TRY(file_sink_open(&sink->args, text_str(&folder), epoch, sequence, &partition->file, err));
 out:
     texts_free(texts, sink->key_count);
