@@ -243,7 +243,7 @@ def rule_basenames_unique():
         if other != folder:
             yield f"{path}: {other}/{name} has the same name"
         pair = seen.get((stem, "c" if ending == "h" else "h"))
-        if pair is not None and pair != folder:
+        if pair is not None and pair != folder and not (folder + pair).count("tests/"):
             yield f"{path}: {stem} is a module of {pair}/"
 
 
