@@ -76,12 +76,13 @@ say "3. deploy/examples/medallion.sql: bronze, silver, gold"
 say "4. The tables"
 for table in bronze/user_events silver/user_events gold/realtime_dashboard; do
     printf '\n%s\n' "$warehouse/streaming/$table"
+    order=offset
     case $table in
         bronze/*) columns=kafka_key,action,page,amount,event_time,offset ;;
-        silver/*) columns=user_id,action,action_category,amount,event_date ;;
-        gold/*) columns=window_start,action_category,event_count,total_revenue,avg_order_value ;;
+        silver/*) columns=user_id,action,action_category,amount,event_date order=user_id ;;
+        gold/*) columns=window_start,action_category,event_count,total_revenue,avg_order_value order=window_start ;;
     esac
-    "$foreset" tables show "$warehouse/streaming/$table" --columns "$columns" --limit 5
+    "$foreset" tables show "$warehouse/streaming/$table" --columns "$columns" --order-by "$order" --limit 5
 done
 "$foreset" tables history "$warehouse/streaming/gold/realtime_dashboard"
 
