@@ -55,8 +55,8 @@ static void persist_part_name(struct persist *persist, size_t number, char key[P
     char uuid[37];
     random_uuid(&persist->random, uuid);
     snprintf(key, PERSIST_KEY_SIZE, "state/part-%llu-%llu-%llu-%zu-%s.state", (unsigned long long)persist->epoch,
-             (unsigned long long)persist->session->generation, (unsigned long long)persist->session->incarnation, number,
-             uuid);
+             (unsigned long long)persist->session->generation, (unsigned long long)persist->session->incarnation,
+             number, uuid);
 }
 
 static enum status persist_part(struct persist *persist, size_t number, struct error *err)
@@ -75,7 +75,8 @@ static enum status persist_part(struct persist *persist, size_t number, struct e
         log_debug("part_write", "key=%s error=\"%s\"", key, err ? err->message : "");
         persist->session->seam->ops->sleep(persist->session->seam, 50000);
     }
-    if (status != STATUS_OK) return error_prefix(err, "state snapshot of epoch %llu", (unsigned long long)persist->epoch);
+    if (status != STATUS_OK)
+        return error_prefix(err, "state snapshot of epoch %llu", (unsigned long long)persist->epoch);
     memory_free(part->meta.key);
     part->meta.key = memory_strdup(key);
     return STATUS_OK;

@@ -19,7 +19,7 @@ struct session {
     struct objstore *state;
     struct session_table *tables;
     size_t table_count;
-    pthread_mutex_t lock; // dead_letters are opened by whichever lane comes first
+    pthread_mutex_t lock;  // dead_letters are opened by whichever lane comes first
     struct dataflow *flow; // set by session_open
     // The worker's bookkeeping, on its own thread only.
     uint64_t sequence_in, sequence_out;
@@ -34,10 +34,12 @@ struct session *session_create(const struct worker_config *config, struct seam *
 const Foreset__Plan *session_plan(const struct session *session);
 // Blocking, in a job: opens the stores, then the data flow, which loads its state.
 enum status session_open(struct session *session, struct error *err) MUST_USE;
-// Blocking, in a job: stops the data flow, closes the stores. The worker may still look at its bookkeeping. Once or more.
+// Blocking, in a job: stops the data flow, closes the stores. The worker may still look at its bookkeeping. Once or
+// more.
 void session_close(struct session *session);
 void session_destroy(struct session *session); // on the worker's thread
-// Root of a table; opened. dead_letters: its dead letter table, opened at first use. NULL: it cannot be opened (logged).
+// Root of a table; opened. dead_letters: its dead letter table, opened at first use. NULL: it cannot be opened
+// (logged).
 struct objstore *session_table_store(void *context, uint32_t table, bool dead_letters);
 
 #endif

@@ -3,8 +3,8 @@
 //   IDLE ──Assign──► OPENING ──loaded──► RUNNING ──Abort, newer Assign, silence──► CLOSING ──closed──► IDLE | OPENING
 //                       └──error──► FAILED ◄──error──┘        FAILED ──Abort, newer Assign──► CLOSING
 //
-// The happy path: Register until an Assign comes; open the data flow (a job); Assigned; epoch plans and watermarks go to
-// the data flow; ReadDone goes out as it comes; what is frozen is persisted (a job) and reported as Prepared.
+// The happy path: Register until an Assign comes; open the data flow (a job); Assigned; epoch plans and watermarks go
+// to the data flow; ReadDone goes out as it comes; what is frozen is persisted (a job) and reported as Prepared.
 //
 // What can fail:
 // - anything in the data flow or in a job: Failed(class, message) once, then wait for the leader;
@@ -24,9 +24,9 @@
 #include "worker/persist.h"
 #include "worker/session.h"
 
-#define WORKER_REGISTER_US 1000000
+#define WORKER_REGISTER_US  1000000
 #define WORKER_HEARTBEAT_US 500000
-#define WORKER_SILENCE_US 15000000
+#define WORKER_SILENCE_US   15000000
 
 enum worker_state { WORKER_IDLE, WORKER_OPENING, WORKER_RUNNING, WORKER_FAILED, WORKER_CLOSING };
 static const struct statemachine_state worker_states[] = {
@@ -297,9 +297,9 @@ static bool worker_in_order(struct worker *worker, const Foreset__Control *contr
         return true;
     }
     struct error err;
-    (void)error_set(&err, STATUS_ERROR, ERROR_RESTART_PIPELINE, "worker %s: message %llu of the leader is missing, %llu came",
-                    worker->config.name, (unsigned long long)session->sequence_in + 1,
-                    (unsigned long long)control->sequence);
+    (void)error_set(&err, STATUS_ERROR, ERROR_RESTART_PIPELINE,
+                    "worker %s: message %llu of the leader is missing, %llu came", worker->config.name,
+                    (unsigned long long)session->sequence_in + 1, (unsigned long long)control->sequence);
     worker_fail(worker, control->epoch, &err);
     return false;
 }

@@ -4,7 +4,7 @@
 #define FORESET_WORKER_WORKER_H
 
 #include "common/rpc/seam.h"
-#include "common/rpc/store_opener.h"
+#include "common/objstore/store_opener.h"
 #include "worker/lane/dataflow.h"
 
 struct worker_config {

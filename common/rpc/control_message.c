@@ -31,11 +31,13 @@ enum status control_message_unpack(const void *bytes, size_t size, Foreset__Cont
     const uint8_t *body = (const uint8_t *)bytes + CONTROL_MESSAGE_HEADER;
     size_t length = size - CONTROL_MESSAGE_HEADER;
     if (hash != hash_64(body, length, CONTROL_MESSAGE_SEED)) {
-        return error_set(err, STATUS_CORRUPT, ERROR_RESTART_PIPELINE, "control message of %zu bytes: checksum differs", size);
+        return error_set(err, STATUS_CORRUPT, ERROR_RESTART_PIPELINE, "control message of %zu bytes: checksum differs",
+                         size);
     }
     Foreset__Control *control = foreset__control__unpack(NULL, length, body);
     if (!control) {
-        return error_set(err, STATUS_CORRUPT, ERROR_RESTART_PIPELINE, "control message of %zu bytes: not a message", size);
+        return error_set(err, STATUS_CORRUPT, ERROR_RESTART_PIPELINE, "control message of %zu bytes: not a message",
+                         size);
     }
     *ret_control = control;
     return STATUS_OK;

@@ -10,8 +10,8 @@
 
 void control_message_pack(const Foreset__Control *control, struct text *ret_bytes);
 // STATUS_CORRUPT: too short, too long, checksum, or no message. Free with control_message_destroy.
-enum status control_message_unpack(const void *bytes, size_t size, Foreset__Control **ret_control, struct error *err)
-    MUST_USE;
+enum status control_message_unpack(const void *bytes, size_t size, Foreset__Control **ret_control,
+                                   struct error *err) MUST_USE;
 void control_message_destroy(Foreset__Control *control); // NULL allowed
 const char *control_message_kind(const Foreset__Control *control);
 

@@ -1,5 +1,5 @@
-// A role's thread. Everything that happens to the role (messages, events, finished jobs) comes through one mailbox, so a
-// role needs no lock. Job threads take jobs from a second mailbox and post each back when it has run.
+// A role's thread. Everything that happens to the role (messages, events, finished jobs) comes through one mailbox, so
+// a role needs no lock. Job threads take jobs from a second mailbox and post each back when it has run.
 //
 // Lock order: none is ever held while another is taken. Cannot fail but by memory.
 #include "common/rpc/role_thread.h"

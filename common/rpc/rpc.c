@@ -1,5 +1,6 @@
-// nng behind rpc.h: one PULL socket to receive, one PUSH socket and a sending thread per peer. PUSH and PULL neither drop
-// nor resend; the sending thread takes the wait away from the role. (Pairs in polyamorous mode drop when a peer is slow.)
+// nng behind rpc.h: one PULL socket to receive, one PUSH socket and a sending thread per peer. PUSH and PULL neither
+// drop nor resend; the sending thread takes the wait away from the role. (Pairs in polyamorous mode drop when a peer is
+// slow.)
 //
 // What can fail: the address cannot be listened at or dialled (said at once); a send that fails for RPC_SEND_MS is
 // dropped, the receiver sees the gap in the numbers and the pipeline's attempt is restarted (P15).

@@ -9,7 +9,8 @@ enum { ADOPT_SCAN_MAX = 10000 };
 
 static enum status adopt_scan(struct table_log *log, const char *id, struct meta_record *record, struct error *err)
 {
-    for (int64_t version = log->table->version; version > 0 && version > log->table->version - ADOPT_SCAN_MAX; version--) {
+    for (int64_t version = log->table->version; version > 0 && version > log->table->version - ADOPT_SCAN_MAX;
+         version--) {
         struct delta_commit *commit = NULL;
         enum status status = delta_commit_read(log->store, version, &commit, err);
         if (status == STATUS_NOT_FOUND) return STATUS_OK;
@@ -18,9 +19,8 @@ static enum status adopt_scan(struct table_log *log, const char *id, struct meta
         bool found = info && info->pipeline_id && strcmp(info->pipeline_id, id) == 0 && info->manifest_count > 0;
         for (uint32_t i = 0; found && i < info->manifest_count; i++) {
             if (info->manifests[i].epoch <= record->epoch) continue;
-            *record = (struct meta_record){.epoch = info->manifests[i].epoch,
-                                           .generation = info->generation,
-                                           .hash = info->manifests[i].hash};
+            *record = (struct meta_record){
+                .epoch = info->manifests[i].epoch, .generation = info->generation, .hash = info->manifests[i].hash};
             snprintf(record->name, sizeof record->name, "%s", info->manifests[i].name);
         }
         delta_log_commit_destroy(commit);
@@ -56,9 +56,10 @@ enum status adopt_find(struct table_logs *logs, struct commit_context *context, 
         const char *owner = exists ? delta_table_property(log->table, "foreset.pipeline") : NULL;
         if (!owner || strlen(owner) != 36) continue;
         if (id[0] && strcmp(id, owner) != 0) {
-            status = error_set(err, STATUS_INVALID, ERROR_FAIL_PIPELINE,
-                               "--adopt: table %s belongs to the pipeline %s, the others to %s; they cannot go on together",
-                               log->name, owner, id);
+            status =
+                error_set(err, STATUS_INVALID, ERROR_FAIL_PIPELINE,
+                          "--adopt: table %s belongs to the pipeline %s, the others to %s; they cannot go on together",
+                          log->name, owner, id);
             goto out;
         }
         snprintf(id, sizeof id, "%s", owner);

@@ -5,7 +5,8 @@
 
 #include "coordinator/commit/table_logs.h"
 
-// Blocking. id "" and epoch 0: no table names a pipeline. ret_generation: the greatest that any file name carries. Tables of different pipelines: FAIL_PIPELINE.
+// Blocking. id "" and epoch 0: no table names a pipeline. ret_generation: the greatest that any file name carries.
+// Tables of different pipelines: FAIL_PIPELINE.
 enum status adopt_find(struct table_logs *logs, struct commit_context *context, char ret_id[37],
                        struct meta_record *ret_record, uint64_t *ret_generation, struct error *err) MUST_USE;
 

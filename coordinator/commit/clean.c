@@ -2,9 +2,9 @@
 // manifest of its epoch does not name is deleted; so is a state snapshot part that no kept manifest reaches, and a
 // manifest that is neither among the last CLEAN_MANIFESTS_MIN nor young.
 //
-// Every delete asks all of P24: the generation is below ours or the attempt was ours and is over (its epoch is decided);
-// the manifest of the epoch is decided, readable and does not name the file; a linearizable read has just shown that we
-// lead; the file is older than the grace. Is the manifest gone, the file stays: VACUUM decides.
+// Every delete asks all of P24: the generation is below ours or the attempt was ours and is over (its epoch is
+// decided); the manifest of the epoch is decided, readable and does not name the file; a linearizable read has just
+// shown that we lead; the file is older than the grace. Is the manifest gone, the file stays: VACUUM decides.
 //
 // What can fail: anything; then this run ends and the next one goes on. A crash between two deletes loses nothing.
 #include "coordinator/commit/clean.h"
@@ -82,7 +82,8 @@ static void clean_keep(struct clean_state *state, struct manifest *manifest)
 {
     struct clean_kept kept = {manifest->body->epoch, manifest};
     vector_push(&state->kept, kept);
-    for (size_t i = 0; i < manifest->body->n_parts; i++) vector_push(&state->parts.items, manifest->body->parts[i]->key);
+    for (size_t i = 0; i < manifest->body->n_parts; i++)
+        vector_push(&state->parts.items, manifest->body->parts[i]->key);
 }
 
 // Follows the chain from the last decided manifest back, as far as it is there. Only this chain was decided.
@@ -140,7 +141,8 @@ static enum status clean_parts(struct clean_state *state, struct error *err)
     for (size_t i = 0; status == STATUS_OK && i < list.entries.count; i++) {
         const struct objstore_entry *entry = &list.entries.items[i];
         uint64_t epoch, generation;
-        if (!manifest_part_parse(entry->key, "state/part-", &epoch, &generation) || !clean_is_old(state, entry)) continue;
+        if (!manifest_part_parse(entry->key, "state/part-", &epoch, &generation) || !clean_is_old(state, entry))
+            continue;
         bool running = generation > clean->context->generation || epoch > clean->last.epoch;
         if (running && !FORESET_BUG("clean-by-old-leader")) continue;
         if (clean_names_has(&state->parts, entry->key)) continue;

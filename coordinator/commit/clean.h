@@ -13,7 +13,7 @@ struct clean {
     struct meta_record last; // the last decided epoch, as the leader knows it
     uint64_t published;
     int64_t grace_us;
-    uint64_t deleted;        // out
+    uint64_t deleted; // out
 };
 // Blocking, in a job. Failing harms nobody: what is left is found the next time.
 enum status clean_run(struct clean *clean, struct error *err) MUST_USE;

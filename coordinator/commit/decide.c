@@ -1,5 +1,5 @@
-// Deciding. The happy path: read each table's new log entries and refuse what could not be put (P17); put the manifests,
-// absent until now; one transaction: leader, generation, last = e−1 ⇒ records.
+// Deciding. The happy path: read each table's new log entries and refuse what could not be put (P17); put the
+// manifests, absent until now; one transaction: leader, generation, last = e−1 ⇒ records.
 //
 // What can fail:
 // - a table would not take the epoch: FAIL_PIPELINE, nothing decided;

@@ -1,6 +1,7 @@
-// Manifests. The happy path: pack, hash, put if absent under a name with a fresh uuid; read back: hash, unpack, compare.
-// What can fail:
-// - the put's outcome is unknown, or the name is taken: read; the same bytes mean that ours is there, other bytes that a
+// Manifests. The happy path: pack, hash, put if absent under a name with a fresh uuid; read back: hash, unpack,
+// compare. What can fail:
+// - the put's outcome is unknown, or the name is taken: read; the same bytes mean that ours is there, other bytes that
+// a
 //   uuid came twice: FAIL_PIPELINE;
 // - the file is torn, damaged or another's: STATUS_CORRUPT, FAIL_PIPELINE, with both hashes: never loaded (I7).
 #include "coordinator/commit/manifest.h"
@@ -32,8 +33,8 @@ struct manifest *manifest_create(const Foreset__Manifest *body, struct random *r
     manifest->record = (struct meta_record){.epoch = body->epoch,
                                             .generation = body->generation,
                                             .hash = hash_64(manifest->packed, manifest->packed_size, 0)};
-    snprintf(manifest->record.name, sizeof manifest->record.name, "manifests/%020" PRIu64 "-%" PRIu64 "-%s.pb", body->epoch,
-             body->generation, uuid);
+    snprintf(manifest->record.name, sizeof manifest->record.name, "manifests/%020" PRIu64 "-%" PRIu64 "-%s.pb",
+             body->epoch, body->generation, uuid);
     return manifest;
 }
 
@@ -65,7 +66,8 @@ enum status manifest_decode(const void *bytes, size_t size, const char *name, co
     const char *data = bytes;
     if (size < MANIFEST_MAGIC_SIZE + MANIFEST_TRAILER_SIZE || size > MANIFEST_BYTES_MAX ||
         memcmp(data, manifest_magic, sizeof manifest_magic) != 0) {
-        return error_set(err, STATUS_CORRUPT, ERROR_FAIL_PIPELINE, "manifest %s: %zu bytes that are no manifest", name, size);
+        return error_set(err, STATUS_CORRUPT, ERROR_FAIL_PIPELINE, "manifest %s: %zu bytes that are no manifest", name,
+                         size);
     }
     uint64_t stored, hash;
     size_t packed_size = size - MANIFEST_MAGIC_SIZE - MANIFEST_TRAILER_SIZE;
@@ -80,7 +82,8 @@ enum status manifest_decode(const void *bytes, size_t size, const char *name, co
     Foreset__Manifest *body = foreset__manifest__unpack(NULL, packed_size, (const uint8_t *)data + MANIFEST_MAGIC_SIZE);
     if (!body || (record && (body->epoch != record->epoch || body->generation != record->generation))) {
         if (body) foreset__manifest__free_unpacked(body, NULL);
-        return error_set(err, STATUS_CORRUPT, ERROR_FAIL_PIPELINE, "manifest %s: not the epoch it was decided for", name);
+        return error_set(err, STATUS_CORRUPT, ERROR_FAIL_PIPELINE, "manifest %s: not the epoch it was decided for",
+                         name);
     }
     struct manifest *manifest = memory_calloc(1, sizeof *manifest);
     atomic_init(&manifest->refs, 1);
@@ -105,8 +108,8 @@ static enum status manifest_same(const struct text *bytes, struct objstore *stat
     return STATUS_OK;
 }
 
-static enum status manifest_put_settled(const struct text *bytes, struct objstore *state, const char *name, struct seam *seam,
-                                        struct error *err)
+static enum status manifest_put_settled(const struct text *bytes, struct objstore *state, const char *name,
+                                        struct seam *seam, struct error *err)
 {
     enum status status = STATUS_OK;
     for (unsigned attempt = 0; attempt < MANIFEST_TRIES; attempt++) {
@@ -118,7 +121,8 @@ static enum status manifest_put_settled(const struct text *bytes, struct objstor
             if (read == STATUS_OK && same) return STATUS_OK;
             if (read == STATUS_KILLED) return read;
             if (read == STATUS_OK) {
-                return error_set(err, STATUS_CORRUPT, ERROR_FAIL_PIPELINE, "manifest %s holds other bytes than were put", name);
+                return error_set(err, STATUS_CORRUPT, ERROR_FAIL_PIPELINE,
+                                 "manifest %s holds other bytes than were put", name);
             }
         } else if (err->class != ERROR_RETRY) {
             break;

@@ -1,4 +1,5 @@
-// Manifests: the record of one prepared epoch, as an immutable counted object, and as a checked file in the state store.
+// Manifests: the record of one prepared epoch, as an immutable counted object, and as a checked file in the state
+// store.
 #ifndef FORESET_COMMIT_MANIFEST_H
 #define FORESET_COMMIT_MANIFEST_H
 
@@ -25,13 +26,14 @@ void manifest_unref(struct manifest *manifest); // NULL allowed
 
 // The file: magic, packed message, its hash.
 void manifest_encode(const struct manifest *manifest, struct text *ret_bytes);
-// STATUS_CORRUPT says what is wrong. record: what the file must be (NULL: whatever it is; the record is then taken from it
-// and from name).
+// STATUS_CORRUPT says what is wrong. record: what the file must be (NULL: whatever it is; the record is then taken from
+// it and from name).
 enum status manifest_decode(const void *bytes, size_t size, const char *name, const struct meta_record *record,
                             struct manifest **ret_manifest, struct error *err) MUST_USE;
 
 // Blocking. Puts the body, absent until now; an unknown outcome is settled by reading.
-enum status manifest_put(const struct manifest *manifest, struct objstore *state, struct seam *seam, struct error *err) MUST_USE;
+enum status manifest_put(const struct manifest *manifest, struct objstore *state, struct seam *seam,
+                         struct error *err) MUST_USE;
 // Blocking. Reads and checks the manifest that a record names; retries while the store does not answer.
 enum status manifest_get(struct objstore *state, const struct meta_record *record, struct seam *seam,
                          struct manifest **ret_manifest, struct error *err) MUST_USE;

@@ -1,6 +1,6 @@
-// Recovery. The happy path: the pipeline's id; the generation raised, so that nothing of an earlier attempt can be decided
-// any more; the last decided record; each table there and ours; every decided, unpublished epoch put, in order; published.
-// What was not decided never happened: its files are found by cleaning.
+// Recovery. The happy path: the pipeline's id; the generation raised, so that nothing of an earlier attempt can be
+// decided any more; the last decided record; each table there and ours; every decided, unpublished epoch put, in order;
+// published. What was not decided never happened: its files are found by cleaning.
 //
 // What can fail:
 // - any store does not answer: RETRY, from the start;
@@ -103,8 +103,9 @@ enum status recover_run(struct recover *recover, struct error *err)
     TRY(meta_store_last(context->meta, &last, err));
     if (last.epoch > 0) TRY(manifest_get(context->state, &last, context->seam, &recover->last, err));
     if (recover->last && strcmp(recover->last->body->pipeline_id, context->pipeline_id) != 0) {
-        status = error_set(err, STATUS_CORRUPT, ERROR_FAIL_PIPELINE, "manifest %s is of the pipeline %s, not of ours (%s)",
-                           last.name, recover->last->body->pipeline_id, context->pipeline_id);
+        status =
+            error_set(err, STATUS_CORRUPT, ERROR_FAIL_PIPELINE, "manifest %s is of the pipeline %s, not of ours (%s)",
+                      last.name, recover->last->body->pipeline_id, context->pipeline_id);
         goto out;
     }
     TRY(recover_tables(recover, err));

@@ -7,13 +7,13 @@
 struct recover {
     struct commit_context *context; // pipeline_id and generation are filled in
     struct table_logs *logs;
-    struct random random;           // seeded by the caller
+    struct random random; // seeded by the caller
     bool adopt;
-    const char *adopt_table;        // NULL with adopt: every table
-    const char *abandon_table;      // NULL: none
-    struct manifest *last;          // out: of the last decided epoch; NULL: nothing is decided yet
-    uint64_t published;             // out: equals the last decided epoch
-    uint64_t put;                   // out: epochs that were rolled forward
+    const char *adopt_table;   // NULL with adopt: every table
+    const char *abandon_table; // NULL: none
+    struct manifest *last;     // out: of the last decided epoch; NULL: nothing is decided yet
+    uint64_t published;        // out: equals the last decided epoch
+    uint64_t put;              // out: epochs that were rolled forward
 };
 // Blocking, in a job. Idempotent: may be run again after any error.
 enum status recover_run(struct recover *recover, struct error *err) MUST_USE;

@@ -15,7 +15,7 @@
 
 enum { TABLE_LOG_TRIES = 8, TABLE_LOG_PROPERTIES_MAX = 128 };
 #define TABLE_LOG_BACKOFF_US 100000
-#define TABLE_LOG_PROPERTY "foreset.pipeline"
+#define TABLE_LOG_PROPERTY   "foreset.pipeline"
 
 void table_log_init(struct table_log *log, const struct commit_context *context, uint32_t number, bool dead_letters)
 {
@@ -82,7 +82,8 @@ static void table_log_configuration(const struct table_log *log, struct delta_pa
     *ret_count = count;
 }
 
-static enum status table_log_encode_first(struct table_log *log, struct random *random, struct text *bytes, struct error *err)
+static enum status table_log_encode_first(struct table_log *log, struct random *random, struct text *bytes,
+                                          struct error *err)
 {
     enum status status = STATUS_OK;
     struct text schema = {0};
@@ -193,11 +194,12 @@ static enum status table_log_check_owner(struct table_log *log, bool adopt, stru
         if (status != STATUS_OK) return status;
     }
     if (!adopt && (owner || rows)) {
-        return error_set(err, STATUS_INVALID, ERROR_FAIL_PIPELINE,
-                         "table %s at %s %s%s; this pipeline is %s. Use another name or LOCATION, or take the table over "
-                         "with --adopt=%s",
-                         log->name, log->url, owner ? "belongs to the pipeline " : "has rows and belongs to no pipeline",
-                         owner ? owner : "", log->context->pipeline_id, log->name);
+        return error_set(
+            err, STATUS_INVALID, ERROR_FAIL_PIPELINE,
+            "table %s at %s %s%s; this pipeline is %s. Use another name or LOCATION, or take the table over "
+            "with --adopt=%s",
+            log->name, log->url, owner ? "belongs to the pipeline " : "has rows and belongs to no pipeline",
+            owner ? owner : "", log->context->pipeline_id, log->name);
     }
     *ret_again = true;
     return table_log_take_over(log, random, err);
@@ -214,7 +216,8 @@ enum status table_log_ensure(struct table_log *log, bool adopt, struct random *r
             continue;
         }
         TRY(table_log_check_owner(log, adopt, random, &again, err));
-        if (!again) return table_log_check(log, log->plan->mode != FORESET__TABLE__MODE__APPEND && !log->dead_letters, err);
+        if (!again)
+            return table_log_check(log, log->plan->mode != FORESET__TABLE__MODE__APPEND && !log->dead_letters, err);
         log->context->seam->ops->sleep(log->context->seam, TABLE_LOG_BACKOFF_US);
     }
     return error_set(err, STATUS_ERROR, ERROR_RETRY, "table %s at %s does not come into being", log->name, log->url);
@@ -232,7 +235,8 @@ enum status table_log_check(struct table_log *log, bool removes, struct error *e
     }
     uint32_t partitions = log->dead_letters ? 0 : (uint32_t)log->plan->n_partition_columns;
     TRY(delta_table_check_write(log->table, removes, err));
-    TRY(delta_table_check_schema(log->table, log->schema, (const char *const *)log->plan->partition_columns, partitions, err));
+    TRY(delta_table_check_schema(log->table, log->schema, (const char *const *)log->plan->partition_columns, partitions,
+                                 err));
 out:
     return status;
 }

@@ -12,15 +12,15 @@
 struct table_log {
     const struct commit_context *context;
     const Foreset__Table *plan;
-    uint32_t number;             // of the table in the plan
-    bool dead_letters;           // its dead letter table
+    uint32_t number;   // of the table in the plan
+    bool dead_letters; // its dead letter table
     const char *name, *url;
-    struct objstore *store;      // NULL until needed
-    struct delta_table *table;   // NULL until needed
-    const struct type *schema;   // interned
-    bool needs_files;            // an append table is about to be emptied
-    bool with_files;             // live files are loaded
-    bool abandoned;              // nothing is put any more
+    struct objstore *store;          // NULL until needed
+    struct delta_table *table;       // NULL until needed
+    const struct type *schema;       // interned
+    bool needs_files;                // an append table is about to be emptied
+    bool with_files;                 // live files are loaded
+    bool abandoned;                  // nothing is put any more
     char app_id[TABLE_LOG_APP_SIZE]; // of txn: pipeline id + "/" + name
 };
 

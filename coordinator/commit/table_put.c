@@ -6,7 +6,8 @@
 //   2. a successor may have put this very epoch: the leader that was paused here finds txn = e and is done;
 //   3. schema, protocol or the table itself may have changed.
 // What can fail:
-// - txn ≥ e, but the commit that holds e names another manifest; txn neither prev nor ≥ e (RESTORE, an older copy of the
+// - txn ≥ e, but the commit that holds e names another manifest; txn neither prev nor ≥ e (RESTORE, an older copy of
+// the
 //   table, foreign use of our appId); the table carries another pipeline's id, or its schema no longer fits: BLOCKED;
 // - outcome unknown: read that version; ours is known by its fresh txnId;
 // - _last_checkpoint at or above the version we would take: the log was cleaned beneath us: open it anew;
@@ -40,7 +41,8 @@ static enum status table_put_blocked(const struct table_put *put, struct error *
     char copy[512];
     snprintf(copy, sizeof copy, "%s", reason);
     return error_set(err, STATUS_ERROR, ERROR_BLOCKED,
-                     "table %s, epoch %" PRIu64 " is decided but cannot be put: %s. Nothing is lost: set the table right and "
+                     "table %s, epoch %" PRIu64
+                     " is decided but cannot be put: %s. Nothing is lost: set the table right and "
                      "run again, or give it up with --abandon-table=%s",
                      put->log->name, put->epoch, copy, put->log->name);
 }
@@ -66,7 +68,8 @@ static const char *table_put_path(const char *key, struct arena *arena)
     return path;
 }
 
-static void table_put_files(const struct table_put *put, struct arena *arena, int64_t now_ms, struct delta_commit_content *content)
+static void table_put_files(const struct table_put *put, struct arena *arena, int64_t now_ms,
+                            struct delta_commit_content *content)
 {
     struct delta_add *adds = arena_calloc(arena, put->add_count + 1, sizeof *adds);
     for (size_t i = 0; i < put->add_count; i++) {
@@ -155,7 +158,8 @@ static void table_put_metrics(const struct table_put *put, struct arena *arena, 
     content->info.parameters = (struct delta_map){parameters, 3};
 }
 
-static enum status table_put_encode(const struct table_put *put, const char *txn_id, struct text *bytes, struct error *err)
+static enum status table_put_encode(const struct table_put *put, const char *txn_id, struct text *bytes,
+                                    struct error *err)
 {
     struct arena arena;
     arena_init(&arena, 0);
@@ -203,7 +207,8 @@ static enum status table_put_verify(struct table_put *put, struct error *err)
                     info->manifest_count > 0 && info->epoch_first <= put->epoch && put->epoch <= info->epoch_last;
         bool same = false;
         for (uint32_t i = 0; ours && i < info->manifest_count; i++) {
-            if (info->manifests[i].epoch == put->epoch && info->manifests[i].hash == put->manifest->record.hash) same = true;
+            if (info->manifests[i].epoch == put->epoch && info->manifests[i].hash == put->manifest->record.hash)
+                same = true;
         }
         delta_log_commit_destroy(commit);
         if (same) return STATUS_OK;
@@ -230,7 +235,8 @@ static enum status table_put_look(struct table_put *put, bool *ret_there, struct
     if (txn != put->prev) {
         char reason[160];
         snprintf(reason, sizeof reason,
-                 "its last transaction is epoch %" PRIu64 ", expected %" PRIu64 " (restored to an older version, or replaced?)",
+                 "its last transaction is epoch %" PRIu64 ", expected %" PRIu64
+                 " (restored to an older version, or replaced?)",
                  txn, put->prev);
         return table_put_blocked(put, err, reason);
     }
@@ -256,7 +262,8 @@ static enum status table_put_refresh(struct table_put *put, struct error *err)
 
 enum table_put_step { TABLE_PUT_DONE, TABLE_PUT_AGAIN };
 
-static enum status table_put_settle(struct table_put *put, int64_t version, const char *txn_id, bool *ret_ours, struct error *err)
+static enum status table_put_settle(struct table_put *put, int64_t version, const char *txn_id, bool *ret_ours,
+                                    struct error *err)
 {
     struct delta_commit *commit = NULL;
     enum status status = delta_commit_read(put->log->store, version, &commit, err);
@@ -344,8 +351,9 @@ enum status table_put_run(struct table_log *log, const struct manifest *manifest
         if (status != STATUS_OK) log->context->seam->ops->sleep(log->context->seam, TABLE_PUT_BACKOFF_US);
     }
     if (status == STATUS_OK) {
-        return error_set(err, STATUS_ERROR, ERROR_RETRY, "table %s, epoch %" PRIu64 ": other writers took %d versions in a row",
-                         log->name, put.epoch, TABLE_PUT_TRIES);
+        return error_set(err, STATUS_ERROR, ERROR_RETRY,
+                         "table %s, epoch %" PRIu64 ": other writers took %d versions in a row", log->name, put.epoch,
+                         TABLE_PUT_TRIES);
     }
     if (err->class == ERROR_BLOCKED || err->class == ERROR_FENCED) return status;
     return error_prefix(err, "table %s, epoch %" PRIu64, log->name, put.epoch);

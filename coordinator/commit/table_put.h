@@ -5,8 +5,8 @@
 #include "coordinator/commit/table_log.h"
 
 struct table_put_result {
-    bool committed;   // by this call or an earlier one; false: the epoch changes nothing in this log
-    int64_t version;  // of the commit if this call made it, else the log's
+    bool committed;  // by this call or an earlier one; false: the epoch changes nothing in this log
+    int64_t version; // of the commit if this call made it, else the log's
 };
 // Blocking, in a job. ERROR_BLOCKED: the log is not as the manifest says it must be; a person decides.
 enum status table_put_run(struct table_log *log, const struct manifest *manifest, struct random *random,

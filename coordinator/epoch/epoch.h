@@ -14,36 +14,36 @@ enum epoch_state { EPOCH_RUNNING, EPOCH_READ, EPOCH_PREPARED, EPOCH_BUILT, EPOCH
 
 struct epoch_table {
     bool publishes_planned;
-    int64_t candidate_us;       // W if its batch begins in this epoch
-    bool took_part, publishes;  // from READ on
-    bool open;                  // the batch is unfinished behind this epoch
+    int64_t candidate_us;      // W if its batch begins in this epoch
+    bool took_part, publishes; // from READ on
+    bool open;                 // the batch is unfinished behind this epoch
     int64_t batch, late_us, watermark_us, timestamp_us, published_us;
     bool published;
-    Foreset__Maximum *maxima;   // cumulative, behind this epoch
+    Foreset__Maximum *maxima; // cumulative, behind this epoch
     size_t maximum_count;
-    bool put_begun, put;        // from DECIDED on
+    bool put_begun, put; // from DECIDED on
 };
 struct epoch_report { // of one worker
     bool read_done;
-    Foreset__Control *read;     // NULL until it came
+    Foreset__Control *read; // NULL until it came
     Foreset__Control *prepared;
 };
 struct epoch {
     struct statemachine machine;
     uint64_t number;
-    struct arena arena;         // of the plan
+    struct arena arena; // of the plan
     int64_t timestamp_us;
     struct epoch_position_cut cut;
     bool no_data, last;
-    uint32_t *sources;          // SOURCE nodes with a planned range
+    uint32_t *sources; // SOURCE nodes with a planned range
     size_t source_count;
     struct epoch_table *tables;
     size_t table_count;
     struct epoch_report *reports;
     size_t worker_count;
     bool watermark_sent;
-    struct manifest *manifest;  // from BUILT on
-    uint64_t bytes;             // of its files
+    struct manifest *manifest;                            // from BUILT on
+    uint64_t bytes;                                       // of its files
     int64_t planned_us, read_us, prepared_us, decided_us; // boot clock, for progress
 };
 

@@ -35,7 +35,8 @@ void epoch_clock_init(struct epoch_clock *clock, const Foreset__Plan *plan, cons
         table->seen = memory_calloc(table->plan->n_watermarks + 1, sizeof *table->seen);
     }
     for (size_t i = 0; from && i < from->n_tables; i++) {
-        if (from->tables[i]->table < clock->count) epoch_clock_load(&clock->tables[from->tables[i]->table], from->tables[i]);
+        if (from->tables[i]->table < clock->count)
+            epoch_clock_load(&clock->tables[from->tables[i]->table], from->tables[i]);
     }
 }
 

@@ -1,5 +1,5 @@
-// The leader's clocks: per table the batch, its L and W, and the event time maxima (P10, P12; SQL.md, Batches). The lanes
-// keep the same clocks from the same facts; what they report is held against this one.
+// The leader's clocks: per table the batch, its L and W, and the event time maxima (P10, P12; SQL.md, Batches). The
+// lanes keep the same clocks from the same facts; what they report is held against this one.
 #ifndef FORESET_EPOCH_EPOCH_CLOCK_H
 #define FORESET_EPOCH_EPOCH_CLOCK_H
 
@@ -9,11 +9,11 @@
 
 struct epoch_clock_table {
     const Foreset__Table *plan;
-    int64_t *maxima; // of plan->watermarks[i]: greatest event time of all earlier epochs
-    bool *seen;      // there was one
-    bool open;       // the batch is unfinished
-    bool published;  // there was a publishing epoch
-    int64_t batch;   // of the unfinished or else the last batch; -1: none yet
+    int64_t *maxima;               // of plan->watermarks[i]: greatest event time of all earlier epochs
+    bool *seen;                    // there was one
+    bool open;                     // the batch is unfinished
+    bool published;                // there was a publishing epoch
+    int64_t batch;                 // of the unfinished or else the last batch; -1: none yet
     int64_t late_us, watermark_us; // L and W of that batch
     int64_t timestamp_us;          // planned time of its first epoch
     int64_t published_us;          // planned time of the last publishing epoch

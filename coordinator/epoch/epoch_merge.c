@@ -1,6 +1,6 @@
 // Merging an epoch's reports. The happy path: per partition what was planned was read; per table the files of all
-// workers, by its mode and by whether it publishes (P12, P13); the state snapshot's parts; what did not change is carried
-// on from the manifest before.
+// workers, by its mode and by whether it publishes (P12, P13); the state snapshot's parts; what did not change is
+// carried on from the manifest before.
 //
 // What can fail: a report that does not match the plan (ranges), the leader's clocks (takes part, L, W, batch) or the
 // manifest before (an open file replaced that is not open): RESTART_PIPELINE; nothing is guessed (I7).
@@ -52,7 +52,8 @@ static const Foreset__Range *epoch_merge_report(const struct epoch_merge *merge,
     for (size_t i = 0; i < merge->epoch->worker_count; i++) {
         const Foreset__Prepared *prepared = merge->epoch->reports[i].prepared->prepared;
         for (size_t j = 0; j < prepared->n_ranges; j++) {
-            if (prepared->ranges[j]->has_to && epoch_merge_same_partition(prepared->ranges[j], range)) return prepared->ranges[j];
+            if (prepared->ranges[j]->has_to && epoch_merge_same_partition(prepared->ranges[j], range))
+                return prepared->ranges[j];
         }
     }
     return NULL;
@@ -65,17 +66,20 @@ static enum status epoch_merge_partition(struct epoch_merge *merge, const Forese
     const Foreset__Range *old = epoch_merge_previous(merge, planned);
     range->last = old ? old->last : NULL;
     if (old && old->to != planned->from && !planned->has_gap_from) {
-        return epoch_merge_contradiction(merge, err, arena_printf(merge->arena,
-                                         "partition %d begins at %" PRId64 ", the epoch before ended at %" PRId64,
-                                         planned->partition, planned->from, old->to));
+        return epoch_merge_contradiction(
+            merge, err,
+            arena_printf(merge->arena, "partition %d begins at %" PRId64 ", the epoch before ended at %" PRId64,
+                         planned->partition, planned->from, old->to));
     }
     if (planned->to > planned->from) {
         const Foreset__Range *report = epoch_merge_report(merge, planned);
         if (!report || report->from != planned->from || report->to != planned->to) {
-            return epoch_merge_contradiction(merge, err, arena_printf(merge->arena,
-                                             "partition %d was planned as [%" PRId64 ", %" PRId64 "), read [%" PRId64 ", %" PRId64 ")",
-                                             planned->partition, planned->from, planned->to, report ? report->from : -1,
-                                             report ? report->to : -1));
+            return epoch_merge_contradiction(merge, err,
+                                             arena_printf(merge->arena,
+                                                          "partition %d was planned as [%" PRId64 ", %" PRId64
+                                                          "), read [%" PRId64 ", %" PRId64 ")",
+                                                          planned->partition, planned->from, planned->to,
+                                                          report ? report->from : -1, report ? report->to : -1));
         }
         if (report->last) range->last = report->last;
     }
@@ -94,7 +98,8 @@ static void epoch_merge_files(struct epoch_merge *merge, const Foreset__Range *p
     uint64_t *seen = arena_calloc(merge->arena, old + planned->n_files + 1, sizeof *seen);
     int64_t *times = arena_calloc(merge->arena, old + planned->n_files + 1, sizeof *times), newest = INT64_MIN;
     size_t count = 0;
-    for (size_t i = 0; i < planned->n_files; i++) newest = planned->file_times_us[i] > newest ? planned->file_times_us[i] : newest;
+    for (size_t i = 0; i < planned->n_files; i++)
+        newest = planned->file_times_us[i] > newest ? planned->file_times_us[i] : newest;
     if (newest > INT64_MIN + EPOCH_MERGE_HORIZON_US && newest - EPOCH_MERGE_HORIZON_US > position->horizon_us) {
         position->horizon_us = newest - EPOCH_MERGE_HORIZON_US;
     }
@@ -134,7 +139,8 @@ static void epoch_merge_files_begin(struct epoch_merge *merge)
 static enum status epoch_merge_ranges(struct epoch_merge *merge, struct error *err)
 {
     size_t old = merge->previous ? merge->previous->n_ranges : 0;
-    merge->manifest->ranges = arena_calloc(merge->arena, old + merge->epoch->cut.count + 1, sizeof *merge->manifest->ranges);
+    merge->manifest->ranges =
+        arena_calloc(merge->arena, old + merge->epoch->cut.count + 1, sizeof *merge->manifest->ranges);
     epoch_merge_files_begin(merge);
     for (size_t i = 0; i < merge->epoch->cut.count; i++) {
         const Foreset__Range *planned = merge->epoch->cut.ranges[i];
@@ -168,7 +174,8 @@ struct epoch_merge_list {
     size_t count;
 };
 
-static void epoch_merge_append(struct epoch_merge *merge, struct epoch_merge_list *list, Foreset__DataFile **files, size_t count)
+static void epoch_merge_append(struct epoch_merge *merge, struct epoch_merge_list *list, Foreset__DataFile **files,
+                               size_t count)
 {
     Foreset__DataFile **items = arena_calloc(merge->arena, list->count + count + 1, sizeof *items);
     if (list->count > 0) memcpy(items, list->items, list->count * sizeof *items);
@@ -198,18 +205,20 @@ static enum status epoch_merge_check(struct epoch_merge *merge, const Foreset__T
     const Foreset__Table *plan = merge->context->plan->tables[report->table];
     bool took = !report->has_takes_part || (bool)report->takes_part == table->took_part;
     bool publishes = !report->has_publishes || (bool)report->publishes == table->publishes;
-    bool late = plan->n_watermarks == 0 || !report->has_late_us || !table->took_part || report->late_us == table->late_us;
+    bool late =
+        plan->n_watermarks == 0 || !report->has_late_us || !table->took_part || report->late_us == table->late_us;
     bool mark = plan->n_watermarks == 0 || !report->has_watermark_us || !table->took_part ||
                 report->watermark_us == table->watermark_us;
     bool batch = !report->has_batch || !table->took_part || report->batch == table->batch;
     if (took && publishes && late && mark && batch) return STATUS_OK;
-    return epoch_merge_contradiction(
-        merge, err,
-        arena_printf(merge->arena,
-                     "table %s: the worker saw takes_part=%d publishes=%d L=%" PRId64 " W=%" PRId64 " batch=%" PRId64
-                     ", the leader %d %d %" PRId64 " %" PRId64 " %" PRId64,
-                     plan->name, report->takes_part, report->publishes, report->late_us, report->watermark_us, report->batch,
-                     table->took_part, table->publishes, table->late_us, table->watermark_us, table->batch));
+    return epoch_merge_contradiction(merge, err,
+                                     arena_printf(merge->arena,
+                                                  "table %s: the worker saw takes_part=%d publishes=%d L=%" PRId64
+                                                  " W=%" PRId64 " batch=%" PRId64 ", the leader %d %d %" PRId64
+                                                  " %" PRId64 " %" PRId64,
+                                                  plan->name, report->takes_part, report->publishes, report->late_us,
+                                                  report->watermark_us, report->batch, table->took_part,
+                                                  table->publishes, table->late_us, table->watermark_us, table->batch));
 }
 
 static enum status epoch_merge_shares(struct epoch_merge *merge, uint32_t number, Foreset__TableEpoch *out,
@@ -240,8 +249,9 @@ static enum status epoch_merge_shares(struct epoch_merge *merge, uint32_t number
     return STATUS_OK;
 }
 
-static void epoch_merge_append_table(struct epoch_merge *merge, Foreset__TableEpoch *out, const Foreset__TableEpoch *old,
-                                     const struct epoch_merge_share *share, bool publishes)
+static void epoch_merge_append_table(struct epoch_merge *merge, Foreset__TableEpoch *out,
+                                     const Foreset__TableEpoch *old, const struct epoch_merge_share *share,
+                                     bool publishes)
 {
     struct epoch_merge_list files = {0};
     if (old && !FORESET_BUG("pending-dropped")) epoch_merge_append(merge, &files, old->pending, old->n_pending);
@@ -273,14 +283,16 @@ static void epoch_merge_complete_table(Foreset__TableEpoch *out, const Foreset__
 }
 
 // Open files hold the rows of groups in state, one per slice of shards; closed files are for good (P13).
-static enum status epoch_merge_update_table(struct epoch_merge *merge, Foreset__TableEpoch *out, const Foreset__TableEpoch *old,
-                                            struct epoch_merge_share *share, struct error *err)
+static enum status epoch_merge_update_table(struct epoch_merge *merge, Foreset__TableEpoch *out,
+                                            const Foreset__TableEpoch *old, struct epoch_merge_share *share,
+                                            struct error *err)
 {
     struct epoch_merge_list before = {old ? old->open : NULL, old ? old->n_open : 0}, removes = {0}, open = {0};
     for (size_t i = 0; i < share->removes.count; i++) {
         if (epoch_merge_has(&before, share->removes.items[i]->path)) continue;
-        return epoch_merge_contradiction(merge, err, arena_printf(merge->arena, "file %s is replaced but was not open",
-                                                                  share->removes.items[i]->path));
+        return epoch_merge_contradiction(
+            merge, err,
+            arena_printf(merge->arena, "file %s is replaced but was not open", share->removes.items[i]->path));
     }
     for (size_t i = 0; i < before.count; i++) {
         bool replaced = epoch_merge_has(&share->removes, before.items[i]->path);
@@ -301,7 +313,8 @@ static enum status epoch_merge_update_table(struct epoch_merge *merge, Foreset__
     return STATUS_OK;
 }
 
-static void epoch_merge_clock(const struct epoch_merge *merge, const struct epoch_table *table, Foreset__TableEpoch *out)
+static void epoch_merge_clock(const struct epoch_merge *merge, const struct epoch_table *table,
+                              Foreset__TableEpoch *out)
 {
     out->has_takes_part = out->has_publishes = out->has_batch_open = true;
     out->takes_part = table->took_part;
@@ -391,13 +404,15 @@ static void epoch_merge_parts(struct epoch_merge *merge)
         bool replaced = false;
         for (size_t j = 0; j < merge->epoch->worker_count && !replaced; j++) {
             const Foreset__Prepared *prepared = merge->epoch->reports[j].prepared->prepared;
-            for (size_t k = 0; k < prepared->n_parts && !replaced; k++) replaced = epoch_merge_replaces(prepared->parts[k], old);
+            for (size_t k = 0; k < prepared->n_parts && !replaced; k++)
+                replaced = epoch_merge_replaces(prepared->parts[k], old);
         }
         if (!replaced) merge->manifest->parts[merge->manifest->n_parts++] = old;
     }
     for (size_t i = 0; i < merge->epoch->worker_count; i++) {
         const Foreset__Prepared *prepared = merge->epoch->reports[i].prepared->prepared;
-        for (size_t k = 0; k < prepared->n_parts; k++) merge->manifest->parts[merge->manifest->n_parts++] = prepared->parts[k];
+        for (size_t k = 0; k < prepared->n_parts; k++)
+            merge->manifest->parts[merge->manifest->n_parts++] = prepared->parts[k];
     }
 }
 

@@ -25,12 +25,14 @@ static const char *epoch_position_option(const Foreset__Source *source, const ch
     return NULL;
 }
 
-static enum status epoch_position_limit(const Foreset__Source *source, const char *key, uint64_t *ret_limit, struct error *err)
+static enum status epoch_position_limit(const Foreset__Source *source, const char *key, uint64_t *ret_limit,
+                                        struct error *err)
 {
     const char *text = epoch_position_option(source, key);
     if (!text) return STATUS_OK;
     if (!text_parse_u64(text, ret_limit) || *ret_limit == 0) {
-        return error_set(err, STATUS_INVALID, ERROR_USAGE, "source %s: %s => '%s' is not a number above 0", source->name, key, text);
+        return error_set(err, STATUS_INVALID, ERROR_USAGE, "source %s: %s => '%s' is not a number above 0",
+                         source->name, key, text);
     }
     return STATUS_OK;
 }
@@ -66,8 +68,8 @@ static void epoch_position_load(struct epoch_position *position, const Foreset__
     }
 }
 
-enum status epoch_position_init(struct epoch_position *position, const Foreset__Plan *plan, const Foreset__Manifest *from,
-                                struct error *err)
+enum status epoch_position_init(struct epoch_position *position, const Foreset__Plan *plan,
+                                const Foreset__Manifest *from, struct error *err)
 {
     enum status status = STATUS_OK;
     *position = (struct epoch_position){.sources = memory_calloc(plan->n_nodes + 1, sizeof *position->sources)};
@@ -114,18 +116,20 @@ static enum status epoch_position_end(struct epoch_position_source *source, stru
                                       const struct catalog_partition *offer, struct error *err)
 {
     if (offer->end < partition->next) {
-        return error_set(err, STATUS_INVALID, ERROR_FAIL_PIPELINE,
-                         "topic %s, partition %d ends at offset %" PRId64 ", but %" PRId64
-                         " was read before: it was truncated or created anew. Start anew with --full-refresh, or put the "
-                         "topic back",
-                         offer->topic, offer->partition, offer->end, partition->next);
+        return error_set(
+            err, STATUS_INVALID, ERROR_FAIL_PIPELINE,
+            "topic %s, partition %d ends at offset %" PRId64 ", but %" PRId64
+            " was read before: it was truncated or created anew. Start anew with --full-refresh, or put the "
+            "topic back",
+            offer->topic, offer->partition, offer->end, partition->next);
     }
     if (offer->low > partition->next) {
         if (source->fail_on_data_loss) {
-            return error_set(err, STATUS_INVALID, ERROR_FAIL_PIPELINE,
-                             "topic %s, partition %d begins at offset %" PRId64 ", but reading was to go on at %" PRId64
-                             ": rows were deleted before they were read. Set failOnDataLoss => false to go on without them",
-                             offer->topic, offer->partition, offer->low, partition->next);
+            return error_set(
+                err, STATUS_INVALID, ERROR_FAIL_PIPELINE,
+                "topic %s, partition %d begins at offset %" PRId64 ", but reading was to go on at %" PRId64
+                ": rows were deleted before they were read. Set failOnDataLoss => false to go on without them",
+                offer->topic, offer->partition, offer->low, partition->next);
         }
         if (partition->gap_from < 0) partition->gap_from = partition->next;
         partition->next = offer->low;
@@ -154,7 +158,8 @@ static int epoch_position_seen_compare(const void *a, const void *b)
 static bool epoch_position_was_seen(const struct epoch_position_source *source, uint64_t hash)
 {
     struct epoch_position_seen key = {.hash = hash};
-    return source->seen.count > 0 && bsearch(&key, source->seen.items, source->seen.count, sizeof key, epoch_position_seen_compare);
+    return source->seen.count > 0 &&
+           bsearch(&key, source->seen.items, source->seen.count, sizeof key, epoch_position_seen_compare);
 }
 
 static uint64_t epoch_position_name_hash(const char *name)
@@ -177,7 +182,8 @@ static void epoch_position_files(struct epoch_position_source *source, const str
     }
 }
 
-enum status epoch_position_offer(struct epoch_position_source *source, const struct catalog_offer *offer, struct error *err)
+enum status epoch_position_offer(struct epoch_position_source *source, const struct catalog_offer *offer,
+                                 struct error *err)
 {
     size_t known = source->partitions.count, met = 0;
     for (size_t i = 0; i < offer->partitions.count; i++) {
@@ -273,7 +279,8 @@ static uint64_t epoch_position_share(uint64_t limit, uint64_t lag, uint64_t tota
     return share == 0 && lag > 0 ? 1 : share;
 }
 
-static void epoch_position_cut_files(struct epoch_position_source *source, struct arena *arena, struct epoch_position_cut *cut)
+static void epoch_position_cut_files(struct epoch_position_source *source, struct arena *arena,
+                                     struct epoch_position_cut *cut)
 {
     uint64_t max = source->files_max ? source->files_max : EPOCH_POSITION_FILES_MAX;
     uint64_t count = source->waiting.count < max ? source->waiting.count : max;
@@ -294,7 +301,8 @@ static void epoch_position_cut_files(struct epoch_position_source *source, struc
         memory_free(file->name);
     }
     source->waiting.count -= count;
-    memmove(source->waiting.items, source->waiting.items + count, source->waiting.count * sizeof *source->waiting.items);
+    memmove(source->waiting.items, source->waiting.items + count,
+            source->waiting.count * sizeof *source->waiting.items);
     cut->files += count;
     cut->ranges[cut->count++] = range;
 }
@@ -315,7 +323,8 @@ static void epoch_position_begin(struct epoch_position *position, struct arena *
     *cut = (struct epoch_position_cut){.ranges = arena_calloc(arena, max + 1, sizeof *cut->ranges)};
 }
 
-void epoch_position_take(struct epoch_position *position, uint64_t rows_max, struct arena *arena, struct epoch_position_cut *ret_cut)
+void epoch_position_take(struct epoch_position *position, uint64_t rows_max, struct arena *arena,
+                         struct epoch_position_cut *ret_cut)
 {
     struct epoch_position_cut cut;
     epoch_position_begin(position, arena, &cut);
@@ -339,7 +348,8 @@ void epoch_position_take(struct epoch_position *position, uint64_t rows_max, str
     *ret_cut = cut;
 }
 
-void epoch_position_take_nothing(struct epoch_position *position, struct arena *arena, struct epoch_position_cut *ret_cut)
+void epoch_position_take_nothing(struct epoch_position *position, struct arena *arena,
+                                 struct epoch_position_cut *ret_cut)
 {
     struct epoch_position_cut cut;
     epoch_position_begin(position, arena, &cut);

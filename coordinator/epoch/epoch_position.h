@@ -8,9 +8,9 @@ struct epoch_position_partition {
     char *topic;
     int32_t partition;
     int64_t next;
-    int64_t end;           // of the newest offer
-    int64_t gap_from;      // failOnDataLoss => false: offsets that are gone, until the next range; -1: none
-    bool has_evidence;     // to be checked at the first range after a recovery (P7)
+    int64_t end;       // of the newest offer
+    int64_t gap_from;  // failOnDataLoss => false: offsets that are gone, until the next range; -1: none
+    bool has_evidence; // to be checked at the first range after a recovery (P7)
     Foreset__Evidence evidence;
 };
 struct epoch_position_seen {
@@ -32,8 +32,8 @@ struct epoch_position {
     struct epoch_position_source *sources;
     size_t count;
 };
-enum status epoch_position_init(struct epoch_position *position, const Foreset__Plan *plan, const Foreset__Manifest *from,
-                                struct error *err) MUST_USE;
+enum status epoch_position_init(struct epoch_position *position, const Foreset__Plan *plan,
+                                const Foreset__Manifest *from, struct error *err) MUST_USE;
 void epoch_position_deinit(struct epoch_position *position);
 
 // Takes an offer in: new partitions, new ends, new files. Fails where the topic was truncated or rows are gone (P7).
@@ -42,20 +42,22 @@ enum status epoch_position_offer(struct epoch_position_source *source, const str
 bool epoch_position_has_input(const struct epoch_position *position);
 // Rows (and files) that wait to be planned.
 uint64_t epoch_position_lag(const struct epoch_position *position);
-// Some partition begins in the middle of what exists: its start must be decided before rows come (startingOffsets latest).
+// Some partition begins in the middle of what exists: its start must be decided before rows come (startingOffsets
+// latest).
 bool epoch_position_anchors(const struct epoch_position *position);
 
 struct epoch_position_cut {
     Foreset__Range **ranges; // every known partition; those that read nothing have from = to. In the arena
     size_t count;
     uint64_t rows, files;
-    bool exhausted;          // nothing waits behind it
+    bool exhausted; // nothing waits behind it
     bool limited;
 };
 // Cuts at most rows_max rows from sources without a limit of their own, shared out by lag, and moves the position on.
 void epoch_position_take(struct epoch_position *position, uint64_t rows_max, struct arena *arena,
                          struct epoch_position_cut *ret_cut);
 // An epoch that reads nothing: all partitions with from = to.
-void epoch_position_take_nothing(struct epoch_position *position, struct arena *arena, struct epoch_position_cut *ret_cut);
+void epoch_position_take_nothing(struct epoch_position *position, struct arena *arena,
+                                 struct epoch_position_cut *ret_cut);
 
 #endif

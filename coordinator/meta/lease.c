@@ -29,5 +29,6 @@ bool lease_valid(const struct lease *lease)
 enum status lease_check(const struct lease *lease, const char *act, struct error *err)
 {
     if (lease_valid(lease)) return STATUS_OK;
-    return error_set(err, STATUS_ERROR, ERROR_FENCED, "before %s: the lease may have run out, another process may lead", act);
+    return error_set(err, STATUS_ERROR, ERROR_FENCED, "before %s: the lease may have run out, another process may lead",
+                     act);
 }

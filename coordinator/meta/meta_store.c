@@ -19,7 +19,7 @@
 #include "common/base/text.h"
 
 enum { META_TRIES = 20, META_VALUE_SIZE = 256, META_FORGET_MAX = 16 };
-#define META_BACKOFF_US 50000
+#define META_BACKOFF_US     50000
 #define META_BACKOFF_US_MAX 1000000
 
 struct meta_value {
@@ -69,7 +69,8 @@ static enum status meta_read(struct meta_store *meta, const char *key, struct me
                                              .create_revision = value.create_revision,
                                              .mod_revision = value.mod_revision};
             if (value.size >= META_VALUE_SIZE) {
-                status = error_set(err, STATUS_CORRUPT, ERROR_FAIL_PIPELINE, "kv key %s: a value of %zu bytes", key, value.size);
+                status = error_set(err, STATUS_CORRUPT, ERROR_FAIL_PIPELINE, "kv key %s: a value of %zu bytes", key,
+                                   value.size);
             } else if (value.size > 0) {
                 memcpy(ret_value->text, value.bytes, value.size);
             }
@@ -91,7 +92,8 @@ static enum status meta_read_u64(struct meta_store *meta, const char *name, uint
     if (status != STATUS_OK) return status;
     uint64_t number = 0;
     if (ret_value->present && !text_parse_u64(ret_value->text, &number)) {
-        return error_set(err, STATUS_CORRUPT, ERROR_FAIL_PIPELINE, "kv key %s holds '%s', not a number", key, ret_value->text);
+        return error_set(err, STATUS_CORRUPT, ERROR_FAIL_PIPELINE, "kv key %s holds '%s', not a number", key,
+                         ret_value->text);
     }
     *ret_number = number;
     return STATUS_OK;
@@ -115,8 +117,8 @@ static enum status meta_write(struct meta_store *meta, const struct kv_compare *
             return STATUS_OK;
         }
         if (status == STATUS_CONFLICT) {
-            return error_set(err, STATUS_CONFLICT, ERROR_FENCED, "kv key %s holds '%s': another process leads this pipeline",
-                             ops[0].key, now.text);
+            return error_set(err, STATUS_CONFLICT, ERROR_FENCED,
+                             "kv key %s holds '%s': another process leads this pipeline", ops[0].key, now.text);
         }
         if (meta->seam->ops->stopping(meta->seam)) break;
         meta_backoff(meta, attempt);
@@ -149,7 +151,8 @@ enum status meta_store_campaign(struct meta_store *meta, const char *name, bool 
     char key[META_KEY_SIZE];
     meta_key(meta, "leader", key);
     int64_t asked_us = clock_boot_us(meta->seam->clock), id = 0;
-    enum status status = meta->kv->ops->lease_grant(meta->kv, meta->lease->ttl_us ? meta->lease->ttl_us / 1000 : 10000, &id, err);
+    enum status status =
+        meta->kv->ops->lease_grant(meta->kv, meta->lease->ttl_us ? meta->lease->ttl_us / 1000 : 10000, &id, err);
     if (status != STATUS_OK) return status;
     struct kv_compare absent = {.key = key, .kind = KV_ABSENT};
     struct kv_op put = meta_put_op(key, name);
@@ -200,7 +203,8 @@ enum status meta_store_id(struct meta_store *meta, char ret_id[37], struct error
     enum status status = meta_read(meta, meta_key(meta, "id", key), &now, err);
     if (status != STATUS_OK) return status;
     if (now.present && strlen(now.text) != 36) {
-        return error_set(err, STATUS_CORRUPT, ERROR_FAIL_PIPELINE, "kv key %s holds '%s', not a pipeline id", key, now.text);
+        return error_set(err, STATUS_CORRUPT, ERROR_FAIL_PIPELINE, "kv key %s holds '%s', not a pipeline id", key,
+                         now.text);
     }
     snprintf(ret_id, 37, "%.36s", now.text);
     return STATUS_OK;
@@ -272,13 +276,15 @@ enum status meta_store_last(struct meta_store *meta, struct meta_record *ret_rec
     return meta_record_read(meta, meta_key(meta, "last", key), ret_record, &value, err);
 }
 
-enum status meta_store_decided(struct meta_store *meta, uint64_t epoch, struct meta_record *ret_record, struct error *err)
+enum status meta_store_decided(struct meta_store *meta, uint64_t epoch, struct meta_record *ret_record,
+                               struct error *err)
 {
     char key[META_KEY_SIZE];
     struct meta_value value;
     enum status status = meta_record_read(meta, meta_decided_key(meta, epoch, key), ret_record, &value, err);
     if (status == STATUS_OK && ret_record->epoch != epoch) {
-        return error_set(err, STATUS_CORRUPT, ERROR_FAIL_PIPELINE, "kv store: no record of the decided epoch %" PRIu64, epoch);
+        return error_set(err, STATUS_CORRUPT, ERROR_FAIL_PIPELINE, "kv store: no record of the decided epoch %" PRIu64,
+                         epoch);
     }
     return status;
 }
@@ -305,19 +311,24 @@ enum status meta_store_decide(struct meta_store *meta, uint64_t generation, cons
                                       .kind = KV_VALUE_IS,
                                       .bytes = generation_text,
                                       .size = strlen(generation_text)};
-    compares[2] = (struct kv_compare){.key = last, .kind = previous->epoch > 0 ? KV_VALUE_IS : KV_ABSENT,
-                                      .bytes = previous_text, .size = strlen(previous_text)};
+    compares[2] = (struct kv_compare){.key = last,
+                                      .kind = previous->epoch > 0 ? KV_VALUE_IS : KV_ABSENT,
+                                      .bytes = previous_text,
+                                      .size = strlen(previous_text)};
     if (FORESET_BUG("decide-unfenced")) return meta_write(meta, compares + 2, 1, ops, count + 1, err);
     return meta_write(meta, compares, 3, ops, count + 1, err);
 }
 
-enum status meta_store_adopt(struct meta_store *meta, const char *id, const struct meta_record *record, struct error *err)
+enum status meta_store_adopt(struct meta_store *meta, const char *id, const struct meta_record *record,
+                             struct error *err)
 {
-    char last[META_KEY_SIZE], decided[META_KEY_SIZE], leader[META_KEY_SIZE], published[META_KEY_SIZE], id_key[META_KEY_SIZE];
+    char last[META_KEY_SIZE], decided[META_KEY_SIZE], leader[META_KEY_SIZE], published[META_KEY_SIZE],
+        id_key[META_KEY_SIZE];
     char text[META_VALUE_SIZE], mark[24];
     meta_record_text(record, text);
     snprintf(mark, sizeof mark, "%" PRIu64, record->epoch - 1);
-    struct kv_compare compares[] = {meta_leader(meta, leader), {.key = meta_key(meta, "last", last), .kind = KV_ABSENT}};
+    struct kv_compare compares[] = {meta_leader(meta, leader),
+                                    {.key = meta_key(meta, "last", last), .kind = KV_ABSENT}};
     struct kv_op ops[] = {meta_put_op(last, text), meta_put_op(meta_decided_key(meta, record->epoch, decided), text),
                           meta_put_op(meta_key(meta, "published", published), mark),
                           meta_put_op(meta_key(meta, "id", id_key), id)};

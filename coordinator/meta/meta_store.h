@@ -7,8 +7,8 @@
 #include "common/rpc/seam.h"
 #include "coordinator/meta/lease.h"
 
-#define META_NAME_SIZE 128
-#define META_KEY_SIZE 320
+#define META_NAME_SIZE  128
+#define META_KEY_SIZE   320
 #define META_DECIDE_MAX 8 // epochs in one transaction
 
 // A decided epoch: which manifest it is. epoch 0: none yet.
@@ -36,7 +36,8 @@ enum status meta_store_id(struct meta_store *meta, char ret_id[37], struct error
 // First writer wins; ret_id is the one that holds.
 enum status meta_store_create(struct meta_store *meta, const char *id, char ret_id[37], struct error *err) MUST_USE;
 // Raises the generation above itself and above `floor`; only the leader can (P2).
-enum status meta_store_raise(struct meta_store *meta, uint64_t floor, uint64_t *ret_generation, struct error *err) MUST_USE;
+enum status meta_store_raise(struct meta_store *meta, uint64_t floor, uint64_t *ret_generation,
+                             struct error *err) MUST_USE;
 
 enum status meta_store_last(struct meta_store *meta, struct meta_record *ret_record, struct error *err) MUST_USE;
 enum status meta_store_decided(struct meta_store *meta, uint64_t epoch, struct meta_record *ret_record,
@@ -56,6 +57,7 @@ enum status meta_store_leads(struct meta_store *meta, struct error *err) MUST_US
 
 // Tables that a person gave up (--abandon-table): nothing is put into them any more.
 enum status meta_store_abandon(struct meta_store *meta, const char *table, struct error *err) MUST_USE;
-enum status meta_store_abandoned(struct meta_store *meta, const char *table, bool *ret_abandoned, struct error *err) MUST_USE;
+enum status meta_store_abandoned(struct meta_store *meta, const char *table, bool *ret_abandoned,
+                                 struct error *err) MUST_USE;
 
 #endif

@@ -36,7 +36,8 @@ struct catalog_ops {
 };
 struct catalog_opener {
     // node: the SOURCE node.
-    enum status (*open)(void *context, const Foreset__Plan *plan, uint32_t node, struct catalog **ret_catalog, struct error *err);
+    enum status (*open)(void *context, const Foreset__Plan *plan, uint32_t node, struct catalog **ret_catalog,
+                        struct error *err);
     void *context;
 };
 

@@ -38,7 +38,8 @@ static enum status files_catalog_poll(struct catalog *base, bool first, struct c
         vector_push(&offer->files, file);
     }
     objstore_list_deinit(&list);
-    if (offer->files.count > 1) qsort(offer->files.items, offer->files.count, sizeof *offer->files.items, files_catalog_compare);
+    if (offer->files.count > 1)
+        qsort(offer->files.items, offer->files.count, sizeof *offer->files.items, files_catalog_compare);
     return status;
 }
 

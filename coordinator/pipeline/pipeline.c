@@ -8,8 +8,8 @@
 // What can fail, and what the class of the error does (ARCHITECTURE section 6):
 // RETRY, RESTART_PIPELINE: the attempt is over; what is prepared is decided under its generation, then recovery raises
 // the generation (P21). PIPELINE_RESTARTS_MAX of them without a decision in between: FAIL_PIPELINE.
-// FAIL_PIPELINE, USAGE: what is decided is published, then it ends. BLOCKED: it ends at once. FENCED: everything volatile
-// is dropped, a new incarnation stands for election (P3); where a lock stands in for the lease it ends.
+// FAIL_PIPELINE, USAGE: what is decided is published, then it ends. BLOCKED: it ends at once. FENCED: everything
+// volatile is dropped, a new incarnation stands for election (P3); where a lock stands in for the lease it ends.
 #include "coordinator/pipeline/pipeline_private.h"
 
 #include <stdio.h>
@@ -75,8 +75,8 @@ static void pipeline_quiesce(struct pipeline *pipeline)
 
 static void pipeline_restart(struct pipeline *pipeline, const struct error *err)
 {
-    log_info("restart", "pipeline=%s state=%s error=\"%s\"", pipeline->context.pipeline, statemachine_name(&pipeline->machine),
-             err->message);
+    log_info("restart", "pipeline=%s state=%s error=\"%s\"", pipeline->context.pipeline,
+             statemachine_name(&pipeline->machine), err->message);
     enum pipeline_state state = (enum pipeline_state)pipeline->machine.state;
     if (state == PIPELINE_QUIESCING || state == PIPELINE_ENDED || state == PIPELINE_STANDBY) return;
     if (state == PIPELINE_ENDING) { // what could not be put is put by the next run's recovery
@@ -245,7 +245,8 @@ enum status pipeline_create(const struct pipeline_config *config, struct seam *s
     pipeline->config = *config;
     pipeline->seam = seam;
     lease_init(&pipeline->lease, seam->clock, config->lease_ttl_us);
-    enum status status = meta_store_init(&pipeline->meta, config->kv, seam, &pipeline->lease, config->plan->pipeline, err);
+    enum status status =
+        meta_store_init(&pipeline->meta, config->kv, seam, &pipeline->lease, config->plan->pipeline, err);
     if (status != STATUS_OK) {
         memory_free(pipeline);
         return status;
@@ -259,8 +260,8 @@ enum status pipeline_create(const struct pipeline_config *config, struct seam *s
                                                 .budget = config->budget};
     pipeline_hash_plan(pipeline);
     pipeline->putting = memory_calloc(config->plan->n_tables + 1, sizeof *pipeline->putting);
-    statemachine_init(&pipeline->machine, "pipeline", 0, pipeline_states, sizeof pipeline_states / sizeof *pipeline_states,
-                      PIPELINE_STANDBY, NULL, pipeline);
+    statemachine_init(&pipeline->machine, "pipeline", 0, pipeline_states,
+                      sizeof pipeline_states / sizeof *pipeline_states, PIPELINE_STANDBY, NULL, pipeline);
     pipeline_lead_stand_by(pipeline);
     *ret_pipeline = pipeline;
     return STATUS_OK;

@@ -4,7 +4,7 @@
 #define FORESET_PIPELINE_PIPELINE_H
 
 #include "common/rpc/seam.h"
-#include "common/rpc/store_opener.h"
+#include "common/objstore/store_opener.h"
 #include "coordinator/commit/manifest.h"
 #include "coordinator/pipeline/catalog.h"
 
@@ -21,9 +21,9 @@ struct pipeline_progress {
     const Foreset__Plan *plan;
     const struct manifest *manifest;
     int64_t planned_us, read_us, prepared_us, decided_us, published_us; // boot clock
-    uint64_t lag;          // rows and files that wait
-    uint64_t memory_bytes; // of the workers, as they last said
-    uint64_t in_flight;    // epochs planned and not published, this one not counted
+    uint64_t lag;                                                       // rows and files that wait
+    uint64_t memory_bytes;                                              // of the workers, as they last said
+    uint64_t in_flight; // epochs planned and not published, this one not counted
 };
 
 struct pipeline_config {
@@ -39,9 +39,9 @@ struct pipeline_config {
     bool full_refresh;
     bool adopt;
     const char *adopt_table, *abandon_table;
-    int64_t lease_ttl_us;      // 0: a lock stands in for the lease
-    int64_t grace_us;          // P24; 0: one hour
-    size_t workers_min;        // waits for so many before it assigns
+    int64_t lease_ttl_us; // 0: a lock stands in for the lease
+    int64_t grace_us;     // P24; 0: one hour
+    size_t workers_min;   // waits for so many before it assigns
     // Everything below is called on the role's thread; NULL: nobody listens.
     void (*progress)(void *context, const struct pipeline_progress *progress);
     void (*notice)(void *context, const char *text); // for a person

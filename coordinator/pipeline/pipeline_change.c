@@ -1,8 +1,8 @@
 // Changes. The plan that a manifest names stands in the state store as plans/<hash>.pb.
 //
 // The happy path: the plan is the one of the last decided epoch: nothing. Else: the differences in words; what loses
-// nothing goes on. A full refresh is an epoch of its own: decided like any other, it empties every table by one commit and
-// names no ranges and no state, so that the next epoch begins at the beginning (P18, P19 make it exactly once).
+// nothing goes on. A full refresh is an epoch of its own: decided like any other, it empties every table by one commit
+// and names no ranges and no state, so that the next epoch begins at the beginning (P18, P19 make it exactly once).
 // What can fail: the old plan's file is gone or damaged: the difference cannot be told, so only a full refresh goes on.
 #include "coordinator/pipeline/pipeline_change.h"
 
@@ -76,8 +76,9 @@ static bool pipeline_change_same_state(const Foreset__Plan *old, const Foreset__
 
 static bool pipeline_change_stateful(const Foreset__Node *node)
 {
-    return node->name && (node->kind == FORESET__NODE__KIND__DEDUP || node->kind == FORESET__NODE__KIND__AGGREGATE_FINAL ||
-                          node->kind == FORESET__NODE__KIND__LIMIT);
+    return node->name &&
+           (node->kind == FORESET__NODE__KIND__DEDUP || node->kind == FORESET__NODE__KIND__AGGREGATE_FINAL ||
+            node->kind == FORESET__NODE__KIND__LIMIT);
 }
 
 static const Foreset__Node *pipeline_change_node(const Foreset__Plan *plan, uint32_t table, const char *name)
@@ -168,8 +169,8 @@ static void pipeline_change_name(const char *hash, char key[64])
     snprintf(key, 64, "plans/%.32s.pb", hash);
 }
 
-static enum status pipeline_change_load(const struct commit_context *context, const char *hash, Foreset__Plan **ret_plan,
-                                        struct error *err)
+static enum status pipeline_change_load(const struct commit_context *context, const char *hash,
+                                        Foreset__Plan **ret_plan, struct error *err)
 {
     char key[64], found[17];
     struct buffer *bytes = NULL;
@@ -214,10 +215,11 @@ static enum status pipeline_change_check(struct pipeline_change *change, struct 
         loses = true;
     }
     if (!loses || change->full_refresh) return STATUS_OK;
-    return error_set(err, STATUS_INVALID, ERROR_USAGE,
-                     "the pipeline was changed so that state or rows would be lost:\n%.700sundo the change, or start the whole "
-                     "pipeline anew with --full-refresh",
-                     text_str(&change->differences));
+    return error_set(
+        err, STATUS_INVALID, ERROR_USAGE,
+        "the pipeline was changed so that state or rows would be lost:\n%.700sundo the change, or start the whole "
+        "pipeline anew with --full-refresh",
+        text_str(&change->differences));
 }
 
 // ---- Starting anew ----
@@ -253,10 +255,15 @@ static enum status pipeline_change_refresh(struct recover *recover, struct error
         table->prev = old ? old->commit_epoch : 0;
         table->commit_epoch = body.epoch;
         table->has_dead_letters_prev = true;
-        table->dead_letters_prev = !old ? 0 : old->n_dead_letters > 0 ? recover->last->body->epoch : old->dead_letters_prev;
+        table->dead_letters_prev = !old                      ? 0
+                                   : old->n_dead_letters > 0 ? recover->last->body->epoch
+                                                             : old->dead_letters_prev;
     }
     struct manifest *manifest = manifest_create(&body, &recover->random);
-    struct decide decide = {.context = context, .logs = recover->logs, .manifests = {manifest}, .count = 1,
+    struct decide decide = {.context = context,
+                            .logs = recover->logs,
+                            .manifests = {manifest},
+                            .count = 1,
                             .previous = recover->last->record};
     TRY(decide_run(&decide, err));
     for (size_t i = 0; i < recover->logs->count; i++) {

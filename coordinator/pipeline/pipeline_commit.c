@@ -1,6 +1,6 @@
-// Committing (P17–P20). The happy path of each epoch, in order: its reports merged into a manifest; decided, several at a
-// time if they wait (one job); put, one job per table, tables side by side, each table in epoch order; the published mark
-// moved (one job); progress told.
+// Committing (P17–P20). The happy path of each epoch, in order: its reports merged into a manifest; decided, several at
+// a time if they wait (one job); put, one job per table, tables side by side, each table in epoch order; the published
+// mark moved (one job); progress told.
 //
 // What can fail: each job's error goes to pipeline_trouble; an epoch that is decided stays so and is put by recovery.
 #include "coordinator/pipeline/pipeline_private.h"
@@ -93,10 +93,8 @@ static void pipeline_commit_decide(struct pipeline *pipeline)
     struct pipeline_commit_decision *decision =
         pipeline_job_create(pipeline, sizeof *decision, pipeline_commit_decide_act, pipeline_commit_decided,
                             pipeline_commit_decide_release);
-    decision->decide = (struct decide){.context = &pipeline->context,
-                                       .logs = &pipeline->check_logs,
-                                       .count = count,
-                                       .previous = pipeline->decided};
+    decision->decide = (struct decide){
+        .context = &pipeline->context, .logs = &pipeline->check_logs, .count = count, .previous = pipeline->decided};
     for (size_t i = 0; i < count; i++) decision->decide.manifests[i] = manifest_ref(ready[i]->manifest);
     pipeline->deciding = true;
     pipeline_job_spawn(&decision->job);
@@ -259,7 +257,8 @@ void pipeline_commit_advance(struct pipeline *pipeline)
     if (!pipeline->decide_no_more) pipeline_commit_merge(pipeline);
     if (pipeline->fenced) return;
     pipeline_commit_decide(pipeline);
-    if (state == PIPELINE_QUIESCING || pipeline->outcome == PIPELINE_BLOCKED || pipeline->outcome == PIPELINE_FENCED) return;
+    if (state == PIPELINE_QUIESCING || pipeline->outcome == PIPELINE_BLOCKED || pipeline->outcome == PIPELINE_FENCED)
+        return;
     pipeline_commit_put(pipeline);
     pipeline_commit_publish(pipeline);
 }

@@ -26,7 +26,8 @@ static void pipeline_job_done(struct seam_job *base)
     pipeline_settle(pipeline);
 }
 
-void *pipeline_job_create(struct pipeline *pipeline, size_t size, enum status (*act)(struct pipeline_job *, struct error *),
+void *pipeline_job_create(struct pipeline *pipeline, size_t size,
+                          enum status (*act)(struct pipeline_job *, struct error *),
                           void (*finished)(struct pipeline_job *), void (*release)(struct pipeline_job *))
 {
     ASSERT(size >= sizeof(struct pipeline_job));

@@ -3,7 +3,8 @@
 // The happy path: win the election (a job); recover (a job); keep the lease alive (a job every third of its time).
 // What can fail:
 // - the kv store does not answer: ask again;
-// - the lease may have run out: everything volatile is dropped, a new incarnation stands for election (P3); where a lock
+// - the lease may have run out: everything volatile is dropped, a new incarnation stands for election (P3); where a
+// lock
 //   stands in for the lease that cannot happen;
 // - recovery fails: its class decides; RETRY comes again with a pause that grows.
 #include "coordinator/pipeline/pipeline_private.h"
@@ -123,8 +124,8 @@ void pipeline_lead_recover(struct pipeline *pipeline)
         table_logs_init(&pipeline->clean_logs, &pipeline->context);
         pipeline->logs_ready = true;
     }
-    struct pipeline_lead_recovery *recovery =
-        pipeline_job_create(pipeline, sizeof *recovery, pipeline_lead_run, pipeline_lead_recovered, pipeline_lead_release);
+    struct pipeline_lead_recovery *recovery = pipeline_job_create(pipeline, sizeof *recovery, pipeline_lead_run,
+                                                                  pipeline_lead_recovered, pipeline_lead_release);
     recovery->recover = (struct recover){.context = &pipeline->context,
                                          .logs = &pipeline->put_logs,
                                          .adopt = pipeline->config.adopt,
@@ -143,8 +144,8 @@ void pipeline_lead_tick(struct pipeline *pipeline, int64_t now_us)
     enum pipeline_state state = (enum pipeline_state)pipeline->machine.state;
     if (state == PIPELINE_STANDBY) {
         if (!pipeline->electing && now_us >= pipeline->elect_at_us) {
-            struct pipeline_lead_election *election = pipeline_job_create(pipeline, sizeof *election, pipeline_lead_campaign,
-                                                                          pipeline_lead_campaigned, NULL);
+            struct pipeline_lead_election *election =
+                pipeline_job_create(pipeline, sizeof *election, pipeline_lead_campaign, pipeline_lead_campaigned, NULL);
             pipeline->electing = true;
             pipeline->elect_at_us = now_us + PIPELINE_LEAD_ELECT_US;
             pipeline_job_spawn(&election->job);
@@ -154,12 +155,14 @@ void pipeline_lead_tick(struct pipeline *pipeline, int64_t now_us)
     if (state == PIPELINE_ENDED || pipeline->fenced) return;
     if (!lease_valid(&pipeline->lease)) {
         struct error err;
-        (void)error_set(&err, STATUS_ERROR, ERROR_FENCED, "pipeline %s: the lease may have run out", pipeline->context.pipeline);
+        (void)error_set(&err, STATUS_ERROR, ERROR_FENCED, "pipeline %s: the lease may have run out",
+                        pipeline->context.pipeline);
         pipeline_trouble(pipeline, &err);
         return;
     }
     if (pipeline->config.lease_ttl_us > 0 && !pipeline->keeping && now_us >= pipeline->keep_at_us) {
-        struct pipeline_job *keep = pipeline_job_create(pipeline, sizeof *keep, pipeline_lead_keep, pipeline_lead_kept, NULL);
+        struct pipeline_job *keep =
+            pipeline_job_create(pipeline, sizeof *keep, pipeline_lead_keep, pipeline_lead_kept, NULL);
         pipeline->keeping = true;
         pipeline->keep_at_us = now_us + pipeline->config.lease_ttl_us / 3;
         pipeline_job_spawn(keep);
@@ -184,6 +187,7 @@ int64_t pipeline_lead_next(const struct pipeline *pipeline)
         int64_t until = atomic_load(&pipeline->lease.valid_until_us);
         if (until < next) next = until;
     }
-    if (state == PIPELINE_RECOVERING && !pipeline->recovering && pipeline->recover_at_us < next) next = pipeline->recover_at_us;
+    if (state == PIPELINE_RECOVERING && !pipeline->recovering && pipeline->recover_at_us < next)
+        next = pipeline->recover_at_us;
     return next;
 }

@@ -3,10 +3,10 @@
 //   Plan(n) goes out when all ReadDone of n−2 are in: the late test of n needs the maxima of ≤ n−2 only;
 //   Watermark(n) follows when all ReadDone of n−1 are in.
 //
-// The happy path: at the trigger the sources are asked (a job), the epoch is cut and sent. With available-now the ends are
-// fixed once and epochs follow each other; when nothing is left, unfinished batches publish, then no-data epochs run until
-// no watermark moves.
-// What can fail: a source cannot be asked (its class decides; RETRY: the attempt starts over), or was truncated (P7).
+// The happy path: at the trigger the sources are asked (a job), the epoch is cut and sent. With available-now the ends
+// are fixed once and epochs follow each other; when nothing is left, unfinished batches publish, then no-data epochs
+// run until no watermark moves. What can fail: a source cannot be asked (its class decides; RETRY: the attempt starts
+// over), or was truncated (P7).
 #include "coordinator/pipeline/pipeline_private.h"
 
 #include "common/base/failpoint.h"
@@ -79,8 +79,8 @@ static enum status pipeline_plan_ask(struct pipeline_job *base, struct error *er
         struct pipeline_source *source = &pipeline->sources[i];
         enum status status = STATUS_OK;
         if (!source->catalog) {
-            status = pipeline->config.catalogs.open(pipeline->config.catalogs.context, pipeline->config.plan, source->node,
-                                                    &source->catalog, err);
+            status = pipeline->config.catalogs.open(pipeline->config.catalogs.context, pipeline->config.plan,
+                                                    source->node, &source->catalog, err);
         }
         catalog_offer_deinit(&source->offer);
         if (status == STATUS_OK) status = source->catalog->ops->poll(source->catalog, first, &source->offer, err);
@@ -126,7 +126,8 @@ static uint64_t pipeline_plan_rows_max(const struct pipeline *pipeline)
 static void pipeline_plan_watermark(struct pipeline *pipeline, struct epoch *epoch)
 {
     if (epoch->watermark_sent || pipeline->passed + 1 < epoch->number) return;
-    for (uint32_t i = 0; i < epoch->table_count; i++) epoch->tables[i].candidate_us = epoch_clock_candidate(&pipeline->clock, i);
+    for (uint32_t i = 0; i < epoch->table_count; i++)
+        epoch->tables[i].candidate_us = epoch_clock_candidate(&pipeline->clock, i);
     epoch->watermark_sent = true;
     pipeline_workers_watermark(pipeline, epoch);
 }
@@ -154,9 +155,9 @@ static void pipeline_plan_send(struct pipeline *pipeline, enum pipeline_plan_kin
     epoch->planned_us = now_us;
     vector_push(&pipeline->epochs, epoch);
     pipeline->next_epoch++;
-    log_debug("epoch_planned", "pipeline=%s epoch=%llu rows=%llu files=%llu no_data=%d last=%d", pipeline->context.pipeline,
-              (unsigned long long)epoch->number, (unsigned long long)epoch->cut.rows, (unsigned long long)epoch->cut.files,
-              epoch->no_data, last);
+    log_debug("epoch_planned", "pipeline=%s epoch=%llu rows=%llu files=%llu no_data=%d last=%d",
+              pipeline->context.pipeline, (unsigned long long)epoch->number, (unsigned long long)epoch->cut.rows,
+              (unsigned long long)epoch->cut.files, epoch->no_data, last);
     pipeline_workers_plan(pipeline, epoch);
     pipeline_plan_watermark(pipeline, epoch);
     if (FAILPOINT("plan.after", &err) != STATUS_OK) pipeline_trouble(pipeline, &err);
@@ -198,7 +199,8 @@ static bool pipeline_plan_rest(struct pipeline *pipeline, bool ends, int64_t now
         }
     }
     if (pipeline->drain || !epoch_clock_moves(&pipeline->clock)) return false;
-    if (FORESET_BUG("one-no-data-epoch") && pipeline->epochs.count == 0 && pipeline->built && pipeline->built->body->no_data) {
+    if (FORESET_BUG("one-no-data-epoch") && pipeline->epochs.count == 0 && pipeline->built &&
+        pipeline->built->body->no_data) {
         return false;
     }
     pipeline_plan_send(pipeline, PIPELINE_PLAN_NO_DATA, ends, now_us);
@@ -211,7 +213,8 @@ static void pipeline_plan_at_trigger(struct pipeline *pipeline, int64_t now_us)
     bool idle = pipeline->passed == pipeline->next_epoch - 1;
     bool planned = false;
     if (pipeline->next_epoch == 1 && epoch_position_anchors(&pipeline->position)) {
-        pipeline_plan_send(pipeline, PIPELINE_PLAN_NOTHING_READ, false, now_us); // where reading starts is decided first
+        pipeline_plan_send(pipeline, PIPELINE_PLAN_NOTHING_READ, false,
+                           now_us); // where reading starts is decided first
         return;
     }
     if (!pipeline->drain && epoch_position_has_input(&pipeline->position)) {
@@ -229,8 +232,9 @@ static void pipeline_plan_at_trigger(struct pipeline *pipeline, int64_t now_us)
     pipeline->due = false;
     pipeline->offered = false;
     pipeline->trigger_at_us += interval_us;
-    if (pipeline->trigger_at_us < now_us) pipeline->trigger_at_us = planned && epoch_position_has_input(&pipeline->position)
-                                                                        ? now_us : now_us + interval_us;
+    if (pipeline->trigger_at_us < now_us)
+        pipeline->trigger_at_us =
+            planned && epoch_position_has_input(&pipeline->position) ? now_us : now_us + interval_us;
 }
 
 void pipeline_plan_advance(struct pipeline *pipeline, int64_t now_us)
@@ -244,7 +248,8 @@ void pipeline_plan_advance(struct pipeline *pipeline, int64_t now_us)
     }
     if (!pipeline_plan_may(pipeline) || pipeline->polling || now_us < pipeline->ask_at_us) return;
     if (!pipeline->offered && !pipeline->drain) {
-        struct pipeline_job *ask = pipeline_job_create(pipeline, sizeof *ask, pipeline_plan_ask, pipeline_plan_asked, NULL);
+        struct pipeline_job *ask =
+            pipeline_job_create(pipeline, sizeof *ask, pipeline_plan_ask, pipeline_plan_asked, NULL);
         pipeline->polling = true;
         pipeline_job_spawn(ask);
         return;

@@ -15,20 +15,20 @@
 #include "coordinator/epoch/epoch.h"
 #include "coordinator/pipeline/pipeline.h"
 
-#define PIPELINE_WORKERS_MAX 64
-#define PIPELINE_RUNNING_MAX 2              // epochs that run at once (P10)
-#define PIPELINE_UNPUBLISHED_MAX 10         // and those between prepared and published (P20)
+#define PIPELINE_WORKERS_MAX       64
+#define PIPELINE_RUNNING_MAX       2  // epochs that run at once (P10)
+#define PIPELINE_UNPUBLISHED_MAX   10 // and those between prepared and published (P20)
 #define PIPELINE_UNPUBLISHED_BYTES (4ull << 30)
-#define PIPELINE_HEARTBEAT_US 500000
+#define PIPELINE_HEARTBEAT_US      500000
 #define PIPELINE_WORKER_SILENCE_US 5000000
-#define PIPELINE_ASSIGN_AGAIN_US 2000000
-#define PIPELINE_BACKOFF_US 100000
-#define PIPELINE_BACKOFF_US_MAX 5000000
-#define PIPELINE_RESTARTS_MAX 12            // in a row, for an error that a worker or a store reports
-#define PIPELINE_FIRST_ROWS 1000000         // of the first epoch (P4)
-#define PIPELINE_LEAST_ROWS 100000
-#define PIPELINE_MOST_ROWS 50000000
-#define PIPELINE_IDLE_POLL_US 100000        // shortest trigger
+#define PIPELINE_ASSIGN_AGAIN_US   2000000
+#define PIPELINE_BACKOFF_US        100000
+#define PIPELINE_BACKOFF_US_MAX    5000000
+#define PIPELINE_RESTARTS_MAX      12      // in a row, for an error that a worker or a store reports
+#define PIPELINE_FIRST_ROWS        1000000 // of the first epoch (P4)
+#define PIPELINE_LEAST_ROWS        100000
+#define PIPELINE_MOST_ROWS         50000000
+#define PIPELINE_IDLE_POLL_US      100000   // shortest trigger
 #define PIPELINE_SOURCE_SILENCE_US 60000000 // a source that cannot be asked for so long fails the pipeline
 
 enum pipeline_state {
@@ -37,8 +37,8 @@ enum pipeline_state {
     PIPELINE_GATHERING,  // waits for workers
     PIPELINE_ASSIGNING,  // waits until they have loaded
     PIPELINE_RUNNING,
-    PIPELINE_QUIESCING,  // the attempt is over: decides what is prepared, waits for jobs; then recovers, or stands by
-    PIPELINE_ENDING,     // the same, and publishes; then it is over
+    PIPELINE_QUIESCING, // the attempt is over: decides what is prepared, waits for jobs; then recovers, or stands by
+    PIPELINE_ENDING,    // the same, and publishes; then it is over
     PIPELINE_ENDED,
 };
 
@@ -49,17 +49,17 @@ struct pipeline_worker {
     int64_t heard_us;
     uint64_t memory_bytes;
     // In this attempt:
-    bool in;                 // it was assigned
-    size_t index;            // its number among the assigned
-    bool assigned;           // it said so
-    bool met;                // it answered under this generation
+    bool in;       // it was assigned
+    size_t index;  // its number among the assigned
+    bool assigned; // it said so
+    bool met;      // it answered under this generation
     uint64_t sequence_in, sequence_out;
     int64_t assign_us;
 };
 
 struct pipeline_source {
     uint32_t node;
-    struct catalog *catalog; // NULL until the first poll
+    struct catalog *catalog;    // NULL until the first poll
     struct catalog_offer offer; // available-now: fixed at the start
 };
 
@@ -72,19 +72,19 @@ struct pipeline {
     struct lease lease;
     struct table_logs put_logs, check_logs, clean_logs;
     bool logs_ready;
-    unsigned jobs;             // running, all kinds
+    unsigned jobs; // running, all kinds
     // Election
-    char candidate[160];       // name of this incarnation in the election
+    char candidate[160]; // name of this incarnation in the election
     bool electing, keeping;
     int64_t elect_at_us, keep_at_us;
-    bool fenced;               // quiescing: the lease is gone, nothing may be decided
+    bool fenced; // quiescing: the lease is gone, nothing may be decided
     // Trouble
     enum pipeline_outcome outcome;
     struct error outcome_err;
-    unsigned restarts;         // in a row, since something was decided
+    unsigned restarts; // in a row, since something was decided
     int64_t recover_at_us;
-    bool serial;               // one epoch at a time: an earlier attempt failed with several in flight
-    bool decide_no_more;       // ending: what failed was a decision
+    bool serial;         // one epoch at a time: an earlier attempt failed with several in flight
+    bool decide_no_more; // ending: what failed was a decision
     bool recovering;
     bool refreshed;
     int64_t ticked_us;
@@ -92,7 +92,7 @@ struct pipeline {
     struct pipeline_worker workers[PIPELINE_WORKERS_MAX];
     size_t worker_count, assigned_count;
     int64_t heartbeat_at_us;
-    uint64_t dropped;          // messages of other attempts
+    uint64_t dropped; // messages of other attempts
     struct text bytes;
     // Epochs
     struct manifest *recovered; // positions' evidence points into it; the last decided at recovery
@@ -100,20 +100,20 @@ struct pipeline {
     struct meta_record decided;
     uint64_t published;
     uint64_t next_epoch;
-    uint64_t passed;            // all ReadDone of epochs up to here are in
+    uint64_t passed; // all ReadDone of epochs up to here are in
     int64_t last_timestamp_us;
     VECTOR(struct epoch *) epochs; // planned and not published, ascending
     struct epoch_clock clock;
     struct epoch_position position;
     struct pipeline_source *sources;
     size_t source_count;
-    bool attempt_ready;         // clock and position belong to this attempt
+    bool attempt_ready; // clock and position belong to this attempt
     bool polling, offered, due, drain, finished;
     int64_t trigger_at_us, ask_at_us, silent_us; // silent_us: since when no source could be asked; 0: they can
-    double rows_per_s;          // of late
+    double rows_per_s;                           // of late
     // Commit
     bool deciding, publishing;
-    bool *putting;              // by table
+    bool *putting; // by table
     bool reporting, checkpointing, cleaning;
     int64_t clean_at_us;
 };
@@ -137,7 +137,8 @@ struct pipeline_job {
     enum status status;
     struct error err;
 };
-void *pipeline_job_create(struct pipeline *pipeline, size_t size, enum status (*act)(struct pipeline_job *, struct error *),
+void *pipeline_job_create(struct pipeline *pipeline, size_t size,
+                          enum status (*act)(struct pipeline_job *, struct error *),
                           void (*finished)(struct pipeline_job *), void (*release)(struct pipeline_job *));
 void pipeline_job_spawn(struct pipeline_job *job);
 
@@ -158,7 +159,7 @@ uint64_t pipeline_workers_memory(const struct pipeline *pipeline);
 
 // pipeline_plan.c
 enum status pipeline_plan_begin(struct pipeline *pipeline, struct error *err) MUST_USE; // a new attempt
-void pipeline_plan_drop(struct pipeline *pipeline);                                      // its volatile state
+void pipeline_plan_drop(struct pipeline *pipeline);                                     // its volatile state
 void pipeline_plan_advance(struct pipeline *pipeline, int64_t now_us);
 int64_t pipeline_plan_next(const struct pipeline *pipeline);
 struct epoch *pipeline_plan_epoch(struct pipeline *pipeline, uint64_t number);

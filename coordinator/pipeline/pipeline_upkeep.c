@@ -1,5 +1,5 @@
-// What is done off the commit path (P20, P24): log checkpoints, cleaning, offsets told to lag tools. Each is one job at a
-// time; what fails is logged and left to the next time.
+// What is done off the commit path (P20, P24): log checkpoints, cleaning, offsets told to lag tools. Each is one job at
+// a time; what fails is logged and left to the next time.
 #include "coordinator/pipeline/pipeline_private.h"
 
 #include "common/base/failpoint.h"
@@ -8,7 +8,7 @@
 #include "coordinator/commit/log_checkpoint.h"
 
 #define PIPELINE_UPKEEP_CHECKPOINT_VERSIONS 10
-#define PIPELINE_UPKEEP_CLEAN_US 60000000
+#define PIPELINE_UPKEEP_CLEAN_US            60000000
 
 static void pipeline_upkeep_log(const struct pipeline_job *job, const char *what)
 {
@@ -28,7 +28,8 @@ struct pipeline_upkeep_log_checkpoint {
 static enum status pipeline_upkeep_checkpoint_act(struct pipeline_job *base, struct error *err)
 {
     struct pipeline_upkeep_log_checkpoint *checkpoint = (struct pipeline_upkeep_log_checkpoint *)base;
-    return log_checkpoint_run(&base->pipeline->context, checkpoint->table, checkpoint->dead_letters, checkpoint->version, err);
+    return log_checkpoint_run(&base->pipeline->context, checkpoint->table, checkpoint->dead_letters,
+                              checkpoint->version, err);
 }
 
 static void pipeline_upkeep_checkpointed(struct pipeline_job *base)
@@ -40,8 +41,8 @@ static void pipeline_upkeep_checkpointed(struct pipeline_job *base)
 void pipeline_upkeep_checkpoint(struct pipeline *pipeline, uint32_t table, bool dead_letters, int64_t version)
 {
     if (version <= 0 || version % PIPELINE_UPKEEP_CHECKPOINT_VERSIONS != 0 || pipeline->checkpointing) return;
-    struct pipeline_upkeep_log_checkpoint *job = pipeline_job_create(pipeline, sizeof *job, pipeline_upkeep_checkpoint_act,
-                                                                     pipeline_upkeep_checkpointed, NULL);
+    struct pipeline_upkeep_log_checkpoint *job =
+        pipeline_job_create(pipeline, sizeof *job, pipeline_upkeep_checkpoint_act, pipeline_upkeep_checkpointed, NULL);
     job->table = table;
     job->dead_letters = dead_letters;
     job->version = version;

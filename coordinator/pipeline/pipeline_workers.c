@@ -101,7 +101,8 @@ static struct pipeline_worker *pipeline_workers_find(struct pipeline *pipeline, 
 static void pipeline_workers_lost(struct pipeline *pipeline, const struct pipeline_worker *worker, const char *why)
 {
     struct error err;
-    if (pipeline->machine.state != PIPELINE_ASSIGNING && pipeline->machine.state != PIPELINE_RUNNING) return; // not needed
+    if (pipeline->machine.state != PIPELINE_ASSIGNING && pipeline->machine.state != PIPELINE_RUNNING)
+        return; // not needed
     (void)error_set(&err, STATUS_ERROR, ERROR_RESTART_PIPELINE, "worker %s %s", worker->name, why);
     pipeline_trouble(pipeline, &err);
 }
@@ -130,8 +131,9 @@ static enum status pipeline_workers_read_done(struct pipeline *pipeline, struct 
                                               Foreset__Control **control, struct error *err)
 {
     struct epoch *epoch = pipeline_plan_epoch(pipeline, (*control)->epoch);
-    if (!epoch) return error_set(err, STATUS_ERROR, ERROR_RESTART_PIPELINE, "ReadDone of epoch %" PRIu64 ", which does not run",
-                                 (*control)->epoch);
+    if (!epoch)
+        return error_set(err, STATUS_ERROR, ERROR_RESTART_PIPELINE, "ReadDone of epoch %" PRIu64 ", which does not run",
+                         (*control)->epoch);
     enum status status = epoch_read_done(epoch, worker->index, *control, err);
     if (status != STATUS_OK) return status;
     *control = NULL;
@@ -142,8 +144,9 @@ static enum status pipeline_workers_prepared(struct pipeline *pipeline, struct p
                                              Foreset__Control **control, struct error *err)
 {
     struct epoch *epoch = pipeline_plan_epoch(pipeline, (*control)->epoch);
-    if (!epoch) return error_set(err, STATUS_ERROR, ERROR_RESTART_PIPELINE, "Prepared of epoch %" PRIu64 ", which does not run",
-                                 (*control)->epoch);
+    if (!epoch)
+        return error_set(err, STATUS_ERROR, ERROR_RESTART_PIPELINE, "Prepared of epoch %" PRIu64 ", which does not run",
+                         (*control)->epoch);
     enum status status = epoch_prepared(epoch, worker->index, *control, err);
     if (status != STATUS_OK) return status;
     *control = NULL;
@@ -154,7 +157,8 @@ static enum status pipeline_workers_prepared(struct pipeline *pipeline, struct p
     return STATUS_OK;
 }
 
-static void pipeline_workers_failed(struct pipeline *pipeline, struct pipeline_worker *worker, const Foreset__Control *control)
+static void pipeline_workers_failed(struct pipeline *pipeline, struct pipeline_worker *worker,
+                                    const Foreset__Control *control)
 {
     struct error err;
     const Foreset__Failed *failed = control->failed;
@@ -199,7 +203,8 @@ static bool pipeline_workers_in_order(struct pipeline *pipeline, struct pipeline
     return false;
 }
 
-static void pipeline_workers_handle(struct pipeline *pipeline, struct pipeline_worker *worker, Foreset__Control **control)
+static void pipeline_workers_handle(struct pipeline *pipeline, struct pipeline_worker *worker,
+                                    Foreset__Control **control)
 {
     struct error err = {0};
     enum status status = STATUS_OK;

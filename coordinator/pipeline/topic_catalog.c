@@ -34,7 +34,8 @@ static enum status topic_catalog_poll(struct catalog *base, bool first, struct c
     return status;
 }
 
-static enum status topic_catalog_report(struct catalog *base, Foreset__Range *const *ranges, size_t count, struct error *err)
+static enum status topic_catalog_report(struct catalog *base, Foreset__Range *const *ranges, size_t count,
+                                        struct error *err)
 {
     struct kafka_catalog_progress *progress = memory_calloc(count + 1, sizeof *progress);
     for (size_t i = 0; i < count; i++) {
@@ -48,12 +49,14 @@ static enum status topic_catalog_report(struct catalog *base, Foreset__Range *co
 enum status topic_catalog_open(void *context, const Foreset__Plan *plan, uint32_t node, struct catalog **ret_catalog,
                                struct error *err)
 {
-    static const struct catalog_ops ops = {.close = topic_catalog_close, .poll = topic_catalog_poll, .report = topic_catalog_report};
+    static const struct catalog_ops ops = {
+        .close = topic_catalog_close, .poll = topic_catalog_poll, .report = topic_catalog_report};
     const Foreset__Source *source = plan->nodes[node]->source;
     (void)context;
     if (source->kind == FORESET__SOURCE__KIND__FILES) return files_catalog_open(source->path, ret_catalog, err);
     if (source->kind != FORESET__SOURCE__KIND__KAFKA) {
-        return error_set(err, STATUS_UNSUPPORTED, ERROR_FAIL_PIPELINE, "source %s: no such kind outside the simulator", source->name);
+        return error_set(err, STATUS_UNSUPPORTED, ERROR_FAIL_PIPELINE, "source %s: no such kind outside the simulator",
+                         source->name);
     }
     struct kafka_catalog *kafka = NULL;
     enum status status = kafka_catalog_open(source, plan->pipeline, &kafka, err);

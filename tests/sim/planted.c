@@ -1,4 +1,5 @@
-// Which planted bug is on. The names are those that FORESET_BUG stands at in the roles and in the simulator's data flow.
+// Which planted bug is on. The names are those that FORESET_BUG stands at in the roles and in the simulator's data
+// flow.
 #include <string.h>
 
 #include "common/base/planted.h"

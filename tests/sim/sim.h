@@ -1,6 +1,6 @@
-// The simulator: a whole cluster in one process, in virtual time, from one seed. What it drives is what ships: the roles
-// of coordinator/ and worker/ and the Delta log of common/delta; it stands in for clock, network, kv store, object stores,
-// sources and the data flow.
+// The simulator: a whole cluster in one process, in virtual time, from one seed. What it drives is what ships: the
+// roles of coordinator/ and worker/ and the Delta log of common/delta; it stands in for clock, network, kv store,
+// object stores, sources and the data flow.
 //
 //   sim_core.c     events, virtual time, fibers, processes and their crashes
 //   sim_network.c  messages between processes: lost, late, twice, out of order
@@ -24,16 +24,16 @@
 #include "common/base/vector.h"
 #include "common/kv/kv.h"
 #include "common/rpc/seam.h"
-#include "common/rpc/store_opener.h"
+#include "common/objstore/store_opener.h"
 #include "coordinator/pipeline/pipeline.h"
 #include "worker/worker.h"
 
-#define SIM_SECOND 1000000ll
+#define SIM_SECOND         1000000ll
 #define SIM_PARTITIONS_MAX 4
-#define SIM_KEYS 5
-#define SIM_PROCESSES_MAX 8
-#define SIM_TABLES 6
-#define SIM_CONTENTS 7 // tables, and the dead letters of one
+#define SIM_KEYS           5
+#define SIM_PROCESSES_MAX  8
+#define SIM_TABLES         6
+#define SIM_CONTENTS       7 // tables, and the dead letters of one
 
 struct sim_process;
 
@@ -41,7 +41,7 @@ struct sim_process;
 
 struct sim_event {
     int64_t at_us;
-    uint64_t number; // order among equals
+    uint64_t number;             // order among equals
     struct sim_process *process; // waits while it is paused; dropped if it is another life's. NULL: nobody's
     uint64_t life;
     void (*run)(void *argument);
@@ -58,7 +58,7 @@ struct sim_fiber {
     void (*body)(void *argument);
     void *argument;
     bool finished, waiting;
-    uint64_t wakes; // resumes that are scheduled for an earlier wait are void
+    uint64_t wakes;         // resumes that are scheduled for an earlier wait are void
     struct sim_fiber *next; // of the process
 };
 
@@ -105,7 +105,7 @@ struct sim {
     ucontext_t main;
     VECTOR(void *) stacks;
     struct sim_knobs knobs;
-    bool faults;                 // on
+    bool faults; // on
     bool failed;
     char failure[2048];
     uint64_t steps, crashes, decisions, commits;
@@ -117,22 +117,23 @@ extern struct sim *sim; // the one that runs
 void sim_core_init(uint64_t seed, bool trace);
 void sim_core_deinit(void);
 bool sim_core_step(void); // false: nothing left to do
-void sim_core_at(int64_t delay_us, struct sim_process *process, void (*run)(void *), void (*drop)(void *), void *argument);
+void sim_core_at(int64_t delay_us, struct sim_process *process, void (*run)(void *), void (*drop)(void *),
+                 void *argument);
 void sim_core_fail(const char *format, ...) PRINTF_LIKE(1, 2); // an invariant is broken: the run ends
 void sim_core_trace(const char *format, ...) PRINTF_LIKE(1, 2);
 bool sim_core_roll(double probability); // only while faults are on
-// A blocking call of the current fiber: takes time, may fail, may be the last thing the process does. STATUS_KILLED: the
-// caller returns it at once. *ret_fault: what happens to the call itself.
+// A blocking call of the current fiber: takes time, may fail, may be the last thing the process does. STATUS_KILLED:
+// the caller returns it at once. *ret_fault: what happens to the call itself.
 enum status sim_core_call(struct sim_process *process, bool writes, enum sim_fault *ret_fault, struct error *err);
 // Behind the effect of a call: the process may die before it hears of it.
 enum status sim_core_effect(struct sim_process *process, enum sim_fault fault, struct error *err);
 void sim_core_fiber(struct sim_process *process, void (*body)(void *), void *argument);
-void sim_core_sleep(int64_t us);      // current fiber
-void sim_core_wait(void);             // current fiber, until woken or the process dies
-void sim_core_pass(void);             // current fiber of a dying process: lets its others unwind first
+void sim_core_sleep(int64_t us); // current fiber
+void sim_core_wait(void);        // current fiber, until woken or the process dies
+void sim_core_pass(void);        // current fiber of a dying process: lets its others unwind first
 void sim_core_wake(struct sim_fiber *fiber);
 void sim_core_start(struct sim_process *process, const struct seam_role *role);
-void sim_core_kill(struct sim_process *process); // at once, or as soon as its code yields
+void sim_core_kill(struct sim_process *process);              // at once, or as soon as its code yields
 void sim_core_post(struct sim_process *process, void *event); // to its role
 void sim_core_tick(struct sim_process *process);
 void sim_core_process(struct sim_process *process, enum sim_kind kind, uint32_t id);
@@ -164,22 +165,30 @@ size_t sim_store_count(const char *url); // objects there are
 
 // ---- sim_plan.c ----
 enum { SIM_ROWS, SIM_COUNTS, SIM_WINDOWS, SIM_SLOW, SIM_LATEST, SIM_CHAIN, SIM_DEAD };
-enum { SIM_NODE_SOURCE, SIM_NODE_WATERMARK, SIM_NODE_COUNTS, SIM_NODE_WINDOWS, SIM_NODE_LATEST, SIM_NODE_CHAIN_WATERMARK,
-       SIM_NODE_CHAIN, SIM_NODE_COUNT };
-#define SIM_DELAY_US (2 * SIM_SECOND)
-#define SIM_WINDOW_US (5 * SIM_SECOND)
-#define SIM_CHAIN_DELAY_US SIM_SECOND
+enum {
+    SIM_NODE_SOURCE,
+    SIM_NODE_WATERMARK,
+    SIM_NODE_COUNTS,
+    SIM_NODE_WINDOWS,
+    SIM_NODE_LATEST,
+    SIM_NODE_CHAIN_WATERMARK,
+    SIM_NODE_CHAIN,
+    SIM_NODE_COUNT
+};
+#define SIM_DELAY_US        (2 * SIM_SECOND)
+#define SIM_WINDOW_US       (5 * SIM_SECOND)
+#define SIM_CHAIN_DELAY_US  SIM_SECOND
 #define SIM_CHAIN_WINDOW_US (20 * SIM_SECOND)
-#define SIM_INTERVAL_US (6 * SIM_SECOND)
-#define SIM_STATE_URL "sim://state"
+#define SIM_INTERVAL_US     (6 * SIM_SECOND)
+#define SIM_STATE_URL       "sim://state"
 struct sim_row { // of every table
     uint64_t key, value;
 };
 void sim_plan_make(void);
 int64_t sim_plan_event_time(uint32_t partition, int64_t number);
-bool sim_plan_chained(void); // one worker only: the simulated flow has no exchange
-bool sim_plan_is_dead(int64_t number); // goes to the dead letters of SIM_SLOW
-bool sim_plan_is_slow(int64_t number); // goes to SIM_SLOW
+bool sim_plan_chained(void);              // one worker only: the simulated flow has no exchange
+bool sim_plan_is_dead(int64_t number);    // goes to the dead letters of SIM_SLOW
+bool sim_plan_is_slow(int64_t number);    // goes to SIM_SLOW
 int64_t sim_plan_end(uint32_t partition); // rows there are by now
 int64_t sim_plan_total(uint32_t partition);
 uint64_t sim_plan_hash(const struct sim_row *row);
@@ -204,11 +213,11 @@ bool sim_model_complete(void); // every row there will ever be is decided, and n
 
 // ---- sim_check.c ----
 void sim_check_reset(void);
-void sim_check_decided(const char *record);               // the kv store's `last` changed
-void sim_check_commit(const char *url, const char *key);  // a Delta commit came into being
-void sim_check_remove(const char *url, const char *key);  // an object is about to vanish
-void sim_check_end(bool complete);                        // the run is over: everything must be there
-bool sim_check_published(void);                           // all tables hold what the model says of its last epoch
+void sim_check_decided(const char *record);              // the kv store's `last` changed
+void sim_check_commit(const char *url, const char *key); // a Delta commit came into being
+void sim_check_remove(const char *url, const char *key); // an object is about to vanish
+void sim_check_end(bool complete);                       // the run is over: everything must be there
+bool sim_check_published(void);                          // all tables hold what the model says of its last epoch
 bool sim_check_holds(uint64_t epoch);
 
 // ---- sim_cluster.c ----

@@ -1,7 +1,7 @@
-// The invariants. I1, I2: at every commit the table's live files hold exactly the reference's rows of that epoch. I3: every
-// file that a decision or a commit names exists whole and durable; nothing that is still needed is deleted. I4: epochs rise
-// by one, ranges go on where they ended. I5: one decision per epoch, nothing undecided is visible. I8: what cleaning leaves
-// is bounded.
+// The invariants. I1, I2: at every commit the table's live files hold exactly the reference's rows of that epoch. I3:
+// every file that a decision or a commit names exists whole and durable; nothing that is still needed is deleted. I4:
+// epochs rise by one, ranges go on where they ended. I5: one decision per epoch, nothing undecided is visible. I8: what
+// cleaning leaves is bounded.
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,8 +10,9 @@
 #include "common/delta/delta_log.h"
 #include "tests/sim/sim.h"
 
-static const char *const check_urls[SIM_CONTENTS] = {"sim://rows", "sim://counts", "sim://windows",
-                                                     "sim://slow", "sim://latest", "sim://chain", "sim://slow__dead_letters"};
+static const char *const check_urls[SIM_CONTENTS] = {
+    "sim://rows",   "sim://counts", "sim://windows",           "sim://slow",
+    "sim://latest", "sim://chain",  "sim://slow__dead_letters"};
 
 struct check_file {
     char *path;
@@ -106,8 +107,8 @@ static void check_parts(const Foreset__Manifest *manifest)
         const struct sim_object *object = sim_store_look(SIM_STATE_URL, part->key);
         if (!object || !object->durable || object->size != part->size_bytes ||
             hash_64(object->bytes, object->size, 0) != part->checksum) {
-            sim_core_fail("I3: the manifest of epoch %" PRIu64 " names state part %s, which is %s", manifest->epoch, part->key,
-                          object ? "not whole or not durable" : "not there");
+            sim_core_fail("I3: the manifest of epoch %" PRIu64 " names state part %s, which is %s", manifest->epoch,
+                          part->key, object ? "not whole or not durable" : "not there");
         }
     }
 }
@@ -130,7 +131,8 @@ void sim_check_decided(const char *record)
 {
     uint64_t epoch = 0, generation = 0, hash = 0, first = check.names.count + 1;
     char name[META_NAME_SIZE] = "";
-    if (sscanf(record, "%" SCNu64 " %" SCNu64 " %" SCNx64 " %127s", &epoch, &generation, &hash, name) != 4 || epoch < first) {
+    if (sscanf(record, "%" SCNu64 " %" SCNu64 " %" SCNx64 " %127s", &epoch, &generation, &hash, name) != 4 ||
+        epoch < first) {
         sim_core_fail("I5: epoch %" PRIu64 " is decided again: %s", epoch, record);
         return;
     }
@@ -147,7 +149,8 @@ void sim_check_decided(const char *record)
         const struct sim_object *object = sim_store_look(SIM_STATE_URL, wanted.name);
         struct manifest *manifest = NULL;
         struct error err;
-        if (!object || manifest_decode(object->bytes, object->size, wanted.name, &wanted, &manifest, &err) != STATUS_OK) {
+        if (!object ||
+            manifest_decode(object->bytes, object->size, wanted.name, &wanted, &manifest, &err) != STATUS_OK) {
             sim_core_fail("I3: epoch %" PRIu64 " is decided, its manifest %s is %s", wanted.epoch, wanted.name,
                           object ? "damaged" : "not there");
             break;
@@ -162,7 +165,8 @@ void sim_check_decided(const char *record)
         sim_core_fail("I4: epoch %" PRIu64 " is decided, %" PRIu64 " was expected", epoch, first);
     }
     for (size_t i = chain.count; i > 0 && !sim->failed; i--) {
-        sim_core_trace("epoch %" PRIu64 " is decided in generation %" PRIu64, chain.items[i - 1]->body->epoch, generation);
+        sim_core_trace("epoch %" PRIu64 " is decided in generation %" PRIu64, chain.items[i - 1]->body->epoch,
+                       generation);
         vector_push(&check.names, memory_strdup(chain.items[i - 1]->record.name));
         check_manifest(chain.items[i - 1]->body);
         sim->decisions++;
@@ -237,14 +241,16 @@ void sim_check_commit(const char *url, const char *key)
     uint64_t epoch = commit->info ? commit->info->epoch_last : 0;
     if (epoch > 0 && !sim->failed) {
         if (epoch <= table->epoch || epoch > sim_model_epoch()) {
-            sim_core_fail("I5: %s version %" PRId64 " is epoch %" PRIu64 ", after %" PRIu64 "; decided are %" PRIu64, url,
-                          version, epoch, table->epoch, sim_model_epoch());
+            sim_core_fail("I5: %s version %" PRId64 " is epoch %" PRIu64 ", after %" PRIu64 "; decided are %" PRIu64,
+                          url, version, epoch, table->epoch, sim_model_epoch());
         } else {
             struct sim_content want = sim_model_at((uint32_t)number, epoch);
             table->epoch = epoch;
-            sim_core_trace("%s version %" PRId64 ": epoch %" PRIu64 ", %" PRIu64 " rows", url, version, epoch, want.rows);
+            sim_core_trace("%s version %" PRId64 ": epoch %" PRIu64 ", %" PRIu64 " rows", url, version, epoch,
+                           want.rows);
             if (want.rows != table->content.rows || want.hash != table->content.hash) {
-                sim_core_fail("I1: %s version %" PRId64 ", epoch %" PRIu64 ": %" PRIu64 " rows, the reference has %" PRIu64 "%s",
+                sim_core_fail("I1: %s version %" PRId64 ", epoch %" PRIu64 ": %" PRIu64
+                              " rows, the reference has %" PRIu64 "%s",
                               url, version, epoch, table->content.rows, want.rows,
                               want.rows == table->content.rows ? ", others" : "");
             }
@@ -274,7 +280,8 @@ void sim_check_remove(const char *url, const char *key)
     }
     size_t kept = check.names.count > 10 ? check.names.count - 10 : 0;
     for (size_t i = kept; i < check.names.count; i++) {
-        if (strcmp(check.names.items[i], key) == 0) sim_core_fail("I3: manifest %s is deleted, one of the last ten", key);
+        if (strcmp(check.names.items[i], key) == 0)
+            sim_core_fail("I3: manifest %s is deleted, one of the last ten", key);
     }
 }
 
@@ -304,7 +311,8 @@ void sim_check_end(bool complete)
     }
     for (uint32_t i = 0; i < SIM_CONTENTS; i++) {
         for (size_t j = 0; j < check.tables[i].files.count; j++) {
-            if (check.tables[i].files.items[j].live) check_read(check_urls[i], check.tables[i].files.items[j].path, "a log");
+            if (check.tables[i].files.items[j].live)
+                check_read(check_urls[i], check.tables[i].files.items[j].path, "a log");
         }
     }
 }

@@ -1,13 +1,13 @@
-// The cluster of a run and what happens to it: crashes, pauses past the lease, power cuts, jumping wall clocks; then the
-// faults stop, and within a bound everything must be there (I6).
+// The cluster of a run and what happens to it: crashes, pauses past the lease, power cuts, jumping wall clocks; then
+// the faults stop, and within a bound everything must be there (I6).
 #include <string.h>
 
 #include "common/rpc/control_message.h"
 #include "tests/sim/sim.h"
 
-#define CLUSTER_LEASE_US (6 * SIM_SECOND)
-#define CLUSTER_GRACE_US (2 * SIM_SECOND)
-#define CLUSTER_CALM_US (200 * SIM_SECOND) // after the faults, for everything to be there
+#define CLUSTER_LEASE_US  (6 * SIM_SECOND)
+#define CLUSTER_GRACE_US  (2 * SIM_SECOND)
+#define CLUSTER_CALM_US   (200 * SIM_SECOND) // after the faults, for everything to be there
 #define CLUSTER_STEPS_MAX 20000000
 
 static int64_t cluster_start_ends[SIM_PROCESSES_MAX][SIM_PARTITIONS_MAX];
@@ -100,7 +100,8 @@ static void cluster_fate(void *argument)
     (void)argument;
     for (size_t i = 0; i < sim->process_count; i++) {
         struct sim_process *process = &sim->processes[i];
-        if (!process->alive && (random_chance(&sim->random, 0.05) || (!sim->faults && random_chance(&sim->random, 0.2)))) {
+        if (!process->alive &&
+            (random_chance(&sim->random, 0.05) || (!sim->faults && random_chance(&sim->random, 0.2)))) {
             cluster_start(process);
         } else if (process->alive && !process->dying && sim_core_roll(0.002)) {
             sim_core_kill(process);

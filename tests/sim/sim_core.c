@@ -1,8 +1,8 @@
 // Events, time, fibers, processes. Deterministic: everything follows from the seed and the order of events.
 //
-// A job runs on a fiber; every call through the seam yields to the scheduler, which lets virtual time pass. A process that
-// dies marks itself dying: every further call of its fibers returns STATUS_KILLED without effect, so that they unwind by
-// their ordinary error paths; when all are done the role is destroyed and the process is gone.
+// A job runs on a fiber; every call through the seam yields to the scheduler, which lets virtual time pass. A process
+// that dies marks itself dying: every further call of its fibers returns STATUS_KILLED without effect, so that they
+// unwind by their ordinary error paths; when all are done the role is destroyed and the process is gone.
 #include "tests/sim/sim.h"
 
 #include <stdarg.h>
@@ -69,7 +69,8 @@ static struct sim_event sim_pop(void)
     }
 }
 
-void sim_core_at(int64_t delay_us, struct sim_process *process, void (*run)(void *), void (*drop)(void *), void *argument)
+void sim_core_at(int64_t delay_us, struct sim_process *process, void (*run)(void *), void (*drop)(void *),
+                 void *argument)
 {
     struct sim_event event = {.at_us = sim->now_us + delay_us,
                               .number = ++sim->event_number,
@@ -399,10 +400,8 @@ static bool sim_seam_stopping(struct seam *seam)
 
 void sim_core_process(struct sim_process *process, enum sim_kind kind, uint32_t id)
 {
-    static const struct seam_ops ops = {.send = sim_network_send,
-                                        .spawn = sim_seam_spawn,
-                                        .sleep = sim_seam_sleep,
-                                        .stopping = sim_seam_stopping};
+    static const struct seam_ops ops = {
+        .send = sim_network_send, .spawn = sim_seam_spawn, .sleep = sim_seam_sleep, .stopping = sim_seam_stopping};
     process->seam = (struct seam){.ops = &ops, .clock = &process->clock, .random = &process->random};
     process->clock = (struct clock){.wall_us = sim_clock_wall, .boot_us = sim_clock_boot};
     process->kind = kind;

@@ -1,6 +1,6 @@
-// A worker's data flow over numbered rows: one lane, a fiber, that reads its partitions, keeps state per partition, waits
-// for W, writes files and freezes deltas. Which table takes part, its L and W follow from worker/lane/lane_clock.c, the
-// code that the real lanes run.
+// A worker's data flow over numbered rows: one lane, a fiber, that reads its partitions, keeps state per partition,
+// waits for W, writes files and freezes deltas. Which table takes part, its L and W follow from
+// worker/lane/lane_clock.c, the code that the real lanes run.
 #include <inttypes.h>
 #include <string.h>
 
@@ -22,7 +22,7 @@ struct flow_partition { // state, and what changed since the last cut
     struct flow_window windows[FLOW_WINDOWS_MAX];
     size_t window_count;
     bool touched;
-    char *open; // of SIM_LATEST: path of its open file; NULL: none
+    char *open;                                 // of SIM_LATEST: path of its open file; NULL: none
     struct flow_window chain[FLOW_WINDOWS_MAX]; // of the chained table; in partition 0
     size_t chain_count;
 };
@@ -113,7 +113,8 @@ static struct flow_window *flow_window(struct flow_window *windows, size_t *coun
     return &windows[(*count)++];
 }
 
-static void flow_row(struct sim_flow *flow, uint32_t partition, int64_t number, int64_t late_us, struct flow_output *out)
+static void flow_row(struct sim_flow *flow, uint32_t partition, int64_t number, int64_t late_us,
+                     struct flow_output *out)
 {
     struct flow_partition *state = &flow->partitions[partition];
     uint64_t id = (uint64_t)partition << 40 | (uint64_t)number;
@@ -134,7 +135,8 @@ static void flow_row(struct sim_flow *flow, uint32_t partition, int64_t number, 
     }
 }
 
-static enum status flow_read(struct sim_flow *flow, const struct flow_epoch *epoch, struct flow_output *out, struct error *err)
+static enum status flow_read(struct sim_flow *flow, const struct flow_epoch *epoch, struct flow_output *out,
+                             struct error *err)
 {
     int64_t late_us = lane_clock_late(&flow->clocks[SIM_WINDOWS]);
     if (FORESET_BUG("l-w-swapped") && epoch->has_watermark) late_us = epoch->watermark_us;
@@ -205,8 +207,8 @@ static void flow_chain(struct sim_flow *flow, const struct clock_epoch *clock, s
 
 // ---- Files ----
 
-static enum status flow_write(struct sim_flow *flow, const struct flow_epoch *epoch, uint32_t table, const struct sim_row *rows,
-                              size_t count, Foreset__DataFile **ret_file, struct error *err)
+static enum status flow_write(struct sim_flow *flow, const struct flow_epoch *epoch, uint32_t table,
+                              const struct sim_row *rows, size_t count, Foreset__DataFile **ret_file, struct error *err)
 {
     enum status status = STATUS_OK;
     bool dead = table == SIM_DEAD;
@@ -266,7 +268,8 @@ static enum status flow_write_latest(struct sim_flow *flow, const struct flow_ep
         for (size_t j = 0; j < epoch->plan->n_ranges; j++) read |= (uint32_t)epoch->plan->ranges[j]->partition == i;
         if (!read) continue;
         for (size_t k = 0; k < SIM_KEYS; k++) {
-            if (state->latest[k] >= 0) rows[count++] = (struct sim_row){(uint64_t)i << 8 | k, (uint64_t)state->latest[k]};
+            if (state->latest[k] >= 0)
+                rows[count++] = (struct sim_row){(uint64_t)i << 8 | k, (uint64_t)state->latest[k]};
         }
         Foreset__DataFile *file = NULL;
         enum status status = flow_write(flow, epoch, SIM_LATEST, rows, count, &file, err);
@@ -316,7 +319,8 @@ static enum status flow_tables(struct sim_flow *flow, const struct flow_epoch *e
         foreset__table_epoch__init(table);
         out->prepared->tables[out->prepared->n_tables++] = table;
         table->table = i;
-        table->has_takes_part = table->has_publishes = table->has_late_us = table->has_watermark_us = table->has_batch = true;
+        table->has_takes_part = table->has_publishes = table->has_late_us = table->has_watermark_us = table->has_batch =
+            true;
         table->takes_part = clocks[i].takes_part;
         table->publishes = clocks[i].publishes;
         table->late_us = clocks[i].late_us;
@@ -339,7 +343,8 @@ struct flow_image { // one partition's state in a snapshot part
     uint64_t window_count, chain_count;
 };
 
-static enum status flow_part(struct sim_flow *flow, uint32_t partition, bool base, struct dataflow_part *part, struct error *err)
+static enum status flow_part(struct sim_flow *flow, uint32_t partition, bool base, struct dataflow_part *part,
+                             struct error *err)
 {
     const struct flow_partition *state = &flow->partitions[partition];
     struct flow_image image;
@@ -393,8 +398,10 @@ static enum status flow_load(struct sim_flow *flow, struct error *err)
             sim_core_fail("I3: state part %s of epoch %" PRIu64 " is gone", from->parts[i]->key, from->epoch);
         }
         if (status != STATUS_OK) return status;
-        bool whole = bytes->size_bytes == sizeof image && hash_64(bytes->data, sizeof image, 0) == from->parts[i]->checksum;
-        if (!whole) sim_core_fail("I3: state part %s of epoch %" PRIu64 " is not whole", from->parts[i]->key, from->epoch);
+        bool whole =
+            bytes->size_bytes == sizeof image && hash_64(bytes->data, sizeof image, 0) == from->parts[i]->checksum;
+        if (!whole)
+            sim_core_fail("I3: state part %s of epoch %" PRIu64 " is not whole", from->parts[i]->key, from->epoch);
         if (whole) memcpy(&image, bytes->data, sizeof image);
         buffer_unref(bytes);
         if (!whole) return error_set(err, STATUS_CORRUPT, ERROR_FAIL_PIPELINE, "part %s", from->parts[i]->key);
@@ -439,7 +446,9 @@ static void flow_facts(const struct sim_flow *flow, const struct flow_epoch *epo
         clocks[i].planned_input = i != SIM_CHAIN && flow_reads(epoch->plan);
         clocks[i].plan_publishes = epoch->plan->tables[i]->publishes;
         clocks[i].has_watermark = true;
-        clocks[i].candidate_us = i == SIM_WINDOWS ? epoch->watermark_us : i == SIM_CHAIN ? epoch->chain_watermark_us : 0;
+        clocks[i].candidate_us = i == SIM_WINDOWS ? epoch->watermark_us
+                                 : i == SIM_CHAIN ? epoch->chain_watermark_us
+                                                  : 0;
     }
 }
 
@@ -468,7 +477,8 @@ static void flow_read_done(struct sim_flow *flow, const struct flow_epoch *epoch
     flow_notify(flow, DATAFLOW_READ_DONE, epoch->number, read, NULL, NULL);
 }
 
-static void flow_resolve(struct sim_flow *flow, const struct flow_epoch *epoch, struct clock_epoch *clocks, struct flow_output *out)
+static void flow_resolve(struct sim_flow *flow, const struct flow_epoch *epoch, struct clock_epoch *clocks,
+                         struct flow_output *out)
 {
     for (uint32_t i = 0; i < SIM_TABLES; i++) {
         if (i == SIM_CHAIN) {
@@ -482,7 +492,8 @@ static void flow_resolve(struct sim_flow *flow, const struct flow_epoch *epoch, 
     if (sim_plan_chained()) flow_chain(flow, &clocks[SIM_CHAIN], out);
 }
 
-static enum status flow_epoch_run(struct sim_flow *flow, struct flow_epoch *epoch, struct flow_output *out, struct error *err)
+static enum status flow_epoch_run(struct sim_flow *flow, struct flow_epoch *epoch, struct flow_output *out,
+                                  struct error *err)
 {
     enum status status = STATUS_OK;
     struct clock_epoch clocks[SIM_TABLES];
@@ -536,17 +547,20 @@ static void flow_lane(void *argument)
 static enum status flow_plan(struct dataflow *base, uint64_t epoch, const Foreset__EpochPlan *plan, struct error *err)
 {
     struct sim_flow *flow = (struct sim_flow *)base;
-    if (flow->queued == FLOW_QUEUE) return error_set(err, STATUS_ERROR, ERROR_RESTART_PIPELINE, "too many epochs at once");
+    if (flow->queued == FLOW_QUEUE)
+        return error_set(err, STATUS_ERROR, ERROR_RESTART_PIPELINE, "too many epochs at once");
     size_t size = foreset__epoch_plan__get_packed_size(plan);
     uint8_t *packed = memory_alloc(size + 1);
     foreset__epoch_plan__pack(plan, packed);
-    flow->queue[flow->queued++] = (struct flow_epoch){.number = epoch, .plan = foreset__epoch_plan__unpack(NULL, size, packed)};
+    flow->queue[flow->queued++] =
+        (struct flow_epoch){.number = epoch, .plan = foreset__epoch_plan__unpack(NULL, size, packed)};
     memory_free(packed);
     if (flow->lane && !flow->lane_done) sim_core_wake(flow->lane);
     return STATUS_OK;
 }
 
-static enum status flow_watermark(struct dataflow *base, uint64_t epoch, const Foreset__Watermark *watermark, struct error *err)
+static enum status flow_watermark(struct dataflow *base, uint64_t epoch, const Foreset__Watermark *watermark,
+                                  struct error *err)
 {
     struct sim_flow *flow = (struct sim_flow *)base;
     (void)err;

@@ -1,5 +1,5 @@
-// The kv store: linearizable, durable, with leases that run out in virtual time. A call may fail before it happened, have
-// an unknown outcome after it did or did not, or happen later than its caller gave up.
+// The kv store: linearizable, durable, with leases that run out in virtual time. A call may fail before it happened,
+// have an unknown outcome after it did or did not, or happen later than its caller gave up.
 #include <stdlib.h>
 #include <string.h>
 
@@ -111,7 +111,8 @@ static void sim_kv_put(const struct kv_op *op)
     if (length > 11 && strcmp(op->key + length - 11, "/generation") == 0) sim_kv_release();
 }
 
-static bool sim_kv_apply(const struct kv_compare *compares, size_t compare_count, const struct kv_op *ops, size_t op_count)
+static bool sim_kv_apply(const struct kv_compare *compares, size_t compare_count, const struct kv_op *ops,
+                         size_t op_count)
 {
     sim_kv_expire();
     for (size_t i = 0; i < compare_count; i++) {
@@ -170,7 +171,8 @@ static void sim_kv_release(void)
     kv_held = NULL;
 }
 
-static void sim_kv_later(struct sim_process *process, const struct kv_compare *compares, size_t compare_count, const struct kv_op *ops, size_t op_count)
+static void sim_kv_later(struct sim_process *process, const struct kv_compare *compares, size_t compare_count,
+                         const struct kv_op *ops, size_t op_count)
 {
     struct sim_kv_late *late = memory_calloc(1, sizeof *late);
     late->compare_count = compare_count;
@@ -222,8 +224,8 @@ static enum status sim_kv_get(struct kv *kv, const char *key, struct kv_value *r
     return status;
 }
 
-static enum status sim_kv_txn(struct kv *kv, const struct kv_compare *compares, size_t compare_count, const struct kv_op *ops,
-                              size_t op_count, struct error *err)
+static enum status sim_kv_txn(struct kv *kv, const struct kv_compare *compares, size_t compare_count,
+                              const struct kv_op *ops, size_t op_count, struct error *err)
 {
     struct sim_process *process = ((struct sim_kv *)kv)->process;
     enum sim_fault fault;
@@ -276,8 +278,11 @@ static void sim_kv_close(struct kv *kv)
 
 struct kv *sim_kv_open(struct sim_process *process)
 {
-    static const struct kv_ops ops = {.close = sim_kv_close, .get = sim_kv_get, .txn = sim_kv_txn,
-                                      .lease_grant = sim_kv_grant, .lease_keepalive = sim_kv_keepalive};
+    static const struct kv_ops ops = {.close = sim_kv_close,
+                                      .get = sim_kv_get,
+                                      .txn = sim_kv_txn,
+                                      .lease_grant = sim_kv_grant,
+                                      .lease_keepalive = sim_kv_keepalive};
     struct sim_kv *kv = memory_calloc(1, sizeof *kv);
     kv->base.ops = &ops;
     kv->process = process;

@@ -6,14 +6,15 @@
 #include "common/base/log.h"
 #include "tests/sim/sim.h"
 
-static const char main_help[] =
-    "usage: foreset-sim [--seeds N] [--from S] [--bug NAME]\n"
-    "       foreset-sim --seed S [--trace] [--bug NAME]\n"
-    "       foreset-sim --bugs [--seeds N]\n"
-    "\n"
-    "Runs the cluster in virtual time, one run per seed, and checks the invariants of docs/EPOCHS.md at every step. A run that\n"
-    "breaks one prints its seed; --seed S plays it again, --trace shows every step. --bugs plants each known bug in turn and\n"
-    "prints after how many seeds it was found.\n";
+static const char main_help[] = "usage: foreset-sim [--seeds N] [--from S] [--bug NAME]\n"
+                                "       foreset-sim --seed S [--trace] [--bug NAME]\n"
+                                "       foreset-sim --bugs [--seeds N]\n"
+                                "\n"
+                                "Runs the cluster in virtual time, one run per seed, and checks the invariants of "
+                                "docs/EPOCHS.md at every step. A run that\n"
+                                "breaks one prints its seed; --seed S plays it again, --trace shows every step. --bugs "
+                                "plants each known bug in turn and\n"
+                                "prints after how many seeds it was found.\n";
 
 struct main_options {
     uint64_t seeds, from, seed;

@@ -1,5 +1,5 @@
-// The reference: what every table must hold after each decided epoch, from the ranges that were decided and nothing else.
-// It is written down once more, from the rules, not from the code that is checked.
+// The reference: what every table must hold after each decided epoch, from the ranges that were decided and nothing
+// else. It is written down once more, from the rules, not from the code that is checked.
 #include <inttypes.h>
 #include <string.h>
 
@@ -56,7 +56,8 @@ static int64_t model_candidate(void)
     return mark > model.watermark_us ? mark : model.watermark_us;
 }
 
-static struct model_window *model_window(struct model_window *windows, size_t *count, uint32_t partition, int64_t start_us)
+static struct model_window *model_window(struct model_window *windows, size_t *count, uint32_t partition,
+                                         int64_t start_us)
 {
     for (size_t i = 0; i < *count; i++) {
         if (windows[i].partition == partition && windows[i].start_us == start_us) return &windows[i];
@@ -97,7 +98,8 @@ static void model_chain(const Foreset__Manifest *manifest, const struct model_wi
     }
 }
 
-static void model_row(uint32_t partition, int64_t number, int64_t late_us, struct model_epoch *epoch, int64_t *maximum_us)
+static void model_row(uint32_t partition, int64_t number, int64_t late_us, struct model_epoch *epoch,
+                      int64_t *maximum_us)
 {
     uint64_t id = (uint64_t)partition << 40 | (uint64_t)number;
     int64_t time_us = sim_plan_event_time(partition, number), start_us = time_us / SIM_WINDOW_US * SIM_WINDOW_US;
@@ -108,7 +110,8 @@ static void model_row(uint32_t partition, int64_t number, int64_t late_us, struc
     model.counts[partition][key]++;
     if (model.latest[partition][key] < number) model.latest[partition][key] = number;
     if (time_us > *maximum_us) *maximum_us = time_us;
-    if (start_us + SIM_WINDOW_US > late_us) model_window(model.windows, &model.window_count, partition, start_us)->rows++;
+    if (start_us + SIM_WINDOW_US > late_us)
+        model_window(model.windows, &model.window_count, partition, start_us)->rows++;
 }
 
 static void model_groups(struct model_epoch *epoch)
@@ -130,7 +133,8 @@ static size_t model_emit(struct model_epoch *epoch, struct model_window *ret_row
     for (size_t i = model.window_count; i > 0; i--) {
         struct model_window window = model.windows[i - 1];
         if (window.start_us + SIM_WINDOW_US > model.watermark_us) continue;
-        model_add(&epoch->contents[SIM_WINDOWS], (uint64_t)window.partition << 56 | (uint64_t)window.start_us, window.rows);
+        model_add(&epoch->contents[SIM_WINDOWS], (uint64_t)window.partition << 56 | (uint64_t)window.start_us,
+                  window.rows);
         model.windows[i - 1] = model.windows[--model.window_count];
         ret_rows[count++] = window;
     }
@@ -166,8 +170,8 @@ void sim_model_decide(const Foreset__Manifest *manifest)
         const Foreset__Range *range = manifest->ranges[i];
         uint32_t partition = (uint32_t)range->partition;
         if (range->from != model.next[partition]) {
-            sim_core_fail("I4: epoch %" PRIu64 ": partition %u goes on at %" PRId64 ", not at %" PRId64, manifest->epoch,
-                          partition, range->from, model.next[partition]);
+            sim_core_fail("I4: epoch %" PRIu64 ": partition %u goes on at %" PRId64 ", not at %" PRId64,
+                          manifest->epoch, partition, range->from, model.next[partition]);
         }
         for (int64_t number = range->from; number < range->to; number++) {
             model_row(partition, number, late_us, &epoch, &maximum_us);
@@ -182,8 +186,8 @@ void sim_model_decide(const Foreset__Manifest *manifest)
     model.seen = model.seen || maximum_us != INT64_MIN;
     const Foreset__TableEpoch *windows = manifest->tables[SIM_WINDOWS];
     if (windows->watermark_us != model.watermark_us) {
-        sim_core_fail("P10: epoch %" PRIu64 ": W is %" PRId64 ", expected %" PRId64, manifest->epoch, windows->watermark_us,
-                      model.watermark_us);
+        sim_core_fail("P10: epoch %" PRIu64 ": W is %" PRId64 ", expected %" PRId64, manifest->epoch,
+                      windows->watermark_us, model.watermark_us);
     }
     vector_push(&model.epochs, epoch);
 }

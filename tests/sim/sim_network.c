@@ -1,5 +1,6 @@
-// The network: every message takes its own time; it may be lost, damaged, come twice, or come long after others that were
-// sent behind it. It also remembers: a Prepared of an earlier attempt may arrive right behind the ReadDone of a later one.
+// The network: every message takes its own time; it may be lost, damaged, come twice, or come long after others that
+// were sent behind it. It also remembers: a Prepared of an earlier attempt may arrive right behind the ReadDone of a
+// later one.
 #include <string.h>
 
 #include "common/rpc/control_message.h"
@@ -35,7 +36,8 @@ static void sim_network_deliver(struct sim_process *to, uint32_t from, const voi
     struct sim_message *message = memory_alloc(sizeof *message + size);
     *message = (struct sim_message){.to = to, .from = from, .size = size};
     memcpy(message->bytes, bytes, size);
-    if (size > 0 && sim_core_roll(sim->knobs.drop / 4)) message->bytes[random_below(&sim->random, size)] ^= 1; // damaged
+    if (size > 0 && sim_core_roll(sim->knobs.drop / 4))
+        message->bytes[random_below(&sim->random, size)] ^= 1; // damaged
     sim_core_at(delay_us, NULL, sim_network_arrive, memory_free, message);
 }
 
@@ -72,7 +74,8 @@ static void sim_network_remember(struct sim_process *from, struct sim_process *t
     }
     for (size_t i = 0; control->body_case == FORESET__CONTROL__BODY_READ_DONE && i < NETWORK_MEMORY; i++) {
         if (network_prepared[i].from != from->id || network_prepared[i].to != to->id) continue;
-        if (network_prepared[i].epoch != control->epoch || network_prepared[i].generation == control->generation) continue;
+        if (network_prepared[i].epoch != control->epoch || network_prepared[i].generation == control->generation)
+            continue;
         if (!sim_core_roll(0.5)) continue;
         sim_core_trace("an earlier Prepared of epoch %llu comes back", (unsigned long long)control->epoch);
         sim_network_deliver(to, from->id, network_prepared[i].bytes.data, network_prepared[i].bytes.length, 200);
@@ -92,7 +95,8 @@ void sim_network_send(struct seam *seam, uint32_t peer, const void *bytes, size_
     if (sim_core_roll(sim->knobs.drop)) return;
     int64_t delay_us = 100;
     if (sim_core_roll(sim->knobs.delay)) {
-        delay_us += (int64_t)random_below(&sim->random, random_chance(&sim->random, 0.5) ? 3 * SIM_SECOND : SIM_SECOND / 2);
+        delay_us +=
+            (int64_t)random_below(&sim->random, random_chance(&sim->random, 0.5) ? 3 * SIM_SECOND : SIM_SECOND / 2);
     }
     sim_network_deliver(to, from->id, bytes, size, delay_us);
     if (sim_core_roll(sim->knobs.duplicate)) {

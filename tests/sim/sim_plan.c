@@ -97,7 +97,8 @@ static enum status sim_catalog_poll(struct catalog *catalog, bool first, struct 
     if (status != STATUS_OK) return status;
     for (uint32_t i = 0; i < sim->knobs.partitions; i++) {
         if (i == 2 && sim->now_us < 10 * SIM_SECOND) continue; // a partition that is added later (P6)
-        struct catalog_partition partition = {.topic = memory_strdup(""), .partition = (int32_t)i, .end = sim_plan_end(i)};
+        struct catalog_partition partition = {
+            .topic = memory_strdup(""), .partition = (int32_t)i, .end = sim_plan_end(i)};
         vector_push(&offer->partitions, partition);
     }
     return STATUS_OK;

@@ -1,6 +1,6 @@
 // Object stores: one flat map of "<url>|<key>" to bytes. Put and put-if-absent are durable when they return; streamed
-// objects are durable after sync, and a power cut tears or loses the others. A failed sync has lost the pages: a second one
-// would say OK.
+// objects are durable after sync, and a power cut tears or loses the others. A failed sync has lost the pages: a second
+// one would say OK.
 #include <stdlib.h>
 #include <string.h>
 
@@ -173,11 +173,12 @@ static void sim_store_later(const char *name, const void *bytes, size_t size, bo
     text_append(&late->bytes, bytes, size);
     late->absent = absent;
     int64_t most_us = random_chance(&sim->random, 0.3) ? 20 * SIM_SECOND : 3 * SIM_SECOND; // also past a lease
-    sim_core_at((int64_t)random_below(&sim->random, (uint64_t)most_us), NULL, sim_store_late_run, sim_store_late_free, late);
+    sim_core_at((int64_t)random_below(&sim->random, (uint64_t)most_us), NULL, sim_store_late_run, sim_store_late_free,
+                late);
 }
 
-static enum status sim_store_write_whole(struct objstore *store, const char *key, const void *bytes, size_t size, bool absent,
-                                         struct error *err)
+static enum status sim_store_write_whole(struct objstore *store, const char *key, const void *bytes, size_t size,
+                                         bool absent, struct error *err)
 {
     struct sim_process *process = sim_store_of(store)->process;
     enum sim_fault fault;
@@ -197,12 +198,14 @@ static enum status sim_store_write_whole(struct objstore *store, const char *key
         sim_store_created(name);
     }
     status = sim_core_effect(process, fault, err);
-    if (status == STATUS_OK && absent && there) status = error_set(err, STATUS_EXISTS, ERROR_RETRY, "%s is there", name);
+    if (status == STATUS_OK && absent && there)
+        status = error_set(err, STATUS_EXISTS, ERROR_RETRY, "%s is there", name);
     memory_free(name);
     return status;
 }
 
-static enum status sim_store_put(struct objstore *store, const char *key, const void *bytes, size_t size, struct error *err)
+static enum status sim_store_put(struct objstore *store, const char *key, const void *bytes, size_t size,
+                                 struct error *err)
 {
     return sim_store_write_whole(store, key, bytes, size, false, err);
 }
@@ -213,7 +216,8 @@ static enum status sim_store_put_if_absent(struct objstore *store, const char *k
     return sim_store_write_whole(store, key, bytes, size, true, err);
 }
 
-static enum status sim_store_read(struct objstore *store, const char *key, struct sim_object *ret_object, struct error *err)
+static enum status sim_store_read(struct objstore *store, const char *key, struct sim_object *ret_object,
+                                  struct error *err)
 {
     struct sim_process *process = sim_store_of(store)->process;
     enum sim_fault fault;
@@ -249,7 +253,8 @@ static enum status sim_store_get(struct objstore *store, const char *key, struct
     return status;
 }
 
-static enum status sim_store_stat(struct objstore *store, const char *key, struct objstore_entry *ret_entry, struct error *err)
+static enum status sim_store_stat(struct objstore *store, const char *key, struct objstore_entry *ret_entry,
+                                  struct error *err)
 {
     struct sim_object object = {0};
     enum status status = sim_store_read(store, key, &object, err);
@@ -258,8 +263,8 @@ static enum status sim_store_stat(struct objstore *store, const char *key, struc
     return STATUS_OK;
 }
 
-static enum status sim_store_list(struct objstore *store, const char *prefix, const char *after, struct objstore_list *ret_list,
-                                  struct error *err)
+static enum status sim_store_list(struct objstore *store, const char *prefix, const char *after,
+                                  struct objstore_list *ret_list, struct error *err)
 {
     struct sim_process *process = sim_store_of(store)->process;
     enum sim_fault fault;
@@ -302,11 +307,13 @@ static enum status sim_store_remove(struct objstore *store, const char *key, str
 
 // ---- Streamed objects ----
 
-static enum status sim_store_create(struct objstore *store, const char *key, struct objstore_writer **ret_writer, struct error *err)
+static enum status sim_store_create(struct objstore *store, const char *key, struct objstore_writer **ret_writer,
+                                    struct error *err)
 {
     enum sim_fault fault;
     enum status status = sim_core_call(sim_store_of(store)->process, true, &fault, err);
-    if (status == STATUS_OK && fault != SIM_FAULT_NONE) status = sim_core_effect(sim_store_of(store)->process, SIM_FAULT_ERROR, err);
+    if (status == STATUS_OK && fault != SIM_FAULT_NONE)
+        status = sim_core_effect(sim_store_of(store)->process, SIM_FAULT_ERROR, err);
     if (status != STATUS_OK) return status;
     struct objstore_writer *writer = memory_calloc(1, sizeof *writer);
     writer->store = sim_store_of(store);
@@ -360,7 +367,8 @@ static enum status sim_store_sync(struct objstore *store, const char *const *key
         if (!object->sync_failed) object->durable = true;
     }
     status = sim_core_effect(process, SIM_FAULT_NONE, err);
-    if (status == STATUS_OK && fails) return error_set(err, STATUS_ERROR, ERROR_RESTART_PIPELINE, "injected: fsync failed");
+    if (status == STATUS_OK && fails)
+        return error_set(err, STATUS_ERROR, ERROR_RESTART_PIPELINE, "injected: fsync failed");
     return status;
 }
 

@@ -1,6 +1,6 @@
 // Opens object stores by address: the part of the seam that both roles share. Production: objstore_open.
-#ifndef FORESET_RPC_STORE_OPENER_H
-#define FORESET_RPC_STORE_OPENER_H
+#ifndef FORESET_OBJSTORE_STORE_OPENER_H
+#define FORESET_OBJSTORE_STORE_OPENER_H
 
 #include "common/objstore/objstore.h"
 
