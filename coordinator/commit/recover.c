@@ -29,8 +29,9 @@ static enum status recover_identity(struct recover *recover, uint64_t *ret_floor
     struct commit_context *context = recover->context;
     struct meta_record adopted = {0};
     char id[37] = "";
-    TRY(meta_store_id(context->meta, id, err));
-    if (id[0] == '\0' && recover->adopt) TRY(adopt_find(recover->logs, context, id, &adopted, ret_floor, err));
+    struct meta_record last = {0};
+    TRY(meta_store_last(context->meta, &last, err));
+    if (last.epoch == 0 && recover->adopt) TRY(adopt_find(recover->logs, context, id, &adopted, ret_floor, err));
     if (id[0] == '\0') random_uuid(&recover->random, id);
     char holds[37] = "";
     if (adopted.epoch > 0) {
@@ -45,6 +46,11 @@ out:
     return status;
 }
 
+static bool recover_adopts(const struct recover *recover, const struct table_log *log)
+{
+    return recover->adopt && (!recover->adopt_table || strcmp(recover->adopt_table, log->name) == 0);
+}
+
 static enum status recover_tables(struct recover *recover, struct error *err)
 {
     enum status status = STATUS_OK;
@@ -53,7 +59,7 @@ static enum status recover_tables(struct recover *recover, struct error *err)
     for (size_t i = 0; i < recover->logs->count; i += 2) { // dead letter tables come with their first rows
         struct table_log *log = &recover->logs->items[i];
         const Foreset__TableEpoch *epoch = recover->last ? manifest_table(recover->last, log->number) : NULL;
-        bool adopt = recover->adopt && (!recover->adopt_table || strcmp(recover->adopt_table, log->name) == 0);
+        bool adopt = recover_adopts(recover, log);
         bool exists = false;
         if (log->abandoned) continue;
         TRY(table_log_refresh(log, &exists, err));
@@ -67,6 +73,38 @@ static enum status recover_tables(struct recover *recover, struct error *err)
         TRY(table_log_ensure(log, adopt, &recover->random, err));
     }
 out:
+    return status;
+}
+
+// The txn that each table must have before anything more is put: what the first unpublished epoch, else the last decided
+// one, says of it. A table that was restored or replaced shows here, even if the next epochs do not write it.
+static enum status recover_expect(struct recover *recover, const struct meta_record *last, struct error *err)
+{
+    enum status status = STATUS_OK;
+    struct meta_record record = *last;
+    struct manifest *manifest = NULL;
+    bool all = recover->published >= last->epoch;
+    if (!all) TRY(meta_store_decided(recover->context->meta, recover->published + 1, &record, err));
+    TRY(manifest_get(recover->context->state, &record, recover->context->seam, &manifest, err));
+    for (size_t i = 0; i < recover->logs->count; i += 2) {
+        struct table_log *log = &recover->logs->items[i];
+        const Foreset__TableEpoch *epoch = manifest_table(manifest, log->number);
+        uint64_t expected = !epoch ? 0 : all ? epoch->commit_epoch : epoch->prev;
+        uint64_t txn = log->table ? table_log_txn(log) : expected;
+        if (log->abandoned || txn == expected || (!all && txn > recover->published)) continue;
+        if (recover_adopts(recover, log)) {
+            TRY(table_log_accept(log, expected, &recover->random, err));
+            continue;
+        }
+        status = error_set(err, STATUS_ERROR, ERROR_BLOCKED,
+                           "table %s at %s: its last transaction is epoch %" PRIu64 ", the pipeline wrote %" PRIu64
+                           ": it was restored to an older version, or replaced. Put it back, go on from what it holds with "
+                           "--adopt=%s, or give it up with --abandon-table=%s",
+                           log->name, log->url, txn, expected, log->name, log->name);
+        goto out;
+    }
+out:
+    manifest_unref(manifest);
     return status;
 }
 
@@ -110,6 +148,7 @@ enum status recover_run(struct recover *recover, struct error *err)
     }
     TRY(recover_tables(recover, err));
     TRY(meta_store_published(context->meta, &recover->published, err));
+    if (last.epoch > 0) TRY(recover_expect(recover, &last, err));
     if (FORESET_BUG("no-roll-forward")) recover->published = last.epoch;
     while (recover->published < last.epoch) {
         TRY(recover_put(recover, recover->published + 1, err));

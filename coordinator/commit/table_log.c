@@ -172,6 +172,35 @@ out:
     return status;
 }
 
+uint64_t table_log_txn(const struct table_log *log)
+{
+    int64_t version = 0;
+    return delta_table_txn(log->table, log->app_id, &version) && version > 0 ? (uint64_t)version : 0;
+}
+
+enum status table_log_accept(struct table_log *log, uint64_t epoch, struct random *random, struct error *err)
+{
+    enum status status = STATUS_OK;
+    struct text bytes = {0};
+    char txn_id[37];
+    int64_t now_ms = clock_wall_us(log->context->seam->clock) / 1000;
+    struct delta_txn txn = {log->app_id, (int64_t)epoch, now_ms};
+    struct delta_commit_content content = {.txns = &txn, .txn_count = 1};
+    random_uuid(random, txn_id);
+    content.info = (struct delta_commit_info){.timestamp_ms = now_ms,
+                                              .operation = "ADOPT",
+                                              .read_version = log->table->version,
+                                              .is_blind_append = true,
+                                              .txn_id = txn_id};
+    TRY(delta_commit_encode(&content, &bytes, err));
+    TRY(lease_check(log->context->meta->lease, "adopting a table", err));
+    TRY(delta_commit_put(log->store, log->table->version + 1, bytes.data, bytes.length, err));
+out:
+    text_deinit(&bytes);
+    if (status == STATUS_EXISTS || status == STATUS_UNKNOWN) err->class = ERROR_RETRY; // recovery looks again
+    return status;
+}
+
 static enum status table_log_has_rows(struct table_log *log, bool *ret_rows, struct error *err)
 {
     struct delta_table *table = NULL;

@@ -32,6 +32,12 @@ enum status table_log_open_store(struct table_log *log, struct error *err) MUST_
 enum status table_log_refresh(struct table_log *log, bool *ret_exists, struct error *err) MUST_USE;
 // Makes version 0 if there is no table; else checks whose it is (P1). adopt: take over another pipeline's.
 enum status table_log_ensure(struct table_log *log, bool adopt, struct random *random, struct error *err) MUST_USE;
+// --adopt of a table that was restored or replaced: its content is taken as it is, its txn set to what the pipeline
+// expects.
+enum status table_log_accept(struct table_log *log, uint64_t epoch, struct random *random,
+                             struct error *err) MUST_USE;
+// Epoch of its last commit by this pipeline; 0: none. The log is refreshed.
+uint64_t table_log_txn(const struct table_log *log);
 // Whether the pipeline could put into it now (P17): identity, protocol, constraints, schema.
 enum status table_log_check(struct table_log *log, bool removes, struct error *err) MUST_USE;
 

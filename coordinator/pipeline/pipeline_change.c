@@ -55,13 +55,13 @@ static bool pipeline_change_same_expr(const Foreset__Plan *old, uint32_t a, cons
     return pipeline_change_same(&left.base, &right.base);
 }
 
-// Whether a stateful node's state would still mean the same.
-static bool pipeline_change_same_state(const Foreset__Plan *old, const Foreset__Node *a, const Foreset__Plan *plan,
-                                       const Foreset__Node *b)
+static bool pipeline_change_same_node(const Foreset__Plan *old, const Foreset__Node *a, const Foreset__Plan *plan,
+                                      const Foreset__Node *b)
 {
     if (a->kind != b->kind || a->n_exprs != b->n_exprs || a->n_aggregates != b->n_aggregates ||
-        strcmp(a->schema, b->schema) != 0 || a->window_us != b->window_us || a->slide_us != b->slide_us ||
-        a->offset_us != b->offset_us || a->within_watermark != b->within_watermark || a->limit != b->limit) {
+        a->n_inputs != b->n_inputs || strcmp(a->schema, b->schema) != 0 || a->window_us != b->window_us ||
+        a->slide_us != b->slide_us || a->offset_us != b->offset_us || a->within_watermark != b->within_watermark ||
+        a->limit != b->limit) {
         return false;
     }
     for (size_t i = 0; i < a->n_exprs; i++) {
@@ -70,6 +70,34 @@ static bool pipeline_change_same_state(const Foreset__Plan *old, const Foreset__
     for (size_t i = 0; i < a->n_aggregates; i++) {
         const Foreset__Aggregate *left = a->aggregates[i], *right = b->aggregates[i];
         if (strcmp(left->function, right->function) != 0 || strcmp(left->type, right->type) != 0) return false;
+        if (left->n_args != right->n_args || left->has_filter != right->has_filter) return false;
+        for (size_t j = 0; j < left->n_args; j++) {
+            if (!pipeline_change_same_expr(old, left->args[j], plan, right->args[j])) return false;
+        }
+        if (left->has_filter && !pipeline_change_same_expr(old, left->filter, plan, right->filter)) return false;
+    }
+    return true;
+}
+
+// Filters may come and go: they change which rows arrive, not what state means.
+static const Foreset__Node *pipeline_change_below_filters(const Foreset__Plan *plan, const Foreset__Node *node)
+{
+    while (node->kind == FORESET__NODE__KIND__FILTER) node = plan->nodes[node->inputs[0]];
+    return node;
+}
+
+// Whether a stateful node's state would still mean the same: the node and what makes its columns, down to the source or the
+// table it reads.
+static bool pipeline_change_same_state(const Foreset__Plan *old, const Foreset__Node *a, const Foreset__Plan *plan,
+                                       const Foreset__Node *b)
+{
+    a = pipeline_change_below_filters(old, a);
+    b = pipeline_change_below_filters(plan, b);
+    if (a->kind != b->kind) return false;
+    if (a->kind == FORESET__NODE__KIND__SOURCE || a->kind == FORESET__NODE__KIND__TABLE) return true; // compared by themselves
+    if (!pipeline_change_same_node(old, a, plan, b)) return false;
+    for (size_t i = 0; i < a->n_inputs; i++) {
+        if (!pipeline_change_same_state(old, old->nodes[a->inputs[i]], plan, plan->nodes[b->inputs[i]])) return false;
     }
     return true;
 }
