@@ -1,0 +1,291 @@
+// Positions: sharing a limit by lag, truncated topics, lost rows, new partitions, files (P4, P6, P7).
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "coordinator/epoch/epoch_position.h"
+
+struct fixture {
+    Foreset__Plan plan;
+    Foreset__Node node, *nodes[1];
+    Foreset__Source source;
+    Foreset__Property options[2], *option_list[2];
+    struct epoch_position position;
+    struct catalog_offer offer;
+    struct arena arena;
+    struct epoch_position_cut cut;
+};
+static struct fixture fixture;
+
+static void option(const char *key, const char *value)
+{
+    Foreset__Property *property = &fixture.options[fixture.source.n_options];
+    foreset__property__init(property);
+    property->key = (char *)key;
+    property->value = (char *)value;
+    fixture.option_list[fixture.source.n_options++] = property;
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    memset(&fixture, 0, sizeof fixture);
+    foreset__plan__init(&fixture.plan);
+    foreset__node__init(&fixture.node);
+    foreset__source__init(&fixture.source);
+    fixture.node.kind = FORESET__NODE__KIND__SOURCE;
+    fixture.node.source = &fixture.source;
+    fixture.source.kind = FORESET__SOURCE__KIND__KAFKA;
+    fixture.source.name = (char *)"events";
+    fixture.source.options = fixture.option_list;
+    fixture.nodes[0] = &fixture.node;
+    fixture.plan.n_nodes = 1;
+    fixture.plan.nodes = fixture.nodes;
+    arena_init(&fixture.arena, 0);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    epoch_position_deinit(&fixture.position);
+    catalog_offer_deinit(&fixture.offer);
+    arena_deinit(&fixture.arena);
+    return 0;
+}
+
+static void open_position(const Foreset__Manifest *from)
+{
+    struct error err;
+    assert_int_equal(epoch_position_init(&fixture.position, &fixture.plan, from, &err), STATUS_OK);
+}
+
+static void partition(int32_t number, int64_t low, int64_t start, int64_t end)
+{
+    struct catalog_partition offered = {memory_strdup("t"), number, low, end, start};
+    vector_push(&fixture.offer.partitions, offered);
+}
+
+static void file(const char *name, int64_t time_us)
+{
+    struct catalog_file offered = {memory_strdup(name), time_us};
+    vector_push(&fixture.offer.files, offered);
+}
+
+static enum status take_offer(struct error *err)
+{
+    enum status status = epoch_position_offer(&fixture.position.sources[0], &fixture.offer, err);
+    catalog_offer_deinit(&fixture.offer);
+    return status;
+}
+
+static void accept_offer(void)
+{
+    struct error err;
+    assert_int_equal(take_offer(&err), STATUS_OK);
+}
+
+static int64_t rows(size_t range)
+{
+    return fixture.cut.ranges[range]->to - fixture.cut.ranges[range]->from;
+}
+
+static void cut(uint64_t rows_max)
+{
+    epoch_position_take(&fixture.position, rows_max, &fixture.arena, &fixture.cut);
+}
+
+static void limit_is_shared_by_lag(void **state)
+{
+    (void)state;
+    option("maxOffsetsPerTrigger", "100");
+    open_position(NULL);
+    partition(0, 0, 0, 900);
+    partition(1, 0, 0, 100);
+    partition(2, 0, 0, 0);
+    accept_offer();
+    cut(5);
+    assert_int_equal(rows(0), 90);
+    assert_int_equal(rows(1), 10);
+    assert_int_equal(rows(2), 0);
+    assert_true(fixture.cut.limited);
+    assert_int_equal(epoch_position_lag(&fixture.position), 900);
+}
+
+static void smallest_lag_gets_a_row(void **state)
+{
+    (void)state;
+    option("maxOffsetsPerTrigger", "10");
+    open_position(NULL);
+    partition(0, 0, 0, 100000);
+    partition(1, 0, 0, 1);
+    accept_offer();
+    cut(0);
+    assert_int_equal(rows(1), 1);
+}
+
+static void without_a_limit_the_leader_bounds(void **state)
+{
+    (void)state;
+    open_position(NULL);
+    partition(0, 0, 0, 1000);
+    accept_offer();
+    cut(300);
+    assert_int_equal(rows(0), 300);
+    cut(5000);
+    assert_int_equal(fixture.cut.ranges[0]->from, 300);
+    assert_int_equal(rows(0), 700);
+    assert_true(fixture.cut.exhausted);
+}
+
+static Foreset__Manifest *decided(int64_t to)
+{
+    static Foreset__Manifest manifest;
+    static Foreset__Range range, *ranges[1] = {&range};
+    static Foreset__Evidence evidence;
+    foreset__manifest__init(&manifest);
+    foreset__range__init(&range);
+    foreset__evidence__init(&evidence);
+    evidence.offset = to - 1;
+    range.topic = (char *)"t";
+    range.has_partition = range.has_from = range.has_to = true;
+    range.to = to;
+    range.last = &evidence;
+    manifest.n_ranges = 1;
+    manifest.ranges = ranges;
+    return &manifest;
+}
+
+static void evidence_goes_with_the_first_range(void **state)
+{
+    (void)state;
+    open_position(decided(50));
+    partition(0, 0, 0, 60);
+    accept_offer();
+    cut(5);
+    assert_int_equal(fixture.cut.ranges[0]->from, 50);
+    assert_non_null(fixture.cut.ranges[0]->last);
+    assert_int_equal(fixture.cut.ranges[0]->last->offset, 49);
+    cut(5);
+    assert_null(fixture.cut.ranges[0]->last);
+}
+
+static void truncated_topic_fails(void **state)
+{
+    (void)state;
+    struct error err;
+    open_position(decided(50));
+    partition(0, 0, 0, 20);
+    assert_int_equal(take_offer(&err), STATUS_INVALID);
+    assert_int_equal(err.class, ERROR_FAIL_PIPELINE);
+    assert_non_null(strstr(err.message, "ends at offset 20"));
+    assert_non_null(strstr(err.message, "50"));
+}
+
+static void lost_rows_fail(void **state)
+{
+    (void)state;
+    struct error err;
+    open_position(decided(50));
+    partition(0, 70, 70, 90);
+    assert_int_equal(take_offer(&err), STATUS_INVALID);
+    assert_non_null(strstr(err.message, "failOnDataLoss"));
+}
+
+static void lost_rows_are_noted_where_that_is_wanted(void **state)
+{
+    (void)state;
+    option("failOnDataLoss", "false");
+    open_position(decided(50));
+    partition(0, 70, 70, 90);
+    accept_offer();
+    cut(100);
+    assert_int_equal(fixture.cut.ranges[0]->from, 70);
+    assert_int_equal(fixture.cut.ranges[0]->gap_from, 50);
+    assert_null(fixture.cut.ranges[0]->last); // the record that was read last is gone
+}
+
+static void lost_partition_fails(void **state)
+{
+    (void)state;
+    struct error err;
+    open_position(decided(50));
+    assert_int_equal(take_offer(&err), STATUS_INVALID);
+}
+
+static void new_partition_starts_where_the_catalog_says(void **state)
+{
+    (void)state;
+    open_position(decided(50));
+    partition(0, 0, 0, 50);
+    partition(1, 3, 3, 9);
+    accept_offer();
+    cut(100);
+    assert_int_equal(rows(0), 0);
+    assert_int_equal(fixture.cut.ranges[1]->from, 3);
+    assert_int_equal(rows(1), 6);
+}
+
+static void latest_start_is_decided_first(void **state)
+{
+    (void)state;
+    option("startingOffsets", "latest");
+    open_position(NULL);
+    assert_true(epoch_position_anchors(&fixture.position));
+    fixture.options[0].value = (char *)"earliest";
+    assert_false(epoch_position_anchors(&fixture.position));
+}
+
+static void files_are_read_once_in_order(void **state)
+{
+    (void)state;
+    fixture.source.kind = FORESET__SOURCE__KIND__FILES;
+    option("maxFilesPerTrigger", "2");
+    open_position(NULL);
+    file("b", 1);
+    file("a", 2);
+    file("c", 3);
+    accept_offer();
+    cut(1);
+    assert_int_equal(fixture.cut.ranges[0]->n_files, 2);
+    assert_string_equal(fixture.cut.ranges[0]->files[0], "b");
+    assert_string_equal(fixture.cut.ranges[0]->files[1], "a");
+    file("a", 2);
+    file("b", 1);
+    file("c", 3);
+    accept_offer();
+    cut(1);
+    assert_int_equal(fixture.cut.ranges[0]->n_files, 1);
+    assert_string_equal(fixture.cut.ranges[0]->files[0], "c");
+    assert_false(epoch_position_has_input(&fixture.position));
+}
+
+static void limit_must_be_a_number(void **state)
+{
+    (void)state;
+    struct error err;
+    option("maxOffsetsPerTrigger", "many");
+    assert_int_equal(epoch_position_init(&fixture.position, &fixture.plan, NULL, &err), STATUS_INVALID);
+    assert_int_equal(err.class, ERROR_USAGE);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(limit_is_shared_by_lag, setup, teardown),
+        cmocka_unit_test_setup_teardown(smallest_lag_gets_a_row, setup, teardown),
+        cmocka_unit_test_setup_teardown(without_a_limit_the_leader_bounds, setup, teardown),
+        cmocka_unit_test_setup_teardown(evidence_goes_with_the_first_range, setup, teardown),
+        cmocka_unit_test_setup_teardown(truncated_topic_fails, setup, teardown),
+        cmocka_unit_test_setup_teardown(lost_rows_fail, setup, teardown),
+        cmocka_unit_test_setup_teardown(lost_rows_are_noted_where_that_is_wanted, setup, teardown),
+        cmocka_unit_test_setup_teardown(lost_partition_fails, setup, teardown),
+        cmocka_unit_test_setup_teardown(new_partition_starts_where_the_catalog_says, setup, teardown),
+        cmocka_unit_test_setup_teardown(latest_start_is_decided_first, setup, teardown),
+        cmocka_unit_test_setup_teardown(files_are_read_once_in_order, setup, teardown),
+        cmocka_unit_test_setup_teardown(limit_must_be_a_number, setup, teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
