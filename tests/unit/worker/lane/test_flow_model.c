@@ -44,7 +44,7 @@ static int64_t floor_to(int64_t value, int64_t unit)
     return value - (rest < 0 ? rest + unit : rest);
 }
 
-static void model_line(const char *format, ...)
+PRINTF_LIKE(1, 2) static void model_line(const char *format, ...)
 {
     char line[160];
     va_list args;
