@@ -76,8 +76,8 @@ out:
     return status;
 }
 
-// The txn that each table must have before anything more is put: what the first unpublished epoch, else the last decided
-// one, says of it. A table that was restored or replaced shows here, even if the next epochs do not write it.
+// The txn that each table must have before anything more is put: what the first unpublished epoch, else the last
+// decided one, says of it. A table that was restored or replaced shows here, even if the next epochs do not write it.
 static enum status recover_expect(struct recover *recover, const struct meta_record *last, struct error *err)
 {
     enum status status = STATUS_OK;
@@ -96,11 +96,12 @@ static enum status recover_expect(struct recover *recover, const struct meta_rec
             TRY(table_log_accept(log, expected, &recover->random, err));
             continue;
         }
-        status = error_set(err, STATUS_ERROR, ERROR_BLOCKED,
-                           "table %s at %s: its last transaction is epoch %" PRIu64 ", the pipeline wrote %" PRIu64
-                           ": it was restored to an older version, or replaced. Put it back, go on from what it holds with "
-                           "--adopt=%s, or give it up with --abandon-table=%s",
-                           log->name, log->url, txn, expected, log->name, log->name);
+        status =
+            error_set(err, STATUS_ERROR, ERROR_BLOCKED,
+                      "table %s at %s: its last transaction is epoch %" PRIu64 ", the pipeline wrote %" PRIu64
+                      ": it was restored to an older version, or replaced. Put it back, go on from what it holds with "
+                      "--adopt=%s, or give it up with --abandon-table=%s",
+                      log->name, log->url, txn, expected, log->name, log->name);
         goto out;
     }
 out:

@@ -86,15 +86,16 @@ static const Foreset__Node *pipeline_change_below_filters(const Foreset__Plan *p
     return node;
 }
 
-// Whether a stateful node's state would still mean the same: the node and what makes its columns, down to the source or the
-// table it reads.
+// Whether a stateful node's state would still mean the same: the node and what makes its columns, down to the source or
+// the table it reads.
 static bool pipeline_change_same_state(const Foreset__Plan *old, const Foreset__Node *a, const Foreset__Plan *plan,
                                        const Foreset__Node *b)
 {
     a = pipeline_change_below_filters(old, a);
     b = pipeline_change_below_filters(plan, b);
     if (a->kind != b->kind) return false;
-    if (a->kind == FORESET__NODE__KIND__SOURCE || a->kind == FORESET__NODE__KIND__TABLE) return true; // compared by themselves
+    if (a->kind == FORESET__NODE__KIND__SOURCE || a->kind == FORESET__NODE__KIND__TABLE)
+        return true; // compared by themselves
     if (!pipeline_change_same_node(old, a, plan, b)) return false;
     for (size_t i = 0; i < a->n_inputs; i++) {
         if (!pipeline_change_same_state(old, old->nodes[a->inputs[i]], plan, plan->nodes[b->inputs[i]])) return false;

@@ -70,6 +70,8 @@ static void pipeline_lead_kept(struct pipeline_job *base)
 
 struct pipeline_lead_recovery {
     struct pipeline_job job;
+    struct commit_context context; // its own: id and generation come to the pipeline when it has ended
+    struct table_logs logs;
     struct recover recover;
     struct pipeline_change change;
 };
@@ -88,7 +90,18 @@ static void pipeline_lead_release(struct pipeline_job *base)
 {
     struct pipeline_lead_recovery *recovery = (struct pipeline_lead_recovery *)base;
     manifest_unref(recovery->recover.last);
+    table_logs_deinit(&recovery->logs);
     pipeline_change_deinit(&recovery->change);
+}
+
+// What recovery found out is the pipeline's from here on; no job runs that could see it change.
+static void pipeline_lead_take_over(struct pipeline *pipeline, const struct pipeline_lead_recovery *recovery)
+{
+    pipeline->context = recovery->context;
+    for (size_t i = 0; i < recovery->logs.count; i++) {
+        pipeline->put_logs.items[i].abandoned = recovery->logs.items[i].abandoned;
+        pipeline->check_logs.items[i].abandoned = recovery->logs.items[i].abandoned;
+    }
 }
 
 static void pipeline_lead_recovered(struct pipeline_job *base)
@@ -103,6 +116,7 @@ static void pipeline_lead_recovered(struct pipeline_job *base)
         return;
     }
     pipeline->refreshed = true;
+    pipeline_lead_take_over(pipeline, recovery);
     manifest_unref(pipeline->recovered);
     manifest_unref(pipeline->built);
     pipeline->recovered = recovery->recover.last;
@@ -126,8 +140,10 @@ void pipeline_lead_recover(struct pipeline *pipeline)
     }
     struct pipeline_lead_recovery *recovery = pipeline_job_create(pipeline, sizeof *recovery, pipeline_lead_run,
                                                                   pipeline_lead_recovered, pipeline_lead_release);
-    recovery->recover = (struct recover){.context = &pipeline->context,
-                                         .logs = &pipeline->put_logs,
+    recovery->context = pipeline->context;
+    table_logs_init(&recovery->logs, &recovery->context);
+    recovery->recover = (struct recover){.context = &recovery->context,
+                                         .logs = &recovery->logs,
                                          .adopt = pipeline->config.adopt,
                                          .adopt_table = pipeline->config.adopt_table,
                                          .abandon_table = pipeline->config.abandon_table};

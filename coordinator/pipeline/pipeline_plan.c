@@ -71,10 +71,16 @@ struct epoch *pipeline_plan_epoch(struct pipeline *pipeline, uint64_t number)
 
 // ---- Asking the sources ----
 
+struct pipeline_plan_question {
+    struct pipeline_job job;
+    bool first; // nothing is decided yet
+};
+
+// Until it has ended the sources are the job's alone: pipeline->polling says so.
 static enum status pipeline_plan_ask(struct pipeline_job *base, struct error *err)
 {
     struct pipeline *pipeline = base->pipeline;
-    bool first = !pipeline->recovered && pipeline->decided.epoch == 0;
+    bool first = ((struct pipeline_plan_question *)base)->first;
     for (size_t i = 0; i < pipeline->source_count; i++) {
         struct pipeline_source *source = &pipeline->sources[i];
         enum status status = STATUS_OK;
@@ -248,10 +254,11 @@ void pipeline_plan_advance(struct pipeline *pipeline, int64_t now_us)
     }
     if (!pipeline_plan_may(pipeline) || pipeline->polling || now_us < pipeline->ask_at_us) return;
     if (!pipeline->offered && !pipeline->drain) {
-        struct pipeline_job *ask =
+        struct pipeline_plan_question *ask =
             pipeline_job_create(pipeline, sizeof *ask, pipeline_plan_ask, pipeline_plan_asked, NULL);
+        ask->first = pipeline->decided.epoch == 0;
         pipeline->polling = true;
-        pipeline_job_spawn(ask);
+        pipeline_job_spawn(&ask->job);
         return;
     }
     uint64_t before = pipeline->next_epoch;

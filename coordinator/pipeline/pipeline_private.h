@@ -114,7 +114,7 @@ struct pipeline {
     // Commit
     bool deciding, publishing;
     bool *putting; // by table
-    bool reporting, checkpointing, cleaning;
+    bool checkpointing, cleaning;
     int64_t clean_at_us;
 };
 

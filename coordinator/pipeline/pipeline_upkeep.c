@@ -86,21 +86,22 @@ static void pipeline_upkeep_report_release(struct pipeline_job *base)
 
 static void pipeline_upkeep_reported(struct pipeline_job *base)
 {
-    base->pipeline->reporting = base->pipeline->polling = false;
+    base->pipeline->polling = false;
     pipeline_upkeep_log(base, "offsets");
 }
 
 void pipeline_upkeep_published(struct pipeline *pipeline, const struct manifest *manifest)
 {
     bool reports = false;
+    if (pipeline->polling) return; // the next epoch tells
     for (size_t i = 0; i < pipeline->source_count; i++) {
         reports |= pipeline->sources[i].catalog && pipeline->sources[i].catalog->ops->report;
     }
-    if (!reports || pipeline->polling || pipeline->reporting) return; // the next epoch tells
+    if (!reports) return;
     struct pipeline_upkeep_report *job = pipeline_job_create(pipeline, sizeof *job, pipeline_upkeep_report_act,
                                                              pipeline_upkeep_reported, pipeline_upkeep_report_release);
     job->manifest = manifest_ref((struct manifest *)manifest);
-    pipeline->reporting = pipeline->polling = true; // a catalog serves one job at a time
+    pipeline->polling = true; // a catalog serves one job at a time
     pipeline_job_spawn(&job->job);
 }
 

@@ -27,7 +27,8 @@ static void comes_back_as_it_was(void **state)
     struct text bytes = {0};
     struct manifest *manifest = make(7), *back = NULL;
     manifest_encode(manifest, &bytes);
-    assert_int_equal(manifest_decode(bytes.data, bytes.length, manifest->record.name, &manifest->record, &back, &err), 0);
+    assert_int_equal(manifest_decode(bytes.data, bytes.length, manifest->record.name, &manifest->record, &back, &err),
+                     0);
     assert_int_equal(back->body->epoch, 7);
     assert_int_equal(back->record.hash, manifest->record.hash);
     manifest_unref(back);
@@ -102,8 +103,10 @@ static void names_tell_epoch_and_generation(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(comes_back_as_it_was),           cmocka_unit_test(every_flipped_bit_is_seen),
-        cmocka_unit_test(every_cut_is_seen),              cmocka_unit_test(another_epochs_file_is_refused),
+        cmocka_unit_test(comes_back_as_it_was),
+        cmocka_unit_test(every_flipped_bit_is_seen),
+        cmocka_unit_test(every_cut_is_seen),
+        cmocka_unit_test(another_epochs_file_is_refused),
         cmocka_unit_test(names_tell_epoch_and_generation),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
