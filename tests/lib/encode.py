@@ -19,11 +19,26 @@ def _double(value):
     return value
 
 
+def _civil(days):
+    """Days since 1970-01-01 → (year, month, day), in any year (proleptic Gregorian)."""
+    era, day_of_era = divmod(days + 719468, 146097)
+    year_of_era = (day_of_era - day_of_era // 1460 + day_of_era // 36524 - day_of_era // 146096) // 365
+    day_of_year = day_of_era - (365 * year_of_era + year_of_era // 4 - year_of_era // 100)
+    shifted = (5 * day_of_year + 2) // 153
+    month = shifted + 3 if shifted < 10 else shifted - 9
+    return year_of_era + era * 400 + (month <= 2), month, day_of_year - (153 * shifted + 2) // 5 + 1
+
+
+def _date(days):
+    year, month, day = _civil(days)
+    return f"{'-' if year < 0 else ''}{abs(year):04}-{month:02}-{day:02}"
+
+
 def _micros(value):
     """int64 microseconds → text, without datetime's range of years."""
-    from datetime import datetime, timedelta
-    moment = datetime(1970, 1, 1) + timedelta(microseconds=value)
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.").rjust(20, "0") + f"{moment.microsecond:06}Z"
+    seconds, micros = divmod(value, 1_000_000)
+    days, second = divmod(seconds, 86400)
+    return f"{_date(days)}T{second // 3600:02}:{second // 60 % 60:02}:{second % 60:02}.{micros:06}Z"
 
 
 def value(scalar, kind):
@@ -67,6 +82,8 @@ def column(chunked):
     kind = chunked.type
     if pa.types.is_timestamp(kind):
         return [None if v is None else _micros(v) for v in chunked.cast(_to_micros(kind)).cast(pa.int64()).to_pylist()]
+    if pa.types.is_date32(kind):
+        return [None if days is None else _date(days) for days in chunked.cast(pa.int32()).to_pylist()]
     if pa.types.is_struct(kind):
         combined = chunked.combine_chunks() if isinstance(chunked, pa.ChunkedArray) else chunked
         fields = [column(combined.field(i)) for i in range(kind.num_fields)]
