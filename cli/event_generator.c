@@ -8,9 +8,9 @@
 #include "common/base/memory.h"
 #include "common/base/random.h"
 
-#define REPEAT_WINDOW 4096u
+#define REPEAT_WINDOW    4096u
 #define LATE_SECONDS_MAX 480.0
-#define USERS 200000.0
+#define USERS            200000.0
 
 struct event_generator_past {
     struct text value, key;
@@ -76,7 +76,8 @@ static void event_generator_fresh(struct event_generator *generator, struct text
     text_append_char(value, '{');
     if (missing != 1) text_printf(value, "\"user_id\": \"%s\", ", text_str(key));
     if (missing != 2) text_printf(value, "\"action\": \"%s\", ", action);
-    text_printf(value, "\"page\": \"%s\", ", event_pages[random_below(random, sizeof event_pages / sizeof *event_pages)]);
+    text_printf(value, "\"page\": \"%s\", ",
+                event_pages[random_below(random, sizeof event_pages / sizeof *event_pages)]);
     if (event_action_is(action, "click", "hover")) {
         const char *element = event_elements[random_below(random, sizeof event_elements / sizeof *event_elements)];
         text_printf(value, "\"element\": \"%s\", ", element);

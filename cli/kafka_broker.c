@@ -22,7 +22,8 @@ static const char broker_help[] =
     "  --topic NAME[:PARTITIONS]  a topic to create (4 partitions unless said); may be repeated\n"
     "  --address-file FILE        write host:port there once the broker answers\n"
     "\n"
-    "What it cannot do: it keeps about 5 MiB of stored batches per partition, older ones vanish; it holds everything in\n"
+    "What it cannot do: it keeps about 5 MiB of stored batches per partition, older ones vanish; it holds everything "
+    "in\n"
     "memory and forgets it at its end; no TLS, no SASL, no transactions to rely on. For real data use a real broker.\n"
     "\n"
     "Examples:\n"
@@ -37,7 +38,8 @@ static int broker_create_topic(rd_kafka_mock_cluster_t *cluster, const char *spe
     size_t length = colon ? (size_t)(colon - spec) : strlen(spec);
     if (length == 0 || length >= sizeof name || (colon && !text_parse_i64(colon + 1, &partitions)) || partitions < 1 ||
         partitions > 1000) {
-        fprintf(stderr, "foreset broker: --topic %s: expected NAME or NAME:PARTITIONS with 1 to 1000 partitions\n", spec);
+        fprintf(stderr, "foreset broker: --topic %s: expected NAME or NAME:PARTITIONS with 1 to 1000 partitions\n",
+                spec);
         return 2;
     }
     snprintf(name, sizeof name, "%.*s", (int)length, spec);

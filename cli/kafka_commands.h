@@ -1,5 +1,5 @@
-// The commands that talk to Kafka: an embedded broker, the producer, the consumer. Each takes main's arguments from its own
-// name on and returns the process's exit code.
+// The commands that talk to Kafka: an embedded broker, the producer, the consumer. Each takes main's arguments from its
+// own name on and returns the process's exit code.
 #ifndef FORESET_CLI_KAFKA_COMMANDS_H
 #define FORESET_CLI_KAFKA_COMMANDS_H
 

@@ -13,15 +13,18 @@
 #include "common/kafka/kafka_client.h"
 
 #define PROPERTIES_MAX 64
-#define BATCH_DEFAULT 500
-#define BATCH_MAX 100000
+#define BATCH_DEFAULT  500
+#define BATCH_MAX      100000
 
 static const char consume_help[] =
     "usage: foreset consume --brokers HOST:PORT[,…] --topic NAME --group GROUP [--batch N] [--count N]\n"
     "\n"
-    "Prints records as JSON lines with key, value, headers, partition, offset and timestamp (milliseconds), from the earliest\n"
-    "offset on if the group is new. Offsets are committed after each batch is printed: after a crash records may be printed\n"
-    "again, none is missed. Runs until SIGINT, or until COUNT records are printed. Bytes that are not UTF-8 are printed as\n"
+    "Prints records as JSON lines with key, value, headers, partition, offset and timestamp (milliseconds), from the "
+    "earliest\n"
+    "offset on if the group is new. Offsets are committed after each batch is printed: after a crash records may be "
+    "printed\n"
+    "again, none is missed. Runs until SIGINT, or until COUNT records are printed. Bytes that are not UTF-8 are "
+    "printed as\n"
     "{\"base64\": …}.\n"
     "\n"
     "  --batch N          records printed between commits (default 500)\n"
@@ -203,11 +206,9 @@ int kafka_consume_main(int argc, char **argv)
         return 2;
     }
     struct kafka_client_property all[PROPERTIES_MAX + 16] = {
-        {"bootstrap.servers", options.brokers}, {"group.id", options.group},
-        {"enable.auto.commit", "false"},        {"enable.auto.offset.store", "false"},
-        {"auto.offset.reset", "earliest"},      {"session.timeout.ms", "30000"},
-        {"max.poll.interval.ms", "300000"},     {"fetch.min.bytes", "1024"},
-        {"fetch.wait.max.ms", "500"}};
+        {"bootstrap.servers", options.brokers}, {"group.id", options.group},       {"enable.auto.commit", "false"},
+        {"enable.auto.offset.store", "false"},  {"auto.offset.reset", "earliest"}, {"session.timeout.ms", "30000"},
+        {"max.poll.interval.ms", "300000"},     {"fetch.min.bytes", "1024"},       {"fetch.wait.max.ms", "500"}};
     size_t count = 9;
     for (size_t i = 0; i < options.property_count; i++) all[count++] = options.properties[i];
     struct kafka_client *client = NULL;

@@ -1,6 +1,6 @@
 // foreset produce: JSON events into a topic, each delivery counted.
-// Happy path: lines (or generated events) → _event_time and _event_id added where missing → librdkafka with idempotence →
-// delivery reports counted → flush with a time limit → a summary. Exit 1 if any event was not delivered.
+// Happy path: lines (or generated events) → _event_time and _event_id added where missing → librdkafka with idempotence
+// → delivery reports counted → flush with a time limit → a summary. Exit 1 if any event was not delivered.
 #include <ctype.h>
 #include <getopt.h>
 #include <librdkafka/rdkafka.h>
@@ -18,26 +18,29 @@
 #include "common/base/random.h"
 #include "common/kafka/kafka_client.h"
 
-#define PROPERTIES_MAX 64
-#define HEADERS_MAX 32
-#define FLUSH_MS_DEFAULT 60000
-#define GENERATOR_SEED_DEFAULT 7u
+#define PROPERTIES_MAX          64
+#define HEADERS_MAX             32
+#define FLUSH_MS_DEFAULT        60000
+#define GENERATOR_SEED_DEFAULT  7u
 #define GENERATOR_COUNT_DEFAULT 100000u
-#define GENERATOR_START_US 1767225600000000ll // 2026-01-01T00:00:00Z
-#define GENERATOR_RATE 10000.0
+#define GENERATOR_START_US      1767225600000000ll // 2026-01-01T00:00:00Z
+#define GENERATOR_RATE          10000.0
 
 static const char produce_help[] =
     "usage: foreset produce --brokers HOST:PORT[,…] --topic NAME [options] [FILE.jsonl | -]\n"
     "\n"
-    "Sends JSON events, one a line, to a Kafka topic and counts each delivery report. Events that lack _event_time (now, UTC)\n"
+    "Sends JSON events, one a line, to a Kafka topic and counts each delivery report. Events that lack _event_time "
+    "(now, UTC)\n"
     "or _event_id (a UUID) get one. Exit code 1 if any event was not delivered.\n"
     "\n"
     "  --key FIELD             field whose value is the record's key (default user_id)\n"
     "  --rate N                at most N events a second\n"
     "  --header K=V            a header on every record; may be repeated\n"
     "  --generate user-events[:COUNT[:SEED]]\n"
-    "                          make events instead of reading them (100000 of seed 7): 2 % late, 1 % repeated, 0.5 % without\n"
-    "                          user_id or action, 0.2 % broken JSON, 0.1 % with an amount that is no number; sent as they are\n"
+    "                          make events instead of reading them (100000 of seed 7): 2 % late, 1 % repeated, 0.5 % "
+    "without\n"
+    "                          user_id or action, 0.2 % broken JSON, 0.1 % with an amount that is no number; sent as "
+    "they are\n"
     "  --flush-timeout SECONDS how long to wait for the last delivery reports (default 60)\n"
     "  --kafka KEY=VALUE       a librdkafka property, e.g. security.protocol=SASL_SSL; may be repeated\n"
     "\n"
@@ -97,7 +100,8 @@ static void produce_pace(struct produce *produce)
 static void produce_one(struct produce *produce, const char *value, size_t size, const char *key, size_t key_size)
 {
     for (;;) {
-        rd_kafka_headers_t *headers = produce->header_count ? rd_kafka_headers_new((size_t)produce->header_count) : NULL;
+        rd_kafka_headers_t *headers =
+            produce->header_count ? rd_kafka_headers_new((size_t)produce->header_count) : NULL;
         for (int i = 0; i < produce->header_count; i++) {
             rd_kafka_header_add(headers, produce->headers[i].name, -1, produce->headers[i].value, -1);
         }
@@ -162,8 +166,8 @@ static int produce_lines(struct produce *produce, const char *path)
         if (line.length == 0) continue;
         char uuid[37], problem[200];
         random_uuid(&produce->random, uuid);
-        if (!produce_json_complete(line.data, line.length, clock_wall_us(clock_system()), uuid, produce->key_field, &value,
-                                   &key, problem, sizeof problem)) {
+        if (!produce_json_complete(line.data, line.length, clock_wall_us(clock_system()), uuid, produce->key_field,
+                                   &value, &key, problem, sizeof problem)) {
             fprintf(stderr, "foreset produce: %s:%llu: %s; the line is sent as it is\n", path,
                     (unsigned long long)line_number, problem);
         }
@@ -205,11 +209,16 @@ static int produce_finish(struct produce *produce, int64_t flush_ms)
 
 static int produce_open(struct produce *produce, struct produce_options *options)
 {
-    static const struct kafka_client_property fixed[] = {
-        {"enable.idempotence", "true"}, {"acks", "all"},           {"retries", "5"},
-        {"retry.backoff.ms", "500"},    {"compression.type", "snappy"}, {"linger.ms", "20"},
-        {"batch.size", "65536"},        {"max.in.flight.requests.per.connection", "5"},
-        {"queue.buffering.max.messages", "500000"}, {"partitioner", "murmur2_random"}};
+    static const struct kafka_client_property fixed[] = {{"enable.idempotence", "true"},
+                                                         {"acks", "all"},
+                                                         {"retries", "5"},
+                                                         {"retry.backoff.ms", "500"},
+                                                         {"compression.type", "snappy"},
+                                                         {"linger.ms", "20"},
+                                                         {"batch.size", "65536"},
+                                                         {"max.in.flight.requests.per.connection", "5"},
+                                                         {"queue.buffering.max.messages", "500000"},
+                                                         {"partitioner", "murmur2_random"}};
     struct kafka_client_property all[PROPERTIES_MAX + 16];
     size_t count = 0;
     all[count++] = (struct kafka_client_property){"bootstrap.servers", options->brokers};
@@ -260,9 +269,8 @@ static int produce_option(struct produce *produce, struct produce_options *optio
         fprintf(stderr, "foreset produce: --rate %s: expected events a second, e.g. --rate 5000\n", optarg);
         return 2;
     case 'H':
-        if (produce->header_count < HEADERS_MAX &&
-            produce_split(optarg, &produce->headers[produce->header_count].name,
-                          &produce->headers[produce->header_count].value)) {
+        if (produce->header_count < HEADERS_MAX && produce_split(optarg, &produce->headers[produce->header_count].name,
+                                                                 &produce->headers[produce->header_count].value)) {
             produce->header_count++;
             return 0;
         }
@@ -290,11 +298,11 @@ static int produce_option(struct produce *produce, struct produce_options *optio
 int kafka_produce_main(int argc, char **argv)
 {
     static const struct option long_options[] = {
-        {"brokers", required_argument, NULL, 'b'},  {"topic", required_argument, NULL, 't'},
-        {"key", required_argument, NULL, 'k'},      {"rate", required_argument, NULL, 'r'},
-        {"header", required_argument, NULL, 'H'},   {"generate", required_argument, NULL, 'g'},
-        {"kafka", required_argument, NULL, 'K'},    {"flush-timeout", required_argument, NULL, 'f'},
-        {"help", no_argument, NULL, 'h'},           {NULL, 0, NULL, 0}};
+        {"brokers", required_argument, NULL, 'b'}, {"topic", required_argument, NULL, 't'},
+        {"key", required_argument, NULL, 'k'},     {"rate", required_argument, NULL, 'r'},
+        {"header", required_argument, NULL, 'H'},  {"generate", required_argument, NULL, 'g'},
+        {"kafka", required_argument, NULL, 'K'},   {"flush-timeout", required_argument, NULL, 'f'},
+        {"help", no_argument, NULL, 'h'},          {NULL, 0, NULL, 0}};
     struct produce produce = {.key_field = "user_id"};
     struct produce_options options = {.flush_ms = FLUSH_MS_DEFAULT};
     optind = 1;
@@ -305,7 +313,8 @@ int kafka_produce_main(int argc, char **argv)
     const char *path = optind < argc ? argv[optind] : NULL;
     if (!options.brokers || !options.topic || !path == !options.generate || argc - optind > 1) {
         fputs("foreset produce: give --brokers, --topic, and one of --generate user-events, FILE.jsonl, -\n"
-              "Try: foreset produce --help\n", stderr);
+              "Try: foreset produce --help\n",
+              stderr);
         return 2;
     }
     signals_catch();

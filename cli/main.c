@@ -89,6 +89,7 @@ int main(int argc, char **argv)
         if (argc > 2 && strcmp(argv[2], command->sub) == 0) return command->run(argc - 2, argv + 2);
     }
     if (!group) return main_unknown(argv[1]);
-    fprintf(stderr, "foreset %s: expected %s show PATH or %s history PATH\nTry: foreset --help\n", argv[1], argv[1], argv[1]);
+    fprintf(stderr, "foreset %s: expected %s show PATH or %s history PATH\nTry: foreset --help\n", argv[1], argv[1],
+            argv[1]);
     return argc > 2 && strcmp(argv[2], "--help") == 0 ? 0 : 2;
 }

@@ -1,4 +1,5 @@
-// The commands that take a pipeline's SQL file. Each takes main's arguments from its own name on and returns the exit code.
+// The commands that take a pipeline's SQL file. Each takes main's arguments from its own name on and returns the exit
+// code.
 #ifndef FORESET_CLI_PIPELINE_COMMANDS_H
 #define FORESET_CLI_PIPELINE_COMMANDS_H
 

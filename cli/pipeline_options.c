@@ -15,15 +15,28 @@
 #define SQL_BYTES_MAX (1u << 20)
 
 enum { EXIT_GO_ON = 0, EXIT_HELP = 1, EXIT_USAGE = 3 };
-enum { OPTION_SETTING = 1000, OPTION_SET, OPTION_KAFKA, OPTION_CONFIG, OPTION_META, OPTION_AVAILABLE, OPTION_REFRESH,
-       OPTION_ADOPT, OPTION_ABANDON, OPTION_PROGRESS, OPTION_HELP };
+enum {
+    OPTION_SETTING = 1000,
+    OPTION_SET,
+    OPTION_KAFKA,
+    OPTION_CONFIG,
+    OPTION_META,
+    OPTION_AVAILABLE,
+    OPTION_REFRESH,
+    OPTION_ADOPT,
+    OPTION_ABANDON,
+    OPTION_PROGRESS,
+    OPTION_HELP
+};
 
 // Flags that are a SET key by another name, with their environment variable.
 static const struct {
     const char *flag, *key, *environment;
 } setting_flags[] = {
-    {"warehouse", "pipeline.warehouse", "FORESET_WAREHOUSE"}, {"state", "pipeline.state", "FORESET_STATE"},
-    {"lanes", "pipeline.lanes", "FORESET_LANES"},             {"memory", "pipeline.memory", "FORESET_MEMORY"},
+    {"warehouse", "pipeline.warehouse", "FORESET_WAREHOUSE"},
+    {"state", "pipeline.state", "FORESET_STATE"},
+    {"lanes", "pipeline.lanes", "FORESET_LANES"},
+    {"memory", "pipeline.memory", "FORESET_MEMORY"},
 };
 enum { SETTING_FLAG_COUNT = sizeof setting_flags / sizeof *setting_flags };
 
@@ -53,7 +66,8 @@ static bool options_pair(struct arena *arena, const char *text, struct planner_s
     return options_push(settings, count, key, arena_strdup(arena, equals + 1));
 }
 
-// [kafka] holds --kafka properties, every other section's name is the first part of a SET key: [pipeline] trigger = 5 seconds.
+// [kafka] holds --kafka properties, every other section's name is the first part of a SET key: [pipeline] trigger = 5
+// seconds.
 static int options_on_config(void *context, const char *section, const char *name, const char *value)
 {
     struct pipeline_options *options = context;
@@ -91,7 +105,8 @@ static int options_one(struct pipeline_options *options, const char *command, co
     struct planner_options *planner = &options->planner;
     if (option >= OPTION_SETTING - SETTING_FLAG_COUNT && option < OPTION_SETTING) {
         const char *key = setting_flags[option - (OPTION_SETTING - SETTING_FLAG_COUNT)].key;
-        bool fits = options_push(options->settings, &planner->setting_count, key, arena_strdup(&options->arena, optarg));
+        bool fits =
+            options_push(options->settings, &planner->setting_count, key, arena_strdup(&options->arena, optarg));
         return fits ? EXIT_GO_ON : options_refuse(command, "too many settings at %s", optarg);
     }
     switch (option) {
@@ -100,7 +115,8 @@ static int options_one(struct pipeline_options *options, const char *command, co
         return options_refuse(command, "--set %s: expected KEY=VALUE, e.g. --set pipeline.trigger='5 seconds'", optarg);
     case OPTION_KAFKA:
         if (options_pair(&options->arena, optarg, options->kafka, &planner->kafka_count)) return EXIT_GO_ON;
-        return options_refuse(command, "--kafka %s: expected KEY=VALUE, e.g. --kafka bootstrap.servers=localhost:9092", optarg);
+        return options_refuse(command, "--kafka %s: expected KEY=VALUE, e.g. --kafka bootstrap.servers=localhost:9092",
+                              optarg);
     case OPTION_CONFIG: *ret_config = optarg; return EXIT_GO_ON;
     case OPTION_META: options->meta = optarg; return EXIT_GO_ON;
     case OPTION_AVAILABLE: options->available_now = true; return EXIT_GO_ON;
@@ -119,23 +135,22 @@ static int options_one(struct pipeline_options *options, const char *command, co
 static int options_flags(struct pipeline_options *options, const char *command, const char *help, int argc, char **argv,
                          const char **ret_config)
 {
-    static const struct option flags[] = {
-        {"warehouse", required_argument, NULL, OPTION_SETTING - SETTING_FLAG_COUNT},
-        {"state", required_argument, NULL, OPTION_SETTING - SETTING_FLAG_COUNT + 1},
-        {"lanes", required_argument, NULL, OPTION_SETTING - SETTING_FLAG_COUNT + 2},
-        {"memory", required_argument, NULL, OPTION_SETTING - SETTING_FLAG_COUNT + 3},
-        {"set", required_argument, NULL, OPTION_SET},
-        {"kafka", required_argument, NULL, OPTION_KAFKA},
-        {"config", required_argument, NULL, OPTION_CONFIG},
-        {"help", no_argument, NULL, OPTION_HELP},
-        // only of `run`:
-        {"meta", required_argument, NULL, OPTION_META},
-        {"available-now", no_argument, NULL, OPTION_AVAILABLE},
-        {"full-refresh", no_argument, NULL, OPTION_REFRESH},
-        {"adopt", optional_argument, NULL, OPTION_ADOPT},
-        {"abandon-table", required_argument, NULL, OPTION_ABANDON},
-        {"progress", required_argument, NULL, OPTION_PROGRESS},
-        {NULL, 0, NULL, 0}};
+    static const struct option flags[] = {{"warehouse", required_argument, NULL, OPTION_SETTING - SETTING_FLAG_COUNT},
+                                          {"state", required_argument, NULL, OPTION_SETTING - SETTING_FLAG_COUNT + 1},
+                                          {"lanes", required_argument, NULL, OPTION_SETTING - SETTING_FLAG_COUNT + 2},
+                                          {"memory", required_argument, NULL, OPTION_SETTING - SETTING_FLAG_COUNT + 3},
+                                          {"set", required_argument, NULL, OPTION_SET},
+                                          {"kafka", required_argument, NULL, OPTION_KAFKA},
+                                          {"config", required_argument, NULL, OPTION_CONFIG},
+                                          {"help", no_argument, NULL, OPTION_HELP},
+                                          // only of `run`:
+                                          {"meta", required_argument, NULL, OPTION_META},
+                                          {"available-now", no_argument, NULL, OPTION_AVAILABLE},
+                                          {"full-refresh", no_argument, NULL, OPTION_REFRESH},
+                                          {"adopt", optional_argument, NULL, OPTION_ADOPT},
+                                          {"abandon-table", required_argument, NULL, OPTION_ABANDON},
+                                          {"progress", required_argument, NULL, OPTION_PROGRESS},
+                                          {NULL, 0, NULL, 0}};
     static const struct option plan_flags[9] = {
         {"warehouse", required_argument, NULL, OPTION_SETTING - SETTING_FLAG_COUNT},
         {"state", required_argument, NULL, OPTION_SETTING - SETTING_FLAG_COUNT + 1},
@@ -215,7 +230,8 @@ static void options_absolute(struct pipeline_options *options)
     }
 }
 
-int pipeline_options_parse(struct pipeline_options *options, const char *command, const char *help, int argc, char **argv)
+int pipeline_options_parse(struct pipeline_options *options, const char *command, const char *help, int argc,
+                           char **argv)
 {
     memset(options, 0, sizeof *options);
     arena_init(&options->arena, 0);

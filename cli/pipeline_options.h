@@ -1,5 +1,6 @@
 // What `run` and `plan` take: the SQL file and everything that can be said beside it.
-// Precedence: flag, environment (FORESET_WAREHOUSE …), SET in the file, configuration file, default. Flags that have a SET key
+// Precedence: flag, environment (FORESET_WAREHOUSE …), SET in the file, configuration file, default. Flags that have a
+// SET key
 // (--lanes is pipeline.lanes) become settings, so that there is one mechanism; the plan's settings hold what came out.
 #ifndef FORESET_CLI_PIPELINE_OPTIONS_H
 #define FORESET_CLI_PIPELINE_OPTIONS_H
@@ -7,7 +8,12 @@
 #include "common/base/memory.h"
 #include "coordinator/planner/planner.h"
 
-enum pipeline_progress_kind { PIPELINE_PROGRESS_AUTO, PIPELINE_PROGRESS_TEXT, PIPELINE_PROGRESS_JSON, PIPELINE_PROGRESS_NONE };
+enum pipeline_progress_kind {
+    PIPELINE_PROGRESS_AUTO,
+    PIPELINE_PROGRESS_TEXT,
+    PIPELINE_PROGRESS_JSON,
+    PIPELINE_PROGRESS_NONE
+};
 
 #define PIPELINE_SETTINGS_MAX 128u
 
@@ -22,12 +28,14 @@ struct pipeline_options {
     const char *adopt_table;   // NULL with adopt: every table
     const char *abandon_table; // NULL: none
     enum pipeline_progress_kind progress;
-    struct planner_setting settings[PIPELINE_SETTINGS_MAX], defaults[PIPELINE_SETTINGS_MAX], kafka[PIPELINE_SETTINGS_MAX];
+    struct planner_setting settings[PIPELINE_SETTINGS_MAX], defaults[PIPELINE_SETTINGS_MAX],
+        kafka[PIPELINE_SETTINGS_MAX];
     struct planner_options planner;
 };
 
 // command: "run" or "plan". Returns 0 to go on; else the exit code + 1 (help printed: 1, usage error printed: 3).
-int pipeline_options_parse(struct pipeline_options *options, const char *command, const char *help, int argc, char **argv);
+int pipeline_options_parse(struct pipeline_options *options, const char *command, const char *help, int argc,
+                           char **argv);
 void pipeline_options_deinit(struct pipeline_options *options);
 // The value of a setting of the compiled plan; NULL if it has none.
 const char *pipeline_options_setting(const Foreset__Plan *plan, const char *key);

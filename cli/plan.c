@@ -7,7 +7,8 @@
 static const char plan_help[] =
     "usage: foreset plan FILE.sql [--warehouse URL] [--set KEY=VALUE]… [--kafka KEY=VALUE]… [--config FILE]\n"
     "\n"
-    "Checks the whole pipeline without running it (names, types, options, watermark rules, state that would grow without\n"
+    "Checks the whole pipeline without running it (names, types, options, watermark rules, state that would grow "
+    "without\n"
     "bound) and prints the plan: tables, stages, exchanges, state and when it expires. Nothing is read or written.\n"
     "Exit code 2 if the pipeline is wrong.\n"
     "\n"

@@ -78,8 +78,8 @@ static void progress_text(struct progress *progress, const struct pipeline_progr
     text_deinit(&line);
 }
 
-static void progress_json_sources(struct text *line, const Foreset__Manifest *manifest, const struct pipeline_progress *published,
-                                  const Foreset__Table *table)
+static void progress_json_sources(struct text *line, const Foreset__Manifest *manifest,
+                                  const struct pipeline_progress *published, const Foreset__Table *table)
 {
     text_append_str(line, ", \"sources\": [");
     for (size_t s = 0; s < table->n_sources; s++) {
@@ -115,14 +115,15 @@ static void progress_json_table(const struct pipeline_progress *published, const
     text_printf(&line, ", \"timestamp\": \"%s\", \"batchId\": %lld, \"epoch\": %llu, \"numInputRows\": %llu", time_text,
                 (long long)epoch->batch, (unsigned long long)manifest->epoch, (unsigned long long)epoch->rows_in);
     text_printf(&line, ", \"processedRowsPerSecond\": %.1f", seconds > 0 ? (double)epoch->rows_in / seconds : 0.0);
-    text_printf(&line,
-                ", \"durationMs\": {\"triggerExecution\": %lld, \"getBatch\": %lld, \"addBatch\": %lld, \"walCommit\": %lld, "
-                "\"commitOffsets\": %lld}",
-                (long long)(published->published_us - published->planned_us) / 1000,
-                (long long)(published->read_us - published->planned_us) / 1000,
-                (long long)(published->prepared_us - published->read_us) / 1000,
-                (long long)(published->decided_us - published->prepared_us) / 1000,
-                (long long)(published->published_us - published->decided_us) / 1000);
+    text_printf(
+        &line,
+        ", \"durationMs\": {\"triggerExecution\": %lld, \"getBatch\": %lld, \"addBatch\": %lld, \"walCommit\": %lld, "
+        "\"commitOffsets\": %lld}",
+        (long long)(published->published_us - published->planned_us) / 1000,
+        (long long)(published->read_us - published->planned_us) / 1000,
+        (long long)(published->prepared_us - published->read_us) / 1000,
+        (long long)(published->decided_us - published->prepared_us) / 1000,
+        (long long)(published->published_us - published->decided_us) / 1000);
     if (table->n_watermarks) {
         progress_time(epoch->watermark_us, time_text);
         text_printf(&line, ", \"eventTime\": {\"watermark\": \"%s\"}", time_text);

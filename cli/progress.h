@@ -1,5 +1,5 @@
-// What a person or a program sees of a running pipeline: one line that rewrites itself on a terminal, lines elsewhere, or one JSON
-// object per table and batch with the field names of Spark's StreamingQueryProgress.
+// What a person or a program sees of a running pipeline: one line that rewrites itself on a terminal, lines elsewhere,
+// or one JSON object per table and batch with the field names of Spark's StreamingQueryProgress.
 #ifndef FORESET_CLI_PROGRESS_H
 #define FORESET_CLI_PROGRESS_H
 

@@ -12,32 +12,40 @@
 #include "cli/standalone.h"
 #include "common/base/failpoint.h"
 
-#define LANES_MAX 64u
+#define LANES_MAX        64u
 #define MEMORY_BYTES_MIN (128ull << 20)
 
 static const char run_help[] =
     "usage: foreset run FILE.sql [options]\n"
     "\n"
-    "Runs a pipeline in this process: reads its sources, writes its Delta tables, every epoch exactly once. SIGINT or SIGTERM\n"
-    "finishes the epoch, publishes it and exits 0; a second signal exits at once (130), losing nothing that was decided.\n"
+    "Runs a pipeline in this process: reads its sources, writes its Delta tables, every epoch exactly once. SIGINT or "
+    "SIGTERM\n"
+    "finishes the epoch, publishes it and exits 0; a second signal exits at once (130), losing nothing that was "
+    "decided.\n"
     "\n"
     "  --available-now         process what is there now, publish it, end\n"
     "  --warehouse URL         where tables go (default: ./warehouse beside the SQL file)\n"
     "  --state URL             where manifests and state go (default: <warehouse>/_foreset/<pipeline>)\n"
     "  --meta DIR              where the local key-value store goes (default: with the state)\n"
     "  --lanes N               worker threads (default: the number of CPUs)\n"
-    "  --memory BYTES          bound of everything the process keeps, e.g. 512M, 2G (default: half of the machine's or cgroup's)\n"
+    "  --memory BYTES          bound of everything the process keeps, e.g. 512M, 2G (default: half of the machine's or "
+    "cgroup's)\n"
     "  --set KEY=VALUE         overrides SET of the file, e.g. --set pipeline.trigger='5 seconds'; may be repeated\n"
-    "  --kafka KEY=VALUE       overrides a Kafka property of every read_kafka, e.g. --kafka bootstrap.servers=localhost:9092\n"
+    "  --kafka KEY=VALUE       overrides a Kafka property of every read_kafka, e.g. --kafka "
+    "bootstrap.servers=localhost:9092\n"
     "  --config FILE           settings as INI: [pipeline] trigger = 5 seconds, [kafka] security.protocol = SSL\n"
-    "  --full-refresh          start anew: state dropped, tables emptied by one commit, sources read from startingOffsets\n"
+    "  --full-refresh          start anew: state dropped, tables emptied by one commit, sources read from "
+    "startingOffsets\n"
     "  --adopt[=TABLE]         take over tables whose key-value store is lost, from their last commits\n"
     "  --abandon-table=TABLE   give up a table that refuses a decided epoch; the others go on\n"
-    "  --progress KIND         text, json (one object per table and batch) or none, on stderr (default: text on a terminal)\n"
+    "  --progress KIND         text, json (one object per table and batch) or none, on stderr (default: text on a "
+    "terminal)\n"
     "\n"
-    "Flags win over environment (FORESET_WAREHOUSE, FORESET_STATE, FORESET_LANES, FORESET_MEMORY, FORESET_CONFIG), SET,\n"
+    "Flags win over environment (FORESET_WAREHOUSE, FORESET_STATE, FORESET_LANES, FORESET_MEMORY, FORESET_CONFIG), "
+    "SET,\n"
     "configuration file and defaults, in this order.\n"
-    "Exit codes: 0 done, 1 failed, 2 usage or SQL, 3 another process runs this pipeline, 4 a table refuses a decided epoch,\n"
+    "Exit codes: 0 done, 1 failed, 2 usage or SQL, 3 another process runs this pipeline, 4 a table refuses a decided "
+    "epoch,\n"
     "130 second signal.\n"
     "\n"
     "Examples:\n"
@@ -135,7 +143,8 @@ static int run_plan(struct pipeline_options *options, const Foreset__Plan *plan)
                                              .notice = run_on_notice,
                                              .context = &run};
     if (config.memory_bytes < MEMORY_BYTES_MIN) {
-        fprintf(stderr, "foreset run: --memory %llu: at least 128M are needed\n", (unsigned long long)config.memory_bytes);
+        fprintf(stderr, "foreset run: --memory %llu: at least 128M are needed\n",
+                (unsigned long long)config.memory_bytes);
         return 2;
     }
     struct error err = {0};

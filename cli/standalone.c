@@ -15,8 +15,8 @@
 #include "worker/worker.h"
 
 #define COORDINATOR_URL "inproc://foreset-coordinator"
-#define WORKER_URL "inproc://foreset-worker"
-#define JOB_THREADS 4
+#define WORKER_URL      "inproc://foreset-worker"
+#define JOB_THREADS     4
 
 enum { PEER_COORDINATOR = 1, PEER_WORKER = 2 };
 
@@ -94,9 +94,10 @@ static enum status standalone_open_stores(struct standalone *standalone, struct 
     const char *directory = config->meta;
     if (!directory && strncmp(config->state_url, "file://", 7) == 0) directory = config->state_url + 7;
     if (!directory) {
-        return error_set(err, STATUS_INVALID, ERROR_USAGE,
-                         "the state is at %s, which is not local: say with --meta DIR where the local key-value store may be",
-                         config->state_url);
+        return error_set(
+            err, STATUS_INVALID, ERROR_USAGE,
+            "the state is at %s, which is not local: say with --meta DIR where the local key-value store may be",
+            config->state_url);
     }
     TRY(objstore_open(config->state_url, true, &standalone->state, err));
     TRY(kv_local_open(directory, &standalone->kv, err));
@@ -114,7 +115,8 @@ static enum status standalone_open_roles(struct standalone *standalone, struct e
     standalone->coordinator_thread =
         role_thread_create("coordinator", JOB_THREADS, standalone_coordinator_send, standalone);
     standalone->worker_thread = role_thread_create("worker", JOB_THREADS, standalone_worker_send, standalone);
-    TRY(rpc_open(COORDINATOR_URL, PEER_COORDINATOR, standalone_to_coordinator, standalone, &standalone->coordinator_rpc, err));
+    TRY(rpc_open(COORDINATOR_URL, PEER_COORDINATOR, standalone_to_coordinator, standalone, &standalone->coordinator_rpc,
+                 err));
     TRY(rpc_open(WORKER_URL, PEER_WORKER, standalone_to_worker, standalone, &standalone->worker_rpc, err));
     TRY(rpc_dial(standalone->coordinator_rpc, PEER_WORKER, WORKER_URL, err));
     TRY(rpc_dial(standalone->worker_rpc, PEER_COORDINATOR, COORDINATOR_URL, err));

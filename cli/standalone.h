@@ -1,4 +1,5 @@
-// Coordinator and worker in one process, joined by nng's inproc:// and the same messages that cross a network in a cluster.
+// Coordinator and worker in one process, joined by nng's inproc:// and the same messages that cross a network in a
+// cluster.
 #ifndef FORESET_CLI_STANDALONE_H
 #define FORESET_CLI_STANDALONE_H
 

@@ -6,7 +6,8 @@
 
 struct clock {
     int64_t (*wall_us)(struct clock *clock); // microseconds since 1970, UTC; may jump
-    int64_t (*boot_us)(struct clock *clock); // CLOCK_BOOTTIME: never goes back, counts suspension; for leases and timers
+    int64_t (*boot_us)(
+        struct clock *clock); // CLOCK_BOOTTIME: never goes back, counts suspension; for leases and timers
 };
 struct clock *clock_system(void); // the process's one real clock; never freed
 

@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define MUST_USE __attribute__((warn_unused_result))
+#define MUST_USE                         __attribute__((warn_unused_result))
 #define PRINTF_LIKE(format_at, first_at) __attribute__((format(printf, format_at, first_at)))
 
 enum status {
@@ -44,7 +44,8 @@ struct error {
     char message[ERROR_MESSAGE_SIZE];
 };
 
-// Fills err (NULL allowed) and returns code, so that a failure is one line: return error_set(err, STATUS_…, ERROR_…, "…").
+// Fills err (NULL allowed) and returns code, so that a failure is one line: return error_set(err, STATUS_…, ERROR_…,
+// "…").
 enum status error_set(struct error *err, enum status code, enum error_class class, const char *format, ...)
     PRINTF_LIKE(4, 5);
 // As error_set, with errno's text appended.

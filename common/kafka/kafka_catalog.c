@@ -1,7 +1,8 @@
 // The catalog of a read_kafka source.
 // Happy path: metadata of the topics, then first and end offset of each partition.
 // Failures: broker away (RETRY), credentials (FAIL_PIPELINE), topic missing (FAIL_PIPELINE: the operator creates it and
-// starts again), startingOffsets that name a partition which is not there or an offset that does not exist (FAIL_PIPELINE).
+// starts again), startingOffsets that name a partition which is not there or an offset that does not exist
+// (FAIL_PIPELINE).
 #include "common/kafka/kafka_catalog.h"
 
 #include <librdkafka/rdkafka.h>
@@ -21,8 +22,8 @@ struct kafka_catalog {
     VECTOR(char *) topics;
     struct kafka_offsets assigned; // assign =>: only these partitions
     bool assign;
-    struct kafka_offsets starts;   // startingOffsets as JSON
-    int64_t start_default;         // KAFKA_OFFSET_EARLIEST, _LATEST, or 0 with starts
+    struct kafka_offsets starts; // startingOffsets as JSON
+    int64_t start_default;       // KAFKA_OFFSET_EARLIEST, _LATEST, or 0 with starts
 };
 
 static const char *kafka_catalog_intern(struct kafka_catalog *catalog, const char *topic)
@@ -57,8 +58,8 @@ static enum status kafka_catalog_topics(struct kafka_catalog *catalog, const For
     }
     memory_free(copy);
     if (catalog->topics.count > 0 && catalog->topics.count <= TOPICS_MAX) return STATUS_OK;
-    return error_set(err, STATUS_INVALID, ERROR_USAGE, "subscribe => '%s' names %zu topics; 1 to %u are possible", subscribe,
-                     catalog->topics.count, TOPICS_MAX);
+    return error_set(err, STATUS_INVALID, ERROR_USAGE, "subscribe => '%s' names %zu topics; 1 to %u are possible",
+                     subscribe, catalog->topics.count, TOPICS_MAX);
 }
 
 static enum status kafka_catalog_starts(struct kafka_catalog *catalog, const Foreset__Source *source, struct error *err)
@@ -130,7 +131,8 @@ static enum status kafka_catalog_topic_partitions(struct kafka_catalog *catalog,
     }
     rd_kafka_resp_err_t code = rd_kafka_metadata(handle, 0, topic_handle, &metadata, timeout_ms);
     rd_kafka_topic_destroy(topic_handle);
-    if (code) return kafka_client_fail(catalog->client, "asking for the topic's partitions", rd_kafka_err2str(code), err);
+    if (code)
+        return kafka_client_fail(catalog->client, "asking for the topic's partitions", rd_kafka_err2str(code), err);
     enum status status = STATUS_OK;
     const struct rd_kafka_metadata_topic *found = metadata->topic_cnt == 1 ? &metadata->topics[0] : NULL;
     if (!found || found->err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART ||
@@ -207,14 +209,14 @@ static enum status kafka_catalog_fill(struct kafka_catalog *catalog, bool first,
             found = found || (item->partition == wanted->partition && strcmp(item->topic, wanted->topic) == 0);
         }
         if (!found) {
-            return error_set(err, STATUS_NOT_FOUND, ERROR_FAIL_PIPELINE, "assign names partition %s/%d, which does not exist",
-                             wanted->topic, wanted->partition);
+            return error_set(err, STATUS_NOT_FOUND, ERROR_FAIL_PIPELINE,
+                             "assign names partition %s/%d, which does not exist", wanted->topic, wanted->partition);
         }
     }
     for (size_t i = 0; i < partitions->items.count; i++) {
         struct kafka_catalog_partition *item = &partitions->items.items[i];
-        rd_kafka_resp_err_t code = rd_kafka_query_watermark_offsets(catalog->client->handle, item->topic, item->partition,
-                                                                    &item->low, &item->high, timeout_ms);
+        rd_kafka_resp_err_t code = rd_kafka_query_watermark_offsets(
+            catalog->client->handle, item->topic, item->partition, &item->low, &item->high, timeout_ms);
         if (code) return kafka_client_fail(catalog->client, "asking for offsets", rd_kafka_err2str(code), err);
         item->start = item->low;
         if (first) TRY(kafka_catalog_start(catalog, item, err));
@@ -239,8 +241,8 @@ enum status kafka_catalog_poll(struct kafka_catalog *catalog, bool first, int ti
     return STATUS_OK;
 }
 
-enum status kafka_catalog_report(struct kafka_catalog *catalog, const struct kafka_catalog_progress *progress, size_t count,
-                                 struct error *err)
+enum status kafka_catalog_report(struct kafka_catalog *catalog, const struct kafka_catalog_progress *progress,
+                                 size_t count, struct error *err)
 {
     rd_kafka_topic_partition_list_t *offsets = rd_kafka_topic_partition_list_new((int)count);
     for (size_t i = 0; i < count; i++) {

@@ -1,5 +1,6 @@
-// What there is to read of a read_kafka source: its partitions and their first and end offsets, the offsets to start at, and
-// the report of progress to a consumer group. Blocking; one thread at a time. Used by the leader when it plans epochs (P4–P7).
+// What there is to read of a read_kafka source: its partitions and their first and end offsets, the offsets to start
+// at, and the report of progress to a consumer group. Blocking; one thread at a time. Used by the leader when it plans
+// epochs (P4–P7).
 #ifndef FORESET_KAFKA_KAFKA_CATALOG_H
 #define FORESET_KAFKA_KAFKA_CATALOG_H
 
@@ -18,14 +19,14 @@ struct kafka_catalog_partitions {
 };
 
 struct kafka_catalog;
-// Checks the options (subscribe | assign, startingOffsets, …; ERROR_USAGE) and makes the handle; connects in the background.
-// pipeline: its name, for the group.
+// Checks the options (subscribe | assign, startingOffsets, …; ERROR_USAGE) and makes the handle; connects in the
+// background. pipeline: its name, for the group.
 enum status kafka_catalog_open(const Foreset__Source *source, const char *pipeline, struct kafka_catalog **ret_catalog,
                                struct error *err) MUST_USE;
 void kafka_catalog_close(struct kafka_catalog *catalog);
-// Asks the brokers. first: no epoch of this pipeline has been planned yet, so startingOffsets holds for every partition;
-// else partitions that appear start at their earliest offset (P6). Errors: broker not reachable (RETRY), credentials
-// (FAIL_PIPELINE), topic missing (FAIL_PIPELINE), startingOffsets outside what exists (FAIL_PIPELINE).
+// Asks the brokers. first: no epoch of this pipeline has been planned yet, so startingOffsets holds for every
+// partition; else partitions that appear start at their earliest offset (P6). Errors: broker not reachable (RETRY),
+// credentials (FAIL_PIPELINE), topic missing (FAIL_PIPELINE), startingOffsets outside what exists (FAIL_PIPELINE).
 enum status kafka_catalog_poll(struct kafka_catalog *catalog, bool first, int timeout_ms,
                                struct kafka_catalog_partitions *ret_partitions, struct error *err) MUST_USE;
 // Commits next offsets to the group `<groupIdPrefix or "foreset">-<pipeline>` for lag tools (P20). Never read back.

@@ -1,5 +1,5 @@
-// librdkafka handles. Failures: a property it does not know (usage), a secret that cannot be read (usage). Connections are
-// made in the background by librdkafka, so an unreachable broker shows at the first request, not here.
+// librdkafka handles. Failures: a property it does not know (usage), a secret that cannot be read (usage). Connections
+// are made in the background by librdkafka, so an unreachable broker shows at the first request, not here.
 #include "common/kafka/kafka_client.h"
 
 #include <librdkafka/rdkafka.h>
@@ -125,15 +125,15 @@ static enum status kafka_client_open(rd_kafka_type_t type, rd_kafka_conf_t *conf
     if (!client->handle) {
         rd_kafka_conf_destroy(conf);
         kafka_client_close(client);
-        return error_set(err, STATUS_INVALID, ERROR_USAGE, "Kafka client for %s: %s", brokers ? brokers : "(no brokers)",
-                         reason);
+        return error_set(err, STATUS_INVALID, ERROR_USAGE, "Kafka client for %s: %s",
+                         brokers ? brokers : "(no brokers)", reason);
     }
     *ret_client = client;
     return STATUS_OK;
 }
 
-static enum status kafka_client_from_options(rd_kafka_conf_t *conf, const Foreset__Source *source, const char **ret_brokers,
-                                             struct error *err)
+static enum status kafka_client_from_options(rd_kafka_conf_t *conf, const Foreset__Source *source,
+                                             const char **ret_brokers, struct error *err)
 {
     for (size_t i = 0; i < source->n_options; i++) {
         const char *key = source->options[i]->key, *value = source->options[i]->value;
@@ -149,13 +149,14 @@ static enum status kafka_client_from_options(rd_kafka_conf_t *conf, const Forese
         if (status != STATUS_OK) return status;
     }
     if (*ret_brokers) return STATUS_OK;
-    return error_set(err, STATUS_INVALID, ERROR_USAGE,
-                     "source %s names no broker; give bootstrapServers => 'host:9092' or --kafka bootstrap.servers=host:9092",
-                     source->name);
+    return error_set(
+        err, STATUS_INVALID, ERROR_USAGE,
+        "source %s names no broker; give bootstrapServers => 'host:9092' or --kafka bootstrap.servers=host:9092",
+        source->name);
 }
 
-enum status kafka_client_consumer(const Foreset__Source *source, const struct kafka_client_property *extra, size_t count,
-                                  struct kafka_client **ret_client, struct error *err)
+enum status kafka_client_consumer(const Foreset__Source *source, const struct kafka_client_property *extra,
+                                  size_t count, struct kafka_client **ret_client, struct error *err)
 {
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
     const char *brokers = NULL;
@@ -202,10 +203,11 @@ enum status kafka_client_fail(struct kafka_client *client, const char *what, con
     rd_kafka_poll(client->handle, 0); // lets the error callback speak
     pthread_mutex_lock(&client->lock);
     bool fatal = client->fatal;
-    enum status status = error_set(
-        err, STATUS_ERROR, fatal ? ERROR_FAIL_PIPELINE : ERROR_RETRY, "Kafka at %s: %s: %s%s%s; %s", client->brokers, what,
-        reason, client->last_error[0] ? ": " : "", client->last_error,
-        fatal ? "check credentials and kafka.security.protocol" : "check that the broker runs and the address is right");
+    enum status status =
+        error_set(err, STATUS_ERROR, fatal ? ERROR_FAIL_PIPELINE : ERROR_RETRY, "Kafka at %s: %s: %s%s%s; %s",
+                  client->brokers, what, reason, client->last_error[0] ? ": " : "", client->last_error,
+                  fatal ? "check credentials and kafka.security.protocol"
+                        : "check that the broker runs and the address is right");
     pthread_mutex_unlock(&client->lock);
     return status;
 }

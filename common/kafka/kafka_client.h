@@ -18,22 +18,22 @@ struct kafka_client {
     struct rd_kafka_s *handle;
     char *brokers; // for messages
     pthread_mutex_t lock;
-    char last_error[256]; // librdkafka's newest error, "" if none since it last worked
-    bool fatal;           // authentication, unknown configuration: waiting does not help
+    char last_error[256];                                // librdkafka's newest error, "" if none since it last worked
+    bool fatal;                                          // authentication, unknown configuration: waiting does not help
     void (*delivery)(void *opaque, const char *failure); // producers: per message, failure NULL: delivered
     void *delivery_opaque;
 };
 
-// Options of read_kafka that name the broker: bootstrapServers and every kafka.NAME (secrets resolved here, never kept).
-// extra[count] come last and win. ERROR_USAGE for a property that librdkafka does not know, with its own words.
-enum status kafka_client_consumer(const Foreset__Source *source, const struct kafka_client_property *extra, size_t count,
-                                  struct kafka_client **ret_client, struct error *err) MUST_USE;
+// Options of read_kafka that name the broker: bootstrapServers and every kafka.NAME (secrets resolved here, never
+// kept). extra[count] come last and win. ERROR_USAGE for a property that librdkafka does not know, with its own words.
+enum status kafka_client_consumer(const Foreset__Source *source, const struct kafka_client_property *extra,
+                                  size_t count, struct kafka_client **ret_client, struct error *err) MUST_USE;
 // From plain properties ("bootstrap.servers" among them). A producer's owner may set delivery before its first message.
 enum status kafka_client_plain(bool producer, const struct kafka_client_property *properties, size_t count,
                                struct kafka_client **ret_client, struct error *err) MUST_USE;
 void kafka_client_close(struct kafka_client *client); // NULL allowed
-// err from an unreachable or refusing broker: the call that failed, the brokers, librdkafka's newest error. Class RETRY, or
-// FAIL_PIPELINE where waiting does not help (credentials, TLS).
+// err from an unreachable or refusing broker: the call that failed, the brokers, librdkafka's newest error. Class
+// RETRY, or FAIL_PIPELINE where waiting does not help (credentials, TLS).
 enum status kafka_client_fail(struct kafka_client *client, const char *what, const char *reason, struct error *err);
 
 // "secret('file:/path')" → the file's text without its last newline, "secret('env:NAME')" → the variable; else a copy.

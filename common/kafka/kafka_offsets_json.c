@@ -13,8 +13,7 @@ void kafka_offsets_deinit(struct kafka_offsets *offsets)
 
 static void kafka_offsets_add(struct kafka_offsets *offsets, const char *topic, int64_t partition, int64_t offset)
 {
-    struct kafka_offset item = {
-        .topic = memory_strdup(topic), .partition = (int32_t)partition, .offset = offset};
+    struct kafka_offset item = {.topic = memory_strdup(topic), .partition = (int32_t)partition, .offset = offset};
     vector_push(&offsets->items, item);
 }
 
@@ -23,7 +22,8 @@ static bool kafka_offsets_topic(struct kafka_offsets *offsets, const char *topic
     const char *key;
     json_t *value;
     if (!json_is_object(partitions)) return false;
-    json_object_foreach(partitions, key, value) {
+    json_object_foreach(partitions, key, value)
+    {
         int64_t partition;
         if (!text_parse_i64(key, &partition) || partition < 0 || partition > INT32_MAX) return false;
         if (!json_is_integer(value)) return false;
@@ -37,7 +37,8 @@ static bool kafka_assign_topic(struct kafka_offsets *offsets, const char *topic,
     size_t i;
     json_t *value;
     if (!json_is_array(partitions)) return false;
-    json_array_foreach(partitions, i, value) {
+    json_array_foreach(partitions, i, value)
+    {
         int64_t partition = json_integer_value(value);
         if (!json_is_integer(value) || partition < 0 || partition > INT32_MAX) return false;
         kafka_offsets_add(offsets, topic, partition, 0);
@@ -67,13 +68,15 @@ static enum status kafka_offsets_read(const char *option, const char *json, cons
     return STATUS_OK;
 }
 
-enum status kafka_offsets_parse(const char *option, const char *json, struct kafka_offsets *ret_offsets, struct error *err)
+enum status kafka_offsets_parse(const char *option, const char *json, struct kafka_offsets *ret_offsets,
+                                struct error *err)
 {
     return kafka_offsets_read(option, json, "{\"topic\":{\"0\":23,\"1\":-2}} (-1 is latest, -2 is earliest)",
                               kafka_offsets_topic, ret_offsets, err);
 }
 
-enum status kafka_assign_parse(const char *option, const char *json, struct kafka_offsets *ret_offsets, struct error *err)
+enum status kafka_assign_parse(const char *option, const char *json, struct kafka_offsets *ret_offsets,
+                               struct error *err)
 {
     return kafka_offsets_read(option, json, "{\"topic\":[0,1]}", kafka_assign_topic, ret_offsets, err);
 }

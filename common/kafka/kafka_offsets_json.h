@@ -6,7 +6,7 @@
 #include "common/base/error.h"
 #include <stdint.h>
 
-#define KAFKA_OFFSET_LATEST (-1)
+#define KAFKA_OFFSET_LATEST   (-1)
 #define KAFKA_OFFSET_EARLIEST (-2)
 
 struct kafka_offset {
@@ -19,7 +19,9 @@ struct kafka_offsets {
 };
 void kafka_offsets_deinit(struct kafka_offsets *offsets);
 // option: its name, for the message.
-enum status kafka_offsets_parse(const char *option, const char *json, struct kafka_offsets *ret_offsets, struct error *err) MUST_USE;
-enum status kafka_assign_parse(const char *option, const char *json, struct kafka_offsets *ret_offsets, struct error *err) MUST_USE;
+enum status kafka_offsets_parse(const char *option, const char *json, struct kafka_offsets *ret_offsets,
+                                struct error *err) MUST_USE;
+enum status kafka_assign_parse(const char *option, const char *json, struct kafka_offsets *ret_offsets,
+                               struct error *err) MUST_USE;
 
 #endif

@@ -1,4 +1,5 @@
-"""Every expression case is equal to Spark or refused before it starts, but for those that expr_known.txt names with a reason.
+"""Every expression case is equal to Spark or refused before it starts, but for those that expr_known.txt gives a
+reason for.
 
 One test a category: it fails with each wrong case, and prints how many are equal and how many are still refused.
 FORESET_EXPR_REFUSED=1 prints the refusals too.

@@ -71,10 +71,11 @@ static void bytes_rows_drop(struct bytes_rows *rows)
     memset(rows, 0, sizeof *rows);
 }
 
-static enum status bytes_rows_append(struct bytes_rows *rows, uint32_t row, const void *bytes, size_t size, struct error *err)
+static enum status bytes_rows_append(struct bytes_rows *rows, uint32_t row, const void *bytes, size_t size,
+                                     struct error *err)
 {
     if (!bytes) {
-        rows->validity->data[row >> 3] &= (uint8_t)~(1u << (row & 7));
+        rows->validity->data[row >> 3] &= (uint8_t) ~(1u << (row & 7));
         rows->nulls++;
     } else {
         if (rows->used + size > rows->bytes->size_bytes) {
@@ -120,7 +121,8 @@ static void kafka_rows_drop(struct kafka_rows *rows)
 {
     bytes_rows_drop(&rows->key);
     bytes_rows_drop(&rows->value);
-    struct buffer **buffers[] = {&rows->topics, &rows->partitions, &rows->offsets, &rows->timestamps, &rows->timestamp_types};
+    struct buffer **buffers[] = {&rows->topics, &rows->partitions, &rows->offsets, &rows->timestamps,
+                                 &rows->timestamp_types};
     for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++) {
         buffer_unref(*buffers[i]);
         *buffers[i] = NULL;
@@ -143,8 +145,9 @@ enum status kafka_rows_create(const struct type *schema, struct budget *budget, 
     for (uint32_t i = 0; i < schema->child_count; i++) {
         rows->wanted[i] = type_field_find(rows->raw_schema, schema->children[i].name);
         if (rows->wanted[i] < 0 || fields[rows->wanted[i]].type != schema->children[i].type) {
-            enum status status = error_set(err, STATUS_INVALID, ERROR_FAIL_PIPELINE, "read_kafka has no column '%s' of type %s",
-                                           schema->children[i].name, schema->children[i].type->text);
+            enum status status =
+                error_set(err, STATUS_INVALID, ERROR_FAIL_PIPELINE, "read_kafka has no column '%s' of type %s",
+                          schema->children[i].name, schema->children[i].type->text);
             memory_free(rows);
             return status;
         }
@@ -223,7 +226,8 @@ enum status kafka_rows_append(struct kafka_rows *rows, const rd_kafka_message_t 
     ((int64_t *)(void *)rows->offsets->data)[row] = message->offset;
     ((int64_t *)(void *)rows->timestamps->data)[row] = timestamp_ms * 1000;
     // Spark: 0 CreateTime, 1 LogAppendTime, −1 none.
-    ((int32_t *)(void *)rows->timestamp_types->data)[row] = kind == RD_KAFKA_TIMESTAMP_NOT_AVAILABLE ? -1 : (int32_t)kind - 1;
+    ((int32_t *)(void *)rows->timestamp_types->data)[row] =
+        kind == RD_KAFKA_TIMESTAMP_NOT_AVAILABLE ? -1 : (int32_t)kind - 1;
     if (rows->with_headers) TRY(kafka_rows_append_headers(rows->headers, message, err));
     rows->count++;
 out:

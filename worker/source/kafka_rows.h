@@ -1,4 +1,5 @@
-// Kafka records to columns: payloads are copied out of librdkafka's fetch buffers, since one live message pins its whole fetch.
+// Kafka records to columns: payloads are copied out of librdkafka's fetch buffers, since one live message pins its
+// whole fetch.
 #ifndef FORESET_SOURCE_KAFKA_ROWS_H
 #define FORESET_SOURCE_KAFKA_ROWS_H
 

@@ -1,12 +1,12 @@
-// The Kafka source of one lane: one consumer handle for its partitions, each with a queue of its own, so that a partition is
-// polled only while its range is unfinished and prefetching is bounded by librdkafka per partition (P8: no pause, no seek).
+// The Kafka source of one lane: one consumer handle for its partitions, each with a queue of its own, so that a
+// partition is polled only while its range is unfinished and prefetching is bounded by librdkafka per partition (P8: no
+// pause, no seek).
 //
 // Happy path: plan → (first time) assign at the planned offsets → poll each unfinished partition's queue → payloads are
-// copied into column buffers and messages destroyed in the same pass → SOURCE_DONE when each range has seen a record ≥ its
-// end or partition EOF ≥ its end (P6).
-// Failures: the record that the evidence names is another one (P7: the topic was made anew or truncated, FAIL_PIPELINE);
-// offsets do not rise (RESTART_PIPELINE); offset out of range (data loss, FAIL_PIPELINE); credentials (FAIL_PIPELINE);
-// a broker that is away only makes the source wait.
+// copied into column buffers and messages destroyed in the same pass → SOURCE_DONE when each range has seen a record ≥
+// its end or partition EOF ≥ its end (P6). Failures: the record that the evidence names is another one (P7: the topic
+// was made anew or truncated, FAIL_PIPELINE); offsets do not rise (RESTART_PIPELINE); offset out of range (data loss,
+// FAIL_PIPELINE); credentials (FAIL_PIPELINE); a broker that is away only makes the source wait.
 #include <librdkafka/rdkafka.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,23 +20,23 @@
 #include "worker/source/kafka_waker.h"
 #include "worker/source/source.h"
 
-#define POLL_MESSAGES_MAX 4096u
+#define POLL_MESSAGES_MAX          4096u
 #define PARTITION_QUEUE_KBYTES_MIN 1024u
 #define PARTITION_QUEUE_KBYTES_MAX (256u << 10)
-#define HASH_SEED 0u
+#define HASH_SEED                  0u
 
 struct kafka_partition {
     char *topic;
     int32_t partition;
     rd_kafka_queue_t *queue;
-    int64_t next;       // next offset to deliver
-    int64_t to;         // end of the planned range
-    int64_t eof;        // greatest EOF offset seen; −1
+    int64_t next;         // next offset to deliver
+    int64_t to;           // end of the planned range
+    int64_t eof;          // greatest EOF offset seen; −1
     int64_t check_offset; // P7: the first record must be this one …
     uint64_t check_hash;  // … with this hash; check_offset −1: nothing to check
     bool finished;
     uint64_t got_messages, got_bytes; // so far: the mean size of a record
-    Foreset__Range range; // as planned, with evidence filled in
+    Foreset__Range range;             // as planned, with evidence filled in
     Foreset__Evidence evidence;
     VECTOR(rd_kafka_message_t *) held; // read beyond `to` (only behind a gap in offsets): first rows of the next epoch
 };
@@ -188,7 +188,8 @@ static enum status kafka_source_plan(struct source *base, uint64_t epoch, Forese
     struct kafka_source *source = (struct kafka_source *)base;
     ASSERT(source->unfinished == 0);
     if (!kafka_source_same_partitions(source, ranges, count)) {
-        if (source->client) log_info("kafka_source_reopened", "epoch=%llu partitions=%zu", (unsigned long long)epoch, count);
+        if (source->client)
+            log_info("kafka_source_reopened", "epoch=%llu partitions=%zu", (unsigned long long)epoch, count);
         kafka_source_disconnect(source);
         enum status status = count ? kafka_source_connect(source, ranges, count, err) : STATUS_OK;
         if (status != STATUS_OK) return status;
@@ -229,25 +230,27 @@ static enum status kafka_source_message_error(struct kafka_source *source, struc
         if (message->offset > partition->eof) partition->eof = message->offset;
         // The record that the evidence names is behind the end: the topic is shorter than what was read of it.
         if (partition->check_offset >= 0 && message->offset <= partition->check_offset) {
-            return error_set(err, STATUS_ERROR, ERROR_FAIL_PIPELINE,
-                             "Kafka %s/%d ends at offset %lld, but offset %lld was read before: the topic was truncated or "
-                             "created anew. Start with --full-refresh, or restore the topic",
-                             partition->topic, partition->partition, (long long)message->offset,
-                             (long long)partition->check_offset);
+            return error_set(
+                err, STATUS_ERROR, ERROR_FAIL_PIPELINE,
+                "Kafka %s/%d ends at offset %lld, but offset %lld was read before: the topic was truncated or "
+                "created anew. Start with --full-refresh, or restore the topic",
+                partition->topic, partition->partition, (long long)message->offset, (long long)partition->check_offset);
         }
         if (partition->check_offset >= 0 && message->offset > partition->check_offset) partition->check_offset = -1;
         return STATUS_OK;
     case RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET:
     case RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE:
-        return error_set(err, STATUS_ERROR, ERROR_FAIL_PIPELINE,
-                         "Kafka %s/%d: offset %lld is out of range (%s): records were removed before they were read. Set "
-                         "failOnDataLoss => false to go on behind the gap",
-                         partition->topic, partition->partition, (long long)partition->next, rd_kafka_message_errstr(message));
+        return error_set(
+            err, STATUS_ERROR, ERROR_FAIL_PIPELINE,
+            "Kafka %s/%d: offset %lld is out of range (%s): records were removed before they were read. Set "
+            "failOnDataLoss => false to go on behind the gap",
+            partition->topic, partition->partition, (long long)partition->next, rd_kafka_message_errstr(message));
     case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
     case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
     case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
         return error_set(err, STATUS_ERROR, ERROR_FAIL_PIPELINE, "Kafka %s/%d is gone from %s while it was read: %s",
-                         partition->topic, partition->partition, source->client->brokers, rd_kafka_message_errstr(message));
+                         partition->topic, partition->partition, source->client->brokers,
+                         rd_kafka_message_errstr(message));
     case RD_KAFKA_RESP_ERR__AUTHENTICATION:
     case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
         return kafka_client_fail(source->client, "reading", rd_kafka_message_errstr(message), err);
@@ -261,7 +264,8 @@ static enum status kafka_source_message_error(struct kafka_source *source, struc
 static uint64_t kafka_message_hash(const rd_kafka_message_t *message)
 {
     uint64_t hash = hash_64(message->key ? message->key : "", message->key ? message->key_len : 0, HASH_SEED);
-    return hash_mix(hash, hash_64(message->payload ? message->payload : "", message->payload ? message->len : 0, HASH_SEED));
+    return hash_mix(hash,
+                    hash_64(message->payload ? message->payload : "", message->payload ? message->len : 0, HASH_SEED));
 }
 
 // P7: the first record after a start is the last one that was read before.
@@ -276,14 +280,15 @@ static enum status kafka_partition_check(struct kafka_partition *partition, cons
         return STATUS_OK;
     }
     if (kafka_message_hash(message) == partition->check_hash) return STATUS_OK;
-    return error_set(err, STATUS_ERROR, ERROR_FAIL_PIPELINE,
-                     "Kafka %s/%d: the record at offset %lld is not the one that was read before: the topic was created anew. "
-                     "Start with --full-refresh to read the new topic from its beginning",
-                     partition->topic, partition->partition, (long long)wanted);
+    return error_set(
+        err, STATUS_ERROR, ERROR_FAIL_PIPELINE,
+        "Kafka %s/%d: the record at offset %lld is not the one that was read before: the topic was created anew. "
+        "Start with --full-refresh to read the new topic from its beginning",
+        partition->topic, partition->partition, (long long)wanted);
 }
 
-// Takes one message: into the rows, aside for the next epoch, or dropped (before the range). *ret_taken tells whether the
-// message may be destroyed now.
+// Takes one message: into the rows, aside for the next epoch, or dropped (before the range). *ret_taken tells whether
+// the message may be destroyed now.
 static enum status kafka_partition_take(struct kafka_source *source, struct kafka_partition *partition,
                                         rd_kafka_message_t *message, struct error *err)
 {
@@ -296,8 +301,9 @@ static enum status kafka_partition_take(struct kafka_source *source, struct kafk
     if (partition->check_offset >= 0) TRY(kafka_partition_check(partition, message, err));
     if (message->offset < partition->next) {
         if (message->offset < partition->range.from) goto out; // the evidence record itself
-        TRY(error_set(err, STATUS_ERROR, ERROR_RESTART_PIPELINE, "Kafka %s/%d: offset %lld after %lld", partition->topic,
-                      partition->partition, (long long)message->offset, (long long)partition->next - 1));
+        TRY(error_set(err, STATUS_ERROR, ERROR_RESTART_PIPELINE, "Kafka %s/%d: offset %lld after %lld",
+                      partition->topic, partition->partition, (long long)message->offset,
+                      (long long)partition->next - 1));
     }
     if (message->offset >= partition->to) {
         if (message->offset > partition->eof) partition->eof = message->offset;
@@ -331,7 +337,8 @@ static enum status kafka_partition_take_all(struct kafka_source *source, struct 
 {
     enum status status = STATUS_OK;
     for (size_t i = count; i-- > 0;) { // evidence: the last record within the range, before it is destroyed
-        if (messages[i]->err || messages[i]->offset >= partition->to || messages[i]->offset < partition->range.from) continue;
+        if (messages[i]->err || messages[i]->offset >= partition->to || messages[i]->offset < partition->range.from)
+            continue;
         kafka_partition_evidence(partition, messages[i]);
         break;
     }
@@ -342,7 +349,8 @@ static enum status kafka_partition_take_all(struct kafka_source *source, struct 
 }
 
 // What the last epoch read too far comes first.
-static enum status kafka_partition_unhold(struct kafka_source *source, struct kafka_partition *partition, struct error *err)
+static enum status kafka_partition_unhold(struct kafka_source *source, struct kafka_partition *partition,
+                                          struct error *err)
 {
     if (partition->held.count == 0 || partition->held.items[0]->offset >= partition->to) return STATUS_OK;
     rd_kafka_message_t **held = partition->held.items;

@@ -41,7 +41,8 @@ static void *kafka_waker_run(void *argument)
     return NULL;
 }
 
-static void kafka_waker_post(struct kafka_waker *waker, enum kafka_waker_mail_kind kind, const char *topic, int32_t partition)
+static void kafka_waker_post(struct kafka_waker *waker, enum kafka_waker_mail_kind kind, const char *topic,
+                             int32_t partition)
 {
     struct kafka_waker_mail *mail = memory_calloc(1, sizeof *mail);
     mail->mail.kind = (int)kind;

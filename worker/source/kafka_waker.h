@@ -1,7 +1,7 @@
-// Wakes librdkafka's broker thread. Before 2.2 a partition whose queue is full is parked and its broker thread sleeps for up to a
-// second, however soon the queue is drained: throughput becomes queue size per second. Any request to the broker ends that
-// sleep, so a small thread of our own asks for a partition's end offset when its queue has run low. Newer versions
-// have fetch.queue.backoff.ms, and need none of this.
+// Wakes librdkafka's broker thread. Before 2.2 a partition whose queue is full is parked and its broker thread sleeps
+// for up to a second, however soon the queue is drained: throughput becomes queue size per second. Any request to the
+// broker ends that sleep, so a small thread of our own asks for a partition's end offset when its queue has run low.
+// Newer versions have fetch.queue.backoff.ms, and need none of this.
 #ifndef FORESET_SOURCE_KAFKA_WAKER_H
 #define FORESET_SOURCE_KAFKA_WAKER_H
 

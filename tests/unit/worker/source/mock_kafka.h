@@ -34,7 +34,8 @@ static inline void mock_kafka_stop(struct mock_kafka *mock)
 }
 
 // Sends `count` records "<prefix><i>" with key "k<i>" to one partition and waits until they are there.
-static inline void mock_kafka_fill(struct mock_kafka *mock, const char *topic, int partition, const char *prefix, int count)
+static inline void mock_kafka_fill(struct mock_kafka *mock, const char *topic, int partition, const char *prefix,
+                                   int count)
 {
     char reason[256];
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
@@ -46,7 +47,8 @@ static inline void mock_kafka_fill(struct mock_kafka *mock, const char *topic, i
         char key[32], value[64];
         snprintf(key, sizeof key, "k%d", i);
         snprintf(value, sizeof value, "%s%d", prefix, i);
-        int failed = rd_kafka_produce(handle, partition, RD_KAFKA_MSG_F_COPY, value, strlen(value), key, strlen(key), NULL);
+        int failed =
+            rd_kafka_produce(handle, partition, RD_KAFKA_MSG_F_COPY, value, strlen(value), key, strlen(key), NULL);
         ASSERT(!failed);
         rd_kafka_poll(producer, 0);
     }
