@@ -200,7 +200,8 @@ static enum status kafka_catalog_fill(struct kafka_catalog *catalog, bool first,
     for (size_t i = 0; i < catalog->topics.count; i++) {
         TRY(kafka_catalog_topic_partitions(catalog, catalog->topics.items[i], timeout_ms, partitions, err));
     }
-    qsort(partitions->items.items, partitions->items.count, sizeof *partitions->items.items, kafka_catalog_order);
+    if (partitions->items.count > 0)
+        qsort(partitions->items.items, partitions->items.count, sizeof *partitions->items.items, kafka_catalog_order);
     for (size_t i = 0; i < catalog->assigned.items.count; i++) {
         const struct kafka_offset *wanted = &catalog->assigned.items.items[i];
         bool found = false;
