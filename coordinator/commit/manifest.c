@@ -183,7 +183,7 @@ bool manifest_commits(const Foreset__TableEpoch *table)
 
 bool manifest_commits_dead_letters(const Foreset__TableEpoch *table)
 {
-    return table->n_dead_letters > 0;
+    return table->n_dead_letters > 0 || table->dead_letters_overwrite;
 }
 
 bool manifest_part_parse(const char *key, const char *prefix, uint64_t *ret_epoch, uint64_t *ret_generation)

@@ -127,6 +127,16 @@ out:
     return status;
 }
 
+static enum status recover_check(const struct recover *recover, struct table_log *log, struct error *err)
+{
+    bool exists = false;
+    if (log->abandoned || (recover->full_refresh && recover->last)) return STATUS_OK;
+    log->replaces = false;
+    enum status status = table_log_refresh(log, &exists, err);
+    if (status == STATUS_OK) status = table_log_check(log, log->plan->mode != FORESET__TABLE__MODE__APPEND, err);
+    return status == STATUS_OK ? status : error_prefix(err, "table %s", log->name);
+}
+
 enum status recover_run(struct recover *recover, struct error *err)
 {
     enum status status = STATUS_OK;
@@ -147,6 +157,7 @@ enum status recover_run(struct recover *recover, struct error *err)
                       last.name, recover->last->body->pipeline_id, context->pipeline_id);
         goto out;
     }
+    TRY(recover->compare(recover, err));
     TRY(recover_tables(recover, err));
     TRY(meta_store_published(context->meta, &recover->published, err));
     if (last.epoch > 0) TRY(recover_expect(recover, &last, err));
@@ -155,6 +166,7 @@ enum status recover_run(struct recover *recover, struct error *err)
         TRY(recover_put(recover, recover->published + 1, err));
         recover->published++;
     }
+    for (size_t i = 0; i < recover->logs->count; i += 2) TRY(recover_check(recover, &recover->logs->items[i], err));
     TRY(FAILPOINT("recover.after", err));
 out:
     return status;

@@ -11,9 +11,13 @@ struct recover {
     bool adopt;
     const char *adopt_table;   // NULL with adopt: every table
     const char *abandon_table; // NULL: none
-    struct manifest *last;     // out: of the last decided epoch; NULL: nothing is decided yet
-    uint64_t published;        // out: equals the last decided epoch
-    uint64_t put;              // out: epochs that were rolled forward
+    bool full_refresh;         // tables may look different: they are about to be emptied
+    // Called when the last decided epoch is known, before any table is looked at: may refuse to go on.
+    enum status (*compare)(struct recover *recover, struct error *err);
+    void *compare_context;
+    struct manifest *last; // out: of the last decided epoch; NULL: nothing is decided yet
+    uint64_t published;    // out: equals the last decided epoch
+    uint64_t put;          // out: epochs that were rolled forward
 };
 // Blocking, in a job. Idempotent: may be run again after any error.
 enum status recover_run(struct recover *recover, struct error *err) MUST_USE;

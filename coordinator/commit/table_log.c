@@ -245,8 +245,7 @@ enum status table_log_ensure(struct table_log *log, bool adopt, struct random *r
             continue;
         }
         TRY(table_log_check_owner(log, adopt, random, &again, err));
-        if (!again)
-            return table_log_check(log, log->plan->mode != FORESET__TABLE__MODE__APPEND && !log->dead_letters, err);
+        if (!again) return STATUS_OK;
         log->context->seam->ops->sleep(log->context->seam, TABLE_LOG_BACKOFF_US);
     }
     return error_set(err, STATUS_ERROR, ERROR_RETRY, "table %s at %s does not come into being", log->name, log->url);
@@ -264,6 +263,7 @@ enum status table_log_check(struct table_log *log, bool removes, struct error *e
     }
     uint32_t partitions = log->dead_letters ? 0 : (uint32_t)log->plan->n_partition_columns;
     TRY(delta_table_check_write(log->table, removes, err));
+    if (log->replaces) goto out;
     TRY(delta_table_check_schema(log->table, log->schema, (const char *const *)log->plan->partition_columns, partitions,
                                  err));
 out:

@@ -18,6 +18,7 @@ struct table_log {
     struct objstore *store;          // NULL until needed
     struct delta_table *table;       // NULL until needed
     const struct type *schema;       // interned
+    bool replaces;                   // a full refresh: its commit brings the plan's schema along
     bool needs_files;                // an append table is about to be emptied
     bool with_files;                 // live files are loaded
     bool abandoned;                  // nothing is put any more
@@ -30,12 +31,12 @@ void table_log_deinit(struct table_log *log);
 enum status table_log_open_store(struct table_log *log, struct error *err) MUST_USE;
 // Reads what is new. *ret_exists false: there is no table yet.
 enum status table_log_refresh(struct table_log *log, bool *ret_exists, struct error *err) MUST_USE;
-// Makes version 0 if there is no table; else checks whose it is (P1). adopt: take over another pipeline's.
+// Makes version 0 if there is no table; else checks whose it is (P1), not yet what it looks like. adopt: take over
+// another pipeline's.
 enum status table_log_ensure(struct table_log *log, bool adopt, struct random *random, struct error *err) MUST_USE;
 // --adopt of a table that was restored or replaced: its content is taken as it is, its txn set to what the pipeline
 // expects.
-enum status table_log_accept(struct table_log *log, uint64_t epoch, struct random *random,
-                             struct error *err) MUST_USE;
+enum status table_log_accept(struct table_log *log, uint64_t epoch, struct random *random, struct error *err) MUST_USE;
 // Epoch of its last commit by this pipeline; 0: none. The log is refreshed.
 uint64_t table_log_txn(const struct table_log *log);
 // Whether the pipeline could put into it now (P17): identity, protocol, constraints, schema.

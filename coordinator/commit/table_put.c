@@ -158,6 +158,19 @@ static void table_put_metrics(const struct table_put *put, struct arena *arena, 
     content->info.parameters = (struct delta_map){parameters, 3};
 }
 
+// A full refresh: the table stays the same table, its columns become those of the plan.
+static enum status table_put_metadata(const struct table_put *put, struct text *schema,
+                                      struct delta_metadata *ret_metadata, struct error *err)
+{
+    enum status status = delta_schema_json_write(put->log->schema, schema, err);
+    if (status != STATUS_OK) return status;
+    *ret_metadata = put->log->table->metadata;
+    ret_metadata->schema_string = text_str(schema);
+    ret_metadata->partition_columns = (struct delta_strings){(const char **)put->log->plan->partition_columns,
+                                                             (uint32_t)put->log->plan->n_partition_columns, true};
+    return STATUS_OK;
+}
+
 static enum status table_put_encode(const struct table_put *put, const char *txn_id, struct text *bytes,
                                     struct error *err)
 {
@@ -186,7 +199,15 @@ static enum status table_put_encode(const struct table_put *put, const char *txn
     struct delta_txn txn = {put->log->app_id, (int64_t)put->epoch, now_ms};
     content.txns = &txn;
     content.txn_count = 1;
-    enum status status = delta_commit_encode(&content, bytes, err);
+    struct delta_metadata metadata;
+    struct text schema = {0};
+    enum status status = STATUS_OK;
+    if (put->log->replaces) {
+        status = table_put_metadata(put, &schema, &metadata, err);
+        content.metadata = &metadata;
+    }
+    if (status == STATUS_OK) status = delta_commit_encode(&content, bytes, err);
+    text_deinit(&schema);
     arena_deinit(&arena);
     return status;
 }
@@ -323,6 +344,8 @@ static bool table_put_prepare(struct table_put *put, struct table_log *log, cons
         put->prev = put->table->dead_letters_prev;
         put->adds = put->table->dead_letters;
         put->add_count = put->table->n_dead_letters;
+        put->overwrite = put->table->dead_letters_overwrite;
+        if (put->overwrite) log->needs_files = true;
         return manifest_commits_dead_letters(put->table);
     }
     put->prev = put->table->prev;
@@ -330,6 +353,7 @@ static bool table_put_prepare(struct table_put *put, struct table_log *log, cons
     put->add_count = put->table->n_adds;
     put->overwrite = put->table->overwrite;
     if (put->overwrite) log->needs_files = true;
+    log->replaces = put->table->schema_hash != NULL;
     return manifest_commits(put->table);
 }
 

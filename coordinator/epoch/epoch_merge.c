@@ -350,7 +350,7 @@ static void epoch_merge_dead(struct epoch_merge *merge, Foreset__TableEpoch *out
     }
     out->has_dead_letters_prev = true;
     out->dead_letters_prev = old ? old->dead_letters_prev : 0;
-    if (old && old->n_dead_letters > 0) out->dead_letters_prev = merge->previous->epoch;
+    if (old && manifest_commits_dead_letters(old)) out->dead_letters_prev = merge->previous->epoch;
 }
 
 static enum status epoch_merge_table(struct epoch_merge *merge, uint32_t number, struct error *err)

@@ -226,8 +226,10 @@ static enum status pipeline_change_store(const struct commit_context *context, s
     return status;
 }
 
-static enum status pipeline_change_check(struct pipeline_change *change, struct recover *recover, struct error *err)
+enum status pipeline_change_check(struct recover *recover, struct error *err)
 {
+    struct pipeline_change *change = recover->compare_context;
+    if (!recover->last) return STATUS_OK;
     const struct commit_context *context = recover->context;
     const char *hash = recover->last->body->plan_hash;
     Foreset__Plan *old = NULL;
@@ -245,7 +247,7 @@ static enum status pipeline_change_check(struct pipeline_change *change, struct 
     }
     if (!loses || change->full_refresh) return STATUS_OK;
     return error_set(
-        err, STATUS_INVALID, ERROR_USAGE,
+        err, STATUS_INVALID, ERROR_FAIL_PIPELINE,
         "the pipeline was changed so that state or rows would be lost:\n%.700sundo the change, or start the whole "
         "pipeline anew with --full-refresh",
         text_str(&change->differences));
@@ -283,10 +285,12 @@ static enum status pipeline_change_refresh(struct recover *recover, struct error
         table->has_prev = table->has_commit_epoch = table->has_overwrite = table->overwrite = true;
         table->prev = old ? old->commit_epoch : 0;
         table->commit_epoch = body.epoch;
+        table->schema_hash = (char *)context->plan_hash; // the commit brings the plan's columns along
         table->has_dead_letters_prev = true;
-        table->dead_letters_prev = !old                      ? 0
-                                   : old->n_dead_letters > 0 ? recover->last->body->epoch
-                                                             : old->dead_letters_prev;
+        table->dead_letters_prev = !old                                 ? 0
+                                   : manifest_commits_dead_letters(old) ? recover->last->body->epoch
+                                                                        : old->dead_letters_prev;
+        table->has_dead_letters_overwrite = table->dead_letters_overwrite = table->dead_letters_prev > 0;
     }
     struct manifest *manifest = manifest_create(&body, &recover->random);
     struct decide decide = {.context = context,
@@ -314,7 +318,6 @@ enum status pipeline_change_run(struct pipeline_change *change, struct recover *
     enum status status = STATUS_OK;
     if (recover->last) {
         bool same = strcmp(recover->last->body->plan_hash, recover->context->plan_hash) == 0;
-        TRY(pipeline_change_check(change, recover, err));
         if (!same) TRY(pipeline_change_store(recover->context, err));
         if (change->full_refresh) TRY(pipeline_change_refresh(recover, err));
     } else {

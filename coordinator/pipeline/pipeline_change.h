@@ -10,7 +10,10 @@ struct pipeline_change {
     bool full_refresh;
     struct text differences; // out: a line each, for a person; empty: none
 };
-// Blocking, behind recover_run. ERROR_USAGE: the change would lose state, and --full-refresh was not given.
+// For recover.compare, with the change as its context. FAIL_PIPELINE: the change would lose state, and --full-refresh
+// was not given.
+enum status pipeline_change_check(struct recover *recover, struct error *err) MUST_USE;
+// Blocking, behind recover_run: stores the plan, starts anew where that is wanted.
 enum status pipeline_change_run(struct pipeline_change *change, struct recover *recover, struct error *err) MUST_USE;
 void pipeline_change_deinit(struct pipeline_change *change);
 // Pure. Appends a line per difference; *ret_loses: some of them lose state, position or rows.

@@ -148,7 +148,10 @@ void pipeline_lead_recover(struct pipeline *pipeline)
                                          .adopt_table = pipeline->config.adopt_table,
                                          .abandon_table = pipeline->config.abandon_table};
     random_init(&recovery->recover.random, random_u64(pipeline->seam->random));
+    recovery->recover.compare = pipeline_change_check;
+    recovery->recover.compare_context = &recovery->change;
     recovery->change.full_refresh = pipeline->config.full_refresh && !pipeline->refreshed;
+    recovery->recover.full_refresh = recovery->change.full_refresh;
     pipeline->recovering = true;
     pipeline_job_spawn(&recovery->job);
 }

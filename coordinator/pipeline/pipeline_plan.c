@@ -106,7 +106,8 @@ static void pipeline_plan_asked(struct pipeline_job *base)
         int64_t now_us = clock_boot_us(pipeline->seam->clock);
         if (pipeline->silent_us == 0) pipeline->silent_us = now_us;
         pipeline->ask_at_us = now_us + PIPELINE_BACKOFF_US * 10;
-        if (now_us - pipeline->silent_us < PIPELINE_SOURCE_SILENCE_US) return;
+        int64_t most_us = pipeline->asked ? PIPELINE_SOURCE_SILENCE_US : PIPELINE_SOURCE_NEVER_US;
+        if (now_us - pipeline->silent_us < most_us) return;
         err.class = ERROR_FAIL_PIPELINE;
     }
     if (status == STATUS_OK) status = pipeline_plan_take_offers(pipeline, &err);
@@ -115,7 +116,7 @@ static void pipeline_plan_asked(struct pipeline_job *base)
         return;
     }
     pipeline->silent_us = 0;
-    pipeline->offered = true;
+    pipeline->asked = pipeline->offered = true;
 }
 
 // ---- Planning ----

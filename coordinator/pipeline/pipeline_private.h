@@ -29,7 +29,8 @@
 #define PIPELINE_LEAST_ROWS        100000
 #define PIPELINE_MOST_ROWS         50000000
 #define PIPELINE_IDLE_POLL_US      100000   // shortest trigger
-#define PIPELINE_SOURCE_SILENCE_US 60000000 // a source that cannot be asked for so long fails the pipeline
+#define PIPELINE_SOURCE_SILENCE_US 60000000 // a source that cannot be asked for so long fails the pipeline;
+#define PIPELINE_SOURCE_NEVER_US   20000000 // one that never could be, sooner
 
 enum pipeline_state {
     PIPELINE_STANDBY,    // stands for election
@@ -108,6 +109,7 @@ struct pipeline {
     struct pipeline_source *sources;
     size_t source_count;
     bool attempt_ready; // clock and position belong to this attempt
+    bool asked;         // the sources could be asked once
     bool polling, offered, due, drain, finished;
     int64_t trigger_at_us, ask_at_us, silent_us; // silent_us: since when no source could be asked; 0: they can
     double rows_per_s;                           // of late

@@ -2,6 +2,8 @@
 // a time; what fails is logged and left to the next time.
 #include "coordinator/pipeline/pipeline_private.h"
 
+#include <string.h>
+
 #include "common/base/failpoint.h"
 #include "common/base/log.h"
 #include "coordinator/commit/clean.h"
@@ -38,9 +40,21 @@ static void pipeline_upkeep_checkpointed(struct pipeline_job *base)
     pipeline_upkeep_log(base, "checkpoint");
 }
 
+static int64_t pipeline_upkeep_interval(const struct pipeline *pipeline, uint32_t table)
+{
+    const Foreset__Table *plan = pipeline->config.plan->tables[table];
+    int64_t versions = PIPELINE_UPKEEP_CHECKPOINT_VERSIONS;
+    for (size_t i = 0; i < plan->n_properties; i++) {
+        int64_t wanted = 0;
+        if (strcmp(plan->properties[i]->key, "delta.checkpointInterval") != 0) continue;
+        if (text_parse_i64(plan->properties[i]->value, &wanted) && wanted > 0) versions = wanted;
+    }
+    return versions;
+}
+
 void pipeline_upkeep_checkpoint(struct pipeline *pipeline, uint32_t table, bool dead_letters, int64_t version)
 {
-    if (version <= 0 || version % PIPELINE_UPKEEP_CHECKPOINT_VERSIONS != 0 || pipeline->checkpointing) return;
+    if (version <= 0 || version % pipeline_upkeep_interval(pipeline, table) != 0 || pipeline->checkpointing) return;
     struct pipeline_upkeep_log_checkpoint *job =
         pipeline_job_create(pipeline, sizeof *job, pipeline_upkeep_checkpoint_act, pipeline_upkeep_checkpointed, NULL);
     job->table = table;
