@@ -58,7 +58,8 @@ static enum status recover_tables(struct recover *recover, struct error *err)
     TRY(table_logs_read_abandoned(recover->logs, err));
     for (size_t i = 0; i < recover->logs->count; i += 2) { // dead letter tables come with their first rows
         struct table_log *log = &recover->logs->items[i];
-        const Foreset__TableEpoch *epoch = recover->last ? manifest_table(recover->last, log->number) : NULL;
+        const Foreset__TableEpoch *epoch =
+            recover->last && !recover->renumbered ? manifest_table(recover->last, log->number) : NULL;
         bool adopt = recover_adopts(recover, log);
         bool exists = false;
         if (log->abandoned) continue;
@@ -160,7 +161,7 @@ enum status recover_run(struct recover *recover, struct error *err)
     TRY(recover->compare(recover, err));
     TRY(recover_tables(recover, err));
     TRY(meta_store_published(context->meta, &recover->published, err));
-    if (last.epoch > 0) TRY(recover_expect(recover, &last, err));
+    if (last.epoch > 0 && !recover->renumbered) TRY(recover_expect(recover, &last, err));
     if (FORESET_BUG("no-roll-forward")) recover->published = last.epoch;
     while (recover->published < last.epoch) {
         TRY(recover_put(recover, recover->published + 1, err));

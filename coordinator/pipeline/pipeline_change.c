@@ -230,6 +230,12 @@ enum status pipeline_change_check(struct recover *recover, struct error *err)
 {
     struct pipeline_change *change = recover->compare_context;
     if (!recover->last) return STATUS_OK;
+    if (change->full_refresh) { // with nothing left to put, tables may be missing, restored, others
+        uint64_t published = 0;
+        enum status read = meta_store_published(recover->context->meta, &published, err);
+        if (read != STATUS_OK) return read;
+        recover->renumbered = published >= recover->last->body->epoch;
+    }
     const struct commit_context *context = recover->context;
     const char *hash = recover->last->body->plan_hash;
     Foreset__Plan *old = NULL;
@@ -245,7 +251,14 @@ enum status pipeline_change_check(struct recover *recover, struct error *err)
                     (unsigned long long)recover->last->body->epoch, hash);
         loses = true;
     }
-    if (!loses || change->full_refresh) return STATUS_OK;
+    if (!loses || (change->full_refresh && recover->renumbered)) return STATUS_OK;
+    if (change->full_refresh) {
+        return error_set(
+            err, STATUS_INVALID, ERROR_FAIL_PIPELINE,
+            "epoch %llu is decided but not yet published: run the pipeline once more as it was, then with the "
+            "change and --full-refresh",
+            (unsigned long long)recover->last->body->epoch);
+    }
     return error_set(
         err, STATUS_INVALID, ERROR_FAIL_PIPELINE,
         "the pipeline was changed so that state or rows would be lost:\n%.700sundo the change, or start the whole "
@@ -255,10 +268,24 @@ enum status pipeline_change_check(struct recover *recover, struct error *err)
 
 // ---- Starting anew ----
 
+// Last epoch in a dead letter table's log; 0: there is none yet.
+static enum status pipeline_change_dead_letters(struct recover *recover, uint32_t table, uint64_t *ret_epoch,
+                                                struct error *err)
+{
+    struct table_log *log = table_logs_at(recover->logs, table, true);
+    bool exists = false;
+    *ret_epoch = 0;
+    if (!log->url) return STATUS_OK;
+    enum status status = table_log_refresh(log, &exists, err);
+    if (status == STATUS_OK && exists) *ret_epoch = table_log_txn(log);
+    return status;
+}
+
 static enum status pipeline_change_refresh(struct recover *recover, struct error *err)
 {
     enum status status = STATUS_OK;
     const struct commit_context *context = recover->context;
+    struct manifest *manifest = NULL;
     struct arena arena;
     arena_init(&arena, 0);
     Foreset__Manifest body = FORESET__MANIFEST__INIT;
@@ -278,21 +305,18 @@ static enum status pipeline_change_refresh(struct recover *recover, struct error
     body.n_tables = context->plan->n_tables;
     body.tables = arena_calloc(&arena, body.n_tables + 1, sizeof *body.tables);
     for (uint32_t i = 0; i < body.n_tables; i++) {
-        const Foreset__TableEpoch *old = manifest_table(recover->last, i);
         Foreset__TableEpoch *table = body.tables[i] = arena_alloc(&arena, sizeof *table);
         foreset__table_epoch__init(table);
         table->table = i;
         table->has_prev = table->has_commit_epoch = table->has_overwrite = table->overwrite = true;
-        table->prev = old ? old->commit_epoch : 0;
+        table->prev = table_log_txn(table_logs_at(recover->logs, i, false));
         table->commit_epoch = body.epoch;
         table->schema_hash = (char *)context->plan_hash; // the commit brings the plan's columns along
         table->has_dead_letters_prev = true;
-        table->dead_letters_prev = !old                                 ? 0
-                                   : manifest_commits_dead_letters(old) ? recover->last->body->epoch
-                                                                        : old->dead_letters_prev;
+        TRY(pipeline_change_dead_letters(recover, i, &table->dead_letters_prev, err));
         table->has_dead_letters_overwrite = table->dead_letters_overwrite = table->dead_letters_prev > 0;
     }
-    struct manifest *manifest = manifest_create(&body, &recover->random);
+    manifest = manifest_create(&body, &recover->random);
     struct decide decide = {.context = context,
                             .logs = recover->logs,
                             .manifests = {manifest},

@@ -110,7 +110,8 @@ static void pipeline_lead_recovered(struct pipeline_job *base)
     struct pipeline_lead_recovery *recovery = (struct pipeline_lead_recovery *)base;
     pipeline->recovering = false;
     if (pipeline->machine.state != PIPELINE_RECOVERING) return;
-    if (recovery->change.differences.length > 0) pipeline_say(pipeline, text_str(&recovery->change.differences));
+    if (recovery->change.differences.length > 0 && base->status == STATUS_OK)
+        pipeline_say(pipeline, text_str(&recovery->change.differences));
     if (base->status != STATUS_OK) {
         pipeline_trouble(pipeline, &base->err);
         return;
