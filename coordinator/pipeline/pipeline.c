@@ -260,6 +260,7 @@ enum status pipeline_create(const struct pipeline_config *config, struct seam *s
                                                 .budget = config->budget};
     pipeline_hash_plan(pipeline);
     pipeline->putting = memory_calloc(config->plan->n_tables + 1, sizeof *pipeline->putting);
+    pipeline->checkpoint_due = memory_calloc(2 * config->plan->n_tables + 1, sizeof *pipeline->checkpoint_due);
     statemachine_init(&pipeline->machine, "pipeline", 0, pipeline_states,
                       sizeof pipeline_states / sizeof *pipeline_states, PIPELINE_STANDBY, NULL, pipeline);
     pipeline_lead_stand_by(pipeline);
@@ -285,6 +286,7 @@ void pipeline_destroy(struct pipeline *pipeline)
     manifest_unref(pipeline->recovered);
     manifest_unref(pipeline->built);
     memory_free(pipeline->putting);
+    memory_free(pipeline->checkpoint_due);
     text_deinit(&pipeline->bytes);
     memory_free(pipeline);
 }

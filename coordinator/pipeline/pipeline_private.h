@@ -115,6 +115,7 @@ struct pipeline {
     double rows_per_s;                           // of late
     // Commit
     bool deciding, publishing;
+    int64_t *checkpoint_due; // by table, then by its dead letters: newest version that wants a log checkpoint; 0: none
     bool *putting; // by table
     bool checkpointing, cleaning;
     int64_t clean_at_us;

@@ -34,10 +34,29 @@ static enum status pipeline_upkeep_checkpoint_act(struct pipeline_job *base, str
                               checkpoint->version, err);
 }
 
+static void pipeline_upkeep_checkpoint_next(struct pipeline *pipeline);
+
 static void pipeline_upkeep_checkpointed(struct pipeline_job *base)
 {
     base->pipeline->checkpointing = false;
     pipeline_upkeep_log(base, "checkpoint");
+    if (base->status != STATUS_KILLED) pipeline_upkeep_checkpoint_next(base->pipeline);
+}
+
+// One at a time; a table that is due waits for its turn, and a newer version takes the place of an older one.
+static void pipeline_upkeep_checkpoint_next(struct pipeline *pipeline)
+{
+    size_t tables = pipeline->config.plan->n_tables, slot = 0;
+    while (slot < 2 * tables && pipeline->checkpoint_due[slot] == 0) slot++;
+    if (slot == 2 * tables || pipeline->checkpointing) return;
+    struct pipeline_upkeep_log_checkpoint *job =
+        pipeline_job_create(pipeline, sizeof *job, pipeline_upkeep_checkpoint_act, pipeline_upkeep_checkpointed, NULL);
+    job->table = (uint32_t)(slot % tables);
+    job->dead_letters = slot >= tables;
+    job->version = pipeline->checkpoint_due[slot];
+    pipeline->checkpoint_due[slot] = 0;
+    pipeline->checkpointing = true;
+    pipeline_job_spawn(&job->job);
 }
 
 static int64_t pipeline_upkeep_interval(const struct pipeline *pipeline, uint32_t table)
@@ -54,14 +73,9 @@ static int64_t pipeline_upkeep_interval(const struct pipeline *pipeline, uint32_
 
 void pipeline_upkeep_checkpoint(struct pipeline *pipeline, uint32_t table, bool dead_letters, int64_t version)
 {
-    if (version <= 0 || version % pipeline_upkeep_interval(pipeline, table) != 0 || pipeline->checkpointing) return;
-    struct pipeline_upkeep_log_checkpoint *job =
-        pipeline_job_create(pipeline, sizeof *job, pipeline_upkeep_checkpoint_act, pipeline_upkeep_checkpointed, NULL);
-    job->table = table;
-    job->dead_letters = dead_letters;
-    job->version = version;
-    pipeline->checkpointing = true;
-    pipeline_job_spawn(&job->job);
+    if (version <= 0 || version % pipeline_upkeep_interval(pipeline, table) != 0) return;
+    pipeline->checkpoint_due[table + (dead_letters ? pipeline->config.plan->n_tables : 0)] = version;
+    pipeline_upkeep_checkpoint_next(pipeline);
 }
 
 // ---- Offsets for lag tools ----
