@@ -7,7 +7,7 @@
 #include "common/kafka/kafka_catalog.h"
 #include "tests/unit/worker/source/mock_kafka.h"
 
-#define TOPIC "events"
+#define TOPIC      "events"
 #define TIMEOUT_MS 15000
 
 static struct mock_kafka mock;
@@ -32,7 +32,7 @@ static enum status poll_with(const char *const *pairs, bool first, struct kafka_
 {
     Foreset__Property properties[8], *options[8];
     Foreset__Source source = FORESET__SOURCE__INIT;
-    source.name = (char *)(uintptr_t)"bronze/source-1";
+    source.name = (char *)(uintptr_t) "bronze/source-1";
     source.options = options;
     for (; pairs[2 * source.n_options]; source.n_options++) {
         Foreset__Property *property = &properties[source.n_options];
@@ -43,7 +43,8 @@ static enum status poll_with(const char *const *pairs, bool first, struct kafka_
     }
     struct kafka_catalog *catalog = NULL;
     enum status status = kafka_catalog_open(&source, "p", &catalog, err);
-    if (status == STATUS_OK) status = kafka_catalog_poll(catalog, first, TIMEOUT_MS, partitions, err);
+    if (status == STATUS_OK)
+        status = kafka_catalog_poll(catalog, first, TIMEOUT_MS, partitions, err);
     kafka_catalog_close(catalog);
     return status;
 }
@@ -53,7 +54,8 @@ static void partitions_come_with_their_ends_and_starts(void **state)
     (void)state;
     struct kafka_catalog_partitions found = {0};
     struct error err;
-    const char *earliest[] = {"bootstrapServers", mock.brokers, "subscribe", TOPIC, "startingOffsets", "earliest", NULL};
+    const char *earliest[] = {"bootstrapServers", mock.brokers, "subscribe", TOPIC,
+                              "startingOffsets",  "earliest",   NULL};
     assert_int_equal(poll_with(earliest, true, &found, &err), STATUS_OK);
     assert_int_equal(found.items.count, 2);
     assert_int_equal(found.items.items[0].high, 5);
@@ -64,7 +66,8 @@ static void partitions_come_with_their_ends_and_starts(void **state)
     assert_int_equal(poll_with(latest, true, &found, &err), STATUS_OK);
     assert_int_equal(found.items.items[0].start, 5);
     vector_deinit(&found.items);
-    assert_int_equal(poll_with(latest, false, &found, &err), STATUS_OK); // a new partition starts at its earliest offset
+    assert_int_equal(poll_with(latest, false, &found, &err),
+                     STATUS_OK); // a new partition starts at its earliest offset
     assert_int_equal(found.items.items[0].start, 0);
     vector_deinit(&found.items);
 }
@@ -74,17 +77,27 @@ static void starting_offsets_per_partition_are_honoured_and_checked(void **state
     (void)state;
     struct kafka_catalog_partitions found = {0};
     struct error err;
-    const char *good[] = {"bootstrapServers", mock.brokers, "subscribe", TOPIC,
-                          "startingOffsets", "{\"events\":{\"0\":3,\"1\":-2}}", NULL};
+    const char *good[] = {"bootstrapServers",
+                          mock.brokers,
+                          "subscribe",
+                          TOPIC,
+                          "startingOffsets",
+                          "{\"events\":{\"0\":3,\"1\":-2}}",
+                          NULL};
     assert_int_equal(poll_with(good, true, &found, &err), STATUS_OK);
     assert_int_equal(found.items.items[0].start, 3);
     vector_deinit(&found.items);
-    const char *beyond[] = {"bootstrapServers", mock.brokers, "subscribe", TOPIC,
-                            "startingOffsets", "{\"events\":{\"0\":9,\"1\":-2}}", NULL};
+    const char *beyond[] = {"bootstrapServers",
+                            mock.brokers,
+                            "subscribe",
+                            TOPIC,
+                            "startingOffsets",
+                            "{\"events\":{\"0\":9,\"1\":-2}}",
+                            NULL};
     assert_int_not_equal(poll_with(beyond, true, &found, &err), STATUS_OK);
     assert_non_null(strstr(err.message, "[0, 5)"));
-    const char *partly[] = {"bootstrapServers", mock.brokers, "subscribe", TOPIC, "startingOffsets", "{\"events\":{\"0\":1}}",
-                            NULL};
+    const char *partly[] = {"bootstrapServers",       mock.brokers, "subscribe", TOPIC, "startingOffsets",
+                            "{\"events\":{\"0\":1}}", NULL};
     assert_int_not_equal(poll_with(partly, true, &found, &err), STATUS_OK);
     assert_non_null(strstr(err.message, "every partition"));
 }
@@ -117,8 +130,13 @@ static void bad_options_are_usage_errors(void **state)
     const char *unknown[] = {"bootstrapServers", mock.brokers, "subscribe", TOPIC, "kafka.nonsense", "1", NULL};
     assert_int_not_equal(poll_with(unknown, true, &found, &err), STATUS_OK);
     assert_non_null(strstr(err.message, "nonsense"));
-    const char *secret[] = {"bootstrapServers", mock.brokers, "subscribe", TOPIC,
-                            "kafka.sasl.password", "secret('env:FORESET_TEST_UNSET')", NULL};
+    const char *secret[] = {"bootstrapServers",
+                            mock.brokers,
+                            "subscribe",
+                            TOPIC,
+                            "kafka.sasl.password",
+                            "secret('env:FORESET_TEST_UNSET')",
+                            NULL};
     assert_int_not_equal(poll_with(secret, true, &found, &err), STATUS_OK);
     assert_non_null(strstr(err.message, "FORESET_TEST_UNSET"));
 }
@@ -129,12 +147,12 @@ static void an_unreachable_broker_can_be_tried_again(void **state)
     struct kafka_catalog_partitions found = {0};
     struct error err;
     Foreset__Property broker = FORESET__PROPERTY__INIT, topic = FORESET__PROPERTY__INIT, *options[] = {&broker, &topic};
-    broker.key = (char *)(uintptr_t)"bootstrapServers";
-    broker.value = (char *)(uintptr_t)"127.0.0.1:1";
-    topic.key = (char *)(uintptr_t)"subscribe";
+    broker.key = (char *)(uintptr_t) "bootstrapServers";
+    broker.value = (char *)(uintptr_t) "127.0.0.1:1";
+    topic.key = (char *)(uintptr_t) "subscribe";
     topic.value = (char *)(uintptr_t)TOPIC;
     Foreset__Source source = FORESET__SOURCE__INIT;
-    source.name = (char *)(uintptr_t)"s";
+    source.name = (char *)(uintptr_t) "s";
     source.n_options = 2;
     source.options = options;
     struct kafka_catalog *catalog = NULL;

@@ -10,7 +10,7 @@
 #include "tests/unit/worker/source/mock_kafka.h"
 #include "worker/source/source.h"
 
-#define TOPIC "events"
+#define TOPIC       "events"
 #define DEADLINE_US 30000000
 
 struct fixture {
@@ -38,18 +38,18 @@ static int setup(void **state)
     fixture->source = (Foreset__Source)FORESET__SOURCE__INIT;
     fixture->brokers = (Foreset__Property)FORESET__PROPERTY__INIT;
     fixture->subscribe = (Foreset__Property)FORESET__PROPERTY__INIT;
-    fixture->brokers.key = (char *)(uintptr_t)"bootstrapServers";
+    fixture->brokers.key = (char *)(uintptr_t) "bootstrapServers";
     fixture->brokers.value = fixture->mock.brokers;
-    fixture->subscribe.key = (char *)(uintptr_t)"subscribe";
+    fixture->subscribe.key = (char *)(uintptr_t) "subscribe";
     fixture->subscribe.value = (char *)(uintptr_t)TOPIC;
     fixture->options[0] = &fixture->brokers;
     fixture->options[1] = &fixture->subscribe;
     fixture->source.kind = FORESET__SOURCE__KIND__KAFKA;
-    fixture->source.name = (char *)(uintptr_t)"bronze/source-1";
+    fixture->source.name = (char *)(uintptr_t) "bronze/source-1";
     fixture->source.n_options = 2;
     fixture->source.options = fixture->options;
     fixture->node.kind = FORESET__NODE__KIND__SOURCE;
-    fixture->node.schema = (char *)(uintptr_t)"struct<value:binary,offset:bigint,topic:string>";
+    fixture->node.schema = (char *)(uintptr_t) "struct<value:binary,offset:bigint,topic:string>";
     fixture->node.source = &fixture->source;
     fixture->nodes[0] = &fixture->node;
     fixture->plan.n_nodes = 1;
@@ -60,10 +60,8 @@ static int setup(void **state)
 
 static void open_source(struct fixture *fixture)
 {
-    struct source_open_args args = {.plan = &fixture->plan,
-                                    .queue_bytes_max = 64u << 20,
-                                    .wake = wake,
-                                    .wake_context = &fixture->mailbox};
+    struct source_open_args args = {
+        .plan = &fixture->plan, .queue_bytes_max = 64u << 20, .wake = wake, .wake_context = &fixture->mailbox};
     struct error err;
     assert_int_equal(kafka_source_open(&args, &fixture->opened, &err), STATUS_OK);
 }
@@ -71,7 +69,8 @@ static void open_source(struct fixture *fixture)
 static int teardown(void **state)
 {
     struct fixture *fixture = *state;
-    if (fixture->opened) fixture->opened->ops->close(fixture->opened);
+    if (fixture->opened)
+        fixture->opened->ops->close(fixture->opened);
     mock_kafka_stop(&fixture->mock);
     mailbox_deinit(&fixture->mailbox);
     memory_free(fixture);
@@ -90,18 +89,20 @@ static Foreset__Range range_of(int partition, int64_t from, int64_t to)
 }
 
 // Reads an epoch to its end; rows' values joined by ' '.
-static enum status read_epoch(struct fixture *fixture, uint64_t epoch, Foreset__Range *ranges, size_t count, struct text *values,
-                              struct error *err)
+static enum status read_epoch(struct fixture *fixture, uint64_t epoch, Foreset__Range *ranges, size_t count,
+                              struct text *values, struct error *err)
 {
     Foreset__Range *pointers[4];
-    for (size_t i = 0; i < count; i++) pointers[i] = &ranges[i];
+    for (size_t i = 0; i < count; i++)
+        pointers[i] = &ranges[i];
     enum status status = fixture->opened->ops->plan(fixture->opened, epoch, pointers, count, err);
     int64_t until = clock_boot_us(clock_system()) + DEADLINE_US;
     while (status == STATUS_OK) {
         enum source_result result = SOURCE_WAITING;
         struct batch *batch = NULL;
         status = fixture->opened->ops->poll(fixture->opened, epoch, &result, &batch, err);
-        if (status != STATUS_OK || result == SOURCE_DONE) break;
+        if (status != STATUS_OK || result == SOURCE_DONE)
+            break;
         if (result == SOURCE_WAITING) {
             assert_true(clock_boot_us(clock_system()) < until);
             mailbox_wait(&fixture->mailbox, 10000);
