@@ -78,6 +78,22 @@ pytest_run() { # JUNIT FOLDER ARGUMENTS...
     return $status
 }
 
+# Conformance, interop and kills with a sanitized program. Memory limits do not hold there: sanitizers take their own.
+integration_under() { # SANITIZER
+    step "build-$1-long" build "$1" || return
+    if [ "$1" = tsan ]; then
+        gcc -shared -fPIC -O1 -o build-tsan/tsan_threads.so tests/lib/tsan_threads.c -lpthread || return
+        export TSAN_OPTIONS="exitcode=99 suppressions=$PWD/tests/lib/tsan.supp"
+        LD_PRELOAD=$PWD/build-tsan/tsan_threads.so ctest_phase unit-tsan build-tsan
+        export FORESET_PRELOAD=$PWD/build-tsan/tsan_threads.so
+    fi
+    export FORESET_BIN=$PWD/build-$1/foreset
+    pytest_phase "conformance-$1" tests/conformance/test_stream.py -n "$jobs"
+    pytest_phase "interop-$1" tests/interop --ignore tests/interop/test_memory.py
+    FORESET_LONG='' pytest_phase "crash-$1" tests/crash/test_kills.py
+    unset FORESET_BIN FORESET_PRELOAD
+}
+
 fuzz_build() {
     CC=clang cmake -S . -B build-fuzz -G Ninja -DCMAKE_BUILD_TYPE=Debug -DFORESET_FUZZ=ON \
         -DFORESET_SANITIZE=address,undefined "-DCMAKE_C_FLAGS=-O1 -fsanitize=fuzzer-no-link" >/dev/null &&
@@ -122,14 +138,8 @@ fi
 if [ $long = yes ]; then
     export FORESET_LONG=1
     pytest_phase crash-long tests/crash/test_kills.py
-    for sanitizer in asan tsan; do
-        step "build-$sanitizer-long" build $sanitizer || continue
-        [ $sanitizer = asan ] || ctest_phase unit-$sanitizer build-$sanitizer
-        export FORESET_BIN=$PWD/build-$sanitizer/foreset
-        pytest_phase conformance-$sanitizer tests/conformance -n "$jobs"
-        pytest_phase interop-$sanitizer tests/interop --ignore tests/interop/test_memory.py
-        unset FORESET_BIN
-    done
+    integration_under asan
+    integration_under tsan
     fuzz_phase
 fi
 finish

@@ -62,6 +62,8 @@ class Run:
         environment.setdefault("ASAN_OPTIONS", "exitcode=99")
         environment.setdefault("UBSAN_OPTIONS", "exitcode=99")
         environment.setdefault("TSAN_OPTIONS", "exitcode=99")
+        if os.environ.get("FORESET_PRELOAD"):
+            environment["LD_PRELOAD"] = os.environ["FORESET_PRELOAD"]
         self.args = [str(a) for a in args]
         self._out, self._err = tempfile.TemporaryFile(), tempfile.TemporaryFile()
         self.process = subprocess.Popen([*wrapper, str(binary()), *self.args], stdin=subprocess.DEVNULL,
