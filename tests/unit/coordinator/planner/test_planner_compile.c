@@ -220,7 +220,7 @@ static void settings_come_from_the_text_and_flags_win(void **state)
     assert_int_equal(fixture.plan->trigger_us, 0);
     assert_int_equal(fixture.plan->shards, 16);
     assert_true(fixture.plan->on_error_fail);
-    assert_string_equal(fixture.plan->tables[0]->url, "file:///work/wh/x/sales 2024/a%3Db");
+    assert_string_equal(fixture.plan->tables[0]->url, "file:///srv/wh/x/sales 2024/a%3Db");
     assert_string_equal(fixture.plan->tables[0]->name, "sales 2024.a=b");
     fixture_end(&fixture);
     static const struct planner_setting settings[] = {{"pipeline.shards", "8"}, {"pipeline.name", "other"}};
