@@ -135,7 +135,15 @@ static int options_one(struct pipeline_options *options, const char *command, co
 static int options_flags(struct pipeline_options *options, const char *command, const char *help, int argc, char **argv,
                          const char **ret_config)
 {
-    static const struct option flags[] = {{"warehouse", required_argument, NULL, OPTION_SETTING - SETTING_FLAG_COUNT},
+    enum { RUN_ONLY = 6 };
+    static const struct option flags[] = {{"meta", required_argument, NULL, OPTION_META},
+                                          {"available-now", no_argument, NULL, OPTION_AVAILABLE},
+                                          {"full-refresh", no_argument, NULL, OPTION_REFRESH},
+                                          {"adopt", optional_argument, NULL, OPTION_ADOPT},
+                                          {"abandon-table", required_argument, NULL, OPTION_ABANDON},
+                                          {"progress", required_argument, NULL, OPTION_PROGRESS},
+                                          // from here on those of `plan` too
+                                          {"warehouse", required_argument, NULL, OPTION_SETTING - SETTING_FLAG_COUNT},
                                           {"state", required_argument, NULL, OPTION_SETTING - SETTING_FLAG_COUNT + 1},
                                           {"lanes", required_argument, NULL, OPTION_SETTING - SETTING_FLAG_COUNT + 2},
                                           {"memory", required_argument, NULL, OPTION_SETTING - SETTING_FLAG_COUNT + 3},
@@ -143,25 +151,8 @@ static int options_flags(struct pipeline_options *options, const char *command, 
                                           {"kafka", required_argument, NULL, OPTION_KAFKA},
                                           {"config", required_argument, NULL, OPTION_CONFIG},
                                           {"help", no_argument, NULL, OPTION_HELP},
-                                          // only of `run`:
-                                          {"meta", required_argument, NULL, OPTION_META},
-                                          {"available-now", no_argument, NULL, OPTION_AVAILABLE},
-                                          {"full-refresh", no_argument, NULL, OPTION_REFRESH},
-                                          {"adopt", optional_argument, NULL, OPTION_ADOPT},
-                                          {"abandon-table", required_argument, NULL, OPTION_ABANDON},
-                                          {"progress", required_argument, NULL, OPTION_PROGRESS},
                                           {NULL, 0, NULL, 0}};
-    static const struct option plan_flags[9] = {
-        {"warehouse", required_argument, NULL, OPTION_SETTING - SETTING_FLAG_COUNT},
-        {"state", required_argument, NULL, OPTION_SETTING - SETTING_FLAG_COUNT + 1},
-        {"lanes", required_argument, NULL, OPTION_SETTING - SETTING_FLAG_COUNT + 2},
-        {"memory", required_argument, NULL, OPTION_SETTING - SETTING_FLAG_COUNT + 3},
-        {"set", required_argument, NULL, OPTION_SET},
-        {"kafka", required_argument, NULL, OPTION_KAFKA},
-        {"config", required_argument, NULL, OPTION_CONFIG},
-        {"help", no_argument, NULL, OPTION_HELP},
-        {NULL, 0, NULL, 0}};
-    const struct option *known = strcmp(command, "run") == 0 ? flags : plan_flags;
+    const struct option *known = strcmp(command, "run") == 0 ? flags : flags + RUN_ONLY;
     optind = 1;
     for (int option; (option = getopt_long(argc, argv, "", known, NULL)) != -1;) {
         int refused = options_one(options, command, help, option, ret_config);

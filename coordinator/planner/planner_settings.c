@@ -163,11 +163,25 @@ static const char *default_name(struct planner *planner)
     return is_pipeline_name(name) ? name : "pipeline";
 }
 
+static enum status settings_from_outside(struct planner *planner, const struct planner_setting *given, size_t count,
+                                         struct error *err)
+{
+    for (size_t i = 0; i < count; i++) {
+        const struct setting *setting = find_setting(given[i].key);
+        if (!setting) return unknown(planner, NULL, given[i].key, err);
+        enum status status = check(planner, setting, given[i].value, NULL, err);
+        if (status != STATUS_OK) return status;
+        set(planner, setting->key, arena_strdup(planner->arena, given[i].value));
+    }
+    return STATUS_OK;
+}
+
 enum status planner_settings_read(struct planner *planner, struct error *err)
 {
     enum status status = STATUS_OK;
     planner->trigger_us = TRIGGER_US_DEFAULT;
     planner->shards = SHARDS_DEFAULT;
+    TRY(settings_from_outside(planner, planner->options->defaults, planner->options->default_count, err));
     for (uint32_t i = 0; i < planner->script->statements.count; i++) {
         const struct sql_statement *statement = planner->script->statements.items[i];
         if (statement->kind != SQL_STATEMENT_SET) continue;
@@ -176,13 +190,7 @@ enum status planner_settings_read(struct planner *planner, struct error *err)
         TRY(check(planner, setting, statement->value, statement, err));
         set(planner, setting->key, statement->value);
     }
-    for (size_t i = 0; i < planner->options->setting_count; i++) {
-        const struct planner_setting *given = &planner->options->settings[i];
-        const struct setting *setting = find_setting(given->key);
-        if (!setting) return unknown(planner, NULL, given->key, err);
-        TRY(check(planner, setting, given->value, NULL, err));
-        set(planner, setting->key, arena_strdup(planner->arena, given->value));
-    }
+    TRY(settings_from_outside(planner, planner->options->settings, planner->options->setting_count, err));
     if (planner->options->warehouse)
         set(planner, "pipeline.warehouse", arena_strdup(planner->arena, planner->options->warehouse));
     const char *name = get(planner, "pipeline.name"), *warehouse = get(planner, "pipeline.warehouse"),

@@ -23,7 +23,7 @@ struct fixture {
 
 static inline enum status fixture_try(struct fixture *fixture, const char *sql, const struct planner_options *options)
 {
-    static const struct planner_options defaults = {.file_name = "p.sql", .directory = "/work"};
+    static const struct planner_options defaults = {.file_name = "p.sql", .directory = "/srv"};
     memset(fixture, 0, sizeof *fixture);
     arena_init(&fixture->arena, 0);
     Foreset__Plan *plan = NULL;
