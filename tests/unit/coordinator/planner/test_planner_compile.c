@@ -236,6 +236,20 @@ static void settings_come_from_the_text_and_flags_win(void **state)
     fixture_end(&fixture);
 }
 
+static void the_configuration_file_stands_below_the_text(void **state)
+{
+    (void)state;
+    static const char sql[] =
+        "SET pipeline.shards = 16;CREATE STREAMING TABLE t AS SELECT id FROM STREAM " FIXTURE_FILES;
+    static const struct planner_setting file[] = {{"pipeline.shards", "8"}, {"pipeline.trigger", "5 seconds"}};
+    struct planner_options options = {.file_name = "p.sql", .directory = "/w", .defaults = file, .default_count = 2};
+    struct fixture fixture;
+    assert_int_equal(fixture_try(&fixture, sql, &options), STATUS_OK);
+    assert_int_equal(fixture.plan->shards, 16);
+    assert_int_equal(fixture.plan->trigger_us, 5000000);
+    fixture_end(&fixture);
+}
+
 static void kafka_options_are_canonical_and_overridden(void **state)
 {
     (void)state;
@@ -327,7 +341,7 @@ static void aliases_that_double_each_other_stay_small(void **state)
                           "sum(v) AS a0");
     for (int i = 1; i < 60; i++) text_printf(&sql, ", (a%d + a%d) %% 7 AS a%d", i - 1, i - 1, i);
     text_append_str(&sql, " FROM (SELECT v + v AS v FROM STREAM " FIXTURE_FILES " WATERMARK ts DELAY OF INTERVAL 1 "
-                                                                                "MINUTE)"
+                          "MINUTE)"
                           " HAVING a59 > 0 AND sum(v) > 0");
     struct fixture fixture;
     fixture_compile(&fixture, text_str(&sql));
@@ -392,6 +406,7 @@ int main(void)
         cmocka_unit_test(complete_mode_neither_tests_nor_expires),
         cmocka_unit_test(update_mode_has_its_keys),
         cmocka_unit_test(settings_come_from_the_text_and_flags_win),
+        cmocka_unit_test(the_configuration_file_stands_below_the_text),
         cmocka_unit_test(kafka_options_are_canonical_and_overridden),
         cmocka_unit_test(tables_may_stand_in_any_order),
         cmocka_unit_test(state_without_bound_is_warned_of),
