@@ -199,14 +199,8 @@ static void print_table(const struct table_rows *rows, FILE *out)
 void table_print_rows(const struct table_rows *rows, enum table_print_format format, FILE *out)
 {
     switch (format) {
-    case TABLE_PRINT_TABLE:
-        print_table(rows, out);
-        break;
-    case TABLE_PRINT_JSON:
-        print_json(rows, out);
-        break;
-    case TABLE_PRINT_CSV:
-        print_csv(rows, out);
-        break;
+    case TABLE_PRINT_TABLE: print_table(rows, out); break;
+    case TABLE_PRINT_JSON: print_json(rows, out); break;
+    case TABLE_PRINT_CSV: print_csv(rows, out); break;
     }
 }

@@ -53,12 +53,8 @@ static int history_parse(struct history_options *options, int argc, char **argv)
             if (table_print_format_parse(optarg, &options->format)) break;
             fprintf(stderr, "foreset tables history: --format %s: expected table, json or csv\n", optarg);
             return 3;
-        case 'h':
-            fputs(history_help, stdout);
-            return 1;
-        default:
-            fputs("Try: foreset tables history --help\n", stderr);
-            return 3;
+        case 'h': fputs(history_help, stdout); return 1;
+        default: fputs("Try: foreset tables history --help\n", stderr); return 3;
         }
     }
     if (optind != argc - 1) {

@@ -42,15 +42,9 @@ static int show_parse(struct show_options *options, int argc, char **argv)
     optind = 0;
     for (int c; (c = getopt_long(argc, argv, "h", longs, NULL)) != -1;) {
         switch (c) {
-        case 'c':
-            options->query.columns = optarg;
-            break;
-        case 'w':
-            options->query.where = optarg;
-            break;
-        case 'o':
-            options->query.order_by = optarg;
-            break;
+        case 'c': options->query.columns = optarg; break;
+        case 'w': options->query.where = optarg; break;
+        case 'o': options->query.order_by = optarg; break;
         case 'l':
             options->limited = true;
             if (text_parse_u64(optarg, &options->query.limit)) break;
@@ -64,12 +58,8 @@ static int show_parse(struct show_options *options, int argc, char **argv)
             if (table_print_format_parse(optarg, &options->format)) break;
             fprintf(stderr, "foreset tables show: --format %s: expected table, json or csv\n", optarg);
             return 3;
-        case 'h':
-            fputs(show_help, stdout);
-            return 1;
-        default:
-            fputs("Try: foreset tables show --help\n", stderr);
-            return 3;
+        case 'h': fputs(show_help, stdout); return 1;
+        default: fputs("Try: foreset tables show --help\n", stderr); return 3;
         }
     }
     if (optind != argc - 1) {

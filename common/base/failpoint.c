@@ -27,26 +27,43 @@ static failpoint_hook failpoint_hook_now;
 static void *failpoint_hook_context;
 
 // Every point of the program. Keep in the order in which an epoch passes them.
-static const char *const failpoint_table[] = {
-    "plan.before",          "plan.after",          // leader sends an epoch plan
-    "poll.before",          "poll.after",          // a lane takes rows from its source
-    "marker.before",        "marker.after",        // a lane passes the epoch's marker
-    "data_write.before",    "data_write.after",    // a data file is closed
-    "data_fsync.before",    "data_fsync.after",    // data files and their directory are made durable
-    "snapshot_write.before", "snapshot_write.after", // a state snapshot part is made durable
-    "prepared.before",      "prepared.after",      // worker reports Prepared
-    "manifest_put.before",  "manifest_put.after",  // manifest body put-if-absent
-    "decide.before",        "decide.after",        // the kv transaction that decides
-    "put.before",           "put.after",           // one Delta commit
-    "published.before",     "published.after",     // published mark in kv
-    "offsets.before",       "offsets.after",       // offsets reported to the Kafka group
-    "checkpoint.before",    "checkpoint.after",    // Delta log checkpoint
-    "clean.before",         "clean.after",         // deleting files of aborted attempts
-    "generation.before",    "generation.after",    // raising the generation
-    "create_table.before",  "create_table.after",  // version 0 of a table
-    "recover.before",       "recover.after",       // recovery's roll-forward
-    "kv_append.before",     "kv_append.after",     // local kv: record appended and fsynced
-    NULL};
+static const char *const failpoint_table[] = {"plan.before",
+                                              "plan.after", // leader sends an epoch plan
+                                              "poll.before",
+                                              "poll.after", // a lane takes rows from its source
+                                              "marker.before",
+                                              "marker.after", // a lane passes the epoch's marker
+                                              "data_write.before",
+                                              "data_write.after", // a data file is closed
+                                              "data_fsync.before",
+                                              "data_fsync.after", // data files and their directory are made durable
+                                              "snapshot_write.before",
+                                              "snapshot_write.after", // a state snapshot part is made durable
+                                              "prepared.before",
+                                              "prepared.after", // worker reports Prepared
+                                              "manifest_put.before",
+                                              "manifest_put.after", // manifest body put-if-absent
+                                              "decide.before",
+                                              "decide.after", // the kv transaction that decides
+                                              "put.before",
+                                              "put.after", // one Delta commit
+                                              "published.before",
+                                              "published.after", // published mark in kv
+                                              "offsets.before",
+                                              "offsets.after", // offsets reported to the Kafka group
+                                              "checkpoint.before",
+                                              "checkpoint.after", // Delta log checkpoint
+                                              "clean.before",
+                                              "clean.after", // deleting files of aborted attempts
+                                              "generation.before",
+                                              "generation.after", // raising the generation
+                                              "create_table.before",
+                                              "create_table.after", // version 0 of a table
+                                              "recover.before",
+                                              "recover.after", // recovery's roll-forward
+                                              "kv_append.before",
+                                              "kv_append.after", // local kv: record appended and fsynced
+                                              NULL};
 
 void failpoint_hook_set(failpoint_hook hook, void *context)
 {

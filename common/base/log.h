@@ -16,8 +16,8 @@ void log_write(enum log_level level, const char *event, const char *format, ...)
     do {                                                                                                               \
         if (log_enabled(LOG_LEVEL_DEBUG)) log_write(LOG_LEVEL_DEBUG, event, __VA_ARGS__);                              \
     } while (0)
-#define log_info(event, ...) log_write(LOG_LEVEL_INFO, event, __VA_ARGS__)
-#define log_warn(event, ...) log_write(LOG_LEVEL_WARN, event, __VA_ARGS__)
+#define log_info(event, ...)  log_write(LOG_LEVEL_INFO, event, __VA_ARGS__)
+#define log_warn(event, ...)  log_write(LOG_LEVEL_WARN, event, __VA_ARGS__)
 #define log_error(event, ...) log_write(LOG_LEVEL_ERROR, event, __VA_ARGS__)
 
 #endif

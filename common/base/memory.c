@@ -6,8 +6,8 @@
 #include <string.h>
 
 #define ARENA_BLOCK_DEFAULT (64u << 10)
-#define ARENA_ALIGN 16u
-#define BUFFER_ALIGN 64u
+#define ARENA_ALIGN         16u
+#define BUFFER_ALIGN        64u
 
 struct arena_block {
     struct arena_block *next;

@@ -10,13 +10,13 @@
 
 #include "common/base/error.h"
 
-void *memory_alloc(size_t size);                    // uninitialised; size 0 gives a valid pointer
-void *memory_calloc(size_t count, size_t size);     // zeroed; overflow of count*size aborts
-void *memory_realloc(void *block, size_t size);     // block NULL allowed
+void *memory_alloc(size_t size);                // uninitialised; size 0 gives a valid pointer
+void *memory_calloc(size_t count, size_t size); // zeroed; overflow of count*size aborts
+void *memory_realloc(void *block, size_t size); // block NULL allowed
 void *memory_alloc_aligned(size_t align, size_t size);
 char *memory_strdup(const char *text);
 char *memory_strndup(const char *text, size_t length);
-void memory_free(void *block);                      // NULL allowed
+void memory_free(void *block); // NULL allowed
 
 // A byte budget, shared by threads. A child's bytes also count in its parent. limit 0: no limit.
 struct budget {
@@ -42,8 +42,8 @@ struct arena {
 };
 void arena_init(struct arena *arena, size_t block_size); // 0: 64 KiB
 void arena_deinit(struct arena *arena);
-void arena_reset(struct arena *arena);                    // frees all but one block
-void *arena_alloc(struct arena *arena, size_t size);      // 16-byte aligned, uninitialised
+void arena_reset(struct arena *arena);               // frees all but one block
+void *arena_alloc(struct arena *arena, size_t size); // 16-byte aligned, uninitialised
 void *arena_calloc(struct arena *arena, size_t count, size_t size);
 char *arena_strdup(struct arena *arena, const char *text);
 char *arena_strndup(struct arena *arena, const char *text, size_t length);
@@ -58,8 +58,8 @@ struct buffer {
     uint8_t *data;
     struct budget *budget;
 };
-enum status buffer_create(struct budget *budget, size_t size_bytes, struct buffer **ret_buffer, struct error *err)
-    MUST_USE;
+enum status buffer_create(struct budget *budget, size_t size_bytes, struct buffer **ret_buffer,
+                          struct error *err) MUST_USE;
 struct buffer *buffer_ref(struct buffer *buffer);
 void buffer_unref(struct buffer *buffer); // NULL allowed
 // Grows a buffer that nobody else holds (refs == 1); content is kept, data may move.

@@ -22,8 +22,8 @@ void statemachine_move(struct statemachine *machine, int to)
     int from = machine->state;
     ASSERT(to >= 0 && to < machine->state_count);
     if (!(machine->states[from].allowed & STATEMACHINE_TO(to))) {
-        log_error("forbidden_move", "machine=%s id=%llu from=%s to=%s", machine->name,
-                  (unsigned long long)machine->id, machine->states[from].name, machine->states[to].name);
+        log_error("forbidden_move", "machine=%s id=%llu from=%s to=%s", machine->name, (unsigned long long)machine->id,
+                  machine->states[from].name, machine->states[to].name);
     }
     ASSERT(machine->states[from].allowed & STATEMACHINE_TO(to));
     machine->state = to;

@@ -21,8 +21,8 @@ void text_append_str(struct text *text, const char *str);
 void text_append_char(struct text *text, char c);
 void text_printf(struct text *text, const char *format, ...) PRINTF_LIKE(2, 3);
 void text_append_json(struct text *text, const char *bytes, size_t length); // quoted and escaped as a JSON string
-const char *text_str(const struct text *text);                             // "" while empty
-char *text_take(struct text *text);                                        // caller frees with memory_free
+const char *text_str(const struct text *text);                              // "" while empty
+char *text_take(struct text *text);                                         // caller frees with memory_free
 
 struct slice {
     const char *data;
@@ -36,7 +36,7 @@ struct slice slice_str(const char *str);
 bool slice_equal(struct slice a, struct slice b);
 bool slice_equal_nocase(struct slice a, struct slice b); // ASCII
 
-bool text_parse_i64(const char *str, int64_t *ret_value);  // whole string, decimal
+bool text_parse_i64(const char *str, int64_t *ret_value); // whole string, decimal
 bool text_parse_u64(const char *str, uint64_t *ret_value);
 bool text_parse_bytes(const char *str, uint64_t *ret_bytes); // "512M", "1G", "100k", "123"
 // Edit distance (Levenshtein), case-insensitive, for "did you mean"; at most 64 characters of each are compared.

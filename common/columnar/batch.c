@@ -12,8 +12,7 @@ static struct batch *batch_alloc(const struct type *schema, uint32_t column_rows
     batch->column_rows = column_rows;
     batch->row_count = column_rows;
     batch->column_count = schema->child_count;
-    for (uint32_t i = 0; i < schema->child_count; i++)
-        batch->columns[i] = columns[i];
+    for (uint32_t i = 0; i < schema->child_count; i++) batch->columns[i] = columns[i];
     return batch;
 }
 
@@ -40,8 +39,7 @@ static void batch_share_rows(struct batch *batch, const struct batch *parent)
         batch->selection_buffer = buffer_ref(parent->selection_buffer);
         batch->row_count = parent->row_count;
     }
-    if (parent->origin)
-        batch->origin = batch_ref(parent->origin);
+    if (parent->origin) batch->origin = batch_ref(parent->origin);
 }
 
 struct batch *batch_derive(const struct batch *parent, const struct type *schema, struct column *const *columns)
@@ -55,10 +53,8 @@ struct batch *batch_select(const struct batch *batch, struct buffer *selection_b
 {
     ASSERT(selection_buffer || row_count == batch->column_rows);
     struct batch *selected = batch_alloc(batch->schema, batch->column_rows, batch->columns);
-    for (uint32_t i = 0; i < selected->column_count; i++)
-        column_ref(selected->columns[i]);
-    if (batch->origin)
-        selected->origin = batch_ref(batch->origin);
+    for (uint32_t i = 0; i < selected->column_count; i++) column_ref(selected->columns[i]);
+    if (batch->origin) selected->origin = batch_ref(batch->origin);
     selected->row_count = row_count;
     if (selection_buffer) {
         ASSERT(selection_buffer->size_bytes >= (size_t)row_count * sizeof(uint32_t));
@@ -77,10 +73,8 @@ struct batch *batch_ref(struct batch *batch)
 
 void batch_unref(struct batch *batch)
 {
-    if (!batch || atomic_fetch_sub_explicit(&batch->refs, 1, memory_order_acq_rel) != 1)
-        return;
-    for (uint32_t i = 0; i < batch->column_count; i++)
-        column_unref(batch->columns[i]);
+    if (!batch || atomic_fetch_sub_explicit(&batch->refs, 1, memory_order_acq_rel) != 1) return;
+    for (uint32_t i = 0; i < batch->column_count; i++) column_unref(batch->columns[i]);
     buffer_unref(batch->selection_buffer);
     batch_unref(batch->origin);
     memory_free(batch);
@@ -101,8 +95,7 @@ enum status batch_flatten(struct budget *budget, struct batch *batch, struct bat
     memory_free(columns);
     return STATUS_OK;
 out:
-    for (uint32_t i = 0; i < batch->column_count; i++)
-        column_unref(columns[i]);
+    for (uint32_t i = 0; i < batch->column_count; i++) column_unref(columns[i]);
     memory_free(columns);
     return status;
 }
@@ -110,8 +103,7 @@ out:
 uint64_t batch_bytes(const struct batch *batch)
 {
     uint64_t bytes = batch->selection_buffer ? batch->selection_buffer->size_bytes : 0;
-    for (uint32_t i = 0; i < batch->column_count; i++)
-        bytes += column_bytes(batch->columns[i]);
+    for (uint32_t i = 0; i < batch->column_count; i++) bytes += column_bytes(batch->columns[i]);
     return bytes;
 }
 
@@ -121,8 +113,7 @@ void batch_json(const struct batch *batch, uint32_t i, struct text *text)
     text_append_char(text, '{');
     for (uint32_t c = 0; c < batch->column_count; c++) {
         const char *name = batch->schema->children[c].name;
-        if (c)
-            text_append_char(text, ',');
+        if (c) text_append_char(text, ',');
         text_append_json(text, name, strlen(name));
         text_append_char(text, ':');
         column_json(batch->columns[c], row, text);

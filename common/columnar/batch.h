@@ -5,13 +5,13 @@
 
 #include "common/columnar/column.h"
 
-#define BATCH_ROWS_MAX 16384u
+#define BATCH_ROWS_MAX  16384u
 #define BATCH_BYTES_MAX (4u << 20)
 
 struct batch {
     _Atomic uint32_t refs;
-    uint32_t column_rows;    // length of every column
-    uint32_t row_count;      // selected rows: == column_rows if selection is NULL
+    uint32_t column_rows;      // length of every column
+    uint32_t row_count;        // selected rows: == column_rows if selection is NULL
     const uint32_t *selection; // rising row numbers, row_count of them; NULL = all
     struct buffer *selection_buffer;
     // The raw source records behind the rows, row number for row number (same column_rows): key, value, topic,

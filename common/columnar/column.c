@@ -28,14 +28,11 @@ struct column *column_ref(struct column *column)
 
 void column_unref(struct column *column)
 {
-    if (!column || atomic_fetch_sub_explicit(&column->refs, 1, memory_order_acq_rel) != 1)
-        return;
-    for (int i = 0; i < 4; i++)
-        buffer_unref(column->buffers[i]);
+    if (!column || atomic_fetch_sub_explicit(&column->refs, 1, memory_order_acq_rel) != 1) return;
+    for (int i = 0; i < 4; i++) buffer_unref(column->buffers[i]);
     column_unref(column->dictionary);
     if (column->children) {
-        for (uint32_t i = 0; i < column->type->child_count; i++)
-            column_unref(column->children[i]);
+        for (uint32_t i = 0; i < column->type->child_count; i++) column_unref(column->children[i]);
         memory_free(column->children);
     }
     memory_free(column);
@@ -93,8 +90,7 @@ static enum status zero_buffer(struct budget *budget, size_t size_bytes, struct 
 {
     struct buffer *buffer = NULL;
     enum status status = buffer_create(budget, size_bytes, &buffer, err);
-    if (status != STATUS_OK)
-        return status;
+    if (status != STATUS_OK) return status;
     memset(buffer->data, 0, size_bytes);
     *ret_buffer = buffer;
     return STATUS_OK;
@@ -102,8 +98,7 @@ static enum status zero_buffer(struct budget *budget, size_t size_bytes, struct 
 
 static void children_unref(struct column **children, uint32_t count)
 {
-    for (uint32_t i = 0; i < count; i++)
-        column_unref(children[i]);
+    for (uint32_t i = 0; i < count; i++) column_unref(children[i]);
     memory_free(children);
 }
 
@@ -117,8 +112,7 @@ static enum status nulls_nested(struct budget *budget, const struct type *type, 
     for (uint32_t i = 0; i < type->child_count; i++) {
         TRY(column_create_nulls(budget, type->children[i].type, is_struct ? length : 0, &children[i], err));
     }
-    if (!is_struct)
-        TRY(zero_buffer(budget, (length + (size_t)1) * sizeof(int32_t), &offsets, err));
+    if (!is_struct) TRY(zero_buffer(budget, (length + (size_t)1) * sizeof(int32_t), &offsets, err));
     *ret_column = column_create_nested(type, length, length, validity, offsets, children);
     memory_free(children);
     return STATUS_OK;
@@ -157,12 +151,10 @@ static enum status gather_validity(struct budget *budget, const struct column *c
 {
     *ret_validity = NULL;
     *ret_null_count = 0;
-    if (!column->validity || column->null_count == 0)
-        return STATUS_OK;
+    if (!column->validity || column->null_count == 0) return STATUS_OK;
     struct buffer *validity = NULL;
     enum status status = zero_buffer(budget, (count + (size_t)7) / 8, &validity, err);
-    if (status != STATUS_OK)
-        return status;
+    if (status != STATUS_OK) return status;
     uint32_t valid_count = 0;
     for (uint32_t i = 0; i < count; i++) {
         unsigned bit = column->validity[rows[i] >> 3] >> (rows[i] & 7) & 1u;
@@ -182,8 +174,7 @@ static enum status gather_validity(struct budget *budget, const struct column *c
     do {                                                                                                               \
         ctype *to = (ctype *)(void *)values->data;                                                                     \
         const ctype *from = column->values;                                                                            \
-        for (uint32_t i = 0; i < count; i++)                                                                           \
-            to[i] = from[rows[i]];                                                                                     \
+        for (uint32_t i = 0; i < count; i++) to[i] = from[rows[i]];                                                    \
     } while (0)
 
 static enum status gather_fixed(struct budget *budget, const struct column *column, const uint32_t *rows,
@@ -191,27 +182,15 @@ static enum status gather_fixed(struct budget *budget, const struct column *colu
 {
     struct buffer *values = NULL;
     uint32_t width = type_width(column->type);
-    if (width == 0)
-        return STATUS_OK; // void
+    if (width == 0) return STATUS_OK; // void
     enum status status = buffer_create(budget, (size_t)count * width, &values, err);
-    if (status != STATUS_OK)
-        return status;
+    if (status != STATUS_OK) return status;
     switch (width) {
-    case 1:
-        GATHER_LOOP(uint8_t);
-        break;
-    case 2:
-        GATHER_LOOP(uint16_t);
-        break;
-    case 4:
-        GATHER_LOOP(uint32_t);
-        break;
-    case 8:
-        GATHER_LOOP(uint64_t);
-        break;
-    default:
-        GATHER_LOOP(__int128);
-        break;
+    case 1: GATHER_LOOP(uint8_t); break;
+    case 2: GATHER_LOOP(uint16_t); break;
+    case 4: GATHER_LOOP(uint32_t); break;
+    case 8: GATHER_LOOP(uint64_t); break;
+    default: GATHER_LOOP(__int128); break;
     }
     *ret_values = values;
     return STATUS_OK;
@@ -223,15 +202,13 @@ static enum status gather_offsets(struct budget *budget, const struct column *co
 {
     struct buffer *buffer = NULL;
     enum status status = buffer_create(budget, (count + (size_t)1) * sizeof(int32_t), &buffer, err);
-    if (status != STATUS_OK)
-        return status;
+    if (status != STATUS_OK) return status;
     int32_t *offsets = (int32_t *)(void *)buffer->data;
     int64_t total = 0;
     offsets[0] = 0;
     for (uint32_t i = 0; i < count; i++) {
         uint32_t row = rows[i];
-        if (!column_is_null(column, row))
-            total += column->offsets[row + 1] - column->offsets[row];
+        if (!column_is_null(column, row)) total += column->offsets[row + 1] - column->offsets[row];
         if (total > INT32_MAX) {
             buffer_unref(buffer);
             return error_set(err, STATUS_NO_MEMORY, ERROR_FAIL_PIPELINE,
@@ -256,8 +233,7 @@ static enum status gather_text(struct budget *budget, const struct column *colum
     const int32_t *offsets = (const int32_t *)(const void *)offsets_buffer->data;
     for (uint32_t i = 0; i < count; i++) {
         size_t length = (size_t)(offsets[i + 1] - offsets[i]);
-        if (length)
-            memcpy(values->data + offsets[i], column->bytes + column->offsets[rows[i]], length);
+        if (length) memcpy(values->data + offsets[i], column->bytes + column->offsets[rows[i]], length);
     }
     *ret_values = values;
     *ret_offsets = offsets_buffer;
@@ -272,11 +248,9 @@ static enum status gather_indices(struct budget *budget, const struct column *co
 {
     struct buffer *buffer = NULL;
     enum status status = buffer_create(budget, (size_t)count * sizeof(uint32_t), &buffer, err);
-    if (status != STATUS_OK)
-        return status;
+    if (status != STATUS_OK) return status;
     uint32_t *indices = (uint32_t *)(void *)buffer->data;
-    for (uint32_t i = 0; i < count; i++)
-        indices[i] = column->indices[rows[i]];
+    for (uint32_t i = 0; i < count; i++) indices[i] = column->indices[rows[i]];
     *ret_indices = buffer;
     return STATUS_OK;
 }
@@ -297,8 +271,7 @@ static enum status gather_nested(struct budget *budget, const struct column *col
         uint32_t *child_rows = (uint32_t *)(void *)picked->data;
         child_count = 0;
         for (uint32_t i = 0; i < count; i++) {
-            if (column_is_null(column, rows[i]))
-                continue;
+            if (column_is_null(column, rows[i])) continue;
             for (int32_t at = column->offsets[rows[i]]; at < column->offsets[rows[i] + 1]; at++) {
                 child_rows[child_count++] = (uint32_t)at;
             }
@@ -353,14 +326,11 @@ uint64_t column_bytes(const struct column *column)
 {
     uint64_t bytes = 0;
     for (int i = 0; i < 4; i++) {
-        if (column->buffers[i])
-            bytes += column->buffers[i]->size_bytes;
+        if (column->buffers[i]) bytes += column->buffers[i]->size_bytes;
     }
-    if (column->dictionary)
-        bytes += column_bytes(column->dictionary);
+    if (column->dictionary) bytes += column_bytes(column->dictionary);
     if (column->children) {
-        for (uint32_t i = 0; i < column->type->child_count; i++)
-            bytes += column_bytes(column->children[i]);
+        for (uint32_t i = 0; i < column->type->child_count; i++) bytes += column_bytes(column->children[i]);
     }
     return bytes;
 }

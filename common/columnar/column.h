@@ -39,7 +39,7 @@ struct column {
     const int32_t *offsets;  // string, binary, array, map
     const uint32_t *indices; // dictionary-coded string: then offsets and bytes are NULL
     struct column *dictionary;
-    struct column **children; // type->child_count of them
+    struct column **children;  // type->child_count of them
     struct buffer *buffers[4]; // what keeps the memory above alive (validity, values, offsets, indices); NULLs allowed
 };
 

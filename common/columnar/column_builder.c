@@ -45,10 +45,8 @@ static void builder_reset(struct column_builder *builder)
 
 void column_builder_destroy(struct column_builder *builder)
 {
-    if (!builder)
-        return;
-    for (uint32_t i = 0; i < builder->type->child_count; i++)
-        column_builder_destroy(builder->children[i]);
+    if (!builder) return;
+    for (uint32_t i = 0; i < builder->type->child_count; i++) column_builder_destroy(builder->children[i]);
     memory_free(builder->children);
     buffer_unref(builder->validity);
     buffer_unref(builder->values);
@@ -71,11 +69,9 @@ struct column_builder *column_builder_child(struct column_builder *builder, uint
 static enum status reserve(struct column_builder *builder, struct buffer **slot, size_t want_bytes, size_t first,
                            struct error *err)
 {
-    if (*slot && (*slot)->size_bytes >= want_bytes)
-        return STATUS_OK;
+    if (*slot && (*slot)->size_bytes >= want_bytes) return STATUS_OK;
     size_t size = *slot && (*slot)->size_bytes * 2 > first ? (*slot)->size_bytes * 2 : first;
-    if (size < want_bytes)
-        size = want_bytes;
+    if (size < want_bytes) size = want_bytes;
     return *slot ? buffer_grow(*slot, size, err) : buffer_create(builder->budget, size, slot, err);
 }
 
@@ -83,8 +79,7 @@ static enum status reserve_validity(struct column_builder *builder, struct error
 {
     size_t before = builder->validity ? builder->validity->size_bytes : 0;
     enum status status = reserve(builder, &builder->validity, builder->length / 8 + 1, BUILDER_ROWS_FIRST / 8, err);
-    if (status != STATUS_OK)
-        return status;
+    if (status != STATUS_OK) return status;
     memset(builder->validity->data + before, 0xff, builder->validity->size_bytes - before);
     return STATUS_OK;
 }
@@ -93,10 +88,8 @@ static enum status reserve_offsets(struct column_builder *builder, struct error 
 {
     enum status status = reserve(builder, &builder->offsets, (builder->length + (size_t)2) * sizeof(int32_t),
                                  BUILDER_ROWS_FIRST * sizeof(int32_t), err);
-    if (status != STATUS_OK)
-        return status;
-    if (builder->length == 0)
-        memset(builder->offsets->data, 0, sizeof(int32_t));
+    if (status != STATUS_OK) return status;
+    if (builder->length == 0) memset(builder->offsets->data, 0, sizeof(int32_t));
     return STATUS_OK;
 }
 
@@ -112,10 +105,8 @@ static enum status reserve_row(struct column_builder *builder, bool is_null, str
     if (builder->length == UINT32_MAX) {
         return error_set(err, STATUS_NO_MEMORY, ERROR_FAIL_PIPELINE, "a column cannot have more than 2^32 rows");
     }
-    if (is_null || builder->validity)
-        TRY(reserve_validity(builder, err));
-    if (builder->has_offsets)
-        TRY(reserve_offsets(builder, err));
+    if (is_null || builder->validity) TRY(reserve_validity(builder, err));
+    if (builder->has_offsets) TRY(reserve_offsets(builder, err));
     if (builder->width) {
         TRY(reserve(builder, &builder->values, (builder->length + (size_t)1) * builder->width,
                     (size_t)BUILDER_ROWS_FIRST * builder->width, err));
@@ -135,8 +126,7 @@ enum status column_builder_null(struct column_builder *builder, struct error *er
     TRY(reserve_row(builder, true, err));
     if (builder->type->kind == TYPE_STRUCT) {
         for (uint32_t i = 0; i < builder->type->child_count; i++) {
-            if (builder->children[i]->length > builder->length)
-                continue; // an earlier try got this far
+            if (builder->children[i]->length > builder->length) continue; // an earlier try got this far
             TRY(column_builder_null(builder->children[i], err));
         }
     } else if (builder->has_offsets) {
@@ -173,8 +163,7 @@ enum status column_builder_bytes(struct column_builder *builder, const void *byt
     }
     TRY(reserve_row(builder, false, err));
     TRY(reserve(builder, &builder->values, builder->byte_count + length, BUILDER_BYTES_FIRST, err));
-    if (length)
-        memcpy(builder->values->data + builder->byte_count, bytes, length);
+    if (length) memcpy(builder->values->data + builder->byte_count, bytes, length);
     builder->byte_count += length;
     put_offset(builder, builder->byte_count);
     builder->length++;
@@ -225,8 +214,7 @@ enum status column_builder_copy(struct column_builder *builder, const struct col
                                 struct error *err)
 {
     ASSERT(column->type == builder->type);
-    if (column_is_null(column, row) || column->type->kind == TYPE_VOID)
-        return column_builder_null(builder, err);
+    if (column_is_null(column, row) || column->type->kind == TYPE_VOID) return column_builder_null(builder, err);
     if (builder->width) {
         return column_builder_fixed(builder, (const uint8_t *)column->values + (size_t)row * builder->width, err);
     }
@@ -242,10 +230,8 @@ enum status column_builder_finish(struct column_builder *builder, struct column 
     enum status status = STATUS_OK;
     const struct type *type = builder->type;
     struct column **children = memory_calloc(type->child_count + (size_t)1, sizeof *children);
-    if (builder->has_offsets && !builder->offsets)
-        TRY(reserve_offsets(builder, err));
-    if (builder->width && !builder->values)
-        TRY(buffer_create(builder->budget, 0, &builder->values, err));
+    if (builder->has_offsets && !builder->offsets) TRY(reserve_offsets(builder, err));
+    if (builder->width && !builder->values) TRY(buffer_create(builder->budget, 0, &builder->values, err));
     for (uint32_t i = 0; i < type->child_count; i++) {
         TRY(column_builder_finish(builder->children[i], &children[i], err));
     }
@@ -260,8 +246,7 @@ enum status column_builder_finish(struct column_builder *builder, struct column 
     memory_free(children);
     return STATUS_OK;
 out:
-    for (uint32_t i = 0; i < type->child_count; i++)
-        column_unref(children[i]);
+    for (uint32_t i = 0; i < type->child_count; i++) column_unref(children[i]);
     memory_free(children);
     return status;
 }

@@ -8,8 +8,7 @@
 
 static int compare_double(double a, double b)
 {
-    if (isnan(a) || isnan(b))
-        return (isnan(a) != 0) - (isnan(b) != 0);
+    if (isnan(a) || isnan(b)) return (isnan(a) != 0) - (isnan(b) != 0);
     return COMPARE(a, b);
 }
 
@@ -25,8 +24,7 @@ static int compare_nested(const struct column *a, uint32_t row_a, const struct c
     if (a->type->kind == TYPE_STRUCT) {
         for (uint32_t i = 0; i < a->type->child_count; i++) {
             int order = column_compare(a->children[i], row_a, b->children[i], row_b);
-            if (order)
-                return order;
+            if (order) return order;
         }
         return 0;
     }
@@ -36,8 +34,7 @@ static int compare_nested(const struct column *a, uint32_t row_a, const struct c
         for (uint32_t i = 0; i < a->type->child_count; i++) {
             int order = column_compare(a->children[i], (uint32_t)(a->offsets[row_a] + k), b->children[i],
                                        (uint32_t)(b->offsets[row_b] + k));
-            if (order)
-                return order;
+            if (order) return order;
         }
     }
     return COMPARE(length_a, length_b);
@@ -46,39 +43,27 @@ static int compare_nested(const struct column *a, uint32_t row_a, const struct c
 int column_compare(const struct column *a, uint32_t row_a, const struct column *b, uint32_t row_b)
 {
     bool null_a = column_is_null(a, row_a), null_b = column_is_null(b, row_b);
-    if (null_a || null_b)
-        return (int)null_b - (int)null_a;
+    if (null_a || null_b) return (int)null_b - (int)null_a;
     switch (a->type->kind) {
-    case TYPE_VOID:
-        return 0;
-    case TYPE_BOOLEAN:
-        return COMPARE(a->boolean[row_a], b->boolean[row_b]);
-    case TYPE_TINYINT:
-        return COMPARE(a->i8[row_a], b->i8[row_b]);
-    case TYPE_SMALLINT:
-        return COMPARE(a->i16[row_a], b->i16[row_b]);
+    case TYPE_VOID: return 0;
+    case TYPE_BOOLEAN: return COMPARE(a->boolean[row_a], b->boolean[row_b]);
+    case TYPE_TINYINT: return COMPARE(a->i8[row_a], b->i8[row_b]);
+    case TYPE_SMALLINT: return COMPARE(a->i16[row_a], b->i16[row_b]);
     case TYPE_INT:
     case TYPE_DATE:
-    case TYPE_INTERVAL_YEAR_MONTH:
-        return COMPARE(a->i32[row_a], b->i32[row_b]);
+    case TYPE_INTERVAL_YEAR_MONTH: return COMPARE(a->i32[row_a], b->i32[row_b]);
     case TYPE_BIGINT:
     case TYPE_TIMESTAMP:
     case TYPE_TIMESTAMP_NTZ:
-    case TYPE_INTERVAL_DAY_TIME:
-        return COMPARE(a->i64[row_a], b->i64[row_b]);
-    case TYPE_FLOAT:
-        return compare_double((double)a->f32[row_a], (double)b->f32[row_b]);
-    case TYPE_DOUBLE:
-        return compare_double(a->f64[row_a], b->f64[row_b]);
-    case TYPE_DECIMAL:
-        return COMPARE(a->i128[row_a], b->i128[row_b]);
+    case TYPE_INTERVAL_DAY_TIME: return COMPARE(a->i64[row_a], b->i64[row_b]);
+    case TYPE_FLOAT: return compare_double((double)a->f32[row_a], (double)b->f32[row_b]);
+    case TYPE_DOUBLE: return compare_double(a->f64[row_a], b->f64[row_b]);
+    case TYPE_DECIMAL: return COMPARE(a->i128[row_a], b->i128[row_b]);
     case TYPE_STRING:
-    case TYPE_BINARY:
-        return compare_slice(column_slice(a, row_a), column_slice(b, row_b));
+    case TYPE_BINARY: return compare_slice(column_slice(a, row_a), column_slice(b, row_b));
     case TYPE_STRUCT:
     case TYPE_ARRAY:
-    case TYPE_MAP:
-        return compare_nested(a, row_a, b, row_b);
+    case TYPE_MAP: return compare_nested(a, row_a, b, row_b);
     }
     return 0;
 }

@@ -8,19 +8,16 @@ static enum status concat_validity(struct budget *budget, struct column *const *
                                    uint32_t length, uint32_t null_count, struct buffer **ret_validity,
                                    struct error *err)
 {
-    if (null_count == 0)
-        return STATUS_OK;
+    if (null_count == 0) return STATUS_OK;
     struct buffer *validity = NULL;
     size_t size_bytes = (length + (size_t)7) / 8;
     enum status status = buffer_create(budget, size_bytes, &validity, err);
-    if (status != STATUS_OK)
-        return status;
+    if (status != STATUS_OK) return status;
     memset(validity->data, 0xff, size_bytes);
     uint32_t at = 0;
     for (uint32_t c = 0; c < count; c++) {
         for (uint32_t i = 0; columns[c]->null_count && i < columns[c]->length; i++) {
-            if (!column_is_null(columns[c], i))
-                continue;
+            if (!column_is_null(columns[c], i)) continue;
             uint32_t bit = at + i;
             validity->data[bit >> 3] = (uint8_t)(validity->data[bit >> 3] & ~(1u << (bit & 7)));
         }
@@ -33,8 +30,7 @@ static enum status concat_validity(struct budget *budget, struct column *const *
 static bool shares_dictionary(struct column *const *columns, uint32_t count)
 {
     for (uint32_t c = 0; c < count; c++) {
-        if (!columns[c]->indices || columns[c]->dictionary != columns[0]->dictionary)
-            return false;
+        if (!columns[c]->indices || columns[c]->dictionary != columns[0]->dictionary) return false;
     }
     return true;
 }
@@ -45,14 +41,12 @@ static enum status concat_fixed(struct budget *budget, struct column *const *col
 {
     struct buffer *values = NULL;
     enum status status = buffer_create(budget, (size_t)length * width, &values, err);
-    if (status != STATUS_OK)
-        return status;
+    if (status != STATUS_OK) return status;
     uint8_t *to = values->data;
     for (uint32_t c = 0; c < count; c++) {
         size_t bytes = (size_t)columns[c]->length * width;
         const void *from = columns[c]->indices ? (const void *)columns[c]->indices : columns[c]->values;
-        if (bytes)
-            memcpy(to, from, bytes);
+        if (bytes) memcpy(to, from, bytes);
         to += bytes;
     }
     *ret_values = values;
@@ -61,10 +55,8 @@ static enum status concat_fixed(struct budget *budget, struct column *const *col
 
 static uint32_t row_length(const struct column *column, uint32_t row)
 {
-    if (column_is_null(column, row))
-        return 0;
-    if (column->children)
-        return (uint32_t)(column->offsets[row + 1] - column->offsets[row]);
+    if (column_is_null(column, row)) return 0;
+    if (column->children) return (uint32_t)(column->offsets[row + 1] - column->offsets[row]);
     return (uint32_t)column_slice(column, row).length;
 }
 
@@ -74,8 +66,7 @@ static enum status concat_offsets(struct budget *budget, struct column *const *c
 {
     struct buffer *buffer = NULL;
     enum status status = buffer_create(budget, (length + (size_t)1) * sizeof(int32_t), &buffer, err);
-    if (status != STATUS_OK)
-        return status;
+    if (status != STATUS_OK) return status;
     int32_t *offsets = (int32_t *)(void *)buffer->data;
     int64_t total = 0;
     *offsets++ = 0;
@@ -102,16 +93,13 @@ static enum status concat_text(struct budget *budget, struct column *const *colu
     struct buffer *values = NULL;
     const int32_t *ends = (const int32_t *)(const void *)offsets->data;
     enum status status = buffer_create(budget, (size_t)ends[length], &values, err);
-    if (status != STATUS_OK)
-        return status;
+    if (status != STATUS_OK) return status;
     uint8_t *to = values->data;
     for (uint32_t c = 0; c < count; c++) {
         for (uint32_t i = 0; i < columns[c]->length; i++) {
-            if (column_is_null(columns[c], i))
-                continue;
+            if (column_is_null(columns[c], i)) continue;
             struct slice slice = column_slice(columns[c], i);
-            if (slice.length)
-                memcpy(to, slice.data, slice.length);
+            if (slice.length) memcpy(to, slice.data, slice.length);
             to += slice.length;
         }
     }
@@ -126,8 +114,7 @@ static enum status owned_child(struct budget *budget, const struct column *colum
     struct buffer *picked = NULL;
     enum status status = STATUS_OK;
     uint32_t total = 0;
-    for (uint32_t i = 0; i < column->length; i++)
-        total += row_length(column, i);
+    for (uint32_t i = 0; i < column->length; i++) total += row_length(column, i);
     if (total == column->children[child]->length && column->offsets[0] == 0) {
         *ret_child = column_ref(column->children[child]);
         return STATUS_OK;
@@ -136,8 +123,7 @@ static enum status owned_child(struct budget *budget, const struct column *colum
     uint32_t *rows = (uint32_t *)(void *)picked->data;
     uint32_t at = 0;
     for (uint32_t i = 0; i < column->length; i++) {
-        for (uint32_t k = 0; k < row_length(column, i); k++)
-            rows[at++] = (uint32_t)column->offsets[i] + k;
+        for (uint32_t k = 0; k < row_length(column, i); k++) rows[at++] = (uint32_t)column->offsets[i] + k;
     }
     TRY(column_gather(budget, column->children[child], rows, total, ret_child, err));
 out:
@@ -162,8 +148,7 @@ static enum status concat_child(struct budget *budget, struct column *const *col
     }
     TRY(column_concat(budget, parts, count, ret_child, err));
 out:
-    for (uint32_t c = 0; c < count; c++)
-        column_unref(parts[c]);
+    for (uint32_t c = 0; c < count; c++) column_unref(parts[c]);
     memory_free(parts);
     return status;
 }
@@ -176,16 +161,13 @@ static enum status concat_nested(struct budget *budget, struct column *const *co
     enum status status = STATUS_OK;
     struct buffer *offsets = NULL;
     struct column **children = memory_calloc(type->child_count + (size_t)1, sizeof *children);
-    if (type->kind != TYPE_STRUCT)
-        TRY(concat_offsets(budget, columns, count, length, &offsets, err));
-    for (uint32_t i = 0; i < type->child_count; i++)
-        TRY(concat_child(budget, columns, count, i, &children[i], err));
+    if (type->kind != TYPE_STRUCT) TRY(concat_offsets(budget, columns, count, length, &offsets, err));
+    for (uint32_t i = 0; i < type->child_count; i++) TRY(concat_child(budget, columns, count, i, &children[i], err));
     *ret_column = column_create_nested(type, length, null_count, validity, offsets, children);
     memory_free(children);
     return STATUS_OK;
 out:
-    for (uint32_t i = 0; i < type->child_count; i++)
-        column_unref(children[i]);
+    for (uint32_t i = 0; i < type->child_count; i++) column_unref(children[i]);
     memory_free(children);
     buffer_unref(offsets);
     return status;

@@ -23,10 +23,8 @@ static void append_base64(struct slice slice, struct text *text)
     for (size_t i = 0; i < slice.length; i += 3) {
         size_t left = slice.length - i;
         unsigned triple = (unsigned)(uint8_t)slice.data[i] << 16;
-        if (left > 1)
-            triple |= (unsigned)(uint8_t)slice.data[i + 1] << 8;
-        if (left > 2)
-            triple |= (unsigned)(uint8_t)slice.data[i + 2];
+        if (left > 1) triple |= (unsigned)(uint8_t)slice.data[i + 1] << 8;
+        if (left > 2) triple |= (unsigned)(uint8_t)slice.data[i + 2];
         text_append_char(text, digits[triple >> 18]);
         text_append_char(text, digits[triple >> 12 & 63]);
         text_append_char(text, left > 1 ? digits[triple >> 6 & 63] : '=');
@@ -40,8 +38,7 @@ static void append_struct(const struct column *column, uint32_t row, struct text
     text_append_char(text, '{');
     for (uint32_t i = 0; i < column->type->child_count; i++) {
         const char *name = column->type->children[i].name;
-        if (i)
-            text_append_char(text, ',');
+        if (i) text_append_char(text, ',');
         text_append_json(text, name, strlen(name));
         text_append_char(text, ':');
         column_json(column->children[i], row, text);
@@ -53,8 +50,7 @@ static void append_array(const struct column *column, uint32_t row, struct text 
 {
     text_append_char(text, '[');
     for (int32_t at = column->offsets[row]; at < column->offsets[row + 1]; at++) {
-        if (at > column->offsets[row])
-            text_append_char(text, ',');
+        if (at > column->offsets[row]) text_append_char(text, ',');
         column_json(column->children[0], (uint32_t)at, text);
     }
     text_append_char(text, ']');
@@ -68,15 +64,13 @@ static void append_map(const struct column *column, uint32_t row, struct text *t
     uint32_t *order = memory_alloc(count * sizeof *order);
     for (uint32_t i = 0; i < count; i++) {
         uint32_t at = i;
-        for (; at > 0 && column_compare(keys, order[at - 1], keys, from + i) > 0; at--)
-            order[at] = order[at - 1];
+        for (; at > 0 && column_compare(keys, order[at - 1], keys, from + i) > 0; at--) order[at] = order[at - 1];
         order[at] = from + i;
     }
     text_append_char(text, '[');
     bool first = true;
     for (uint32_t i = 0; i < count; i++) {
-        if (i + 1 < count && column_compare(keys, order[i], keys, order[i + 1]) == 0)
-            continue;
+        if (i + 1 < count && column_compare(keys, order[i], keys, order[i + 1]) == 0) continue;
         text_append_str(text, first ? "[" : ",[");
         first = false;
         column_json(keys, order[i], text);
@@ -99,27 +93,13 @@ static void append_scalar(const struct column *column, uint32_t row, struct text
 {
     char out[DATETIME_TEXT_SIZE > NUMBER_TEXT_SIZE ? DATETIME_TEXT_SIZE : NUMBER_TEXT_SIZE];
     switch (column->type->kind) {
-    case TYPE_BOOLEAN:
-        text_append_str(text, column->boolean[row] ? "true" : "false");
-        break;
-    case TYPE_TINYINT:
-        text_printf(text, "%d", column->i8[row]);
-        break;
-    case TYPE_SMALLINT:
-        text_printf(text, "%d", column->i16[row]);
-        break;
-    case TYPE_INT:
-        text_printf(text, "%d", column->i32[row]);
-        break;
-    case TYPE_BIGINT:
-        text_printf(text, "%lld", (long long)column->i64[row]);
-        break;
-    case TYPE_FLOAT:
-        append_double((double)column->f32[row], text);
-        break;
-    case TYPE_DOUBLE:
-        append_double(column->f64[row], text);
-        break;
+    case TYPE_BOOLEAN: text_append_str(text, column->boolean[row] ? "true" : "false"); break;
+    case TYPE_TINYINT: text_printf(text, "%d", column->i8[row]); break;
+    case TYPE_SMALLINT: text_printf(text, "%d", column->i16[row]); break;
+    case TYPE_INT: text_printf(text, "%d", column->i32[row]); break;
+    case TYPE_BIGINT: text_printf(text, "%lld", (long long)column->i64[row]); break;
+    case TYPE_FLOAT: append_double((double)column->f32[row], text); break;
+    case TYPE_DOUBLE: append_double(column->f64[row], text); break;
     case TYPE_DECIMAL:
         append_quoted(out, number_text_format_decimal(column->i128[row], column->type->scale, out), text);
         break;
@@ -129,18 +109,10 @@ static void append_scalar(const struct column *column, uint32_t row, struct text
         break;
     }
     case TYPE_TIMESTAMP:
-    case TYPE_TIMESTAMP_NTZ:
-        append_quoted(out, datetime_text_format_iso(column->i64[row], out), text);
-        break;
-    case TYPE_INTERVAL_YEAR_MONTH:
-        append_quoted(out, datetime_text_format_months(column->i32[row], out), text);
-        break;
-    case TYPE_INTERVAL_DAY_TIME:
-        append_quoted(out, datetime_text_format_interval(column->i64[row], out), text);
-        break;
-    default:
-        text_append_str(text, "null");
-        break;
+    case TYPE_TIMESTAMP_NTZ: append_quoted(out, datetime_text_format_iso(column->i64[row], out), text); break;
+    case TYPE_INTERVAL_YEAR_MONTH: append_quoted(out, datetime_text_format_months(column->i32[row], out), text); break;
+    case TYPE_INTERVAL_DAY_TIME: append_quoted(out, datetime_text_format_interval(column->i64[row], out), text); break;
+    default: text_append_str(text, "null"); break;
     }
 }
 
@@ -156,20 +128,10 @@ void column_json(const struct column *column, uint32_t row, struct text *text)
         text_append_json(text, slice.data, slice.length);
         break;
     }
-    case TYPE_BINARY:
-        append_base64(column_slice(column, row), text);
-        break;
-    case TYPE_STRUCT:
-        append_struct(column, row, text);
-        break;
-    case TYPE_ARRAY:
-        append_array(column, row, text);
-        break;
-    case TYPE_MAP:
-        append_map(column, row, text);
-        break;
-    default:
-        append_scalar(column, row, text);
-        break;
+    case TYPE_BINARY: append_base64(column_slice(column, row), text); break;
+    case TYPE_STRUCT: append_struct(column, row, text); break;
+    case TYPE_ARRAY: append_array(column, row, text); break;
+    case TYPE_MAP: append_map(column, row, text); break;
+    default: append_scalar(column, row, text); break;
     }
 }

@@ -48,10 +48,8 @@ static bool is_digit(char c)
 
 static void trim_all(const char **text, size_t *length)
 {
-    while (*length && ((uint8_t) * *text <= ' ' || **text == 0x7f))
-        (*text)++, (*length)--;
-    while (*length && ((uint8_t)(*text)[*length - 1] <= ' ' || (*text)[*length - 1] == 0x7f))
-        (*length)--;
+    while (*length && ((uint8_t) * *text <= ' ' || **text == 0x7f)) (*text)++, (*length)--;
+    while (*length && ((uint8_t)(*text)[*length - 1] <= ' ' || (*text)[*length - 1] == 0x7f)) (*length)--;
 }
 
 static bool date_is_valid(int64_t year, uint32_t month, uint32_t day)
@@ -69,33 +67,26 @@ bool datetime_text_parse_date(const char *text, size_t length, int32_t *ret_days
     int64_t segments[3] = {1, 1, 1}, value = 0;
     int at = 0, digits = 0, sign = 1;
     trim_all(&text, &length);
-    if (length == 0)
-        return false;
+    if (length == 0) return false;
     size_t j = 0;
-    if (text[0] == '-' || text[0] == '+')
-        sign = text[j++] == '-' ? -1 : 1;
+    if (text[0] == '-' || text[0] == '+') sign = text[j++] == '-' ? -1 : 1;
     for (; j < length && text[j] != ' ' && text[j] != 'T'; j++) {
         if (at < 2 && text[j] == '-') {
-            if (!date_digits_valid(at, digits))
-                return false;
+            if (!date_digits_valid(at, digits)) return false;
             segments[at++] = value;
             value = digits = 0;
         } else {
-            if (!is_digit(text[j]) || digits > 7)
-                return false;
+            if (!is_digit(text[j]) || digits > 7) return false;
             value = value * 10 + (text[j] - '0');
             digits++;
         }
     }
-    if (!date_digits_valid(at, digits) || (at < 2 && j < length))
-        return false;
+    if (!date_digits_valid(at, digits) || (at < 2 && j < length)) return false;
     segments[at] = value;
     int64_t year = sign * segments[0];
-    if (!date_is_valid(year, (uint32_t)segments[1], (uint32_t)segments[2]))
-        return false;
+    if (!date_is_valid(year, (uint32_t)segments[1], (uint32_t)segments[2])) return false;
     int64_t days = datetime_text_days(year, (uint32_t)segments[1], (uint32_t)segments[2]);
-    if (days < INT32_MIN || days > INT32_MAX)
-        return false;
+    if (days < INT32_MIN || days > INT32_MAX) return false;
     *ret_days = (int32_t)days;
     return true;
 }
@@ -107,10 +98,8 @@ static bool parse_offset(const char *text, size_t length, int32_t *ret_seconds)
     size_t count = 0;
     bool negative = text[0] == '-';
     text++, length--;
-    if (length == 0 || length > 8)
-        return false;
-    if (length >= 2 && is_digit(text[0]) && text[1] == ':')
-        fixed[count++] = '0';
+    if (length == 0 || length > 8) return false;
+    if (length >= 2 && is_digit(text[0]) && text[1] == ':') fixed[count++] = '0';
     memcpy(fixed + count, text, length);
     count += length;
     if (count == 4 && fixed[2] == ':') {
@@ -124,20 +113,16 @@ static bool parse_offset(const char *text, size_t length, int32_t *ret_seconds)
         count = 2;
     }
     bool colons = count > 2 && fixed[2] == ':';
-    if (count != 2 && count != (colons ? 5u : 4u) && count != (colons ? 8u : 6u))
-        return false;
+    if (count != 2 && count != (colons ? 5u : 4u) && count != (colons ? 8u : 6u)) return false;
     int32_t parts[3] = {0};
     size_t step = colons ? 3 : 2;
     for (size_t i = 0, part = 0; i < count; i += step, part++) {
-        if (!is_digit(fixed[i]) || !is_digit(fixed[i + 1]))
-            return false;
-        if (colons && i + 2 < count && fixed[i + 2] != ':')
-            return false;
+        if (!is_digit(fixed[i]) || !is_digit(fixed[i + 1])) return false;
+        if (colons && i + 2 < count && fixed[i + 2] != ':') return false;
         parts[part] = (fixed[i] - '0') * 10 + (fixed[i + 1] - '0');
     }
     int32_t seconds = parts[0] * 3600 + parts[1] * 60 + parts[2];
-    if (parts[1] > 59 || parts[2] > 59 || seconds > 18 * 3600)
-        return false;
+    if (parts[1] > 59 || parts[2] > 59 || seconds > 18 * 3600) return false;
     *ret_seconds = negative ? -seconds : seconds;
     return true;
 }
@@ -147,18 +132,15 @@ bool datetime_text_zone_offset(const char *zone, size_t length, int64_t local_se
     (void)local_seconds; // fixed offsets only; named zones are refused
     static const char *const prefixes[] = {"UTC", "GMT", "UT"};
     trim_all(&zone, &length);
-    if (length == 0)
-        return false;
+    if (length == 0) return false;
     if (length == 1 && *zone == 'Z') {
         *ret_offset_seconds = 0;
         return true;
     }
-    if (*zone == '+' || *zone == '-')
-        return parse_offset(zone, length, ret_offset_seconds);
+    if (*zone == '+' || *zone == '-') return parse_offset(zone, length, ret_offset_seconds);
     for (size_t i = 0; i < 3; i++) {
         size_t prefix = strlen(prefixes[i]);
-        if (length < prefix || memcmp(zone, prefixes[i], prefix) != 0)
-            continue;
+        if (length < prefix || memcmp(zone, prefixes[i], prefix) != 0) continue;
         if (length == prefix) {
             *ret_offset_seconds = 0;
             return true;
@@ -180,12 +162,9 @@ struct timestamp_parts {
 
 static bool timestamp_digits_valid(int segment, int digits)
 {
-    if (segment == 0)
-        return digits >= 4 && digits <= 6;
-    if (segment == 6)
-        return true;
-    if (segment == 7)
-        return digits <= 2;
+    if (segment == 0) return digits >= 4 && digits <= 6;
+    if (segment == 6) return true;
+    if (segment == 7) return digits <= 2;
     return digits > 0 && digits <= 2;
 }
 
@@ -203,8 +182,7 @@ static bool take_separator(struct timestamp_parts *parts, int *at, char b, bool 
             (*at)++;
             return true;
         }
-        if (*at != 0 || b != ':' || sign)
-            return false;
+        if (*at != 0 || b != ':' || sign) return false;
         parts->just_time = true;
         parts->segments[3] = parts->segments[0];
         parts->segments[0] = 1;
@@ -212,8 +190,7 @@ static bool take_separator(struct timestamp_parts *parts, int *at, char b, bool 
         return true;
     }
     if (*at == 2 || *at == 3 || *at == 4) {
-        if (*at == 2 ? b != ' ' && b != 'T' : b != ':')
-            return false;
+        if (*at == 2 ? b != ' ' && b != 'T' : b != ':') return false;
         (*at)++;
         return true;
     }
@@ -233,39 +210,29 @@ static bool split_timestamp(const char *text, size_t length, struct timestamp_pa
     int at = 0, digits = 0, fraction_digits = 0, sign = 0;
     int64_t value = 0;
     trim_all(&text, &length);
-    if (length == 0)
-        return false;
+    if (length == 0) return false;
     size_t j = 0;
-    if (text[0] == '-' || text[0] == '+')
-        sign = text[j++] == '-' ? -1 : 1;
+    if (text[0] == '-' || text[0] == '+') sign = text[j++] == '-' ? -1 : 1;
     for (; j < length && !parts->zone; j++) {
         if (is_digit(text[j])) {
-            if (at == 6)
-                fraction_digits++;
-            if (at != 6 ? digits < 8 : digits < 6)
-                value = value * 10 + (text[j] - '0');
+            if (at == 6) fraction_digits++;
+            if (at != 6 ? digits < 8 : digits < 6) value = value * 10 + (text[j] - '0');
             digits++;
             continue;
         }
         bool first = j == 0 && text[j] == 'T';
         bool is_time = at == 0 && text[j] == ':'; // the digits so far are hours
-        if (!first && !timestamp_digits_valid(is_time ? 3 : at, digits))
-            return false;
-        if (!first)
-            parts->segments[at] = value;
-        if (!take_separator(parts, &at, text[j], first, sign != 0, text + j, length - j))
-            return false;
+        if (!first && !timestamp_digits_valid(is_time ? 3 : at, digits)) return false;
+        if (!first) parts->segments[at] = value;
+        if (!take_separator(parts, &at, text[j], first, sign != 0, text + j, length - j)) return false;
         value = digits = 0;
     }
     if (!parts->zone) {
-        if (!timestamp_digits_valid(at, digits))
-            return false;
+        if (!timestamp_digits_valid(at, digits)) return false;
         parts->segments[at] = value;
     }
-    for (; fraction_digits < 6; fraction_digits++)
-        parts->segments[6] *= 10;
-    if (sign)
-        parts->segments[0] *= sign;
+    for (; fraction_digits < 6; fraction_digits++) parts->segments[6] *= 10;
+    if (sign) parts->segments[0] *= sign;
     return true;
 }
 
@@ -273,12 +240,10 @@ static bool split_timestamp(const char *text, size_t length, struct timestamp_pa
 static bool parts_seconds(const struct timestamp_parts *parts, int64_t today, int64_t *ret_seconds)
 {
     const int64_t *segments = parts->segments;
-    if (segments[3] > 23 || segments[4] > 59 || segments[5] > 59)
-        return false;
+    if (segments[3] > 23 || segments[4] > 59 || segments[5] > 59) return false;
     int64_t days = today;
     if (!parts->just_time) {
-        if (!date_is_valid(segments[0], (uint32_t)segments[1], (uint32_t)segments[2]))
-            return false;
+        if (!date_is_valid(segments[0], (uint32_t)segments[1], (uint32_t)segments[2])) return false;
         days = datetime_text_days(segments[0], (uint32_t)segments[1], (uint32_t)segments[2]);
     }
     *ret_seconds = days * DAY_SECONDS + segments[3] * 3600 + segments[4] * 60 + segments[5];
@@ -302,32 +267,26 @@ static inline unsigned two(const char *text)
 static bool parse_usual(const char *text, size_t length, int64_t *ret_us)
 {
     static const char form[] = "dddd-dd-ddTdd:dd:dd";
-    if (length < 19 || length > 27)
-        return false;
+    if (length < 19 || length > 27) return false;
     for (int i = 0; i < 19; i++) {
         bool fits = form[i] == 'd' ? is_digit(text[i]) : text[i] == form[i] || (i == 10 && text[i] == ' ');
-        if (!fits)
-            return false;
+        if (!fits) return false;
     }
-    if (text[length - 1] == 'Z')
-        length--;
+    if (text[length - 1] == 'Z') length--;
     int64_t micros = 0;
     if (length > 19) {
         static const int64_t scale[] = {0, 100000, 10000, 1000, 100, 10, 1};
         size_t digits = length - 20;
-        if (text[19] != '.' || digits < 1 || digits > 6)
-            return false;
+        if (text[19] != '.' || digits < 1 || digits > 6) return false;
         for (size_t i = 20; i < length; i++) {
-            if (!is_digit(text[i]))
-                return false;
+            if (!is_digit(text[i])) return false;
             micros = micros * 10 + (text[i] - '0');
         }
         micros *= scale[digits];
     }
     unsigned year = two(text) * 100 + two(text + 2), month = two(text + 5), day = two(text + 8);
     unsigned hour = two(text + 11), minute = two(text + 14), second = two(text + 17);
-    if (!date_is_valid(year, month, day) || hour > 23 || minute > 59 || second > 59)
-        return false;
+    if (!date_is_valid(year, month, day) || hour > 23 || minute > 59 || second > 59) return false;
     int64_t seconds =
         datetime_text_days(year, month, day) * DAY_SECONDS + (int64_t)(hour * 3600 + minute * 60 + second);
     *ret_us = seconds * 1000000 + micros;
@@ -352,15 +311,12 @@ static bool any_zone(const struct timestamp_parts *parts, int64_t local_seconds,
 
 bool datetime_text_parse_timestamp(const char *text, size_t length, int32_t today, int64_t *ret_us)
 {
-    if (parse_usual(text, length, ret_us))
-        return true;
+    if (parse_usual(text, length, ret_us)) return true;
     struct timestamp_parts parts;
     int64_t seconds = 0;
     int32_t offset = 0;
-    if (!split_timestamp(text, length, &parts) || !parts_seconds(&parts, today, &seconds))
-        return false;
-    if (parts.zone && !any_zone(&parts, seconds, &offset))
-        return false;
+    if (!split_timestamp(text, length, &parts) || !parts_seconds(&parts, today, &seconds)) return false;
+    if (parts.zone && !any_zone(&parts, seconds, &offset)) return false;
     return to_micros(seconds - offset, parts.segments[6], ret_us);
 }
 
@@ -369,21 +325,16 @@ bool datetime_text_parse_timestamp_ntz(const char *text, size_t length, bool all
     struct timestamp_parts parts;
     int64_t seconds = 0;
     int32_t offset = 0;
-    if (!split_timestamp(text, length, &parts) || parts.just_time)
-        return false;
-    if (!parts_seconds(&parts, 0, &seconds))
-        return false;
-    if (parts.zone && !allow_zone)
-        return false;
-    if (parts.zone && !any_zone(&parts, seconds, &offset))
-        return false;
+    if (!split_timestamp(text, length, &parts) || parts.just_time) return false;
+    if (!parts_seconds(&parts, 0, &seconds)) return false;
+    if (parts.zone && !allow_zone) return false;
+    if (parts.zone && !any_zone(&parts, seconds, &offset)) return false;
     return to_micros(seconds, parts.segments[6], ret_us);
 }
 
 static char *put_padded(char *at, uint64_t value, int width)
 {
-    for (int i = width - 1; i >= 0; i--, value /= 10)
-        at[i] = (char)('0' + value % 10);
+    for (int i = width - 1; i >= 0; i--, value /= 10) at[i] = (char)('0' + value % 10);
     return at + width;
 }
 
@@ -391,13 +342,10 @@ static char *put_date(char *at, int64_t days)
 {
     struct datetime_civil civil = datetime_text_civil(days);
     uint64_t year = civil.year < 0 ? (uint64_t)-civil.year : (uint64_t)civil.year;
-    if (civil.year < 0)
-        *at++ = '-';
-    if (civil.year > 9999)
-        *at++ = '+';
+    if (civil.year < 0) *at++ = '-';
+    if (civil.year > 9999) *at++ = '+';
     int width = 4;
-    for (uint64_t left = year / 10000; left; left /= 10)
-        width++;
+    for (uint64_t left = year / 10000; left; left /= 10) width++;
     at = put_padded(at, year, width);
     *at++ = '-';
     at = put_padded(at, civil.month, 2);
@@ -417,20 +365,17 @@ static char *put_time(char *at, uint64_t seconds)
 // Micros as .ffffff without trailing zeros; nothing for 0.
 static char *put_fraction(char *at, uint64_t micros)
 {
-    if (micros == 0)
-        return at;
+    if (micros == 0) return at;
     *at++ = '.';
     at = put_padded(at, micros, 6);
-    while (at[-1] == '0')
-        at--;
+    while (at[-1] == '0') at--;
     return at;
 }
 
 static void split_us(int64_t us, int64_t *ret_days, uint64_t *ret_of_day)
 {
     int64_t days = us / DATETIME_DAY_US, rest = us % DATETIME_DAY_US;
-    if (rest < 0)
-        rest += DATETIME_DAY_US, days--;
+    if (rest < 0) rest += DATETIME_DAY_US, days--;
     *ret_days = days;
     *ret_of_day = (uint64_t)rest;
 }
@@ -483,8 +428,7 @@ size_t datetime_text_format_json(int64_t us, bool zone, char *out)
     at = put_time(at, of_day / 1000000);
     *at++ = '.';
     at = put_padded(at, of_day % 1000000 / 1000, 3); // milliseconds: Spark's default pattern cuts the rest off
-    if (zone)
-        *at++ = 'Z';
+    if (zone) *at++ = 'Z';
     return finish(out, at);
 }
 

@@ -36,8 +36,7 @@ static size_t type_slot_count, type_used;
 static size_t slot_of(const struct type **slots, size_t slot_count, const char *text)
 {
     size_t at = (size_t)hash_64(text, strlen(text), 0) & (slot_count - 1);
-    while (slots[at] && strcmp(slots[at]->text, text) != 0)
-        at = (at + 1) & (slot_count - 1);
+    while (slots[at] && strcmp(slots[at]->text, text) != 0) at = (at + 1) & (slot_count - 1);
     return at;
 }
 
@@ -46,8 +45,7 @@ static void slots_grow(void)
     size_t slot_count = type_slot_count ? type_slot_count * 2 : TYPE_SLOTS_FIRST;
     const struct type **slots = memory_calloc(slot_count, sizeof *slots);
     for (size_t i = 0; i < type_slot_count; i++) {
-        if (type_slots[i])
-            slots[slot_of(slots, slot_count, type_slots[i]->text)] = type_slots[i];
+        if (type_slots[i]) slots[slot_of(slots, slot_count, type_slots[i]->text)] = type_slots[i];
     }
     memory_free(type_slots);
     type_slots = slots;
@@ -58,8 +56,7 @@ static void slots_grow(void)
 static const struct type *type_intern(const struct type *wanted, struct text *text)
 {
     pthread_mutex_lock(&type_lock);
-    if (type_used * 2 >= type_slot_count)
-        slots_grow();
+    if (type_used * 2 >= type_slot_count) slots_grow();
     size_t at = slot_of(type_slots, type_slot_count, text_str(text));
     if (!type_slots[at]) {
         struct type *type = memory_alloc(sizeof *type);
@@ -96,12 +93,10 @@ const struct type *type_decimal(uint8_t precision, uint8_t scale)
 
 static bool name_is_plain(const char *name)
 {
-    if (!*name || (*name >= '0' && *name <= '9'))
-        return false;
+    if (!*name || (*name >= '0' && *name <= '9')) return false;
     for (const char *c = name; *c; c++) {
         bool letter = (*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') || *c == '_';
-        if (!letter && !(*c >= '0' && *c <= '9'))
-            return false;
+        if (!letter && !(*c >= '0' && *c <= '9')) return false;
     }
     return true;
 }
@@ -114,8 +109,7 @@ static void append_name(struct text *text, const char *name)
     }
     text_append_char(text, '`');
     for (const char *c = name; *c; c++) {
-        if (*c == '`')
-            text_append_char(text, '`');
+        if (*c == '`') text_append_char(text, '`');
         text_append_char(text, *c);
     }
     text_append_char(text, '`');
@@ -126,8 +120,7 @@ const struct type *type_struct(const struct field *fields, uint32_t count)
     struct text text = {0};
     text_append_str(&text, "struct<");
     for (uint32_t i = 0; i < count; i++) {
-        if (i)
-            text_append_char(&text, ',');
+        if (i) text_append_char(&text, ',');
         append_name(&text, fields[i].name);
         text_append_char(&text, ':');
         text_append_str(&text, fields[i].type->text);
@@ -155,12 +148,10 @@ const struct type *type_map(const struct type *key, const struct type *value)
 int type_field_find(const struct type *struct_type, const char *name)
 {
     for (uint32_t i = 0; i < struct_type->child_count; i++) {
-        if (strcmp(struct_type->children[i].name, name) == 0)
-            return (int)i;
+        if (strcmp(struct_type->children[i].name, name) == 0) return (int)i;
     }
     for (uint32_t i = 0; i < struct_type->child_count; i++) {
-        if (strcasecmp(struct_type->children[i].name, name) == 0)
-            return (int)i;
+        if (strcasecmp(struct_type->children[i].name, name) == 0) return (int)i;
     }
     return -1;
 }
@@ -169,25 +160,19 @@ uint32_t type_width(const struct type *type)
 {
     switch (type->kind) {
     case TYPE_BOOLEAN:
-    case TYPE_TINYINT:
-        return 1;
-    case TYPE_SMALLINT:
-        return 2;
+    case TYPE_TINYINT: return 1;
+    case TYPE_SMALLINT: return 2;
     case TYPE_INT:
     case TYPE_FLOAT:
     case TYPE_DATE:
-    case TYPE_INTERVAL_YEAR_MONTH:
-        return 4;
+    case TYPE_INTERVAL_YEAR_MONTH: return 4;
     case TYPE_BIGINT:
     case TYPE_DOUBLE:
     case TYPE_TIMESTAMP:
     case TYPE_TIMESTAMP_NTZ:
-    case TYPE_INTERVAL_DAY_TIME:
-        return 8;
-    case TYPE_DECIMAL:
-        return 16;
-    default:
-        return 0;
+    case TYPE_INTERVAL_DAY_TIME: return 8;
+    case TYPE_DECIMAL: return 16;
+    default: return 0;
     }
 }
 

@@ -20,9 +20,9 @@ enum type_kind {
     TYPE_DECIMAL,
     TYPE_STRING,
     TYPE_BINARY,
-    TYPE_DATE,          // days since 1970-01-01, int32
-    TYPE_TIMESTAMP,     // microseconds since 1970 UTC, int64
-    TYPE_TIMESTAMP_NTZ, // microseconds, no zone, int64
+    TYPE_DATE,                // days since 1970-01-01, int32
+    TYPE_TIMESTAMP,           // microseconds since 1970 UTC, int64
+    TYPE_TIMESTAMP_NTZ,       // microseconds, no zone, int64
     TYPE_INTERVAL_YEAR_MONTH, // months, int32
     TYPE_INTERVAL_DAY_TIME,   // microseconds, int64
     TYPE_STRUCT,
@@ -44,7 +44,7 @@ struct type {
     const char *text; // Spark's simple string: "struct<start:timestamp,end:timestamp>", "decimal(10,2)"; interned
 };
 
-#define TYPE_NESTING_MAX 64
+#define TYPE_NESTING_MAX      64
 #define DECIMAL_PRECISION_MAX 38
 
 const struct type *type_of(enum type_kind kind); // the types without parameters
@@ -60,7 +60,7 @@ enum status type_parse(const char *text, const struct type **ret_type, struct er
 enum status type_parse_ddl(const char *text, const struct type **ret_struct, struct error *err) MUST_USE;
 
 int type_field_find(const struct type *struct_type, const char *name); // exact, else ASCII case-insensitive; -1: none
-uint32_t type_width(const struct type *type); // bytes of one value in a fixed-width column; 0: variable or nested
+uint32_t type_width(const struct type *type);   // bytes of one value in a fixed-width column; 0: variable or nested
 bool type_is_integral(const struct type *type); // tinyint..bigint
 bool type_is_numeric(const struct type *type);  // integral, float, double, decimal
 static inline bool type_is_string_like(const struct type *type)

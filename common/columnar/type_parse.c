@@ -17,8 +17,7 @@ static enum status parse_type(struct type_parser *parser, const struct type **re
 
 static void skip_space(struct type_parser *parser)
 {
-    while (*parser->at == ' ' || (*parser->at >= '\t' && *parser->at <= '\r'))
-        parser->at++;
+    while (*parser->at == ' ' || (*parser->at >= '\t' && *parser->at <= '\r')) parser->at++;
 }
 
 static enum status refuse(const struct type_parser *parser, const char *wanted, struct error *err)
@@ -26,16 +25,14 @@ static enum status refuse(const struct type_parser *parser, const char *wanted, 
     enum status status = error_set(
         err, STATUS_INVALID, ERROR_USAGE, "type text \"%.200s\", character %zu: %s is expected, \"%.40s\" is there",
         parser->text, (size_t)(parser->at - parser->text) + 1, wanted, *parser->at ? parser->at : "the end");
-    if (err)
-        memcpy(err->condition, "PARSE_SYNTAX_ERROR", sizeof "PARSE_SYNTAX_ERROR");
+    if (err) memcpy(err->condition, "PARSE_SYNTAX_ERROR", sizeof "PARSE_SYNTAX_ERROR");
     return status;
 }
 
 static bool accept(struct type_parser *parser, char c)
 {
     skip_space(parser);
-    if (*parser->at != c)
-        return false;
+    if (*parser->at != c) return false;
     parser->at++;
     return true;
 }
@@ -49,16 +46,14 @@ static struct slice peek_word(struct type_parser *parser)
 {
     skip_space(parser);
     const char *end = parser->at;
-    while (is_word_char(*end))
-        end++;
+    while (is_word_char(*end)) end++;
     return slice_of(parser->at, (size_t)(end - parser->at));
 }
 
 static bool accept_word(struct type_parser *parser, const char *word)
 {
     struct slice found = peek_word(parser);
-    if (!slice_equal_nocase(found, slice_str(word)))
-        return false;
+    if (!slice_equal_nocase(found, slice_str(word))) return false;
     parser->at += found.length;
     return true;
 }
@@ -68,8 +63,7 @@ static enum status parse_name(struct type_parser *parser, char **ret_name, struc
     skip_space(parser);
     if (*parser->at != '`') {
         struct slice word = peek_word(parser);
-        if (word.length == 0)
-            return refuse(parser, "a field name (odd ones in backticks)", err);
+        if (word.length == 0) return refuse(parser, "a field name (odd ones in backticks)", err);
         parser->at += word.length;
         *ret_name = memory_strndup(word.data, word.length);
         return STATUS_OK;
@@ -80,8 +74,7 @@ static enum status parse_name(struct type_parser *parser, char **ret_name, struc
             text_deinit(&name);
             return refuse(parser, "a closing backtick", err);
         }
-        if (*parser->at == '`' && *++parser->at != '`')
-            break;
+        if (*parser->at == '`' && *++parser->at != '`') break;
         text_append_char(&name, *parser->at);
     }
     if (name.length == 0) {
@@ -97,8 +90,7 @@ static enum status skip_comment(struct type_parser *parser, struct error *err)
 {
     skip_space(parser);
     char quote = *parser->at;
-    if (quote != '\'' && quote != '"')
-        return refuse(parser, "a quoted comment", err);
+    if (quote != '\'' && quote != '"') return refuse(parser, "a quoted comment", err);
     for (parser->at++; *parser->at; parser->at++) {
         if (*parser->at == '\\' && parser->at[1]) {
             parser->at++;
@@ -122,16 +114,13 @@ static enum status parse_field(struct type_parser *parser, field_vector *fields,
     TRY(parse_name(parser, &name, err));
     accept(parser, ':');
     TRY(parse_type(parser, &type, err));
-    if (accept_word(parser, "not") && !accept_word(parser, "null"))
-        TRY(refuse(parser, "NULL behind NOT", err));
-    if (accept_word(parser, "comment"))
-        TRY(skip_comment(parser, err));
+    if (accept_word(parser, "not") && !accept_word(parser, "null")) TRY(refuse(parser, "NULL behind NOT", err));
+    if (accept_word(parser, "comment")) TRY(skip_comment(parser, err));
     for (size_t i = 0; i < fields->count; i++) {
         if (strcmp(fields->items[i].name, name) == 0) {
             status = error_set(err, STATUS_INVALID, ERROR_USAGE, "type text \"%.200s\": the field %s is there twice",
                                parser->text, name);
-            if (err)
-                memcpy(err->condition, "COLUMN_ALREADY_EXISTS", sizeof "COLUMN_ALREADY_EXISTS");
+            if (err) memcpy(err->condition, "COLUMN_ALREADY_EXISTS", sizeof "COLUMN_ALREADY_EXISTS");
             goto out;
         }
     }
@@ -154,14 +143,11 @@ static enum status parse_fields(struct type_parser *parser, char close, const st
         } while (accept(parser, ','));
     }
     skip_space(parser);
-    if (*parser->at != close)
-        TRY(refuse(parser, close ? "',' or '>'" : "',' or the end", err));
-    if (close)
-        parser->at++;
+    if (*parser->at != close) TRY(refuse(parser, close ? "',' or '>'" : "',' or the end", err));
+    if (close) parser->at++;
     *ret_type = type_struct(fields.items, (uint32_t)fields.count);
 out:
-    for (size_t i = 0; i < fields.count; i++)
-        memory_free((void *)(uintptr_t)fields.items[i].name);
+    for (size_t i = 0; i < fields.count; i++) memory_free((void *)(uintptr_t)fields.items[i].name);
     vector_deinit(&fields);
     return status;
 }
@@ -182,12 +168,9 @@ static enum status parse_decimal(struct type_parser *parser, const struct type *
 {
     uint32_t precision = 10, scale = 0;
     if (accept(parser, '(')) {
-        if (!parse_small(parser, &precision))
-            return refuse(parser, "the precision", err);
-        if (accept(parser, ',') && !parse_small(parser, &scale))
-            return refuse(parser, "the scale", err);
-        if (!accept(parser, ')'))
-            return refuse(parser, "')'", err);
+        if (!parse_small(parser, &precision)) return refuse(parser, "the precision", err);
+        if (accept(parser, ',') && !parse_small(parser, &scale)) return refuse(parser, "the scale", err);
+        if (!accept(parser, ')')) return refuse(parser, "')'", err);
     }
     if (precision < 1 || precision > DECIMAL_PRECISION_MAX || scale > precision) {
         return error_set(err, STATUS_INVALID, ERROR_USAGE,
@@ -204,18 +187,14 @@ static enum status parse_interval(struct type_parser *parser, const struct type 
     static const char *const units[] = {"year", "month", "day", "hour", "minute", "second"};
     int from = -1, to = -1;
     for (int i = 0; i < 6 && from < 0; i++) {
-        if (accept_word(parser, units[i]))
-            from = i;
+        if (accept_word(parser, units[i])) from = i;
     }
-    if (from < 0)
-        return refuse(parser, "YEAR, MONTH, DAY, HOUR, MINUTE or SECOND behind INTERVAL", err);
+    if (from < 0) return refuse(parser, "YEAR, MONTH, DAY, HOUR, MINUTE or SECOND behind INTERVAL", err);
     if (accept_word(parser, "to")) {
         for (int i = from + 1; i < 6 && to < 0; i++) {
-            if (accept_word(parser, units[i]))
-                to = i;
+            if (accept_word(parser, units[i])) to = i;
         }
-        if (to < 0 || (from < 2) != (to < 2))
-            return refuse(parser, "a smaller unit of the same kind behind TO", err);
+        if (to < 0 || (from < 2) != (to < 2)) return refuse(parser, "a smaller unit of the same kind behind TO", err);
     }
     *ret_type = type_of(from < 2 ? TYPE_INTERVAL_YEAR_MONTH : TYPE_INTERVAL_DAY_TIME);
     return STATUS_OK;
@@ -226,18 +205,14 @@ static enum status parse_nested(struct type_parser *parser, enum type_kind kind,
 {
     const struct type *first = NULL, *second = NULL;
     enum status status = STATUS_OK;
-    if (!accept(parser, '<'))
-        return refuse(parser, "'<'", err);
-    if (kind == TYPE_STRUCT)
-        return parse_fields(parser, '>', ret_type, err);
+    if (!accept(parser, '<')) return refuse(parser, "'<'", err);
+    if (kind == TYPE_STRUCT) return parse_fields(parser, '>', ret_type, err);
     TRY(parse_type(parser, &first, err));
     if (kind == TYPE_MAP) {
-        if (!accept(parser, ','))
-            return refuse(parser, "',' and the value's type", err);
+        if (!accept(parser, ',')) return refuse(parser, "',' and the value's type", err);
         TRY(parse_type(parser, &second, err));
     }
-    if (!accept(parser, '>'))
-        return refuse(parser, "'>'", err);
+    if (!accept(parser, '>')) return refuse(parser, "'>'", err);
     *ret_type = kind == TYPE_MAP ? type_map(first, second) : type_array(first);
 out:
     return status;
@@ -278,27 +253,21 @@ static const struct {
 static enum status parse_word_type(struct type_parser *parser, const struct type **ret_type, struct error *err)
 {
     struct slice word = peek_word(parser);
-    if (word.length == 0)
-        return refuse(parser, "a type", err);
+    if (word.length == 0) return refuse(parser, "a type", err);
     parser->at += word.length;
-    if (slice_equal_nocase(word, slice_str("interval")))
-        return parse_interval(parser, ret_type, err);
+    if (slice_equal_nocase(word, slice_str("interval"))) return parse_interval(parser, ret_type, err);
     for (size_t i = 0; i < sizeof type_words / sizeof *type_words; i++) {
-        if (!slice_equal_nocase(word, slice_str(type_words[i].word)))
-            continue;
+        if (!slice_equal_nocase(word, slice_str(type_words[i].word))) continue;
         enum type_kind kind = type_words[i].kind;
-        if (kind == TYPE_DECIMAL)
-            return parse_decimal(parser, ret_type, err);
-        if (kind >= TYPE_STRUCT)
-            return parse_nested(parser, kind, ret_type, err);
+        if (kind == TYPE_DECIMAL) return parse_decimal(parser, ret_type, err);
+        if (kind >= TYPE_STRUCT) return parse_nested(parser, kind, ret_type, err);
         *ret_type = type_of(kind);
         return STATUS_OK;
     }
     enum status status = error_set(err, STATUS_UNSUPPORTED, ERROR_USAGE,
                                    "type text \"%.200s\", character %zu: there is no type \"%.*s\"", parser->text,
                                    (size_t)(word.data - parser->text) + 1, (int)word.length, word.data);
-    if (err)
-        memcpy(err->condition, "UNSUPPORTED_DATATYPE", sizeof "UNSUPPORTED_DATATYPE");
+    if (err) memcpy(err->condition, "UNSUPPORTED_DATATYPE", sizeof "UNSUPPORTED_DATATYPE");
     return status;
 }
 
@@ -321,8 +290,7 @@ enum status type_parse(const char *text, const struct type **ret_type, struct er
     enum status status = STATUS_OK;
     TRY(parse_type(&parser, &type, err));
     skip_space(&parser);
-    if (*parser.at)
-        TRY(refuse(&parser, "the end", err));
+    if (*parser.at) TRY(refuse(&parser, "the end", err));
     *ret_type = type;
 out:
     return status;
@@ -334,10 +302,8 @@ enum status type_parse_ddl(const char *text, const struct type **ret_struct, str
     struct slice word = peek_word(&parser);
     if (slice_equal_nocase(word, slice_str("struct"))) {
         const char *behind = word.data + word.length;
-        while (*behind == ' ')
-            behind++;
-        if (*behind == '<')
-            return type_parse(text, ret_struct, err);
+        while (*behind == ' ') behind++;
+        if (*behind == '<') return type_parse(text, ret_struct, err);
     }
     return parse_fields(&parser, '\0', ret_struct, err);
 }

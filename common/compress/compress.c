@@ -12,7 +12,7 @@
 
 #include "common/base/memory.h"
 
-#define GZIP_WINDOW_BITS (15 + 16)
+#define GZIP_WINDOW_BITS         (15 + 16)
 #define GZIP_OR_ZLIB_WINDOW_BITS (15 + 32)
 
 struct compress {
@@ -23,18 +23,12 @@ struct compress {
 const char *compress_codec_name(enum compress_codec codec)
 {
     switch (codec) {
-    case COMPRESS_NONE:
-        return "uncompressed";
-    case COMPRESS_SNAPPY:
-        return "snappy";
-    case COMPRESS_GZIP:
-        return "gzip";
-    case COMPRESS_ZSTD:
-        return "zstd";
-    case COMPRESS_LZ4_RAW:
-        return "lz4_raw";
-    case COMPRESS_LZ4_HADOOP:
-        return "lz4";
+    case COMPRESS_NONE: return "uncompressed";
+    case COMPRESS_SNAPPY: return "snappy";
+    case COMPRESS_GZIP: return "gzip";
+    case COMPRESS_ZSTD: return "zstd";
+    case COMPRESS_LZ4_RAW: return "lz4_raw";
+    case COMPRESS_LZ4_HADOOP: return "lz4";
     }
     return "unknown";
 }
@@ -55,17 +49,12 @@ void compress_destroy(struct compress *compress)
 size_t compress_bound(enum compress_codec codec, size_t size)
 {
     switch (codec) {
-    case COMPRESS_SNAPPY:
-        return snappy_max_compressed_length(size);
-    case COMPRESS_GZIP:
-        return compressBound((uLong)size) + 32;
-    case COMPRESS_ZSTD:
-        return ZSTD_compressBound(size);
-    case COMPRESS_LZ4_RAW:
-        return size + size / 255 + 16;
+    case COMPRESS_SNAPPY: return snappy_max_compressed_length(size);
+    case COMPRESS_GZIP: return compressBound((uLong)size) + 32;
+    case COMPRESS_ZSTD: return ZSTD_compressBound(size);
+    case COMPRESS_LZ4_RAW: return size + size / 255 + 16;
     case COMPRESS_NONE:
-    case COMPRESS_LZ4_HADOOP:
-        break;
+    case COMPRESS_LZ4_HADOOP: break;
     }
     return size;
 }
@@ -122,18 +111,15 @@ enum status compress_encode(struct compress *compress, enum compress_codec codec
         }
         *ret_size = written;
         return STATUS_OK;
-    case COMPRESS_GZIP:
-        return gzip_encode(level, bytes, size, out, capacity, ret_size, err);
-    case COMPRESS_ZSTD:
-        return zstd_encode(compress, level, bytes, size, out, capacity, ret_size, err);
+    case COMPRESS_GZIP: return gzip_encode(level, bytes, size, out, capacity, ret_size, err);
+    case COMPRESS_ZSTD: return zstd_encode(compress, level, bytes, size, out, capacity, ret_size, err);
     case COMPRESS_LZ4_RAW:
         if (size > LZ4_MAX_INPUT_SIZE) return encode_failed(codec, size, "blocks must be smaller than 2 GiB", err);
         lz4_written = LZ4_compress_default(bytes, out, (int)size, capacity > INT_MAX ? INT_MAX : (int)capacity);
         if (lz4_written <= 0) return encode_failed(codec, size, "the output does not fit", err);
         *ret_size = (size_t)lz4_written;
         return STATUS_OK;
-    case COMPRESS_LZ4_HADOOP:
-        break;
+    case COMPRESS_LZ4_HADOOP: break;
     }
     return encode_failed(codec, size, "this codec is only read", err);
 }
@@ -148,10 +134,8 @@ static enum status corrupt(enum compress_codec codec, size_t size, size_t out_si
 static bool gzip_decode(const void *bytes, size_t size, void *out, size_t out_size)
 {
     if (size > UINT_MAX || out_size > UINT_MAX) return false;
-    z_stream stream = {.next_in = (Bytef *)(uintptr_t)bytes,
-                       .avail_in = (uInt)size,
-                       .next_out = out,
-                       .avail_out = (uInt)out_size};
+    z_stream stream = {
+        .next_in = (Bytef *)(uintptr_t)bytes, .avail_in = (uInt)size, .next_out = out, .avail_out = (uInt)out_size};
     if (inflateInit2(&stream, GZIP_OR_ZLIB_WINDOW_BITS) != Z_OK) return false;
     int result = Z_OK;
     while (result == Z_OK) {
@@ -202,17 +186,13 @@ enum status compress_decode(struct compress *compress, enum compress_codec codec
         good = snappy_uncompressed_length(bytes, size, &length) == SNAPPY_OK && length == out_size &&
                snappy_uncompress(bytes, size, out, &length) == SNAPPY_OK && length == out_size;
         break;
-    case COMPRESS_GZIP:
-        good = gzip_decode(bytes, size, out, out_size);
-        break;
+    case COMPRESS_GZIP: good = gzip_decode(bytes, size, out, out_size); break;
     case COMPRESS_ZSTD:
         if (!compress->zstd_decoder) compress->zstd_decoder = ZSTD_createDCtx();
         ASSERT(compress->zstd_decoder);
         good = ZSTD_decompressDCtx(compress->zstd_decoder, out, out_size, bytes, size) == out_size;
         break;
-    case COMPRESS_LZ4_RAW:
-        good = lz4_decode(bytes, size, out, out_size);
-        break;
+    case COMPRESS_LZ4_RAW: good = lz4_decode(bytes, size, out, out_size); break;
     case COMPRESS_LZ4_HADOOP:
         good = lz4_hadoop_decode(bytes, size, out, out_size) || lz4_decode(bytes, size, out, out_size);
         break;

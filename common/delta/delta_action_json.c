@@ -322,26 +322,17 @@ static enum status delta_json_read_kind(const struct delta_json *json, const jso
                                         struct delta_action *action)
 {
     switch (action->kind) {
-    case DELTA_ACTION_ADD:
-        return delta_json_read_add(json, object, &action->add);
-    case DELTA_ACTION_REMOVE:
-        return delta_json_read_remove(json, object, &action->remove);
-    case DELTA_ACTION_METADATA:
-        return delta_json_read_metadata(json, object, &action->metadata);
-    case DELTA_ACTION_PROTOCOL:
-        return delta_json_read_protocol(json, object, &action->protocol);
-    case DELTA_ACTION_TXN:
-        return delta_json_read_txn(json, object, &action->txn);
-    case DELTA_ACTION_COMMIT_INFO:
-        return delta_json_read_commit_info(json, object, &action->commit_info);
-    case DELTA_ACTION_DOMAIN:
-        return delta_json_read_domain(json, object, &action->domain);
-    case DELTA_ACTION_SIDECAR:
-        return delta_json_read_sidecar(json, object, &action->sidecar);
+    case DELTA_ACTION_ADD: return delta_json_read_add(json, object, &action->add);
+    case DELTA_ACTION_REMOVE: return delta_json_read_remove(json, object, &action->remove);
+    case DELTA_ACTION_METADATA: return delta_json_read_metadata(json, object, &action->metadata);
+    case DELTA_ACTION_PROTOCOL: return delta_json_read_protocol(json, object, &action->protocol);
+    case DELTA_ACTION_TXN: return delta_json_read_txn(json, object, &action->txn);
+    case DELTA_ACTION_COMMIT_INFO: return delta_json_read_commit_info(json, object, &action->commit_info);
+    case DELTA_ACTION_DOMAIN: return delta_json_read_domain(json, object, &action->domain);
+    case DELTA_ACTION_SIDECAR: return delta_json_read_sidecar(json, object, &action->sidecar);
     case DELTA_ACTION_CDC:
     case DELTA_ACTION_CHECKPOINT_METADATA:
-    case DELTA_ACTION_UNKNOWN:
-        break;
+    case DELTA_ACTION_UNKNOWN: break;
     }
     return STATUS_OK;
 }
@@ -597,32 +588,17 @@ void delta_action_json_write(const struct delta_action *action, struct text *tex
     delta_out_key(&line, name);
     struct delta_out out = delta_out_begin(text);
     switch (action->kind) {
-    case DELTA_ACTION_ADD:
-        delta_out_add(&out, &action->add);
-        break;
-    case DELTA_ACTION_REMOVE:
-        delta_out_remove(&out, &action->remove);
-        break;
-    case DELTA_ACTION_METADATA:
-        delta_out_metadata(&out, &action->metadata);
-        break;
-    case DELTA_ACTION_PROTOCOL:
-        delta_out_protocol(&out, &action->protocol);
-        break;
-    case DELTA_ACTION_COMMIT_INFO:
-        delta_out_commit_info(&out, &action->commit_info);
-        break;
-    case DELTA_ACTION_TXN:
-        delta_out_txn(&out, &action->txn);
-        break;
-    case DELTA_ACTION_DOMAIN:
-        delta_out_domain(&out, &action->domain);
-        break;
+    case DELTA_ACTION_ADD: delta_out_add(&out, &action->add); break;
+    case DELTA_ACTION_REMOVE: delta_out_remove(&out, &action->remove); break;
+    case DELTA_ACTION_METADATA: delta_out_metadata(&out, &action->metadata); break;
+    case DELTA_ACTION_PROTOCOL: delta_out_protocol(&out, &action->protocol); break;
+    case DELTA_ACTION_COMMIT_INFO: delta_out_commit_info(&out, &action->commit_info); break;
+    case DELTA_ACTION_TXN: delta_out_txn(&out, &action->txn); break;
+    case DELTA_ACTION_DOMAIN: delta_out_domain(&out, &action->domain); break;
     case DELTA_ACTION_SIDECAR:
     case DELTA_ACTION_CHECKPOINT_METADATA:
     case DELTA_ACTION_CDC:
-    case DELTA_ACTION_UNKNOWN:
-        break; // never written by Foreset
+    case DELTA_ACTION_UNKNOWN: break; // never written by Foreset
     }
     delta_out_end(&out);
     delta_out_end(&line);

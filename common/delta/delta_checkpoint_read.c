@@ -167,8 +167,7 @@ static bool row_action(enum checkpoint_column which, const struct column *column
                                                  row_i64(column->children[SIDECAR_SIZE], row, 0),
                                                  row_i64(column->children[SIDECAR_MODIFIED], row, 0)};
         return action->sidecar.path != NULL;
-    case CHECKPOINT_COLUMNS:
-        break;
+    case CHECKPOINT_COLUMNS: break;
     }
     return false;
 }

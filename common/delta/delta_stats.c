@@ -98,12 +98,9 @@ static bool stats_bound(const struct parquet_column_stats *stats, bool max, stru
     case TYPE_TINYINT:
     case TYPE_SMALLINT:
     case TYPE_INT:
-    case TYPE_BIGINT:
-        text_printf(text, "%ld", (long)i64);
-        return true;
+    case TYPE_BIGINT: text_printf(text, "%ld", (long)i64); return true;
     case TYPE_FLOAT:
-    case TYPE_DOUBLE:
-        return stats_number(max ? stats->max.f64 : stats->min.f64, text);
+    case TYPE_DOUBLE: return stats_number(max ? stats->max.f64 : stats->min.f64, text);
     case TYPE_DECIMAL:
         number_text_format_decimal(max ? stats->max.i128 : stats->min.i128, stats->type->scale, out);
         text_append_str(text, out);
@@ -117,12 +114,9 @@ static bool stats_bound(const struct parquet_column_stats *stats, bool max, stru
         datetime_text_format_date((int32_t)i64, out);
         text_printf(text, "\"%s\"", out);
         return true;
-    case TYPE_TIMESTAMP:
-        return stats_time(i64, true, text);
-    case TYPE_TIMESTAMP_NTZ:
-        return stats_time(i64, false, text);
-    default:
-        return false;
+    case TYPE_TIMESTAMP: return stats_time(i64, true, text);
+    case TYPE_TIMESTAMP_NTZ: return stats_time(i64, false, text);
+    default: return false;
     }
 }
 
@@ -235,39 +229,17 @@ static enum status stats_partition_fixed(const struct column *column, uint32_t r
 {
     char out[NUMBER_TEXT_SIZE + DATETIME_TEXT_SIZE];
     switch (column->type->kind) {
-    case TYPE_BOOLEAN:
-        snprintf(out, sizeof out, "%s", column->boolean[row] ? "true" : "false");
-        break;
-    case TYPE_TINYINT:
-        number_text_format_i64(column->i8[row], out);
-        break;
-    case TYPE_SMALLINT:
-        number_text_format_i64(column->i16[row], out);
-        break;
-    case TYPE_INT:
-        number_text_format_i64(column->i32[row], out);
-        break;
-    case TYPE_BIGINT:
-        number_text_format_i64(column->i64[row], out);
-        break;
-    case TYPE_FLOAT:
-        number_text_format_float(column->f32[row], out);
-        break;
-    case TYPE_DOUBLE:
-        number_text_format_double(column->f64[row], out);
-        break;
-    case TYPE_DECIMAL:
-        number_text_format_decimal(column->i128[row], column->type->scale, out);
-        break;
-    case TYPE_DATE:
-        datetime_text_format_date(column->i32[row], out);
-        break;
-    case TYPE_TIMESTAMP:
-        datetime_text_format_iso(column->i64[row], out);
-        break;
-    case TYPE_TIMESTAMP_NTZ:
-        datetime_text_format_timestamp(column->i64[row], out);
-        break;
+    case TYPE_BOOLEAN: snprintf(out, sizeof out, "%s", column->boolean[row] ? "true" : "false"); break;
+    case TYPE_TINYINT: number_text_format_i64(column->i8[row], out); break;
+    case TYPE_SMALLINT: number_text_format_i64(column->i16[row], out); break;
+    case TYPE_INT: number_text_format_i64(column->i32[row], out); break;
+    case TYPE_BIGINT: number_text_format_i64(column->i64[row], out); break;
+    case TYPE_FLOAT: number_text_format_float(column->f32[row], out); break;
+    case TYPE_DOUBLE: number_text_format_double(column->f64[row], out); break;
+    case TYPE_DECIMAL: number_text_format_decimal(column->i128[row], column->type->scale, out); break;
+    case TYPE_DATE: datetime_text_format_date(column->i32[row], out); break;
+    case TYPE_TIMESTAMP: datetime_text_format_iso(column->i64[row], out); break;
+    case TYPE_TIMESTAMP_NTZ: datetime_text_format_timestamp(column->i64[row], out); break;
     default:
         return error_set(err, STATUS_UNSUPPORTED, ERROR_USAGE, "a column of type %s cannot partition a table",
                          column->type->text);
@@ -310,18 +282,10 @@ static bool stats_parse_integral(const struct type *type, const char *text, unio
     int64_t wide;
     if (!text_parse_i64(text, &wide)) return false;
     switch (type->kind) {
-    case TYPE_TINYINT:
-        value->i8 = (int8_t)wide;
-        return value->i8 == wide;
-    case TYPE_SMALLINT:
-        value->i16 = (int16_t)wide;
-        return value->i16 == wide;
-    case TYPE_INT:
-        value->i32 = (int32_t)wide;
-        return value->i32 == wide;
-    default:
-        value->i64 = wide;
-        return true;
+    case TYPE_TINYINT: value->i8 = (int8_t)wide; return value->i8 == wide;
+    case TYPE_SMALLINT: value->i16 = (int16_t)wide; return value->i16 == wide;
+    case TYPE_INT: value->i32 = (int32_t)wide; return value->i32 == wide;
+    default: value->i64 = wide; return true;
     }
 }
 
@@ -333,21 +297,15 @@ static bool stats_parse(const struct type *type, const char *text, union stats_v
     case TYPE_BOOLEAN:
         value->boolean = strcasecmp(text, "true") == 0;
         return value->boolean || strcasecmp(text, "false") == 0;
-    case TYPE_FLOAT:
-        return number_text_cast_float(text, length, &value->f32);
-    case TYPE_DOUBLE:
-        return number_text_cast_double(text, length, &value->f64);
+    case TYPE_FLOAT: return number_text_cast_float(text, length, &value->f32);
+    case TYPE_DOUBLE: return number_text_cast_double(text, length, &value->f64);
     case TYPE_DECIMAL:
         return number_text_parse_decimal(text, length, type->precision, type->scale, &value->i128, &overflow) &&
                !overflow;
-    case TYPE_DATE:
-        return datetime_text_parse_date(text, length, &value->i32);
-    case TYPE_TIMESTAMP:
-        return datetime_text_parse_timestamp(text, length, 0, &value->i64);
-    case TYPE_TIMESTAMP_NTZ:
-        return datetime_text_parse_timestamp_ntz(text, length, true, &value->i64);
-    default:
-        return stats_parse_integral(type, text, value);
+    case TYPE_DATE: return datetime_text_parse_date(text, length, &value->i32);
+    case TYPE_TIMESTAMP: return datetime_text_parse_timestamp(text, length, 0, &value->i64);
+    case TYPE_TIMESTAMP_NTZ: return datetime_text_parse_timestamp_ntz(text, length, true, &value->i64);
+    default: return stats_parse_integral(type, text, value);
     }
 }
 

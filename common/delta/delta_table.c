@@ -145,20 +145,15 @@ static void table_apply(struct delta_table *table, const struct delta_action *ac
     case DELTA_ACTION_REMOVE:
         if (table->files) delta_files_remove(table->files, &action->remove);
         break;
-    case DELTA_ACTION_TXN:
-        table_txn(table, &action->txn);
-        break;
-    case DELTA_ACTION_DOMAIN:
-        table_domain(table, &action->domain);
-        break;
+    case DELTA_ACTION_TXN: table_txn(table, &action->txn); break;
+    case DELTA_ACTION_DOMAIN: table_domain(table, &action->domain); break;
     case DELTA_ACTION_COMMIT_INFO:
     case DELTA_ACTION_PROTOCOL:
     case DELTA_ACTION_METADATA:
     case DELTA_ACTION_CDC:
     case DELTA_ACTION_SIDECAR:
     case DELTA_ACTION_CHECKPOINT_METADATA:
-    case DELTA_ACTION_UNKNOWN:
-        break;
+    case DELTA_ACTION_UNKNOWN: break;
     }
 }
 

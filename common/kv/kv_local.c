@@ -335,15 +335,12 @@ static bool kv_local_holds(const struct kv_local *kv, const struct kv_compare *c
 {
     const struct kv_local_item *item = kv_local_look(kv, compare->key);
     switch (compare->kind) {
-    case KV_ABSENT:
-        return !item;
+    case KV_ABSENT: return !item;
     case KV_VALUE_IS:
         return item && item->size == compare->size &&
                (item->size == 0 || memcmp(item->bytes, compare->bytes, item->size) == 0);
-    case KV_CREATE_REVISION_IS:
-        return (item ? item->create_revision : 0) == compare->revision;
-    case KV_MOD_REVISION_IS:
-        return (item ? item->mod_revision : 0) == compare->revision;
+    case KV_CREATE_REVISION_IS: return (item ? item->create_revision : 0) == compare->revision;
+    case KV_MOD_REVISION_IS: return (item ? item->mod_revision : 0) == compare->revision;
     }
     return false;
 }

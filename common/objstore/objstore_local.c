@@ -83,10 +83,8 @@ static enum status objstore_local_fail(const struct objstore_local *store, const
                          "%s %s/%s: it is a symbolic link; links inside a table or state directory are not followed",
                          what, url, key);
     case EMFILE:
-    case ENFILE:
-        return error_set_errno(err, ERROR_RETRY, "%s %s/%s (raise the limit of open files)", what, url, key);
-    default:
-        return error_set_errno(err, ERROR_FAIL_PIPELINE, "%s %s/%s", what, url, key);
+    case ENFILE: return error_set_errno(err, ERROR_RETRY, "%s %s/%s (raise the limit of open files)", what, url, key);
+    default: return error_set_errno(err, ERROR_FAIL_PIPELINE, "%s %s/%s", what, url, key);
     }
 }
 

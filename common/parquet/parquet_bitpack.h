@@ -6,7 +6,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#define PARQUET_GROUP 8
+#define PARQUET_GROUP  8
 #define PARQUET_INLINE static inline __attribute__((always_inline))
 
 // An AVX2 copy chosen at load time where the tool chain can and no sanitizer is in the way.

@@ -8,23 +8,19 @@
 #define DICTIONARY_TRIAL_VALUES 4096u
 // Shares of distinct values, in tenths, above which a dictionary is useless: of the first values, of the first page.
 #define DICTIONARY_TENTHS_EARLY 9u
-#define DICTIONARY_TENTHS_PAGE 6u
-#define NO_INDEX UINT32_MAX
+#define DICTIONARY_TENTHS_PAGE  6u
+#define NO_INDEX                UINT32_MAX
 
 static enum parquet_mode first_mode(const struct parquet_chunk *chunk)
 {
     switch (chunk->leaf->physical) {
-    case PARQUET_BOOLEAN:
-        return PARQUET_MODE_BOOLEAN;
+    case PARQUET_BOOLEAN: return PARQUET_MODE_BOOLEAN;
     case PARQUET_INT32:
-    case PARQUET_INT64:
-        return chunk->scratch->options.no_delta_encoding ? PARQUET_MODE_PLAIN : PARQUET_MODE_DELTA;
+    case PARQUET_INT64: return chunk->scratch->options.no_delta_encoding ? PARQUET_MODE_PLAIN : PARQUET_MODE_DELTA;
     case PARQUET_FLOAT:
     case PARQUET_DOUBLE:
-    case PARQUET_BYTE_ARRAY:
-        return chunk->dictionary_hopeless ? PARQUET_MODE_PLAIN : PARQUET_MODE_DICTIONARY;
-    default:
-        return PARQUET_MODE_PLAIN;
+    case PARQUET_BYTE_ARRAY: return chunk->dictionary_hopeless ? PARQUET_MODE_PLAIN : PARQUET_MODE_DICTIONARY;
+    default: return PARQUET_MODE_PLAIN;
     }
 }
 
@@ -144,19 +140,11 @@ static inline uint32_t slot_row(const struct parquet_slots *slots, uint32_t i)
 static const int64_t *widen(const struct parquet_slots *slots, uint32_t from, uint32_t count, int64_t *out)
 {
     switch (slots->column->type->kind) {
-    case TYPE_TINYINT:
-        WIDEN(i8);
-        return out;
-    case TYPE_SMALLINT:
-        WIDEN(i16);
-        return out;
+    case TYPE_TINYINT: WIDEN(i8); return out;
+    case TYPE_SMALLINT: WIDEN(i16); return out;
     case TYPE_INT:
-    case TYPE_DATE:
-        WIDEN(i32);
-        return out;
-    case TYPE_DECIMAL:
-        WIDEN(i128);
-        return out;
+    case TYPE_DATE: WIDEN(i32); return out;
+    case TYPE_DECIMAL: WIDEN(i128); return out;
     default: // bigint and the timestamps
         ASSERT(type_width(slots->column->type) == sizeof(int64_t));
         if (!slots->rows) return slots->column->i64 + slots->first + from;
@@ -420,18 +408,13 @@ out:
 static enum status append_values(struct parquet_chunk *chunk, const struct parquet_slots *slots, struct error *err)
 {
     switch (chunk->leaf->physical) {
-    case PARQUET_BOOLEAN:
-        return append_booleans(chunk, slots, err);
+    case PARQUET_BOOLEAN: return append_booleans(chunk, slots, err);
     case PARQUET_INT32:
-    case PARQUET_INT64:
-        return append_ints(chunk, slots, err);
+    case PARQUET_INT64: return append_ints(chunk, slots, err);
     case PARQUET_FLOAT:
-    case PARQUET_DOUBLE:
-        return append_floats(chunk, slots, err);
-    case PARQUET_FIXED:
-        return append_long_decimals(chunk, slots, err);
-    default:
-        break;
+    case PARQUET_DOUBLE: return append_floats(chunk, slots, err);
+    case PARQUET_FIXED: return append_long_decimals(chunk, slots, err);
+    default: break;
     }
     if (slots->value_count == 0) return STATUS_OK;
     if (chunk->mode == PARQUET_MODE_PLAIN) return parquet_strings_append(&chunk->values, &chunk->minmax, slots, err);

@@ -41,7 +41,7 @@ struct parquet_chunk {
     const struct parquet_leaf *leaf;
     struct parquet_scratch *scratch;
     enum parquet_mode mode;
-    bool dictionary_hopeless; // outlives the row group: do not try again
+    bool dictionary_hopeless;   // outlives the row group: do not try again
     uint32_t dictionary_trials; // passed
 
     // The page being filled.
@@ -69,8 +69,8 @@ void parquet_chunk_init(struct parquet_chunk *chunk, const struct parquet_leaf *
 void parquet_chunk_deinit(struct parquet_chunk *chunk);
 void parquet_chunk_reset(struct parquet_chunk *chunk); // for the next row group
 // Rows must fit in what is left of page_rows_max, or the page has been ended before.
-enum status parquet_chunk_append(struct parquet_chunk *chunk, const struct parquet_slots *slots, struct error *err)
-    MUST_USE;
+enum status parquet_chunk_append(struct parquet_chunk *chunk, const struct parquet_slots *slots,
+                                 struct error *err) MUST_USE;
 bool parquet_chunk_page_full(const struct parquet_chunk *chunk, uint32_t more_rows);
 enum status parquet_chunk_end_page(struct parquet_chunk *chunk, struct error *err) MUST_USE;
 // Ends the page and makes the dictionary page; statistics are complete then.

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #define JULIAN_EPOCH 2440588u // 1970-01-01
-#define DAY_US 86400000000ull
+#define DAY_US       86400000000ull
 
 static __int128 power_of_ten(unsigned exponent)
 {
@@ -82,7 +82,7 @@ static bool decimal_value(const struct parquet_node *leaf, struct slice physical
         return false;
     }
     __int128 limit = power_of_ten(leaf->type->precision);
-    return *ret_value < limit && *ret_value > -limit;
+    return -limit < *ret_value && *ret_value < limit;
 }
 
 // Integers of whatever width and sign, dates, timestamps and decimals as one number.
@@ -102,32 +102,17 @@ static bool integer_value(const struct parquet_node *leaf, struct slice physical
     if (physical.length == sizeof(int32_t)) value = (int32_t)value;
     *ret_value = value;
     switch (leaf->convert) {
-    case PARQUET_CONVERT_INT8:
-        *ret_value = (int8_t)value;
-        break;
-    case PARQUET_CONVERT_INT16:
-        *ret_value = (int16_t)value;
-        break;
-    case PARQUET_CONVERT_UINT8:
-        *ret_value = (uint8_t)value;
-        break;
-    case PARQUET_CONVERT_UINT16:
-        *ret_value = (uint16_t)value;
-        break;
-    case PARQUET_CONVERT_UINT32:
-        *ret_value = (uint32_t)value;
-        break;
-    case PARQUET_CONVERT_UINT64:
-        *ret_value = (uint64_t)value;
-        break;
+    case PARQUET_CONVERT_INT8: *ret_value = (int8_t)value; break;
+    case PARQUET_CONVERT_INT16: *ret_value = (int16_t)value; break;
+    case PARQUET_CONVERT_UINT8: *ret_value = (uint8_t)value; break;
+    case PARQUET_CONVERT_UINT16: *ret_value = (uint16_t)value; break;
+    case PARQUET_CONVERT_UINT32: *ret_value = (uint32_t)value; break;
+    case PARQUET_CONVERT_UINT64: *ret_value = (uint64_t)value; break;
     case PARQUET_CONVERT_MILLIS:
         *ret_value = (__int128)value * 1000;
         return *ret_value >= INT64_MIN && *ret_value <= INT64_MAX;
-    case PARQUET_CONVERT_NANOS:
-        *ret_value = value / 1000 - (value % 1000 < 0);
-        break;
-    default:
-        break;
+    case PARQUET_CONVERT_NANOS: *ret_value = value / 1000 - (value % 1000 < 0); break;
+    default: break;
     }
     return true;
 }

@@ -2,7 +2,7 @@
 #include "common/parquet/parquet_decode.h"
 
 #define MINIBLOCK_VALUES_MAX (1u << 20)
-#define MINIBLOCKS_MAX 512u
+#define MINIBLOCKS_MAX       512u
 
 bool parquet_decode_varint(const uint8_t **at, const uint8_t *end, uint64_t *ret_value)
 {

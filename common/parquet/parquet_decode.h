@@ -28,9 +28,9 @@ bool parquet_decode_hybrid_next(struct parquet_hybrid_in *in, uint32_t *out, uin
 struct parquet_delta_in {
     const uint8_t *at, *end;
     bool narrow;
-    bool started;    // the first value is out
-    uint64_t left;   // values
-    uint32_t minis;  // in a block
+    bool started;   // the first value is out
+    uint64_t left;  // values
+    uint32_t minis; // in a block
     uint32_t mini_values;
     uint32_t mini;      // the current one
     uint32_t mini_left; // values left in it

@@ -23,7 +23,7 @@ void parquet_delta_reset(struct parquet_delta *delta)
 
 // Differences of a block, less their least one; delta[] beyond count is 0.
 PARQUET_CLONES static int64_t block_deltas(const int64_t *values, int64_t previous, uint32_t count, bool narrow,
-                                   uint64_t *ret_deltas)
+                                           uint64_t *ret_deltas)
 {
     int64_t deltas[PARQUET_DELTA_BLOCK];
     deltas[0] = (int64_t)((uint64_t)values[0] - (uint64_t)previous);

@@ -7,9 +7,9 @@
 #define FORESET_BUILD_ID "source"
 #endif
 // parquet-mr parses "name version x (build y)" and distrusts statistics where it cannot.
-#define CREATED_BY "foreset version 0.1.0 (build " FORESET_BUILD_ID ")"
+#define CREATED_BY       "foreset version 0.1.0 (build " FORESET_BUILD_ID ")"
 #define STRING_BOUND_MAX 64u
-#define ORDINAL_MAX INT16_MAX
+#define ORDINAL_MAX      INT16_MAX
 
 // Cuts at a character's border, so that a string's bound stays valid UTF-8.
 static size_t cut_length(struct slice value, bool text)

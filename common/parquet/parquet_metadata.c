@@ -48,8 +48,7 @@ static void read_logical_members(struct thrift_reader *in, struct parquet_elemen
             if (field.id == 2 && boolean) element->int_signed = thrift_get_bool(in, field);
             if (field.id > 2) thrift_skip(in, field);
             break;
-        default:
-            thrift_skip(in, field);
+        default: thrift_skip(in, field);
         }
     }
 }
@@ -75,30 +74,14 @@ static void read_element(struct thrift_reader *in, struct parquet_element *eleme
     if (!thrift_begin(in)) return;
     while (thrift_next(in, &field)) {
         switch (field.id) {
-        case 1:
-            element->physical = thrift_get_i32(in, field);
-            break;
-        case 2:
-            element->fixed_length = thrift_get_i32(in, field);
-            break;
-        case 3:
-            element->repetition = thrift_get_i32(in, field);
-            break;
-        case 4:
-            element->name = thrift_get_binary(in, field);
-            break;
-        case 5:
-            element->children = thrift_get_i32(in, field);
-            break;
-        case 6:
-            element->converted = thrift_get_i32(in, field);
-            break;
-        case 7:
-            element->scale = thrift_get_i32(in, field);
-            break;
-        case 8:
-            element->precision = thrift_get_i32(in, field);
-            break;
+        case 1: element->physical = thrift_get_i32(in, field); break;
+        case 2: element->fixed_length = thrift_get_i32(in, field); break;
+        case 3: element->repetition = thrift_get_i32(in, field); break;
+        case 4: element->name = thrift_get_binary(in, field); break;
+        case 5: element->children = thrift_get_i32(in, field); break;
+        case 6: element->converted = thrift_get_i32(in, field); break;
+        case 7: element->scale = thrift_get_i32(in, field); break;
+        case 8: element->precision = thrift_get_i32(in, field); break;
         case 10:
             if (field.type == THRIFT_STRUCT) {
                 read_logical(in, element);
@@ -106,8 +89,7 @@ static void read_element(struct thrift_reader *in, struct parquet_element *eleme
             }
             thrift_skip(in, field);
             break;
-        default:
-            thrift_skip(in, field);
+        default: thrift_skip(in, field);
         }
     }
 }
@@ -118,26 +100,13 @@ static void read_chunk_meta(struct thrift_reader *in, struct parquet_chunk_meta 
     if (!thrift_begin(in)) return;
     while (thrift_next(in, &field)) {
         switch (field.id) {
-        case 1:
-            chunk->physical = thrift_get_i32(in, field);
-            break;
-        case 4:
-            chunk->codec = thrift_get_i32(in, field);
-            break;
-        case 5:
-            chunk->value_count = thrift_get_int(in, field);
-            break;
-        case 6:
-            chunk->raw_bytes = thrift_get_int(in, field);
-            break;
-        case 9:
-            chunk->data_offset = thrift_get_int(in, field);
-            break;
-        case 11:
-            chunk->dictionary_offset = thrift_get_int(in, field);
-            break;
-        default:
-            thrift_skip(in, field);
+        case 1: chunk->physical = thrift_get_i32(in, field); break;
+        case 4: chunk->codec = thrift_get_i32(in, field); break;
+        case 5: chunk->value_count = thrift_get_int(in, field); break;
+        case 6: chunk->raw_bytes = thrift_get_int(in, field); break;
+        case 9: chunk->data_offset = thrift_get_int(in, field); break;
+        case 11: chunk->dictionary_offset = thrift_get_int(in, field); break;
+        default: thrift_skip(in, field);
         }
     }
 }
@@ -299,26 +268,17 @@ enum status parquet_metadata_page(const uint8_t *bytes, size_t size, struct parq
     thrift_begin(&in);
     while (thrift_next(&in, &field)) {
         switch (field.id) {
-        case 1:
-            header.type = thrift_get_i32(&in, field);
-            break;
-        case 2:
-            header.raw_size = thrift_get_i32(&in, field);
-            break;
-        case 3:
-            header.packed_size = thrift_get_i32(&in, field);
-            break;
+        case 1: header.type = thrift_get_i32(&in, field); break;
+        case 2: header.raw_size = thrift_get_i32(&in, field); break;
+        case 3: header.packed_size = thrift_get_i32(&in, field); break;
         case 4:
             header.crc = (uint32_t)thrift_get_i32(&in, field);
             header.has_crc = true;
             break;
         case 5:
         case 7:
-        case 8:
-            read_page_body(&in, &header, field.id);
-            break;
-        default:
-            thrift_skip(&in, field);
+        case 8: read_page_body(&in, &header, field.id); break;
+        default: thrift_skip(&in, field);
         }
     }
     header.header_size = (size_t)(in.at - bytes);

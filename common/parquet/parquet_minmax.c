@@ -100,8 +100,6 @@ void parquet_minmax_merge(struct parquet_minmax *into, const struct parquet_minm
         parquet_minmax_decimal(into, from->min.i128);
         parquet_minmax_decimal(into, from->max.i128);
         break;
-    default:
-        parquet_minmax_ints(into, &from->min.i64, 1);
-        parquet_minmax_ints(into, &from->max.i64, 1);
+    default: parquet_minmax_ints(into, &from->min.i64, 1); parquet_minmax_ints(into, &from->max.i64, 1);
     }
 }

@@ -7,7 +7,7 @@
 #include "common/parquet/parquet_encode.h"
 
 #define TRIAL_BYTES_MIN 1024u // a smaller first page tells nothing about those behind it
-#define PAGE_BYTES_MAX ((size_t)INT32_MAX - (1u << 20))
+#define PAGE_BYTES_MAX  ((size_t)INT32_MAX - (1u << 20))
 
 void parquet_page_decimal(uint8_t *out, __int128 value, uint32_t length)
 {
@@ -17,16 +17,11 @@ void parquet_page_decimal(uint8_t *out, __int128 value, uint32_t length)
 static enum compress_codec codec_of(enum parquet_codec codec)
 {
     switch (codec) {
-    case PARQUET_SNAPPY:
-        return COMPRESS_SNAPPY;
-    case PARQUET_GZIP:
-        return COMPRESS_GZIP;
-    case PARQUET_ZSTD:
-        return COMPRESS_ZSTD;
-    case PARQUET_LZ4_RAW:
-        return COMPRESS_LZ4_RAW;
-    case PARQUET_UNCOMPRESSED:
-        break;
+    case PARQUET_SNAPPY: return COMPRESS_SNAPPY;
+    case PARQUET_GZIP: return COMPRESS_GZIP;
+    case PARQUET_ZSTD: return COMPRESS_ZSTD;
+    case PARQUET_LZ4_RAW: return COMPRESS_LZ4_RAW;
+    case PARQUET_UNCOMPRESSED: break;
     }
     return COMPRESS_NONE;
 }
@@ -158,9 +153,7 @@ static enum status put_values(struct parquet_chunk *chunk, struct parquet_bytes 
     case PARQUET_MODE_PLAIN:
         TRY(parquet_bytes_append(out, values, chunk->values.size - PARQUET_CHUNK_HEAD, err));
         break;
-    case PARQUET_MODE_BOOLEAN:
-        TRY(parquet_encode_booleans(out, values, chunk->value_count, err));
-        break;
+    case PARQUET_MODE_BOOLEAN: TRY(parquet_encode_booleans(out, values, chunk->value_count, err)); break;
     case PARQUET_MODE_DELTA:
         *ret_encoding = PARQUET_DELTA_BINARY_PACKED;
         TRY(parquet_delta_finish(&chunk->delta, out, err));

@@ -57,11 +57,8 @@ static bool annotate(const struct type *type, struct annotation *ret)
     case TYPE_INTERVAL_DAY_TIME:
     case TYPE_STRUCT:
     case TYPE_ARRAY:
-    case TYPE_MAP:
-        return false;
-    default:
-        *ret = by_kind[type->kind];
-        return true;
+    case TYPE_MAP: return false;
+    default: *ret = by_kind[type->kind]; return true;
     }
 }
 
@@ -86,8 +83,7 @@ static void put_logical(struct thrift_writer *out, const struct type *type, cons
         thrift_put_i8(out, 1, annotation->int_bits);
         thrift_put_bool(out, 2, true);
         break;
-    default:
-        break;
+    default: break;
     }
     thrift_end(out);
     thrift_end(out);
@@ -211,11 +207,8 @@ static enum status add_field(struct build *build, const char *name, const struct
         }
         break;
     case TYPE_ARRAY:
-    case TYPE_MAP:
-        TRY(add_repeated(build, name, type, repetition, levels, err));
-        break;
-    default:
-        TRY(add_leaf(build, name, type, repetition, levels, err));
+    case TYPE_MAP: TRY(add_repeated(build, name, type, repetition, levels, err)); break;
+    default: TRY(add_leaf(build, name, type, repetition, levels, err));
     }
     build->part_count--;
 out:

@@ -146,8 +146,7 @@ static enum status shred_node(struct walk *walk, const struct column *column, co
             TRY(shred_node(walk, column->children[i], &items, depth + 2, (uint8_t)(rep_level + 1), key, err));
         }
         break;
-    default:
-        TRY(emit_leaf(walk, column, &own, err));
+    default: TRY(emit_leaf(walk, column, &own, err));
     }
 out:
     return status;

@@ -4,20 +4,14 @@
 static uint32_t width_of(const struct parquet_node *leaf)
 {
     switch (leaf->physical) {
-    case PARQUET_BOOLEAN:
-        return 1;
+    case PARQUET_BOOLEAN: return 1;
     case PARQUET_INT32:
-    case PARQUET_FLOAT:
-        return 4;
+    case PARQUET_FLOAT: return 4;
     case PARQUET_INT64:
-    case PARQUET_DOUBLE:
-        return 8;
-    case PARQUET_INT96:
-        return 12;
-    case PARQUET_FIXED:
-        return leaf->fixed_length;
-    case PARQUET_BYTE_ARRAY:
-        break;
+    case PARQUET_DOUBLE: return 8;
+    case PARQUET_INT96: return 12;
+    case PARQUET_FIXED: return leaf->fixed_length;
+    case PARQUET_BYTE_ARRAY: break;
     }
     return 0;
 }

@@ -64,8 +64,8 @@ enum status parquet_stream_chunk(struct parquet_stream *stream, const struct par
 static enum status codec_of(const struct parquet_stream *stream, enum compress_codec *ret_codec, struct error *err)
 {
     static const enum compress_codec codecs[] = {
-        [0] = COMPRESS_NONE, [1] = COMPRESS_SNAPPY, [2] = COMPRESS_GZIP, [5] = COMPRESS_LZ4_HADOOP,
-        [6] = COMPRESS_ZSTD, [7] = COMPRESS_LZ4_RAW,
+        [0] = COMPRESS_NONE,       [1] = COMPRESS_SNAPPY, [2] = COMPRESS_GZIP,
+        [5] = COMPRESS_LZ4_HADOOP, [6] = COMPRESS_ZSTD,   [7] = COMPRESS_LZ4_RAW,
     };
     int32_t codec = stream->chunk->codec;
     if (codec == 3 || codec == 4) {
@@ -81,8 +81,7 @@ static enum status codec_of(const struct parquet_stream *stream, enum compress_c
 
 // Decompresses the packed bytes behind `plain` bytes that stand as they are (levels of V2).
 static enum status unpack(struct parquet_stream *stream, const struct parquet_page_header *header, const uint8_t *body,
-                          size_t plain, bool compressed, const uint8_t **ret_bytes, size_t *ret_size,
-                          struct error *err)
+                          size_t plain, bool compressed, const uint8_t **ret_bytes, size_t *ret_size, struct error *err)
 {
     enum status status = STATUS_OK;
     enum compress_codec codec = COMPRESS_NONE;

@@ -18,8 +18,8 @@ struct parquet_stream {
 
     // The column chunk.
     const struct parquet_chunk_meta *chunk;
-    size_t at;             // next page header
-    uint64_t chunk_left;   // levels in pages not opened yet
+    size_t at;           // next page header
+    uint64_t chunk_left; // levels in pages not opened yet
     struct parquet_store dictionary;
     bool has_dictionary;
     struct column *dictionary_column; // strings only; made when first asked for
@@ -45,7 +45,7 @@ enum status parquet_stream_chunk(struct parquet_stream *stream, const struct par
 // Exactly count rows of the chunk, or STATUS_CORRUPT.
 enum status parquet_stream_rows(struct parquet_stream *stream, uint32_t count, struct error *err) MUST_USE;
 // The dictionary as a string column (borrowed).
-enum status parquet_stream_dictionary(struct parquet_stream *stream, struct column **ret_column, struct error *err)
-    MUST_USE;
+enum status parquet_stream_dictionary(struct parquet_stream *stream, struct column **ret_column,
+                                      struct error *err) MUST_USE;
 
 #endif

@@ -51,22 +51,14 @@ static bool set_int32(struct parquet_node *node, const struct parquet_element *e
     if (element->logical == PARQUET_LOGICAL_DATE) converted = PARQUET_DATE;
     if (element->logical == PARQUET_LOGICAL_TIME) converted = PARQUET_TIME_MILLIS;
     switch (converted) {
-    case PARQUET_INT_8:
-        return set_type(node, type_of(TYPE_TINYINT), PARQUET_CONVERT_INT8);
-    case PARQUET_INT_16:
-        return set_type(node, type_of(TYPE_SMALLINT), PARQUET_CONVERT_INT16);
-    case PARQUET_UINT_8:
-        return set_type(node, type_of(TYPE_SMALLINT), PARQUET_CONVERT_UINT8);
-    case PARQUET_UINT_16:
-        return set_type(node, type_of(TYPE_INT), PARQUET_CONVERT_UINT16);
-    case PARQUET_UINT_32:
-        return set_type(node, type_of(TYPE_BIGINT), PARQUET_CONVERT_UINT32);
-    case PARQUET_DATE:
-        return set_type(node, type_of(TYPE_DATE), PARQUET_CONVERT_COPY);
-    case PARQUET_TIME_MILLIS:
-        return false;
-    default:
-        return set_type(node, type_of(TYPE_INT), PARQUET_CONVERT_COPY);
+    case PARQUET_INT_8: return set_type(node, type_of(TYPE_TINYINT), PARQUET_CONVERT_INT8);
+    case PARQUET_INT_16: return set_type(node, type_of(TYPE_SMALLINT), PARQUET_CONVERT_INT16);
+    case PARQUET_UINT_8: return set_type(node, type_of(TYPE_SMALLINT), PARQUET_CONVERT_UINT8);
+    case PARQUET_UINT_16: return set_type(node, type_of(TYPE_INT), PARQUET_CONVERT_UINT16);
+    case PARQUET_UINT_32: return set_type(node, type_of(TYPE_BIGINT), PARQUET_CONVERT_UINT32);
+    case PARQUET_DATE: return set_type(node, type_of(TYPE_DATE), PARQUET_CONVERT_COPY);
+    case PARQUET_TIME_MILLIS: return false;
+    default: return set_type(node, type_of(TYPE_INT), PARQUET_CONVERT_COPY);
     }
 }
 
@@ -82,16 +74,11 @@ static bool set_int64(struct parquet_node *node, const struct parquet_element *e
     bool is_unsigned = element->logical == PARQUET_LOGICAL_INTEGER && !element->int_signed;
     if (is_unsigned) return set_type(node, type_decimal(20, 0), PARQUET_CONVERT_UINT64);
     switch (element->converted) {
-    case PARQUET_TIMESTAMP_MILLIS:
-        return set_type(node, type_of(TYPE_TIMESTAMP), PARQUET_CONVERT_MILLIS);
-    case PARQUET_TIMESTAMP_MICROS:
-        return set_type(node, type_of(TYPE_TIMESTAMP), PARQUET_CONVERT_COPY);
-    case PARQUET_UINT_64:
-        return set_type(node, type_decimal(20, 0), PARQUET_CONVERT_UINT64);
-    case PARQUET_TIME_MICROS:
-        return false;
-    default:
-        return set_type(node, type_of(TYPE_BIGINT), PARQUET_CONVERT_COPY);
+    case PARQUET_TIMESTAMP_MILLIS: return set_type(node, type_of(TYPE_TIMESTAMP), PARQUET_CONVERT_MILLIS);
+    case PARQUET_TIMESTAMP_MICROS: return set_type(node, type_of(TYPE_TIMESTAMP), PARQUET_CONVERT_COPY);
+    case PARQUET_UINT_64: return set_type(node, type_decimal(20, 0), PARQUET_CONVERT_UINT64);
+    case PARQUET_TIME_MICROS: return false;
+    default: return set_type(node, type_of(TYPE_BIGINT), PARQUET_CONVERT_COPY);
     }
 }
 
@@ -107,20 +94,13 @@ static bool set_leaf_type(struct parquet_node *node, const struct parquet_elemen
 {
     bool decimal = is_decimal(element);
     switch (node->physical) {
-    case PARQUET_BOOLEAN:
-        return set_type(node, type_of(TYPE_BOOLEAN), PARQUET_CONVERT_COPY);
-    case PARQUET_INT32:
-        return decimal ? set_decimal(node, element) : set_int32(node, element);
-    case PARQUET_INT64:
-        return decimal ? set_decimal(node, element) : set_int64(node, element);
-    case PARQUET_INT96:
-        return set_type(node, type_of(TYPE_TIMESTAMP), PARQUET_CONVERT_INT96);
-    case PARQUET_FLOAT:
-        return set_type(node, type_of(TYPE_FLOAT), PARQUET_CONVERT_COPY);
-    case PARQUET_DOUBLE:
-        return set_type(node, type_of(TYPE_DOUBLE), PARQUET_CONVERT_COPY);
-    case PARQUET_BYTE_ARRAY:
-        return decimal ? set_decimal(node, element) : set_bytes(node, element);
+    case PARQUET_BOOLEAN: return set_type(node, type_of(TYPE_BOOLEAN), PARQUET_CONVERT_COPY);
+    case PARQUET_INT32: return decimal ? set_decimal(node, element) : set_int32(node, element);
+    case PARQUET_INT64: return decimal ? set_decimal(node, element) : set_int64(node, element);
+    case PARQUET_INT96: return set_type(node, type_of(TYPE_TIMESTAMP), PARQUET_CONVERT_INT96);
+    case PARQUET_FLOAT: return set_type(node, type_of(TYPE_FLOAT), PARQUET_CONVERT_COPY);
+    case PARQUET_DOUBLE: return set_type(node, type_of(TYPE_DOUBLE), PARQUET_CONVERT_COPY);
+    case PARQUET_BYTE_ARRAY: return decimal ? set_decimal(node, element) : set_bytes(node, element);
     case PARQUET_FIXED:
         if (element->converted == PARQUET_INTERVAL) return false;
         if (element->logical == PARQUET_LOGICAL_FLOAT16) {

@@ -47,7 +47,7 @@ struct parquet_tree {
 };
 
 // Nodes live in the metadata's arena.
-enum status parquet_tree_build(struct parquet_metadata *metadata, struct parquet_tree *ret_tree, struct error *err)
-    MUST_USE;
+enum status parquet_tree_build(struct parquet_metadata *metadata, struct parquet_tree *ret_tree,
+                               struct error *err) MUST_USE;
 
 #endif

@@ -4,7 +4,7 @@
 
 #define STEP 1024u
 // A page that announces more byte arrays than this is refused: its lengths are decoded at once.
-#define LENGTHS_MAX (1u << 26)
+#define LENGTHS_MAX     (1u << 26)
 #define STORE_BYTES_MAX ((size_t)INT32_MAX)
 
 static enum status corrupt(const struct parquet_values *values, struct error *err)
@@ -79,20 +79,14 @@ static bool encoding_fits(enum parquet_encoding encoding, enum parquet_physical 
     switch (encoding) {
     case PARQUET_PLAIN:
     case PARQUET_PLAIN_DICTIONARY:
-    case PARQUET_RLE_DICTIONARY:
-        return true;
-    case PARQUET_RLE:
-        return physical == PARQUET_BOOLEAN;
-    case PARQUET_DELTA_BINARY_PACKED:
-        return physical == PARQUET_INT32 || physical == PARQUET_INT64;
-    case PARQUET_DELTA_LENGTH_BYTE_ARRAY:
-        return physical == PARQUET_BYTE_ARRAY;
-    case PARQUET_DELTA_BYTE_ARRAY:
-        return physical == PARQUET_BYTE_ARRAY || physical == PARQUET_FIXED;
+    case PARQUET_RLE_DICTIONARY: return true;
+    case PARQUET_RLE: return physical == PARQUET_BOOLEAN;
+    case PARQUET_DELTA_BINARY_PACKED: return physical == PARQUET_INT32 || physical == PARQUET_INT64;
+    case PARQUET_DELTA_LENGTH_BYTE_ARRAY: return physical == PARQUET_BYTE_ARRAY;
+    case PARQUET_DELTA_BYTE_ARRAY: return physical == PARQUET_BYTE_ARRAY || physical == PARQUET_FIXED;
     case PARQUET_BYTE_STREAM_SPLIT:
         return physical != PARQUET_BOOLEAN && physical != PARQUET_BYTE_ARRAY && physical != PARQUET_INT96;
-    default:
-        return false;
+    default: return false;
     }
 }
 
@@ -113,9 +107,7 @@ enum status parquet_values_open(struct parquet_values *values, int32_t encoding,
     switch (values->encoding) {
     case PARQUET_RLE:
     case PARQUET_PLAIN_DICTIONARY:
-    case PARQUET_RLE_DICTIONARY:
-        TRY(open_hybrid(values, err));
-        break;
+    case PARQUET_RLE_DICTIONARY: TRY(open_hybrid(values, err)); break;
     case PARQUET_DELTA_BINARY_PACKED:
         if (size == 0) {
             values->delta = (struct parquet_delta_in){0};
@@ -134,8 +126,7 @@ enum status parquet_values_open(struct parquet_values *values, int32_t encoding,
             TRY(corrupt(values, err));
         }
         break;
-    default:
-        values->split_at = 0;
+    default: values->split_at = 0;
     }
 out:
     return status;
@@ -327,22 +318,13 @@ enum status parquet_values_next(struct parquet_values *values, uint32_t count, c
     if (count == 0) return STATUS_OK;
     if (!coded) TRY(uncode(values, dictionary, store, err));
     switch (values->encoding) {
-    case PARQUET_PLAIN:
-        TRY(next_plain(values, count, store, err));
-        break;
+    case PARQUET_PLAIN: TRY(next_plain(values, count, store, err)); break;
     case PARQUET_RLE:
-    case PARQUET_DELTA_BINARY_PACKED:
-        TRY(next_ints(values, count, store, err));
-        break;
+    case PARQUET_DELTA_BINARY_PACKED: TRY(next_ints(values, count, store, err)); break;
     case PARQUET_DELTA_LENGTH_BYTE_ARRAY:
-    case PARQUET_DELTA_BYTE_ARRAY:
-        TRY(next_strings(values, count, store, err));
-        break;
-    case PARQUET_BYTE_STREAM_SPLIT:
-        TRY(next_split(values, count, store, err));
-        break;
-    default:
-        TRY(next_coded(values, count, dictionary, store, err));
+    case PARQUET_DELTA_BYTE_ARRAY: TRY(next_strings(values, count, store, err)); break;
+    case PARQUET_BYTE_STREAM_SPLIT: TRY(next_split(values, count, store, err)); break;
+    default: TRY(next_coded(values, count, dictionary, store, err));
     }
 out:
     return status;

@@ -8,7 +8,7 @@
 #include "common/parquet/parquet_footer.h"
 
 #define SEGMENT_ROWS_MAX 2048u
-#define STATS_BYTES_MAX 1024u
+#define STATS_BYTES_MAX  1024u
 
 struct parquet_writer {
     struct parquet_schema schema;
@@ -30,16 +30,11 @@ struct parquet_writer {
 const char *parquet_codec_name(enum parquet_codec codec)
 {
     switch (codec) {
-    case PARQUET_UNCOMPRESSED:
-        return "uncompressed";
-    case PARQUET_SNAPPY:
-        return "snappy";
-    case PARQUET_GZIP:
-        return "gzip";
-    case PARQUET_ZSTD:
-        return "zstd";
-    case PARQUET_LZ4_RAW:
-        return "lz4_raw";
+    case PARQUET_UNCOMPRESSED: return "uncompressed";
+    case PARQUET_SNAPPY: return "snappy";
+    case PARQUET_GZIP: return "gzip";
+    case PARQUET_ZSTD: return "zstd";
+    case PARQUET_LZ4_RAW: return "lz4_raw";
     }
     return "unknown";
 }

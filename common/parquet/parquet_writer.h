@@ -19,28 +19,28 @@ const char *parquet_codec_name(enum parquet_codec codec); // "zstd"
 typedef enum status (*parquet_sink)(void *context, const void *bytes, size_t size, struct error *err);
 
 struct parquet_writer_options {
-    enum parquet_codec codec;        // default of a zeroed struct is uncompressed: callers set ZSTD
-    int zstd_level;                  // 0: 1
-    uint32_t row_group_rows_max;     // 0: 1 Mi
-    uint64_t row_group_bytes_max;    // 0: 128 MiB, encoded
-    uint32_t page_rows_max;          // 0: 20,000
-    uint32_t page_bytes_max;         // 0: 1 MiB
-    uint32_t dictionary_bytes_max;   // 0: 1 MiB
-    bool no_delta_encoding;          // PLAIN in place of DELTA_BINARY_PACKED
-    bool checkpoint;                 // Delta log checkpoint: snappy is usual; map/list names as Spark writes them
+    enum parquet_codec codec;      // default of a zeroed struct is uncompressed: callers set ZSTD
+    int zstd_level;                // 0: 1
+    uint32_t row_group_rows_max;   // 0: 1 Mi
+    uint64_t row_group_bytes_max;  // 0: 128 MiB, encoded
+    uint32_t page_rows_max;        // 0: 20,000
+    uint32_t page_bytes_max;       // 0: 1 MiB
+    uint32_t dictionary_bytes_max; // 0: 1 MiB
+    bool no_delta_encoding;        // PLAIN in place of DELTA_BINARY_PACKED
+    bool checkpoint;               // Delta log checkpoint: snappy is usual; map/list names as Spark writes them
 };
 
 // Statistics of one leaf column of the finished file, for Delta's add.stats.
 struct parquet_column_stats {
-    const char *path;        // "a.b" as names joined by '.'; also leaf index order of the schema (depth first)
+    const char *path; // "a.b" as names joined by '.'; also leaf index order of the schema (depth first)
     const struct type *type;
-    uint64_t null_count;     // nulls at leaf level
-    bool has_min_max;        // false: all null, NaN seen, or no order
+    uint64_t null_count; // nulls at leaf level
+    bool has_min_max;    // false: all null, NaN seen, or no order
     // Full values, untruncated up to 1 KiB for strings (longer: has_min_max false), as a fixed value or bytes
     union {
-        int64_t i64;     // boolean, integrals, date, timestamp
-        double f64;      // float and double
-        __int128 i128;   // decimal
+        int64_t i64;   // boolean, integrals, date, timestamp
+        double f64;    // float and double
+        __int128 i128; // decimal
     } min, max;
     struct slice min_bytes, max_bytes; // string, binary; borrowed from the writer
 };

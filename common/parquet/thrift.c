@@ -192,15 +192,11 @@ bool thrift_get_bool(struct thrift_reader *reader, struct thrift_field field)
 int64_t thrift_get_int(struct thrift_reader *reader, struct thrift_field field)
 {
     switch (field.type) {
-    case THRIFT_I8:
-        return (int8_t)get_byte(reader);
+    case THRIFT_I8: return (int8_t)get_byte(reader);
     case THRIFT_I16:
     case THRIFT_I32:
-    case THRIFT_I64:
-        return unzigzag(get_varint(reader));
-    default:
-        spoil(reader);
-        return 0;
+    case THRIFT_I64: return unzigzag(get_varint(reader));
+    default: spoil(reader); return 0;
     }
 }
 
@@ -260,21 +256,12 @@ static void skip_value(struct thrift_reader *reader, enum thrift_type type, int 
     struct thrift_field field = {.type = type}, element;
     if (depth > THRIFT_DEPTH_MAX) spoil(reader);
     switch (type) {
-    case THRIFT_STOP:
-        spoil(reader);
-        return;
+    case THRIFT_STOP: spoil(reader); return;
     case THRIFT_TRUE:
-    case THRIFT_FALSE:
-        return;
-    case THRIFT_DOUBLE:
-        skip_bytes(reader, 8);
-        return;
-    case THRIFT_UUID:
-        skip_bytes(reader, 16);
-        return;
-    case THRIFT_BINARY:
-        thrift_get_binary(reader, field);
-        return;
+    case THRIFT_FALSE: return;
+    case THRIFT_DOUBLE: skip_bytes(reader, 8); return;
+    case THRIFT_UUID: skip_bytes(reader, 16); return;
+    case THRIFT_BINARY: thrift_get_binary(reader, field); return;
     case THRIFT_LIST:
     case THRIFT_SET:
         for (uint32_t i = thrift_get_list(reader, field, &element); i > 0 && !reader->bad; i--) {
@@ -292,8 +279,7 @@ static void skip_value(struct thrift_reader *reader, enum thrift_type type, int 
         if (!thrift_begin(reader)) return;
         while (thrift_next(reader, &field)) skip_value(reader, field.type, depth + 1);
         return;
-    default:
-        thrift_get_int(reader, field);
+    default: thrift_get_int(reader, field);
     }
 }
 

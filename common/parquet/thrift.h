@@ -62,8 +62,8 @@ bool thrift_begin(struct thrift_reader *reader);                                
 bool thrift_next(struct thrift_reader *reader, struct thrift_field *ret_field); // false at the struct's end, left then
 // Values of the field just seen. A field of another type than asked for is damage.
 bool thrift_get_bool(struct thrift_reader *reader, struct thrift_field field);
-int64_t thrift_get_int(struct thrift_reader *reader, struct thrift_field field); // i8 .. i64
-int32_t thrift_get_i32(struct thrift_reader *reader, struct thrift_field field); // bad when out of range
+int64_t thrift_get_int(struct thrift_reader *reader, struct thrift_field field);         // i8 .. i64
+int32_t thrift_get_i32(struct thrift_reader *reader, struct thrift_field field);         // bad when out of range
 struct slice thrift_get_binary(struct thrift_reader *reader, struct thrift_field field); // into the input
 // Count of a list whose elements are read with `element` in place of the field; each takes at least a byte of input.
 uint32_t thrift_get_list(struct thrift_reader *reader, struct thrift_field field, struct thrift_field *ret_element);

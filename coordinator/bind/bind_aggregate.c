@@ -78,11 +78,16 @@ static enum status split_expr(struct split *split, struct bind_expr *expr, struc
         made = bind_expr_reference(split->context, split->node->columns.items[i], NULL);
         made->offset = expr->offset;
     }
-    if (made) expr->copy = made;
-    else if (expr->kind == BIND_AGGREGATE) expr->copy = aggregate_column(split, expr);
-    else if (expr->kind == BIND_COLUMN) return missing(split, expr, err);
-    else if (expr->args.count == 0) expr->copy = expr;
-    else TRY(split_args(split, expr, &expr->copy, err));
+    if (made)
+        expr->copy = made;
+    else if (expr->kind == BIND_AGGREGATE)
+        expr->copy = aggregate_column(split, expr);
+    else if (expr->kind == BIND_COLUMN)
+        return missing(split, expr, err);
+    else if (expr->args.count == 0)
+        expr->copy = expr;
+    else
+        TRY(split_args(split, expr, &expr->copy, err));
     *ret_expr = expr->copy;
 out:
     return status;

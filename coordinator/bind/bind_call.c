@@ -282,8 +282,10 @@ static enum status window_duration(struct bind_env *env, const struct sql_expr *
     int64_t us = 0;
     bool good = false;
     if (arg->kind == SQL_EXPR_LITERAL && !arg->value.null) {
-        if (arg->value.type->kind == TYPE_STRING) good = sql_interval_parse_us(arg->value.bytes.data, &us);
-        else if (arg->value.type->kind == TYPE_INTERVAL_DAY_TIME) good = (us = arg->value.integer, true);
+        if (arg->value.type->kind == TYPE_STRING)
+            good = sql_interval_parse_us(arg->value.bytes.data, &us);
+        else if (arg->value.type->kind == TYPE_INTERVAL_DAY_TIME)
+            good = (us = arg->value.integer, true);
     }
     if (good && (!positive || us > 0)) {
         *ret_us = us;

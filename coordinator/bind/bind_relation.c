@@ -95,8 +95,10 @@ static void make_scope(struct bind_context *context, const struct bind_node *nod
 {
     memset(scope, 0, sizeof *scope);
     struct sql_name qualifier = {0};
-    if (relation->alias) sql_list_push(context->arena, &qualifier.parts, relation->alias);
-    else if (relation->kind == SQL_RELATION_TABLE) qualifier = relation->name;
+    if (relation->alias)
+        sql_list_push(context->arena, &qualifier.parts, relation->alias);
+    else if (relation->kind == SQL_RELATION_TABLE)
+        qualifier = relation->name;
     for (uint32_t i = 0; i < node->columns.count; i++) {
         struct bind_scope_item item = {
             .qualifier = qualifier, .name = node->columns.items[i]->name, .column = node->columns.items[i]};

@@ -69,11 +69,14 @@ static enum status option_text(struct bind_context *context, const struct sql_ex
         return secret_text(context, value, ret_text, err);
     const struct sql_value *literal = &value->value;
     if (value->kind == SQL_EXPR_LITERAL && !literal->null) {
-        if (literal->type->kind == TYPE_STRING) *ret_text = literal->bytes.data;
-        else if (literal->type->kind == TYPE_BOOLEAN) *ret_text = literal->boolean ? "true" : "false";
+        if (literal->type->kind == TYPE_STRING)
+            *ret_text = literal->bytes.data;
+        else if (literal->type->kind == TYPE_BOOLEAN)
+            *ret_text = literal->boolean ? "true" : "false";
         else if (type_is_integral(literal->type))
             *ret_text = arena_printf(context->arena, "%lld", (long long)literal->integer);
-        else *ret_text = arena_strndup(context->arena, context->text->bytes + value->start, value->end - value->start);
+        else
+            *ret_text = arena_strndup(context->arena, context->text->bytes + value->start, value->end - value->start);
         return STATUS_OK;
     }
     return fail(context, value->offset, "'text', 100000, true, or secret('env:NAME')", err,
@@ -232,8 +235,10 @@ out:
 static enum status absolute_path(struct bind_context *context, uint32_t offset, const char *path, const char **ret_path,
                                  struct error *err)
 {
-    if (strncmp(path, "file://", 7) == 0) path += 7;
-    else if (strncmp(path, "file:", 5) == 0) path += 5;
+    if (strncmp(path, "file://", 7) == 0)
+        path += 7;
+    else if (strncmp(path, "file:", 5) == 0)
+        path += 5;
     else if (strstr(path, "://")) {
         return sql_text_error(context->text, offset, STATUS_UNSUPPORTED, NULL, "a local directory", err,
                               "read_files from %.100s is not built yet", path);
@@ -319,8 +324,10 @@ enum status bind_source(struct bind_context *context, const struct sql_relation 
     struct bind_node *node = bind_node_new(context, BIND_NODE_SOURCE, NULL, relation->offset);
     node->source = arena_calloc(context->arena, 1, sizeof *node->source);
     node->identity = relation->identity;
-    if (kafka) TRY(bind_kafka(context, relation, node, err));
-    else TRY(bind_files(context, relation, node, err));
+    if (kafka)
+        TRY(bind_kafka(context, relation, node, err));
+    else
+        TRY(bind_files(context, relation, node, err));
     *ret_node = node;
 out:
     return status;

@@ -116,7 +116,7 @@ struct pipeline {
     // Commit
     bool deciding, publishing;
     int64_t *checkpoint_due; // by table, then by its dead letters: newest version that wants a log checkpoint; 0: none
-    bool *putting; // by table
+    bool *putting;           // by table
     bool checkpointing, cleaning;
     int64_t clean_at_us;
 };

@@ -162,8 +162,10 @@ enum status planner_mode_check(struct planner *planner, struct planner_table *ta
     if (table->declared != FORESET__TABLE__MODE__UPDATE) return STATUS_OK;
     // Without an aggregate nothing is ever changed; the one row of a global aggregate is the whole table.
     const struct bind_node *aggregate = find_kind(node, BIND_NODE_AGGREGATE);
-    if (!aggregate) table->mode = FORESET__TABLE__MODE__APPEND;
-    else if (aggregate->exprs.count == 0) table->mode = FORESET__TABLE__MODE__COMPLETE;
+    if (!aggregate)
+        table->mode = FORESET__TABLE__MODE__APPEND;
+    else if (aggregate->exprs.count == 0)
+        table->mode = FORESET__TABLE__MODE__COMPLETE;
 out:
     return status;
 }

@@ -31,13 +31,18 @@ static void print_expr(struct printer *printer, uint32_t index, const struct typ
 static void print_literal(struct printer *printer, const Foreset__Expr *expr)
 {
     struct text *text = printer->text;
-    if (expr->has_boolean) text_append_str(text, expr->boolean ? "true" : "false");
-    else if (expr->has_integer && strstr(expr->type, "interval")) sql_interval_print(expr->integer, text);
-    else if (expr->has_integer) text_printf(text, "%lld", (long long)expr->integer);
-    else if (expr->has_real) text_printf(text, "%.17g", expr->real);
+    if (expr->has_boolean)
+        text_append_str(text, expr->boolean ? "true" : "false");
+    else if (expr->has_integer && strstr(expr->type, "interval"))
+        sql_interval_print(expr->integer, text);
+    else if (expr->has_integer)
+        text_printf(text, "%lld", (long long)expr->integer);
+    else if (expr->has_real)
+        text_printf(text, "%.17g", expr->real);
     else if (expr->has_bytes)
         text_printf(text, "'%.*s'", (int)(expr->bytes.len > 60 ? 60 : expr->bytes.len), (const char *)expr->bytes.data);
-    else text_append_str(text, "NULL");
+    else
+        text_append_str(text, "NULL");
 }
 
 static void print_window(struct printer *printer, const Foreset__Expr *expr, const struct type *input, int depth)
@@ -329,8 +334,10 @@ void planner_print(const Foreset__Plan *plan, struct text *text)
     struct printer printer = {plan, text, 0};
     text_printf(text, "pipeline %s: %zu table%s, trigger ", plan->pipeline, plan->n_tables,
                 plan->n_tables == 1 ? "" : "s");
-    if (plan->trigger_us) sql_interval_print(plan->trigger_us, text);
-    else text_append_str(text, "available-now");
+    if (plan->trigger_us)
+        sql_interval_print(plan->trigger_us, text);
+    else
+        text_append_str(text, "available-now");
     text_printf(text, ", %u shards, bad rows %s\n", plan->shards,
                 plan->on_error_fail ? "stop the pipeline" : "go to dead letters");
     for (uint32_t i = 0; i < plan->n_tables; i++) print_table(&printer, i);

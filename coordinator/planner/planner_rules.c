@@ -136,8 +136,10 @@ static struct bind_node *push_substituted(struct bind_context *context, struct b
     bool possible = node->kind == BIND_NODE_PROJECT || node->exprs.count;
     for (uint32_t i = 0; i < predicates->count; i++) {
         struct bind_expr *moved = possible ? substituted(context, node, predicates->items[i]) : NULL;
-        if (moved) sql_list_push(context->arena, &below, moved);
-        else sql_list_push(context->arena, &above, predicates->items[i]);
+        if (moved)
+            sql_list_push(context->arena, &below, moved);
+        else
+            sql_list_push(context->arena, &above, predicates->items[i]);
     }
     node->inputs.items[0] = push(context, node->inputs.items[0], &below);
     return place(context, node, &above);
@@ -153,8 +155,10 @@ static struct bind_node *push_through(struct bind_context *context, struct bind_
         bool moves = predicate->deterministic;
         if (node->kind == BIND_NODE_WATERMARK) moves = moves && !reads(predicate, node->time, bind_expr_walk(context));
         moves = moves && reads_only(predicate, node->inputs.items[0], bind_expr_walk(context));
-        if (moves) sql_list_push(context->arena, &below, predicate);
-        else sql_list_push(context->arena, &above, predicate);
+        if (moves)
+            sql_list_push(context->arena, &below, predicate);
+        else
+            sql_list_push(context->arena, &above, predicate);
     }
     node->inputs.items[0] = push(context, node->inputs.items[0], &below);
     if (node->kind == BIND_NODE_FILTER &&

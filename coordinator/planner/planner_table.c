@@ -89,7 +89,8 @@ static enum status check_property(struct planner *planner, struct planner_table 
     const char *key = property->key, *value = property->value, *wanted = NULL;
     int64_t number = 0;
     if (strcmp(key, "output.mode") == 0) {
-        if (!one_of(value, modes)) wanted = "append, update or complete";
+        if (!one_of(value, modes))
+            wanted = "append, update or complete";
         else
             table->declared = (value[0] | 32) == 'a'   ? FORESET__TABLE__MODE__APPEND
                               : (value[0] | 32) == 'u' ? FORESET__TABLE__MODE__UPDATE
@@ -286,7 +287,8 @@ static void append_segment(struct text *url, const char *name)
         char lower = *c >= 'A' && *c <= 'Z' ? (char)(*c | 32) : *c;
         if ((unsigned char)lower < 0x20 || lower == 0x7F || strchr("\"#%'*/:=?\\{[]^", lower))
             text_printf(url, "%%%02X", (unsigned)(unsigned char)lower);
-        else text_append_char(url, lower);
+        else
+            text_append_char(url, lower);
     }
 }
 

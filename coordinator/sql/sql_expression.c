@@ -147,8 +147,10 @@ static enum status parse_like_list(struct sql_parser *parser, struct sql_expr *l
         TRY(sql_expression_call(parser, name, offset, left->start, args, 2, &like, err));
         TRY(negate(parser, negated, &like, err));
         struct sql_expr *both[2] = {whole, like};
-        if (!whole) whole = like;
-        else TRY(sql_expression_call(parser, all ? "and" : "or", offset, left->start, both, 2, &whole, err));
+        if (!whole)
+            whole = like;
+        else
+            TRY(sql_expression_call(parser, all ? "and" : "or", offset, left->start, both, 2, &whole, err));
     } while (sql_parser_accept_symbol(parser, ","));
     TRY(sql_parser_expect_symbol(parser, ")", err));
     *ret_expr = whole;

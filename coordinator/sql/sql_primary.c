@@ -145,9 +145,12 @@ static enum status parse_trim(struct sql_parser *parser, struct sql_expr *call, 
     if (strcasecmp(call->name, "trim") != 0) return STATUS_OK;
     const char *name = "trim";
     bool worded = false;
-    if (sql_parser_accept(parser, "both")) worded = true;
-    else if (sql_parser_accept(parser, "leading")) name = "ltrim";
-    else if (sql_parser_accept(parser, "trailing")) name = "rtrim";
+    if (sql_parser_accept(parser, "both"))
+        worded = true;
+    else if (sql_parser_accept(parser, "leading"))
+        name = "ltrim";
+    else if (sql_parser_accept(parser, "trailing"))
+        name = "rtrim";
     worded = worded || name[0] != 't';
     struct sql_expr *what = NULL, *from = NULL;
     if (!sql_parser_is_word(parser, 0, "from")) TRY(sql_expression_value(parser, &what, err));

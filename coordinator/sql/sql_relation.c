@@ -151,9 +151,12 @@ static enum status parse_modifiers(struct sql_parser *parser, struct sql_relatio
             TRY(sql_parser_expect_symbol(parser, ")", err));
         }
     }
-    if (sql_parser_is_word(parser, 0, "watermark")) status = refuse_order(parser, "WATERMARK", err);
-    else if (sql_parser_is_word(parser, 0, "drop")) status = refuse_order(parser, "DROP DUPLICATES", err);
-    else if (sql_parser_is_word(parser, 0, "identified")) status = refuse_order(parser, "IDENTIFIED BY", err);
+    if (sql_parser_is_word(parser, 0, "watermark"))
+        status = refuse_order(parser, "WATERMARK", err);
+    else if (sql_parser_is_word(parser, 0, "drop"))
+        status = refuse_order(parser, "DROP DUPLICATES", err);
+    else if (sql_parser_is_word(parser, 0, "identified"))
+        status = refuse_order(parser, "IDENTIFIED BY", err);
 out:
     return status;
 }

@@ -109,8 +109,10 @@ static enum status parse_columns(struct sql_parser *parser, struct sql_statement
 {
     enum status status = STATUS_OK;
     do {
-        if (sql_parser_is_word(parser, 0, "constraint")) TRY(parse_constraint(parser, statement, err));
-        else TRY(parse_column(parser, statement, err));
+        if (sql_parser_is_word(parser, 0, "constraint"))
+            TRY(parse_constraint(parser, statement, err));
+        else
+            TRY(parse_column(parser, statement, err));
     } while (sql_parser_accept_symbol(parser, ","));
     status = sql_parser_expect_symbol(parser, ")", err);
 out:

@@ -45,23 +45,19 @@ static void measure(struct column *const *batches, uint64_t rounds, const char *
     const struct type *type = NULL;
     struct json_scan *scan = NULL;
     struct error err = {0};
-    if (!json_kernel_set(simd))
-        return;
-    if (type_parse_ddl(BENCH_SCHEMA, &type, &err) || json_scan_create(type, &options, NULL, &scan, &err))
-        abort();
+    if (!json_kernel_set(simd)) return;
+    if (type_parse_ddl(BENCH_SCHEMA, &type, &err) || json_scan_create(type, &options, NULL, &scan, &err)) abort();
     int64_t best = INT64_MAX;
     for (uint64_t round = 0; round < rounds; round++) {
         int64_t before = clock_thread_cpu_ns();
         for (uint32_t i = 0; i < BENCH_BATCHES; i++) {
             struct column *column = NULL;
             uint32_t bad = 0;
-            if (json_scan_batch(scan, batches[i], NULL, 0, &column, NULL, &bad, &err) || bad)
-                abort();
+            if (json_scan_batch(scan, batches[i], NULL, 0, &column, NULL, &bad, &err) || bad) abort();
             column_unref(column);
         }
         int64_t took = clock_thread_cpu_ns() - before;
-        if (took < best)
-            best = took;
+        if (took < best) best = took;
     }
     double rows = (double)BENCH_BATCHES * BATCH_ROWS_MAX;
     printf("json_simd %s\njson_ns_per_row %.1f\njson_mb_per_s %.0f\n", simd, (double)best / rows,
@@ -83,18 +79,14 @@ int main(int argc, char **argv)
             text_reset(&text);
             event(&random, (uint64_t)i * BATCH_ROWS_MAX + row, &text);
             bytes += text.length;
-            if (column_builder_bytes(builder, text.data, text.length, NULL))
-                abort();
+            if (column_builder_bytes(builder, text.data, text.length, NULL)) abort();
         }
-        if (column_builder_finish(builder, &batches[i], NULL))
-            abort();
+        if (column_builder_finish(builder, &batches[i], NULL)) abort();
         column_builder_destroy(builder);
     }
     text_deinit(&text);
     printf("json_bytes_per_row %.1f\n", (double)bytes / BENCH_BATCHES / BATCH_ROWS_MAX);
-    for (size_t i = 0; i < sizeof simds / sizeof *simds; i++)
-        measure(batches, rounds, simds[i], bytes);
-    for (uint32_t i = 0; i < BENCH_BATCHES; i++)
-        column_unref(batches[i]);
+    for (size_t i = 0; i < sizeof simds / sizeof *simds; i++) measure(batches, rounds, simds[i], bytes);
+    for (uint32_t i = 0; i < BENCH_BATCHES; i++) column_unref(batches[i]);
     return 0;
 }

@@ -9,8 +9,8 @@
 #include "common/parquet/parquet_writer.h"
 
 #define BATCHES 32
-#define ROUNDS 4 // times the batches are written
-#define USERS 10000
+#define ROUNDS  4 // times the batches are written
+#define USERS   10000
 
 static const char *const actions[] = {"page_view", "scroll", "click", "hover", "purchase", "add_to_cart", "login"};
 static const char *const pages[] = {"/", "/pricing", "/docs", "/blog/streaming", "/checkout", "/product/1234"};

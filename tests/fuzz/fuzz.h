@@ -10,7 +10,7 @@
 
 #include "common/base/memory.h"
 
-#define FUZZ_BYTES_MAX (1u << 20)
+#define FUZZ_BYTES_MAX  (1u << 20)
 #define FUZZ_MEMORY_MAX (256ull << 20)
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);

@@ -47,19 +47,15 @@ static void scan_batch(struct json_scan *scan, const uint8_t *data, size_t size,
 static void scan_lines(struct json_scan *scan, const uint8_t *data, size_t size, struct text *text)
 {
     uint8_t *padded = memory_calloc(1, size + BUFFER_PADDING);
-    if (size)
-        memcpy(padded, data, size);
+    if (size) memcpy(padded, data, size);
     for (size_t used = 0;;) {
         struct json_lines lines = {0};
         ASSERT(json_scan_lines(scan, padded + used, size - used, true, &lines, NULL) == STATUS_OK);
         used += lines.used;
-        for (uint32_t i = 0; lines.batch && i < lines.batch->row_count; i++)
-            batch_json(lines.batch, i, text);
-        for (uint32_t i = 0; i < lines.bad_count; i++)
-            text_printf(text, "!%u", lines.bad[i].first_row);
+        for (uint32_t i = 0; lines.batch && i < lines.batch->row_count; i++) batch_json(lines.batch, i, text);
+        for (uint32_t i = 0; i < lines.bad_count; i++) text_printf(text, "!%u", lines.bad[i].first_row);
         batch_unref(lines.batch);
-        if (!lines.batch && used == size)
-            break;
+        if (!lines.batch && used == size) break;
     }
     memory_free(padded);
 }
@@ -71,8 +67,7 @@ static void scan_all(const struct type *type, const struct json_scan_options *op
     struct text first = {0}, text = {0};
     for (size_t i = 0; i < sizeof simds / sizeof *simds; i++) {
         struct json_scan *scan = NULL;
-        if (!json_kernel_set(simds[i]))
-            continue;
+        if (!json_kernel_set(simds[i])) continue;
         ASSERT(json_scan_create(type, options, NULL, &scan, NULL) == STATUS_OK);
         text_reset(&text);
         scan_batch(scan, bytes, size, &text);
@@ -94,8 +89,7 @@ static void scan_all(const struct type *type, const struct json_scan_options *op
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
     const struct type *type = NULL;
-    if (size > FUZZ_SIZE_MAX)
-        return 0;
+    if (size > FUZZ_SIZE_MAX) return 0;
     ASSERT(type_parse_ddl(FUZZ_SCHEMA, &type, NULL) == STATUS_OK);
     for (size_t i = 0; i < sizeof fuzz_options / sizeof *fuzz_options; i++)
         scan_all(type, &fuzz_options[i], bytes, size);

@@ -52,8 +52,7 @@ void json_dictionary_reset(struct json_dictionary *dictionary)
 static void slot_put(struct json_slot *slots, uint32_t mask, const struct json_slot *slot)
 {
     uint64_t at = json_slot_hash(slot->low, slot->high, slot->length);
-    while (slots[at & mask].index != JSON_DICTIONARY_NONE)
-        at++;
+    while (slots[at & mask].index != JSON_DICTIONARY_NONE) at++;
     slots[at & mask] = *slot;
 }
 
@@ -63,8 +62,7 @@ static void slot_add(struct json_dictionary *dictionary, const struct json_slot 
         uint32_t count = (dictionary->slot_mask + 1) * 2;
         struct json_slot *slots = slots_create(count);
         for (uint32_t i = 0; i <= dictionary->slot_mask; i++) {
-            if (dictionary->slots[i].index != JSON_DICTIONARY_NONE)
-                slot_put(slots, count - 1, &dictionary->slots[i]);
+            if (dictionary->slots[i].index != JSON_DICTIONARY_NONE) slot_put(slots, count - 1, &dictionary->slots[i]);
         }
         memory_free(dictionary->slots);
         dictionary->slots = slots;
@@ -79,8 +77,7 @@ static struct json_slot slot_key(const uint8_t *text, uint32_t length)
     struct json_slot slot = {.length = length};
     if (length <= 16) {
         uint8_t padded[16] = {0};
-        if (length)
-            memcpy(padded, text, length);
+        if (length) memcpy(padded, text, length);
         slot.low = json_load64(padded);
         slot.high = json_load64(padded + 8);
     } else {
@@ -98,14 +95,10 @@ uint32_t json_dictionary_find(struct json_dictionary *dictionary, const uint8_t 
     dictionary->looked++;
     for (;; at++) {
         const struct json_slot *slot = &dictionary->slots[at & dictionary->slot_mask];
-        if (slot->index == JSON_DICTIONARY_NONE)
-            return JSON_DICTIONARY_NONE;
-        if (slot->low != key.low || slot->high != key.high || slot->length != length)
-            continue;
-        if (length <= 16)
-            return slot->index;
-        if (memcmp(json_dictionary_value(dictionary, slot->index).data, value, length) == 0)
-            return slot->index;
+        if (slot->index == JSON_DICTIONARY_NONE) return JSON_DICTIONARY_NONE;
+        if (slot->low != key.low || slot->high != key.high || slot->length != length) continue;
+        if (length <= 16) return slot->index;
+        if (memcmp(json_dictionary_value(dictionary, slot->index).data, value, length) == 0) return slot->index;
     }
 }
 
@@ -113,20 +106,16 @@ uint32_t json_dictionary_find(struct json_dictionary *dictionary, const uint8_t 
 static bool pays(struct json_dictionary *dictionary, uint32_t length)
 {
     size_t bytes = (size_t)dictionary->offsets[dictionary->count] + length;
-    if (dictionary->count >= JSON_DICTIONARY_MAX || bytes > JSON_DICTIONARY_BYTES_MAX)
-        return false;
+    if (dictionary->count >= JSON_DICTIONARY_MAX || bytes > JSON_DICTIONARY_BYTES_MAX) return false;
     dictionary->added++;
-    if (dictionary->looked >= DICTIONARY_WINDOW_LEAST && dictionary->added > dictionary->looked / 4)
-        return false;
-    if (dictionary->looked >= DICTIONARY_WINDOW_MOST)
-        dictionary->looked = dictionary->added = 0;
+    if (dictionary->looked >= DICTIONARY_WINDOW_LEAST && dictionary->added > dictionary->looked / 4) return false;
+    if (dictionary->looked >= DICTIONARY_WINDOW_MOST) dictionary->looked = dictionary->added = 0;
     return true;
 }
 
 uint32_t json_dictionary_add(struct json_dictionary *dictionary, const uint8_t *value, uint32_t length)
 {
-    if (!pays(dictionary, length))
-        return JSON_DICTIONARY_NONE;
+    if (!pays(dictionary, length)) return JSON_DICTIONARY_NONE;
     uint32_t index = dictionary->count;
     size_t from = (size_t)dictionary->offsets[index];
     if (from + length > dictionary->byte_capacity) {
@@ -138,8 +127,7 @@ uint32_t json_dictionary_add(struct json_dictionary *dictionary, const uint8_t *
         dictionary->offsets =
             memory_realloc(dictionary->offsets, dictionary->offset_capacity * sizeof *dictionary->offsets);
     }
-    if (length)
-        memcpy(dictionary->bytes + from, value, length);
+    if (length) memcpy(dictionary->bytes + from, value, length);
     dictionary->offsets[index + 1] = (int32_t)(from + length);
     struct json_slot slot = slot_key(value, length);
     slot.index = index;
@@ -153,8 +141,7 @@ uint32_t json_dictionary_add(struct json_dictionary *dictionary, const uint8_t *
 void json_dictionary_alias(struct json_dictionary *dictionary, const uint8_t *text, uint32_t length, uint32_t index)
 {
     ASSERT(length <= 16 && index < dictionary->count);
-    if (dictionary->used >= 2 * JSON_DICTIONARY_MAX)
-        return;
+    if (dictionary->used >= 2 * JSON_DICTIONARY_MAX) return;
     struct json_slot slot = slot_key(text, length);
     slot.length |= JSON_KEY_ESCAPED;
     slot.index = index;
@@ -172,8 +159,7 @@ enum status json_dictionary_column(struct json_dictionary *dictionary, struct bu
         TRY(buffer_create(budget, offset_bytes, &offsets, err));
         TRY(buffer_create(budget, byte_count, &bytes, err));
         memcpy(offsets->data, dictionary->offsets, offset_bytes);
-        if (byte_count)
-            memcpy(bytes->data, dictionary->bytes, byte_count);
+        if (byte_count) memcpy(bytes->data, dictionary->bytes, byte_count);
         dictionary->snapshot = column_create(type, dictionary->count, 0, NULL, bytes, offsets);
     }
     *ret_column = column_ref(dictionary->snapshot);

@@ -58,10 +58,8 @@ static inline uint32_t json_dictionary_short(struct json_dictionary *dictionary,
     dictionary->looked++;
     for (;; at++) {
         const struct json_slot *slot = &dictionary->slots[at & dictionary->slot_mask];
-        if (slot->low == low && slot->high == high && slot->length == (length | flag))
-            return slot->index;
-        if (slot->index == JSON_DICTIONARY_NONE)
-            return JSON_DICTIONARY_NONE;
+        if (slot->low == low && slot->high == high && slot->length == (length | flag)) return slot->index;
+        if (slot->index == JSON_DICTIONARY_NONE) return JSON_DICTIONARY_NONE;
     }
 }
 

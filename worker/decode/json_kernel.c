@@ -23,8 +23,7 @@ static const struct json_kernel *kernel_named(const char *name)
 #endif
     usable[count++] = &json_scalar_kernel;
     for (size_t i = 0; i < count; i++) {
-        if (!name || slice_equal_nocase(slice_str(name), slice_str(usable[i]->name)))
-            return usable[i];
+        if (!name || slice_equal_nocase(slice_str(name), slice_str(usable[i]->name))) return usable[i];
     }
     return NULL;
 }
@@ -33,8 +32,7 @@ static void kernel_choose(void)
 {
     const char *name = getenv("FORESET_SIMD");
     kernel_chosen = kernel_named(name && *name ? name : NULL);
-    if (kernel_chosen)
-        return;
+    if (kernel_chosen) return;
     kernel_chosen = kernel_named(NULL);
     log_warn("simd_unknown", "FORESET_SIMD=%s using=%s", name, kernel_chosen->name);
 }
@@ -49,7 +47,6 @@ bool json_kernel_set(const char *name)
 {
     const struct json_kernel *kernel = kernel_named(name);
     pthread_once(&kernel_once, kernel_choose);
-    if (kernel)
-        kernel_chosen = kernel;
+    if (kernel) kernel_chosen = kernel;
     return kernel != NULL;
 }

@@ -41,8 +41,7 @@ static inline struct json_gap *json_object_gaps(const struct json_object *object
 // A gap in a later way was right: it comes forward when it is right more often.
 static inline void json_object_promote(struct json_gap *gap)
 {
-    if (++gap->hits <= gap[-1].hits + 16)
-        return;
+    if (++gap->hits <= gap[-1].hits + 16) return;
     struct json_gap other = gap[-1];
     gap[-1] = *gap;
     *gap = other;

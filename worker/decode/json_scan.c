@@ -45,8 +45,7 @@ static enum status check_type(const struct type *type, struct error *err)
     for (uint32_t i = 0; i < type->child_count; i++) {
         TRY(check_type(type->children[i].type, err));
         for (uint32_t k = 0; type->kind == TYPE_STRUCT && k < i; k++) {
-            if (strcmp(type->children[k].name, type->children[i].name) != 0)
-                continue;
+            if (strcmp(type->children[k].name, type->children[i].name) != 0) continue;
             TRY(error_set(err, STATUS_INVALID, ERROR_USAGE, "the JSON schema has the field %s twice",
                           type->children[i].name));
         }
@@ -77,8 +76,7 @@ enum status json_scan_create(const struct type *type, const struct json_scan_opt
     json_sink_init(&scan->root, type, budget, &scan->failure);
     scan->corrupt = -1;
     for (uint32_t i = 0; type->kind == TYPE_STRUCT && i < type->child_count; i++) {
-        if (strcmp(type->children[i].name, scan->corrupt_name) != 0)
-            continue;
+        if (strcmp(type->children[i].name, scan->corrupt_name) != 0) continue;
         if (type->children[i].type->kind != TYPE_STRING) {
             error_set(err, STATUS_INVALID, ERROR_USAGE, "the JSON schema's %s must be STRING", scan->corrupt_name);
             json_scan_destroy(scan);
@@ -94,8 +92,7 @@ out:
 
 void json_scan_destroy(struct json_scan *scan)
 {
-    if (!scan)
-        return;
+    if (!scan) return;
     json_sink_deinit(&scan->root);
     memory_free(scan->context.scratch);
     text_deinit(&scan->context.rewritten);
@@ -121,14 +118,11 @@ static bool put_bad_row(struct json_scan *scan, uint32_t row)
 {
     struct json_sink *root = &scan->root;
     json_sink_truncate(root, row);
-    if (root->kind != TYPE_STRUCT)
-        return json_sink_null(root);
+    if (root->kind != TYPE_STRUCT) return json_sink_null(root);
     for (uint32_t i = 0; i < root->type->child_count; i++) {
-        if (!json_sink_null(&root->children[i]))
-            return false;
+        if (!json_sink_null(&root->children[i])) return false;
     }
-    if (!json_sink_room(root))
-        return false;
+    if (!json_sink_room(root)) return false;
     root->length++;
     return true;
 }
@@ -136,14 +130,12 @@ static bool put_bad_row(struct json_scan *scan, uint32_t row)
 // Bytes as a STRING value: each byte that is not valid UTF-8 becomes U+FFFD.
 static bool put_text(struct json_scan *scan, struct json_sink *sink, const uint8_t *bytes, size_t length)
 {
-    if (text_utf8_valid(bytes, length))
-        return json_sink_string(sink, bytes, length);
+    if (text_utf8_valid(bytes, length)) return json_sink_string(sink, bytes, length);
     struct text *text = &scan->context.rewritten;
     text_reset(text);
     for (size_t i = 0; i < length;) {
         size_t size = 0;
-        for (size_t n = 1; n <= 4 && n <= length - i && !size; n++)
-            size = text_utf8_valid(bytes + i, n) ? n : 0;
+        for (size_t n = 1; n <= 4 && n <= length - i && !size; n++) size = text_utf8_valid(bytes + i, n) ? n : 0;
         if (size)
             text_append(text, (const char *)bytes + i, size);
         else
@@ -156,14 +148,12 @@ static bool put_text(struct json_scan *scan, struct json_sink *sink, const uint8
 // The record's text into the corrupt-record field of the rows from `row` on, which hold a null there.
 static bool put_corrupt(struct json_scan *scan, uint32_t row, const uint8_t *bytes, size_t length)
 {
-    if (scan->corrupt < 0)
-        return true;
+    if (scan->corrupt < 0) return true;
     struct json_sink *sink = &scan->root.children[scan->corrupt];
     uint32_t rows = scan->root.length - row;
     json_sink_truncate(sink, row);
     for (uint32_t i = 0; i < rows; i++) {
-        if (!put_text(scan, sink, bytes, length))
-            return false;
+        if (!put_text(scan, sink, bytes, length)) return false;
     }
     return true;
 }
@@ -173,15 +163,13 @@ static const uint8_t *scan_root(struct json_scan *scan, const uint8_t *at)
 {
     struct json_context *context = &scan->context;
     struct json_sink *root = &scan->root;
-    if (scan->type->kind == TYPE_STRUCT)
-        return *at == '{' ? scan->kernel->object(context, root, at) : NULL;
+    if (scan->type->kind == TYPE_STRUCT) return *at == '{' ? scan->kernel->object(context, root, at) : NULL;
     bool one = *at == '{' && scan->type->kind == TYPE_ARRAY && scan->type->children[0].type->kind == TYPE_STRUCT;
     if (one) { // an object stands for an array of it
         at = scan->kernel->object(context, root->children, at);
         return at && json_sink_list(root) ? at : NULL;
     }
-    if (*at == 'n')
-        return NULL;
+    if (*at == 'n') return NULL;
     uint32_t row = root->length;
     at = scan->kernel->value(context, root, at);
     return root->length > row ? at : NULL;
@@ -192,21 +180,15 @@ static const uint8_t *scan_rows(struct json_scan *scan, const uint8_t *at)
 {
     struct json_context *context = &scan->context;
     at = json_text_space(context, at + 1);
-    if (at < context->end && *at == ']')
-        return at + 1;
+    if (at < context->end && *at == ']') return at + 1;
     for (;;) {
-        if (at >= context->end || *at != '{')
-            return NULL;
+        if (at >= context->end || *at != '{') return NULL;
         context->depth = 1;
-        if (!(at = scan->kernel->object(context, &scan->root, at)))
-            return NULL;
+        if (!(at = scan->kernel->object(context, &scan->root, at))) return NULL;
         at = json_text_space(context, at);
-        if (at >= context->end)
-            return NULL;
-        if (*at == ']')
-            return at + 1;
-        if (*at != ',')
-            return NULL;
+        if (at >= context->end) return NULL;
+        if (*at == ']') return at + 1;
+        if (*at != ',') return NULL;
         at = json_text_space(context, at + 1);
     }
 }
@@ -220,23 +202,15 @@ static enum record scan_record(struct json_scan *scan, const uint8_t *bytes, siz
     context->bad = false;
     context->depth = 0;
     const uint8_t *at = bytes;
-    if (lines && length >= 3 && memcmp(at, "\xef\xbb\xbf", 3) == 0)
-        at += 3;
-    if (length == 0 || *at != '{')
-        at = json_text_space(context, at);
-    if (at >= context->end)
-        return RECORD_BLANK;
+    if (lines && length >= 3 && memcmp(at, "\xef\xbb\xbf", 3) == 0) at += 3;
+    if (length == 0 || *at != '{') at = json_text_space(context, at);
+    if (at >= context->end) return RECORD_BLANK;
     const uint8_t *behind = lines && *at == '[' ? scan_rows(scan, at) : scan_root(scan, at);
-    if (behind && behind > context->end)
-        behind = NULL;
-    if (behind && scan->options.strict && json_text_space(context, behind) < context->end)
-        behind = NULL;
-    if (scan->failure.status != STATUS_OK)
-        return RECORD_BAD;
-    if (!behind && !put_bad_row(scan, row))
-        return RECORD_BAD;
-    if (behind && !context->bad)
-        return RECORD_GOOD;
+    if (behind && behind > context->end) behind = NULL;
+    if (behind && scan->options.strict && json_text_space(context, behind) < context->end) behind = NULL;
+    if (scan->failure.status != STATUS_OK) return RECORD_BAD;
+    if (!behind && !put_bad_row(scan, row)) return RECORD_BAD;
+    if (behind && !context->bad) return RECORD_GOOD;
     put_corrupt(scan, row, bytes, length);
     return RECORD_BAD;
 }
@@ -250,8 +224,7 @@ static enum status refuse_record(struct json_scan *scan, const uint8_t *bytes, s
                   "%s %llu is no JSON of %.200s (mode FAILFAST): %.*s; mode PERMISSIVE makes nulls of it, "
                   "QUARANTINE sends it to the dead letters",
                   what, (unsigned long long)number, scan->type->text, shown, (const char *)bytes);
-    if (err)
-        strcpy(err->condition, "MALFORMED_RECORD_IN_PARSING.WITHOUT_SUGGESTION");
+    if (err) strcpy(err->condition, "MALFORMED_RECORD_IN_PARSING.WITHOUT_SUGGESTION");
     return status;
 }
 
@@ -271,8 +244,7 @@ static enum status padded_text(struct json_scan *scan, const struct column *text
     }
     struct column_builder *builder = column_builder_create(scan->budget, text->type);
     enum status status = STATUS_OK;
-    for (uint32_t i = 0; i < text->length; i++)
-        TRY(column_builder_copy(builder, text, i, err));
+    for (uint32_t i = 0; i < text->length; i++) TRY(column_builder_copy(builder, text, i, err));
     TRY(column_builder_finish(builder, ret_text, err));
 out:
     column_builder_destroy(builder);
@@ -290,8 +262,7 @@ static enum status scan_begin(struct json_scan *scan, uint32_t rows, struct erro
 static bool put_nulls(struct json_scan *scan, uint32_t from, uint32_t to)
 {
     for (; from < to; from++) {
-        if (!json_sink_null(&scan->root))
-            return false;
+        if (!json_sink_null(&scan->root)) return false;
     }
     return true;
 }
@@ -305,8 +276,7 @@ enum status json_scan_batch(struct json_scan *scan, const struct column *text, c
     ASSERT(type_is_string_like(text->type));
     TRY(padded_text(scan, text, &padded, err));
     TRY(scan_begin(scan, text->length, err));
-    if (ret_bad)
-        memset(ret_bad, 0, text->length);
+    if (ret_bad) memset(ret_bad, 0, text->length);
     scan->context.utf8_checked = text->type->kind == TYPE_STRING;
     for (uint32_t i = 0; i < (rows ? count : text->length); i++) {
         uint32_t row = rows ? rows[i] : i;
@@ -317,14 +287,11 @@ enum status json_scan_batch(struct json_scan *scan, const struct column *text, c
             slice = column_slice(padded, row);
             record = scan_record(scan, (const uint8_t *)slice.data, slice.length, false);
         }
-        if (record == RECORD_BLANK)
-            json_sink_null(&scan->root);
+        if (record == RECORD_BLANK) json_sink_null(&scan->root);
         TRY(scan->failure.status);
-        if (record != RECORD_BAD)
-            continue;
+        if (record != RECORD_BAD) continue;
         bad_count++;
-        if (ret_bad)
-            ret_bad[row] = 1;
+        if (ret_bad) ret_bad[row] = 1;
         if (scan->options.mode == JSON_FAILFAST) {
             TRY(refuse_record(scan, (const uint8_t *)slice.data, slice.length, "row", row, err));
         }
@@ -332,12 +299,10 @@ enum status json_scan_batch(struct json_scan *scan, const struct column *text, c
     put_nulls(scan, scan->root.length, text->length);
     TRY(scan->failure.status);
     TRY(json_sink_finish(&scan->root, ret_column, err));
-    if (ret_bad_count)
-        *ret_bad_count = bad_count;
+    if (ret_bad_count) *ret_bad_count = bad_count;
 out:
     scan->failure.err = NULL;
-    if (status != STATUS_OK)
-        json_sink_drop(&scan->root);
+    if (status != STATUS_OK) json_sink_drop(&scan->root);
     column_unref(padded);
     return status;
 }
@@ -349,8 +314,7 @@ static enum status make_batch(struct json_scan *scan, const struct column *colum
     enum status status = STATUS_OK;
     struct column **columns = memory_calloc(scan->type->child_count + (size_t)1, sizeof *columns);
     uint32_t *rows = count < column->length ? memory_alloc(count * sizeof *rows) : NULL;
-    for (uint32_t i = 0; rows && i < count; i++)
-        rows[i] = from + i;
+    for (uint32_t i = 0; rows && i < count; i++) rows[i] = from + i;
     for (uint32_t i = 0; i < scan->type->child_count; i++) {
         if (!rows)
             columns[i] = column_ref(column->children[i]);
@@ -362,8 +326,7 @@ static enum status make_batch(struct json_scan *scan, const struct column *colum
     memory_free(columns);
     return STATUS_OK;
 out:
-    for (uint32_t i = 0; i < scan->type->child_count; i++)
-        column_unref(columns[i]);
+    for (uint32_t i = 0; i < scan->type->child_count; i++) column_unref(columns[i]);
     memory_free(rows);
     memory_free(columns);
     return status;
@@ -375,20 +338,16 @@ static enum status take_rest(struct json_scan *scan, struct json_lines *ret_line
 {
     enum status status = STATUS_OK;
     uint32_t from = scan->rest_row, count = scan->rest->length - from;
-    if (count > BATCH_ROWS_MAX)
-        count = BATCH_ROWS_MAX;
+    if (count > BATCH_ROWS_MAX) count = BATCH_ROWS_MAX;
     struct batch *batch = NULL;
     TRY(make_batch(scan, scan->rest, from, count, &batch, err));
     vector_reset(&scan->bad);
     for (size_t i = 0; i < scan->rest_bad.count; i++) {
         struct json_bad bad = scan->rest_bad.items[i];
         uint32_t first = bad.first_row > from ? bad.first_row : from, last = bad.first_row + bad.row_count;
-        if (last > from + count)
-            last = from + count;
-        if (first >= last)
-            continue;
-        if (from > 0)
-            bad.offset = bad.length = 0;
+        if (last > from + count) last = from + count;
+        if (first >= last) continue;
+        if (from > 0) bad.offset = bad.length = 0;
         bad.first_row = first - from;
         bad.row_count = last - first;
         vector_push(&scan->bad, bad);
@@ -411,8 +370,7 @@ static enum status lines_finish(struct json_scan *scan, size_t used, struct json
     if (scan->root.length > 0) {
         scan->line_bytes = used / scan->root.length + 1;
         vector_reset(&scan->rest_bad);
-        for (size_t i = 0; i < scan->bad.count; i++)
-            vector_push(&scan->rest_bad, scan->bad.items[i]);
+        for (size_t i = 0; i < scan->bad.count; i++) vector_push(&scan->rest_bad, scan->bad.items[i]);
         scan->rest_row = 0;
         TRY(json_sink_finish(&scan->root, &scan->rest, err));
         TRY(take_rest(scan, &lines, err));
@@ -435,25 +393,21 @@ enum status json_scan_lines(struct json_scan *scan, const uint8_t *bytes, size_t
     enum status status = STATUS_OK;
     size_t used = 0, rows = length / scan->line_bytes + 1;
     ASSERT(scan->type->kind == TYPE_STRUCT);
-    if (scan->rest)
-        return take_rest(scan, ret_lines, err);
+    if (scan->rest) return take_rest(scan, ret_lines, err);
     TRY(scan_begin(scan, rows < BATCH_ROWS_MAX ? (uint32_t)rows : BATCH_ROWS_MAX, err));
     vector_reset(&scan->bad);
     scan->context.utf8_checked = false;
     while (used < length && scan->root.length < BATCH_ROWS_MAX && used < BATCH_BYTES_MAX) {
         const uint8_t *line = bytes + used, *end = scan->kernel->line_end(line, bytes + length);
         bool open = end == bytes + length || (*end == '\r' && end + 1 == bytes + length);
-        if (open && !last)
-            break;
+        if (open && !last) break;
         size_t offset = used, line_length = (size_t)(end - line);
         used += line_length;
-        if (used < length)
-            used += *end == '\r' && used + 1 < length && end[1] == '\n' ? 2 : 1;
+        if (used < length) used += *end == '\r' && used + 1 < length && end[1] == '\n' ? 2 : 1;
         uint32_t row = scan->root.length;
         enum record record = scan_record(scan, line, line_length, true);
         TRY(scan->failure.status);
-        if (record != RECORD_BAD)
-            continue;
+        if (record != RECORD_BAD) continue;
         if (scan->options.mode == JSON_FAILFAST)
             TRY(refuse_record(scan, line, line_length, "line at byte", offset, err));
         struct json_bad bad = {row, scan->root.length - row, offset, line_length};
@@ -462,8 +416,7 @@ enum status json_scan_lines(struct json_scan *scan, const uint8_t *bytes, size_t
     TRY(lines_finish(scan, used, ret_lines, err));
 out:
     scan->failure.err = NULL;
-    if (status != STATUS_OK)
-        json_sink_drop(&scan->root);
+    if (status != STATUS_OK) json_sink_drop(&scan->root);
     return status;
 }
 
@@ -471,8 +424,7 @@ bool json_scan_valid(const uint8_t *bytes, size_t length)
 {
     static const struct json_scan_options strict = {.strict = true};
     uint8_t *copy = memory_calloc(1, length + BUFFER_PADDING);
-    if (length)
-        memcpy(copy, bytes, length);
+    if (length) memcpy(copy, bytes, length);
     struct json_failure failure = {0};
     struct json_context context = {.end = copy + length, .options = &strict, .failure = &failure};
     const uint8_t *behind = json_kernel_get()->skip(&context, copy);
@@ -506,8 +458,7 @@ enum status json_scan_option(struct json_scan_options *options, const char *name
     static const char *const modes[] = {"PERMISSIVE", "FAILFAST", "QUARANTINE"};
     bool on;
     for (size_t i = 0; i < sizeof flags / sizeof *flags; i++) {
-        if (strcasecmp(name, flags[i].name) != 0)
-            continue;
+        if (strcasecmp(name, flags[i].name) != 0) continue;
         if (!parse_boolean(value, &on)) {
             return error_set(err, STATUS_INVALID, ERROR_USAGE, "JSON option %s must be true or false, not %s", name,
                              value);
@@ -523,15 +474,13 @@ enum status json_scan_option(struct json_scan_options *options, const char *name
         return error_set(err, STATUS_UNSUPPORTED, ERROR_USAGE, "JSON option %s is not supported", name);
     }
     for (size_t i = 0; i < sizeof modes / sizeof *modes; i++) {
-        if (strcasecmp(value, modes[i]) != 0)
-            continue;
+        if (strcasecmp(value, modes[i]) != 0) continue;
         options->mode = (enum json_mode)i;
         return STATUS_OK;
     }
     enum status status =
         error_set(err, STATUS_UNSUPPORTED, ERROR_USAGE,
                   "JSON mode %s is not supported; there are PERMISSIVE, FAILFAST and QUARANTINE", value);
-    if (err)
-        strcpy(err->condition, "PARSE_MODE_UNSUPPORTED");
+    if (err) strcpy(err->condition, "PARSE_MODE_UNSUPPORTED");
     return status;
 }

@@ -69,8 +69,7 @@ static inline bool json_sink_room(struct json_sink *sink)
 static inline bool json_sink_null(struct json_sink *sink)
 {
     uint32_t row = sink->length;
-    if (!sink->validity || row >= sink->capacity || sink->children)
-        return json_sink_null_slow(sink);
+    if (!sink->validity || row >= sink->capacity || sink->children) return json_sink_null_slow(sink);
     if (sink->width == 8) {
         memset(sink->values + (size_t)row * 8, 0, 8);
     } else if (sink->coded) {
@@ -89,8 +88,7 @@ static inline bool json_sink_null(struct json_sink *sink)
 // A plain string's bytes behind the others; text must be readable for JSON_SLACK bytes where length is less.
 static inline bool json_sink_bytes(struct json_sink *sink, const uint8_t *text, size_t length)
 {
-    if (!json_sink_room(sink))
-        return false;
+    if (!json_sink_room(sink)) return false;
     if (__builtin_expect(sink->byte_count + length > sink->byte_capacity, 0) && !json_sink_grow_bytes(sink, length)) {
         return false;
     }
@@ -106,28 +104,24 @@ static inline bool json_sink_bytes(struct json_sink *sink, const uint8_t *text, 
 }
 static inline bool json_sink_index(struct json_sink *sink, uint32_t index)
 {
-    if (!json_sink_room(sink))
-        return false;
+    if (!json_sink_room(sink)) return false;
     sink->indices[sink->length++] = index;
     return true;
 }
 // A string without escapes; readable for JSON_SLACK bytes.
 static inline bool json_sink_text(struct json_sink *sink, const uint8_t *text, size_t length)
 {
-    if (!sink->coded)
-        return json_sink_bytes(sink, text, length);
+    if (!sink->coded) return json_sink_bytes(sink, text, length);
     if (length <= 16) {
         uint32_t index = json_dictionary_short(&sink->dictionary, text, (uint32_t)length, 0);
-        if (index != JSON_DICTIONARY_NONE)
-            return json_sink_index(sink, index);
+        if (index != JSON_DICTIONARY_NONE) return json_sink_index(sink, index);
     }
     return json_sink_string(sink, text, length);
 }
 // Ends an array's or map's row: its elements are in the children.
 static inline bool json_sink_list(struct json_sink *sink)
 {
-    if (!json_sink_room(sink))
-        return false;
+    if (!json_sink_room(sink)) return false;
     sink->offsets[++sink->length] = (int32_t)sink->children[0].length;
     return true;
 }

@@ -16,15 +16,12 @@ static const uint8_t *skip_comment(const struct json_context *context, const uin
 {
     const uint8_t *end = context->end;
     if (at + 1 < end && at[1] == '/') {
-        while (at < end && *at != '\n' && *at != '\r')
-            at++;
+        while (at < end && *at != '\n' && *at != '\r') at++;
         return at;
     }
-    if (at + 1 >= end || at[1] != '*')
-        return NULL;
+    if (at + 1 >= end || at[1] != '*') return NULL;
     for (at += 2; at + 1 < end; at++) {
-        if (at[0] == '*' && at[1] == '/')
-            return at + 2;
+        if (at[0] == '*' && at[1] == '/') return at + 2;
     }
     return NULL;
 }
@@ -36,8 +33,7 @@ const uint8_t *json_text_space(struct json_context *context, const uint8_t *at)
             at++;
         } else if (*at == '/' && context->options->allow_comments) {
             const uint8_t *behind = skip_comment(context, at);
-            if (!behind)
-                return at; // the slash is then an error of whoever reads on
+            if (!behind) return at; // the slash is then an error of whoever reads on
             at = behind;
         } else {
             break;
@@ -48,8 +44,7 @@ const uint8_t *json_text_space(struct json_context *context, const uint8_t *at)
 
 static int hex_value(uint8_t c)
 {
-    if (is_digit(c))
-        return c - '0';
+    if (is_digit(c)) return c - '0';
     c |= 0x20;
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
@@ -57,12 +52,10 @@ static int hex_value(uint8_t c)
 static bool read_hex4(const uint8_t *at, const uint8_t *end, uint32_t *ret_unit)
 {
     uint32_t unit = 0;
-    if (end - at < 4)
-        return false;
+    if (end - at < 4) return false;
     for (int i = 0; i < 4; i++) {
         int digit = hex_value(at[i]);
-        if (digit < 0)
-            return false;
+        if (digit < 0) return false;
         unit = unit << 4 | (uint32_t)digit;
     }
     *ret_unit = unit;
@@ -93,16 +86,14 @@ static uint8_t *put_utf8(uint8_t *to, uint32_t c)
 static const uint8_t *decode_unicode(const uint8_t *at, const uint8_t *end, uint8_t **to)
 {
     uint32_t unit, low;
-    if (!read_hex4(at, end, &unit))
-        return NULL;
+    if (!read_hex4(at, end, &unit)) return NULL;
     at += 4;
     if (unit >= 0xd800 && unit < 0xdc00 && end - at >= 6 && at[0] == '\\' && at[1] == 'u' &&
         read_hex4(at + 2, end, &low) && low >= 0xdc00 && low < 0xe000) {
         *to = put_utf8(*to, 0x10000 + ((unit - 0xd800) << 10) + (low - 0xdc00));
         return at + 6;
     }
-    if (unit >= 0xd800 && unit < 0xe000)
-        unit = '?';
+    if (unit >= 0xd800 && unit < 0xe000) unit = '?';
     *to = put_utf8(*to, unit);
     return at;
 }
@@ -111,18 +102,15 @@ static const uint8_t *decode_unicode(const uint8_t *at, const uint8_t *end, uint
 static const uint8_t *decode_escape(const struct json_context *context, const uint8_t *at, uint8_t **to)
 {
     static const char from[] = "\"\\/bfnrt", into[] = "\"\\/\b\f\n\r\t";
-    if (at >= context->end)
-        return NULL;
-    if (*at == 'u')
-        return decode_unicode(at + 1, context->end, to);
+    if (at >= context->end) return NULL;
+    if (*at == 'u') return decode_unicode(at + 1, context->end, to);
     const char *known = *at ? strchr(from, *at) : NULL;
     if (known) {
         *(*to)++ = (uint8_t)into[known - from];
         return at + 1;
     }
     bool quote = *at == '\'' && !context->options->refuse_single_quotes && !context->options->strict;
-    if (!quote && !context->options->allow_any_escape)
-        return NULL;
+    if (!quote && !context->options->allow_any_escape) return NULL;
     *(*to)++ = *at;
     return at + 1;
 }
@@ -149,13 +137,10 @@ const uint8_t *json_text_string(struct json_context *context, const uint8_t *at,
             return NULL;
         }
     }
-    if (at >= end)
-        return NULL;
-    if (high && !context->utf8_checked && !text_utf8_valid(from, (size_t)(at - from)))
-        return NULL;
+    if (at >= end) return NULL;
+    if (high && !context->utf8_checked && !text_utf8_valid(from, (size_t)(at - from))) return NULL;
     *ret_value = slice_of((const char *)from, (size_t)(at - from));
-    if (!escaped)
-        return at + 1;
+    if (!escaped) return at + 1;
     uint8_t *to = scratch_reserve(context, (size_t)(at - from) + 8), *start = to;
     while (from < at) {
         if (*from != '\\') {
@@ -163,53 +148,41 @@ const uint8_t *json_text_string(struct json_context *context, const uint8_t *at,
             continue;
         }
         from = decode_escape(context, from + 1, &to);
-        if (!from)
-            return NULL;
+        if (!from) return NULL;
     }
-    if (from > at)
-        return NULL; // an escape ran over the closing quote
+    if (from > at) return NULL; // an escape ran over the closing quote
     *ret_value = slice_of((const char *)start, (size_t)(to - start));
     return at + 1;
 }
 
 static bool is_name_byte(uint8_t c)
 {
-    if (is_digit(c) || c >= 0x80)
-        return true;
+    if (is_digit(c) || c >= 0x80) return true;
     return ((c | 0x20) >= 'a' && (c | 0x20) <= 'z') || (c && strchr("_$@#*-+", c));
 }
 
 const uint8_t *json_text_name(struct json_context *context, const uint8_t *at, struct slice *ret_name)
 {
     const struct json_scan_options *options = context->options;
-    if (at >= context->end)
-        return NULL;
-    if (*at == '"')
-        return json_text_string(context, at + 1, '"', ret_name);
-    if (options->strict)
-        return NULL;
-    if (*at == '\'' && !options->refuse_single_quotes)
-        return json_text_string(context, at + 1, '\'', ret_name);
-    if (!options->allow_unquoted_names)
-        return NULL;
+    if (at >= context->end) return NULL;
+    if (*at == '"') return json_text_string(context, at + 1, '"', ret_name);
+    if (options->strict) return NULL;
+    if (*at == '\'' && !options->refuse_single_quotes) return json_text_string(context, at + 1, '\'', ret_name);
+    if (!options->allow_unquoted_names) return NULL;
     const uint8_t *from = at;
-    while (at < context->end && is_name_byte(*at))
-        at++;
+    while (at < context->end && is_name_byte(*at)) at++;
     *ret_name = slice_of((const char *)from, (size_t)(at - from));
-    if (at == from || (!context->utf8_checked && !text_utf8_valid(from, (size_t)(at - from))))
-        return NULL;
+    if (at == from || (!context->utf8_checked && !text_utf8_valid(from, (size_t)(at - from)))) return NULL;
     return at;
 }
 
 static const uint8_t *read_special(const struct json_context *context, const uint8_t *at, struct json_number *number)
 {
     static const char *const words[] = {"NaN", "Infinity", "-INF", "-Infinity", "+INF", "+Infinity"};
-    if (context->options->strict || context->options->refuse_non_numeric)
-        return NULL;
+    if (context->options->strict || context->options->refuse_non_numeric) return NULL;
     for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
         size_t length = strlen(words[i]);
-        if ((size_t)(context->end - at) < length || memcmp(at, words[i], length) != 0)
-            continue;
+        if ((size_t)(context->end - at) < length || memcmp(at, words[i], length) != 0) continue;
         *number = (struct json_number){.special = i == 0 ? 'N' : 'I', .negative = words[i][0] == '-'};
         return at + length;
     }
@@ -241,31 +214,25 @@ const uint8_t *json_text_number(struct json_context *context, const uint8_t *at,
         number.negative = true;
         at++;
     }
-    if (at >= end || !is_digit(*at))
-        return start < end ? read_special(context, start, ret_number) : NULL;
+    if (at >= end || !is_digit(*at)) return start < end ? read_special(context, start, ret_number) : NULL;
     bool zero = *at == '0' && at + 1 < end && is_digit(at[1]);
-    if (zero && (context->options->strict || !context->options->allow_leading_zeros))
-        return NULL;
+    if (zero && (context->options->strict || !context->options->allow_leading_zeros)) return NULL;
     read_digits(&at, end, &number, false);
     if (at < end && *at == '.') {
         at++;
         number.integral = false;
-        if (!read_digits(&at, end, &number, true))
-            return NULL;
+        if (!read_digits(&at, end, &number, true)) return NULL;
     }
     if (at < end && (*at == 'e' || *at == 'E')) {
         int64_t exponent = 0;
         bool minus = false;
         at++;
-        if (at < end && (*at == '-' || *at == '+'))
-            minus = *at++ == '-';
+        if (at < end && (*at == '-' || *at == '+')) minus = *at++ == '-';
         const uint8_t *from = at;
         for (; at < end && is_digit(*at); at++) {
-            if (exponent < 100000000)
-                exponent = exponent * 10 + (*at - '0');
+            if (exponent < 100000000) exponent = exponent * 10 + (*at - '0');
         }
-        if (at == from)
-            return NULL;
+        if (at == from) return NULL;
         number.exponent += minus ? -exponent : exponent;
         number.integral = false;
     }
@@ -276,15 +243,11 @@ const uint8_t *json_text_number(struct json_context *context, const uint8_t *at,
 double json_text_double(const struct json_number *number, const uint8_t *at, const uint8_t *behind)
 {
     double value = 0;
-    if (number->special == 'N')
-        return (double)NAN;
-    if (number->special)
-        return number->negative ? (double)-INFINITY : (double)INFINITY;
-    if (number->integral && number->digits == 0)
-        return 0; // Jackson reads -0 as the integer 0
+    if (number->special == 'N') return (double)NAN;
+    if (number->special) return number->negative ? (double)-INFINITY : (double)INFINITY;
+    if (number->integral && number->digits == 0) return 0; // Jackson reads -0 as the integer 0
     bool exact = number->digits <= 19;
-    if (exact && number_text_fast_double(number->significand, number->exponent, number->negative, &value))
-        return value;
+    if (exact && number_text_fast_double(number->significand, number->exponent, number->negative, &value)) return value;
     bool ok = number_text_parse_double((const char *)at, (size_t)(behind - at), &value);
     ASSERT(ok);
     return value;
@@ -308,8 +271,7 @@ bool json_text_special(struct slice value, double *ret_value)
     } words[] = {{"NaN", (double)NAN},           {"+INF", (double)INFINITY},  {"+Infinity", (double)INFINITY},
                  {"Infinity", (double)INFINITY}, {"-INF", (double)-INFINITY}, {"-Infinity", (double)-INFINITY}};
     for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
-        if (!slice_equal(value, slice_str(words[i].word)))
-            continue;
+        if (!slice_equal(value, slice_str(words[i].word))) continue;
         *ret_value = words[i].value;
         return true;
     }
@@ -323,11 +285,9 @@ bool json_text_decimal(const struct type *type, struct slice value, __int128 *re
     bool overflow = false;
     if (memchr(value.data, ',', value.length)) {
         size_t length = 0;
-        if (value.length > sizeof on_stack)
-            return false;
+        if (value.length > sizeof on_stack) return false;
         for (size_t i = 0; i < value.length; i++) {
-            if (value.data[i] != ',')
-                on_stack[length++] = value.data[i];
+            if (value.data[i] != ',') on_stack[length++] = value.data[i];
         }
         value = slice_of(on_stack, length);
     }
@@ -340,35 +300,26 @@ bool json_text_decimal(const struct type *type, struct slice value, __int128 *re
 bool json_text_date(struct json_context *context, struct slice value, int32_t *ret_days)
 {
     const struct json_scan_options *options = context->options;
-    if (options->parse_date)
-        return options->parse_date(options->parse_context, value.data, value.length, ret_days);
-    if (datetime_text_parse_date(value.data, value.length, ret_days))
-        return true;
+    if (options->parse_date) return options->parse_date(options->parse_context, value.data, value.length, ret_days);
+    if (datetime_text_parse_date(value.data, value.length, ret_days)) return true;
     int64_t days = 0;
     size_t i = value.length > 0 && (value.data[0] == '-' || value.data[0] == '+');
-    if (i == value.length || value.length > 11)
-        return false;
+    if (i == value.length || value.length > 11) return false;
     for (; i < value.length; i++) {
-        if (!is_digit((uint8_t)value.data[i]))
-            return false;
+        if (!is_digit((uint8_t)value.data[i])) return false;
         days = days * 10 + (value.data[i] - '0');
     }
-    if (value.data[0] == '-')
-        days = -days;
-    if (days < INT32_MIN || days > INT32_MAX)
-        return false;
+    if (value.data[0] == '-') days = -days;
+    if (days < INT32_MIN || days > INT32_MAX) return false;
     *ret_days = (int32_t)days;
     return true;
 }
 
 static int base64_value(char c)
 {
-    if (c >= 'A' && c <= 'Z')
-        return c - 'A';
-    if (c >= 'a' && c <= 'z')
-        return c - 'a' + 26;
-    if (c >= '0' && c <= '9')
-        return c - '0' + 52;
+    if (c >= 'A' && c <= 'Z') return c - 'A';
+    if (c >= 'a' && c <= 'z') return c - 'a' + 26;
+    if (c >= '0' && c <= '9') return c - '0' + 52;
     return c == '+' ? 62 : c == '/' ? 63 : -1;
 }
 
@@ -378,11 +329,9 @@ bool json_text_base64(struct json_context *context, struct slice value, struct s
     size_t offset = 0;
     bool inside = context->scratch && value.data >= (char *)context->scratch &&
                   value.data < (char *)context->scratch + context->scratch_capacity;
-    if (inside)
-        offset = value.length;
+    if (inside) offset = value.length;
     uint8_t *start = scratch_reserve(context, offset + value.length + 4);
-    if (inside)
-        value.data = (char *)start;
+    if (inside) value.data = (char *)start;
     uint8_t *to = start + offset;
     start = to;
     for (size_t i = 0; i < value.length;) {
@@ -390,22 +339,18 @@ bool json_text_base64(struct json_context *context, struct slice value, struct s
             i++;
             continue;
         }
-        if (value.length - i < 4)
-            return false;
+        if (value.length - i < 4) return false;
         const char *group = value.data + i;
         int pads = group[3] != '=' ? 0 : group[2] == '=' ? 2 : 1;
         uint32_t bits = 0;
         for (int k = 0; k < 4 - pads; k++) {
             int six = base64_value(group[k]);
-            if (six < 0)
-                return false;
+            if (six < 0) return false;
             bits |= (uint32_t)six << (18 - 6 * k);
         }
         *to++ = (uint8_t)(bits >> 16);
-        if (pads < 2)
-            *to++ = (uint8_t)(bits >> 8);
-        if (pads < 1)
-            *to++ = (uint8_t)bits;
+        if (pads < 2) *to++ = (uint8_t)(bits >> 8);
+        if (pads < 1) *to++ = (uint8_t)bits;
         i += 4;
     }
     *ret_bytes = slice_of((const char *)start, (size_t)(to - start));
@@ -426,8 +371,7 @@ static void rewrite_string(struct text *text, struct slice value)
             text_append_char(text, hex[c >> 4]);
             text_append_char(text, hex[c & 15]);
         } else {
-            if (c == '"' || c == '\\')
-                text_append_char(text, '\\');
+            if (c == '"' || c == '\\') text_append_char(text, '\\');
             text_append_char(text, (char)c);
         }
     }
@@ -442,21 +386,17 @@ static const uint8_t *rewrite_number(struct json_context *context, const uint8_t
     ASSERT(behind);
     if (number.integral) {
         const uint8_t *digits = at + number.negative;
-        while (*digits == '0' && digits + 1 < behind)
-            digits++;
-        if (number.negative && number.digits)
-            text_append_char(text, '-');
+        while (*digits == '0' && digits + 1 < behind) digits++;
+        if (number.negative && number.digits) text_append_char(text, '-');
         text_append(text, (const char *)digits, (size_t)(behind - digits));
         return behind;
     }
     char out[NUMBER_TEXT_SIZE];
     double value = json_text_double(&number, at, behind);
     size_t length = number_text_format_double(value, out);
-    if (!isfinite(value))
-        text_append_char(text, '"');
+    if (!isfinite(value)) text_append_char(text, '"');
     text_append(text, out, length);
-    if (!isfinite(value))
-        text_append_char(text, '"');
+    if (!isfinite(value)) text_append_char(text, '"');
     return behind;
 }
 
@@ -464,10 +404,8 @@ static const uint8_t *rewrite_number(struct json_context *context, const uint8_t
 static bool rewrite_name(struct json_context *context, const uint8_t **at)
 {
     const uint8_t *behind = *at;
-    while (behind < context->end && is_name_byte(*behind))
-        behind++;
-    if (behind == *at || *json_text_space(context, behind) != ':')
-        return false;
+    while (behind < context->end && is_name_byte(*behind)) behind++;
+    if (behind == *at || *json_text_space(context, behind) != ':') return false;
     rewrite_string(&context->rewritten, slice_of((const char *)*at, (size_t)(behind - *at)));
     *at = behind;
     return true;
@@ -480,10 +418,8 @@ struct slice json_text_rewrite(struct json_context *context, const uint8_t *at, 
     text_reset(text);
     for (;;) {
         at = json_text_space(context, at);
-        if (at >= behind)
-            break;
-        if (context->options->allow_unquoted_names && rewrite_name(context, &at))
-            continue;
+        if (at >= behind) break;
+        if (context->options->allow_unquoted_names && rewrite_name(context, &at)) continue;
         if (*at == '"' || *at == '\'') {
             at = json_text_string(context, at + 1, *at, &value);
             ASSERT(at);
@@ -494,8 +430,7 @@ struct slice json_text_rewrite(struct json_context *context, const uint8_t *at, 
             at = rewrite_number(context, at);
         } else {
             const uint8_t *from = at; // true, false, null
-            while (at < behind && is_name_byte(*at))
-                at++;
+            while (at < behind && is_name_byte(*at)) at++;
             ASSERT(at > from);
             text_append(text, (const char *)from, (size_t)(at - from));
         }

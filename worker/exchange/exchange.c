@@ -6,8 +6,7 @@ uint64_t exchange_sent(struct exchange_channel *channel, uint64_t epoch, const s
     channel->sent_batches++;
     channel->sent_rows += batch->row_count;
     uint64_t bytes = batch_bytes(batch);
-    if (batch->column_rows)
-        bytes = bytes * batch->row_count / batch->column_rows;
+    if (batch->column_rows) bytes = bytes * batch->row_count / batch->column_rows;
     bytes += sizeof *batch;
     atomic_fetch_add_explicit(&channel->outstanding_bytes[epoch & 1], bytes, memory_order_relaxed);
     return bytes;
@@ -57,8 +56,6 @@ void exchange_hash(const struct batch *batch, struct column *const *keys, uint32
                    uint64_t *hashes)
 {
     uint64_t first = key_count ? hash_seed : 0;
-    for (uint32_t i = 0; i < batch->row_count; i++)
-        hashes[i] = first;
-    for (uint32_t k = 0; k < key_count; k++)
-        column_hash(keys[k], batch->selection, batch->row_count, hashes);
+    for (uint32_t i = 0; i < batch->row_count; i++) hashes[i] = first;
+    for (uint32_t k = 0; k < key_count; k++) column_hash(keys[k], batch->selection, batch->row_count, hashes);
 }

@@ -3,10 +3,8 @@
 
 void dataflow_frozen_destroy(struct dataflow_frozen *frozen)
 {
-    if (!frozen)
-        return;
-    if (frozen->prepared)
-        foreset__prepared__free_unpacked(frozen->prepared, NULL);
+    if (!frozen) return;
+    if (frozen->prepared) foreset__prepared__free_unpacked(frozen->prepared, NULL);
     for (size_t i = 0; i < frozen->part_count; i++) {
         memory_free(frozen->parts[i].meta.operator_);
         memory_free(frozen->parts[i].meta.key);
@@ -18,10 +16,8 @@ void dataflow_frozen_destroy(struct dataflow_frozen *frozen)
 
 void dataflow_event_destroy(struct dataflow_event *event)
 {
-    if (!event)
-        return;
-    if (event->read_done)
-        foreset__read_done__free_unpacked(event->read_done, NULL);
+    if (!event) return;
+    if (event->read_done) foreset__read_done__free_unpacked(event->read_done, NULL);
     dataflow_frozen_destroy(event->frozen);
     memory_free(event);
 }

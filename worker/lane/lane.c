@@ -37,8 +37,7 @@ void lane_init(struct lane *lane, struct lane_group *group, uint32_t number)
 static const Foreset__TableEpoch *table_from(const Foreset__Manifest *from, uint32_t table)
 {
     for (size_t i = 0; from && i < from->n_tables; i++) {
-        if (from->tables[i]->table == table)
-            return from->tables[i];
+        if (from->tables[i]->table == table) return from->tables[i];
     }
     return NULL;
 }
@@ -53,8 +52,7 @@ enum status lane_open(struct lane *lane, struct error *err)
     lane->channels = memory_calloc((size_t)lane->group->exchange_count * lane->host.lanes + 1, sizeof *lane->channels);
     lane->sources = memory_calloc(plan->n_nodes + 1, sizeof *lane->sources);
     for (uint32_t i = 0; i < plan->n_nodes; i++) {
-        if (plan->nodes[i]->kind != FORESET__NODE__KIND__SOURCE)
-            continue;
+        if (plan->nodes[i]->kind != FORESET__NODE__KIND__SOURCE) continue;
         lane->sources[lane->source_count].node = i;
         lane->sources[lane->source_count++].done = true;
     }
@@ -68,8 +66,7 @@ void lane_epoch_deinit(struct lane_epoch *epoch, const Foreset__Plan *plan)
         memory_free(epoch->parts.items[i].meta.key);
         memory_free(epoch->parts.items[i].meta.operator_);
     }
-    for (size_t i = 0; i < epoch->ranges.count; i++)
-        foreset__range__free_unpacked(epoch->ranges.items[i], NULL);
+    for (size_t i = 0; i < epoch->ranges.count; i++) foreset__range__free_unpacked(epoch->ranges.items[i], NULL);
     for (uint32_t t = 0; epoch->outputs && t < plan->n_tables; t++) {
         struct operator_frozen frozen = {.table = epoch->outputs[t]};
         operator_frozen_deinit(&frozen);
@@ -90,19 +87,15 @@ void lane_deinit(struct lane *lane)
 {
     struct mail *mail;
     while ((mail = mailbox_poll(&lane->mailbox))) {
-        if (mail->kind == LANE_MAIL_PLAN)
-            lane_plan_unref(((struct lane_mail_plan *)mail)->plan);
-        if (mail->kind == LANE_MAIL_BATCH)
-            batch_unref(((struct lane_mail_batch *)mail)->batch);
+        if (mail->kind == LANE_MAIL_PLAN) lane_plan_unref(((struct lane_mail_plan *)mail)->plan);
+        if (mail->kind == LANE_MAIL_BATCH) batch_unref(((struct lane_mail_batch *)mail)->batch);
         memory_free(mail);
     }
     lane_graph_close(lane);
     for (uint32_t i = 0; i < lane->source_count; i++) {
-        if (lane->sources[i].source)
-            lane->sources[i].source->ops->close(lane->sources[i].source);
+        if (lane->sources[i].source) lane->sources[i].source->ops->close(lane->sources[i].source);
     }
-    for (uint32_t i = 0; i < LANE_EPOCHS_MAX; i++)
-        lane_epoch_deinit(&lane->epochs[i], lane->group->plan);
+    for (uint32_t i = 0; i < LANE_EPOCHS_MAX; i++) lane_epoch_deinit(&lane->epochs[i], lane->group->plan);
     memory_free(lane->sources);
     memory_free(lane->clocks);
     memory_free(lane->channels);
@@ -125,8 +118,7 @@ static bool table_has_input(const Foreset__Table *table, const Foreset__EpochPla
 {
     for (size_t i = 0; i < plan->n_ranges; i++) {
         for (size_t s = 0; s < table->n_sources; s++) {
-            if (plan->ranges[i]->source == table->sources[s] && range_has_input(plan->ranges[i]))
-                return true;
+            if (plan->ranges[i]->source == table->sources[s] && range_has_input(plan->ranges[i])) return true;
         }
     }
     return false;
@@ -167,14 +159,12 @@ static enum status lane_serve_plan(struct lane *lane, struct lane_plan *plan, st
 static enum status lane_serve_watermark(struct lane *lane, const struct lane_mail_watermark *mail, struct error *err)
 {
     struct lane_epoch *epoch = lane_epoch_find(lane, mail->epoch);
-    if (!epoch && mail->epoch <= lane->last_planned)
-        return STATUS_OK; // frozen already: nothing waited for it
+    if (!epoch && mail->epoch <= lane->last_planned) return STATUS_OK; // frozen already: nothing waited for it
     if (!epoch) {
         return error_set(err, STATUS_INVALID, ERROR_RESTART_PIPELINE,
                          "a watermark came for epoch %llu, which does not run", (unsigned long long)mail->epoch);
     }
-    for (uint32_t t = 0; t < lane->group->plan->n_tables; t++)
-        epoch->tables[t].has_watermark = true;
+    for (uint32_t t = 0; t < lane->group->plan->n_tables; t++) epoch->tables[t].has_watermark = true;
     for (uint32_t i = 0; i < mail->count; i++) {
         ASSERT(mail->items[i].table < lane->group->plan->n_tables);
         epoch->tables[mail->items[i].table].candidate_us = mail->items[i].watermark_us;
@@ -185,12 +175,10 @@ static enum status lane_serve_watermark(struct lane *lane, const struct lane_mai
 static void lane_serve_emitted(struct lane *lane, const struct lane_mail_emitted *mail)
 {
     struct lane_epoch *epoch = lane_epoch_find(lane, mail->epoch);
-    if (!epoch)
-        return; // frozen already: an early word that was not needed
+    if (!epoch) return; // frozen already: an early word that was not needed
     struct clock_epoch *table = &epoch->tables[mail->table];
     table->emitted_rows += mail->rows; // an early 1 is counted twice: only zero or not matters
-    if (mail->final)
-        table->emitted_final++;
+    if (mail->final) table->emitted_final++;
 }
 
 // Clocks go on as far as facts are there; then nodes that waited for them.
@@ -202,17 +190,14 @@ static enum status lane_clocks_advance(struct lane *lane, struct error *err)
         for (uint32_t t = 0; t < lane->group->plan->n_tables; t++) {
             struct table_clock *clock = &lane->clocks[t];
             struct lane_epoch *epoch = lane_epoch_find(lane, clock->next_epoch);
-            if (!epoch || !lane_clock_resolve(clock, epoch->plan->plan, epoch->tables, t, lane->host.lanes))
-                continue;
+            if (!epoch || !lane_clock_resolve(clock, epoch->plan->plan, epoch->tables, t, lane->host.lanes)) continue;
             again = any = true;
         }
     }
-    if (!any)
-        return STATUS_OK;
+    if (!any) return STATUS_OK;
     enum status status = lane_graph_resume(lane, err);
     for (uint32_t i = 0; status == STATUS_OK && i < LANE_EPOCHS_MAX; i++) {
-        if (lane->epochs[i].epoch)
-            status = lane_check_reports(lane, &lane->epochs[i], err);
+        if (lane->epochs[i].epoch) status = lane_check_reports(lane, &lane->epochs[i], err);
     }
     return status;
 }
@@ -222,15 +207,13 @@ enum status lane_check_reports(struct lane *lane, struct lane_epoch *epoch, stru
     (void)err;
     if (!epoch->reported && epoch->measured == lane->measure_count) {
         bool resolved = true;
-        for (uint32_t t = 0; t < lane->group->plan->n_tables; t++)
-            resolved = resolved && epoch->tables[t].resolved;
+        for (uint32_t t = 0; t < lane->group->plan->n_tables; t++) resolved = resolved && epoch->tables[t].resolved;
         if (resolved) {
             epoch->reported = true;
             lane_group_measured(lane->group, epoch);
         }
     }
-    if (epoch->reported && epoch->frozen == lane->node_count)
-        lane_group_frozen(lane->group, lane->host.lane, epoch);
+    if (epoch->reported && epoch->frozen == lane->node_count) lane_group_frozen(lane->group, lane->host.lane, epoch);
     return STATUS_OK;
 }
 
@@ -246,17 +229,12 @@ static enum status lane_serve(struct lane *lane, struct mail *mail, struct error
         return status == STATUS_OK ? lane_clocks_advance(lane, err) : status;
     }
     case LANE_MAIL_BATCH:
-    case LANE_MAIL_MARKER:
-        return lane_graph_receive(lane, (struct lane_mail_batch *)mail, err);
+    case LANE_MAIL_MARKER: return lane_graph_receive(lane, (struct lane_mail_batch *)mail, err);
     case LANE_MAIL_EMITTED:
         lane_serve_emitted(lane, (struct lane_mail_emitted *)mail);
         return lane_clocks_advance(lane, err);
-    case LANE_MAIL_READ:
-        lane->released = ((struct lane_mail_read *)mail)->epoch;
-        return STATUS_OK;
-    case LANE_MAIL_STOP:
-        lane->stopped = true;
-        return STATUS_OK;
+    case LANE_MAIL_READ: lane->released = ((struct lane_mail_read *)mail)->epoch; return STATUS_OK;
+    case LANE_MAIL_STOP: lane->stopped = true; return STATUS_OK;
     }
     return STATUS_OK;
 }
@@ -275,8 +253,7 @@ static enum status source_begin(struct lane *lane, struct lane_source *source, s
     source->epoch = epoch->epoch;
     source->waiting = false;
     source->done = false;
-    if (share->count == 0)
-        return STATUS_OK;
+    if (share->count == 0) return STATUS_OK;
     if (!source->source) {
         struct source_open_args args = {.plan = lane->group->plan,
                                         .node = source->node,
@@ -286,11 +263,9 @@ static enum status source_begin(struct lane *lane, struct lane_source *source, s
                                         .wake = lane_wake,
                                         .wake_context = lane};
         source_open opener = lane->group->options.source;
-        if (!opener)
-            opener = operator_table_source(lane->group->plan->nodes[source->node]->source);
+        if (!opener) opener = operator_table_source(lane->group->plan->nodes[source->node]->source);
         enum status status = opener(&args, &source->source, err);
-        if (status != STATUS_OK)
-            return status;
+        if (status != STATUS_OK) return status;
     }
     return source->source->ops->plan(source->source, epoch->epoch, share->ranges, share->count, err);
 }
@@ -315,18 +290,14 @@ static enum status source_end(struct lane *lane, struct lane_source *source, str
 {
     struct lane_node *node = &lane->nodes[source->node];
     source->done = true;
-    if (read)
-        source_evidence(source, epoch);
+    if (read) source_evidence(source, epoch);
     if (read && source->source->ops->malformed) {
         epoch->counts[node->plan_node->table].rows_malformed += source->source->ops->malformed(source->source);
     }
     enum status status = FAILPOINT("marker.before", err);
-    if (status == STATUS_OK)
-        status = lane_graph_marker(node, epoch->epoch, err);
-    if (status == STATUS_OK)
-        status = FAILPOINT("marker.after", err);
-    if (status != STATUS_OK)
-        return status;
+    if (status == STATUS_OK) status = lane_graph_marker(node, epoch->epoch, err);
+    if (status == STATUS_OK) status = FAILPOINT("marker.after", err);
+    if (status != STATUS_OK) return status;
     node->epoch++;
     epoch->measured++;
     epoch->frozen++;
@@ -346,34 +317,25 @@ static enum status source_read(struct lane *lane, struct lane_source *source, st
         enum source_result result = SOURCE_WAITING;
         struct batch *batch = NULL;
         enum status status = FAILPOINT("poll.before", err);
-        if (status == STATUS_OK)
-            status = source->source->ops->poll(source->source, epoch->epoch, &result, &batch, err);
-        if (status != STATUS_OK)
-            return status;
+        if (status == STATUS_OK) status = source->source->ops->poll(source->source, epoch->epoch, &result, &batch, err);
+        if (status != STATUS_OK) return status;
         source->waiting = result == SOURCE_WAITING;
-        if (result == SOURCE_WAITING)
-            return STATUS_OK;
+        if (result == SOURCE_WAITING) return STATUS_OK;
         *ret_any = true;
-        if (result == SOURCE_DONE)
-            return source_end(lane, source, epoch, true, err);
-        if (batch->row_count)
-            status = lane_graph_emit(&lane->nodes[source->node], batch, err);
+        if (result == SOURCE_DONE) return source_end(lane, source, epoch, true, err);
+        if (batch->row_count) status = lane_graph_emit(&lane->nodes[source->node], batch, err);
         batch_unref(batch);
-        if (status == STATUS_OK)
-            status = FAILPOINT("poll.after", err);
-        if (status != STATUS_OK)
-            return status;
+        if (status == STATUS_OK) status = FAILPOINT("poll.after", err);
+        if (status != STATUS_OK) return status;
     }
     return STATUS_OK;
 }
 
 static bool lane_has_room(struct lane *lane)
 {
-    if (lane->held_bytes >= lane->group->held_bytes_max)
-        return false;
+    if (lane->held_bytes >= lane->group->held_bytes_max) return false;
     for (uint32_t i = 0; i < lane->group->exchange_count * lane->host.lanes; i++) {
-        if (!exchange_has_credit(&lane->channels[i], lane->reading, lane->group->credit_bytes))
-            return false;
+        if (!exchange_has_credit(&lane->channels[i], lane->reading, lane->group->credit_bytes)) return false;
     }
     return true;
 }
@@ -388,10 +350,8 @@ static enum status lane_may_read(struct lane *lane, bool *ret_may, struct error 
     }
     *ret_may = false;
     int64_t now_us = clock_boot_us(clock_system());
-    if (lane->stalled_us == 0)
-        lane->stalled_us = now_us;
-    if (now_us - lane->stalled_us < LANE_STALL_US)
-        return STATUS_OK;
+    if (lane->stalled_us == 0) lane->stalled_us = now_us;
+    if (now_us - lane->stalled_us < LANE_STALL_US) return STATUS_OK;
     return error_set(err, STATUS_NO_MEMORY, ERROR_FAIL_PIPELINE,
                      "lane %u has read nothing of epoch %llu for %lld s: %llu bytes wait for earlier epochs, of %llu "
                      "allowed; give more --memory (P14)",
@@ -403,20 +363,16 @@ static enum status lane_read(struct lane *lane, bool *ret_any, struct error *err
 {
     bool may;
     enum status allowed = lane_may_read(lane, &may, err);
-    if (allowed != STATUS_OK || !may)
-        return allowed;
+    if (allowed != STATUS_OK || !may) return allowed;
     bool all_done = true;
     for (uint32_t i = 0; i < lane->source_count; i++) {
         struct lane_source *source = &lane->sources[i];
-        if (source->epoch == lane->reading && source->done)
-            continue; // the epoch may be frozen behind its last source
+        if (source->epoch == lane->reading && source->done) continue; // the epoch may be frozen behind its last source
         struct lane_epoch *epoch = lane_epoch_find(lane, lane->reading);
         ASSERT(epoch);
         enum status status = STATUS_OK;
-        if (source->epoch != lane->reading)
-            status = source_begin(lane, source, epoch, err);
-        if (status == STATUS_OK && !source->done)
-            status = source_read(lane, source, epoch, ret_any, err);
+        if (source->epoch != lane->reading) status = source_begin(lane, source, epoch, err);
+        if (status == STATUS_OK && !source->done) status = source_read(lane, source, epoch, ret_any, err);
         if (status != STATUS_OK)
             return error_prefix(err, "source %s: ", lane->group->plan->nodes[source->node]->source->name);
         all_done = all_done && source->done;
@@ -438,12 +394,9 @@ static void lane_take_mail(struct lane *lane, struct mail *mail)
 {
     struct error err = {0};
     if (lane->failed) {
-        if (mail->kind == LANE_MAIL_PLAN)
-            lane_plan_unref(((struct lane_mail_plan *)mail)->plan);
-        if (mail->kind == LANE_MAIL_BATCH)
-            batch_unref(((struct lane_mail_batch *)mail)->batch);
-        if (mail->kind == LANE_MAIL_STOP)
-            lane->stopped = true;
+        if (mail->kind == LANE_MAIL_PLAN) lane_plan_unref(((struct lane_mail_plan *)mail)->plan);
+        if (mail->kind == LANE_MAIL_BATCH) batch_unref(((struct lane_mail_batch *)mail)->batch);
+        if (mail->kind == LANE_MAIL_STOP) lane->stopped = true;
     } else if (lane_serve(lane, mail, &err) != STATUS_OK) {
         lane_fail(lane, &err);
     }
@@ -458,11 +411,9 @@ bool lane_step(struct lane *lane)
         lane_take_mail(lane, mail);
         any = true;
     }
-    if (lane->stopped || lane->failed)
-        return any;
+    if (lane->stopped || lane->failed) return any;
     struct error err = {0};
-    if (lane_read(lane, &any, &err) != STATUS_OK)
-        lane_fail(lane, &err);
+    if (lane_read(lane, &any, &err) != STATUS_OK) lane_fail(lane, &err);
     return any;
 }
 
@@ -470,13 +421,11 @@ void *lane_run(void *argument)
 {
     struct lane *lane = argument;
     while (!lane->stopped) {
-        if (lane_step(lane))
-            continue;
+        if (lane_step(lane)) continue;
         // With an epoch to read, a wake that came before the wait costs a poll interval at most.
         bool reads = !lane->failed && lane->released >= lane->reading;
         struct mail *mail = mailbox_wait(&lane->mailbox, reads ? LANE_POLL_US : -1);
-        if (mail)
-            lane_take_mail(lane, mail);
+        if (mail) lane_take_mail(lane, mail);
     }
     return NULL;
 }

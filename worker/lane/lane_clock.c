@@ -10,10 +10,8 @@ void lane_clock_init(struct table_clock *clock, const Foreset__Table *table, con
     clock->table = table;
     clock->next_epoch = next_epoch;
     clock->batch = -1;
-    if (!from)
-        return;
-    if (from->has_batch)
-        clock->batch = from->batch;
+    if (!from) return;
+    if (from->has_batch) clock->batch = from->batch;
     clock->late_us = from->late_us;
     clock->watermark_us = from->watermark_us;
     clock->timestamp_us = from->batch_timestamp_us;
@@ -28,10 +26,8 @@ static int stateful_inputs(const struct table_clock *clock, const struct clock_e
     int answer = 0;
     for (size_t i = 0; i < clock->table->n_stateful_inputs; i++) {
         const struct clock_epoch *input = &epochs[clock->table->stateful_inputs[i]];
-        if (input->emitted_rows > 0)
-            return 1;
-        if (input->emitted_final < lanes)
-            answer = -1;
+        if (input->emitted_rows > 0) return 1;
+        if (input->emitted_final < lanes) answer = -1;
     }
     return answer;
 }
@@ -40,15 +36,11 @@ static int stateful_inputs(const struct table_clock *clock, const struct clock_e
 static int takes_part(const struct table_clock *clock, const Foreset__EpochPlan *plan, const struct clock_epoch *epochs,
                       const struct clock_epoch *self, uint32_t lanes)
 {
-    if (self->planned_input)
-        return 1;
+    if (self->planned_input) return 1;
     int inputs = stateful_inputs(clock, epochs, lanes);
-    if (inputs != 0)
-        return inputs;
-    if (!plan->no_data || !clock->table->no_data_epochs)
-        return 0;
-    if (!self->has_watermark)
-        return -1;
+    if (inputs != 0) return inputs;
+    if (!plan->no_data || !clock->table->no_data_epochs) return 0;
+    if (!self->has_watermark) return -1;
     return self->candidate_us > clock->watermark_us;
 }
 
@@ -57,11 +49,9 @@ bool lane_clock_resolve(struct table_clock *clock, const Foreset__EpochPlan *pla
 {
     struct clock_epoch *self = &epochs[table];
     int takes = takes_part(clock, plan, epochs, self, lanes);
-    if (takes < 0)
-        return false;
+    if (takes < 0) return false;
     bool begins = takes && !clock->open;
-    if (begins && clock->table->n_watermarks > 0 && !self->has_watermark)
-        return false;
+    if (begins && clock->table->n_watermarks > 0 && !self->has_watermark) return false;
     if (begins) {
         clock->late_us = clock->watermark_us;
         if (clock->table->n_watermarks > 0 && self->candidate_us > clock->watermark_us) {

@@ -17,11 +17,9 @@ static bool node_clock_before(const struct lane_node *node)
 
 static enum status node_begin(struct lane_node *node, struct error *err)
 {
-    if (node->begun)
-        return STATUS_OK;
+    if (node->begun) return STATUS_OK;
     node->begun = true;
-    if (!node->op)
-        return STATUS_OK;
+    if (!node->op) return STATUS_OK;
     struct lane *lane = node->lane;
     const struct table_clock *clock = &lane->clocks[node->plan_node->table];
     struct lane_epoch *epoch = lane_epoch_find(lane, node->epoch);
@@ -33,13 +31,11 @@ static enum status node_begin(struct lane_node *node, struct error *err)
     if (resolved->resolved) {
         at->batch = resolved->batch;
         at->late_us = resolved->late_us;
-        if (resolved->takes_part || resolved->open || resolved->publishes)
-            at->timestamp_us = resolved->timestamp_us;
+        if (resolved->takes_part || resolved->open || resolved->publishes) at->timestamp_us = resolved->timestamp_us;
     } else if (node_clock_before(node)) {
         at->batch = lane_clock_batch(clock);
         at->late_us = lane_clock_late(clock);
-        if (clock->open)
-            at->timestamp_us = clock->timestamp_us;
+        if (clock->open) at->timestamp_us = clock->timestamp_us;
     } else {
         ASSERT(!node->waits_for_rows);
     }
@@ -49,10 +45,8 @@ static enum status node_begin(struct lane_node *node, struct error *err)
 static enum status node_take_batch(struct lane_node *node, uint32_t input, struct batch *batch, struct error *err)
 {
     enum status status = node_begin(node, err);
-    if (status != STATUS_OK)
-        return status;
-    if (!node->op)
-        return lane_graph_emit(node, batch, err);
+    if (status != STATUS_OK) return status;
+    if (!node->op) return lane_graph_emit(node, batch, err);
     return node->op->ops->on_batch(node->op, input, batch, err);
 }
 
@@ -67,9 +61,8 @@ static void node_collect(struct lane_node *node, struct lane_epoch *epoch)
 
 static enum status node_freeze(struct lane_node *node, struct lane_epoch *epoch, struct error *err)
 {
-    struct operator *op = node->op;
-    if (!op->ops->freeze)
-        return STATUS_OK;
+    struct operator* op = node->op;
+    if (!op->ops->freeze) return STATUS_OK;
     struct operator_frozen frozen = {0};
     struct text name = {0};
     enum status status = STATUS_OK;
@@ -124,7 +117,7 @@ static bool stateful_table(const struct lane_node *node)
 
 static enum status node_marker_operator(struct lane_node *node, struct lane_epoch *epoch, struct error *err)
 {
-    struct operator *op = node->op;
+    struct operator* op = node->op;
     const struct clock_epoch *clock = &epoch->tables[node->plan_node->table];
     ASSERT(clock->resolved || !node->waits_at_marker);
     if (op->ops->on_marker) {
@@ -136,8 +129,7 @@ static enum status node_marker_operator(struct lane_node *node, struct lane_epoc
                                          .no_data = epoch->plan->plan->no_data,
                                          .timestamp_us = epoch->plan->plan->timestamp_us};
         enum status status = op->ops->on_marker(op, &marker, err);
-        if (status != STATUS_OK)
-            return status;
+        if (status != STATUS_OK) return status;
     }
     node_collect(node, epoch);
     return STATUS_OK;
@@ -150,28 +142,22 @@ static enum status node_complete(struct lane_node *node, struct error *err)
     struct lane_epoch *epoch = lane_epoch_find(lane, node->epoch);
     ASSERT(epoch);
     const struct clock_epoch *clock = &epoch->tables[node->plan_node->table];
-    if (node->waits_at_marker && !clock->resolved)
-        return STATUS_OK;
-    if (node->waits_for_rows && !node_clock_before(node))
-        return STATUS_OK;
+    if (node->waits_at_marker && !clock->resolved) return STATUS_OK;
+    if (node->waits_for_rows && !node_clock_before(node)) return STATUS_OK;
     enum status status = STATUS_OK;
     TRY(node_begin(node, err));
-    if (node->op)
-        TRY(node_marker_operator(node, epoch, err));
+    if (node->op) TRY(node_marker_operator(node, epoch, err));
     if (stateful_table(node)) {
         lane_tell_emitted(lane, node->epoch, node->plan_node->table, epoch->emitted[node->plan_node->table], true);
     }
     TRY(lane_graph_marker(node, node->epoch, err));
-    if (node->op)
-        TRY(node_freeze(node, epoch, err));
-    if (node->plan_node->kind == FORESET__NODE__KIND__WATERMARK)
-        epoch->measured++;
+    if (node->op) TRY(node_freeze(node, epoch, err));
+    if (node->plan_node->kind == FORESET__NODE__KIND__WATERMARK) epoch->measured++;
     epoch->frozen++;
     node->epoch++;
     node->begun = false;
     node->markers = 0;
-    for (uint32_t i = 0; i < node->input_count; i++)
-        node->inputs[i].at_marker = false;
+    for (uint32_t i = 0; i < node->input_count; i++) node->inputs[i].at_marker = false;
     TRY(lane_check_reports(lane, epoch, err));
     TRY(node_drain(node, err));
 out:
@@ -200,8 +186,7 @@ static enum status node_process(struct lane_node *node, uint32_t input, struct l
 
 static bool node_may_take(const struct lane_node *node, const struct lane_input *input, const struct lane_item *item)
 {
-    if (input->at_marker)
-        return false;
+    if (input->at_marker) return false;
     return !item->batch || !node->waits_for_rows || node_clock_before(node);
 }
 
@@ -211,14 +196,11 @@ static enum status node_drain(struct lane_node *node, struct error *err)
         struct lane_input *input = &node->inputs[i];
         while (input->head < input->items.count && node_may_take(node, input, &input->items.items[input->head])) {
             struct lane_item item = input->items.items[input->head++];
-            if (input->head == input->items.count)
-                input->head = input->items.count = 0;
-            if (!item.channel)
-                node->lane->held_bytes -= item.bytes;
+            if (input->head == input->items.count) input->head = input->items.count = 0;
+            if (!item.channel) node->lane->held_bytes -= item.bytes;
             enum status status = node_process(node, i, &item, err);
             batch_unref(item.batch);
-            if (status != STATUS_OK)
-                return status;
+            if (status != STATUS_OK) return status;
         }
     }
     return STATUS_OK;
@@ -256,8 +238,7 @@ enum status lane_graph_resume(struct lane *lane, struct error *err)
         } else {
             status = node_drain(node, err);
         }
-        if (status != STATUS_OK)
-            return status;
+        if (status != STATUS_OK) return status;
     }
     return STATUS_OK;
 }
@@ -279,8 +260,7 @@ enum status lane_graph_emit(struct lane_node *node, struct batch *batch, struct 
     ASSERT(epoch);
     if (stateful_table(node)) {
         uint64_t *emitted = &epoch->emitted[node->plan_node->table];
-        if (*emitted == 0)
-            lane_tell_emitted(lane, node->epoch, node->plan_node->table, 1, false);
+        if (*emitted == 0) lane_tell_emitted(lane, node->epoch, node->plan_node->table, 1, false);
         *emitted += batch->row_count;
     }
     for (uint32_t i = 0; i < node->consumer_count; i++) {
@@ -288,14 +268,13 @@ enum status lane_graph_emit(struct lane_node *node, struct batch *batch, struct 
         count_rows_in(node, consumer, epoch, batch->row_count);
         struct lane_item item = {.epoch = node->epoch, .batch = batch_ref(batch)};
         enum status status = node_push(consumer, node->consumers[i].input, &item, err);
-        if (status != STATUS_OK)
-            return status;
+        if (status != STATUS_OK) return status;
     }
     return STATUS_OK;
 }
 
 // To one lane: its own end at once, others through their mailbox.
-static enum status lane_graph_send(struct operator *op, uint32_t target, struct batch *batch, struct error *err)
+static enum status lane_graph_send(struct operator* op, uint32_t target, struct batch *batch, struct error *err)
 {
     struct lane_node *node = op->lane_node;
     struct lane *lane = node->lane;
@@ -321,8 +300,7 @@ static enum status exchange_send_markers(struct lane_node *node, uint64_t epoch,
 {
     struct lane *lane = node->lane;
     for (uint32_t target = 0; target < lane->host.lanes; target++) {
-        if (target == lane->host.lane)
-            continue;
+        if (target == lane->host.lane) continue;
         struct exchange_channel *channel = &lane->channels[node->exchange * lane->host.lanes + target];
         struct lane_mail_batch *mail = memory_calloc(1, sizeof *mail);
         mail->mail.kind = LANE_MAIL_MARKER;
@@ -348,8 +326,7 @@ enum status lane_graph_marker(struct lane_node *node, uint64_t epoch, struct err
         struct lane_item item = {.epoch = epoch};
         struct lane_node *consumer = &node->lane->nodes[node->consumers[i].node];
         enum status status = node_push(consumer, node->consumers[i].input, &item, err);
-        if (status != STATUS_OK)
-            return status;
+        if (status != STATUS_OK) return status;
     }
     return STATUS_OK;
 }
@@ -377,28 +354,27 @@ enum status lane_graph_receive(struct lane *lane, const struct lane_mail_batch *
 }
 
 // ---- operators' way back into the lane ----
-static enum status host_emit(struct operator *op, struct batch *batch, struct error *err)
+static enum status host_emit(struct operator* op, struct batch *batch, struct error *err)
 {
     return lane_graph_emit(op->lane_node, batch, err);
 }
 
-static enum status host_dead(struct operator *op, const struct batch *batch, const struct expr_errors *errors,
+static enum status host_dead(struct operator* op, const struct batch *batch, const struct expr_errors *errors,
                              struct error *err)
 {
     struct lane_node *node = op->lane_node;
     struct lane *lane = node->lane;
     const Foreset__Table *table = lane->group->plan->tables[node->plan_node->table];
-    struct operator *sink = lane->nodes[table->node].op;
+    struct operator* sink = lane->nodes[table->node].op;
     return table_operator_dead(sink, op->epoch.epoch, op->epoch.timestamp_us, batch, errors, err);
 }
 
-static void host_maximum(struct operator *op, int64_t event_time_us)
+static void host_maximum(struct operator* op, int64_t event_time_us)
 {
     struct lane_node *node = op->lane_node;
     struct lane_epoch *epoch = lane_epoch_find(node->lane, node->epoch);
     struct lane_maximum *maximum = &epoch->maxima[node->plan_index];
-    if (!maximum->found || event_time_us > maximum->event_time_us)
-        maximum->event_time_us = event_time_us;
+    if (!maximum->found || event_time_us > maximum->event_time_us) maximum->event_time_us = event_time_us;
     maximum->found = true;
 }
 
@@ -442,8 +418,7 @@ static void node_connect(struct lane *lane, struct lane_node *node)
     for (uint32_t i = 0; i < plan->n_nodes && !sender; i++) {
         for (uint32_t k = 0; k < plan->nodes[i]->n_inputs; k++) {
             struct lane_edge edge = {.node = i, .input = k};
-            if (plan->nodes[i]->inputs[k] == node->plan_index)
-                vector_push(&edges, edge);
+            if (plan->nodes[i]->inputs[k] == node->plan_index) vector_push(&edges, edge);
         }
     }
     node->consumers = edges.items;
@@ -463,22 +438,17 @@ enum status lane_graph_open(struct lane *lane, struct error *err)
     for (uint32_t i = 0; i < plan->n_nodes; i++) {
         node_init(lane, i, i);
         enum _Foreset__Node__Kind kind = plan->nodes[i]->kind;
-        if (kind == FORESET__NODE__KIND__SOURCE || kind == FORESET__NODE__KIND__WATERMARK)
-            lane->measure_count++;
-        if (kind != FORESET__NODE__KIND__EXCHANGE)
-            continue;
+        if (kind == FORESET__NODE__KIND__SOURCE || kind == FORESET__NODE__KIND__WATERMARK) lane->measure_count++;
+        if (kind != FORESET__NODE__KIND__EXCHANGE) continue;
         uint32_t receiver = (uint32_t)plan->n_nodes + exchange;
         node_init(lane, receiver, i);
         lane->nodes[i].exchange = lane->nodes[receiver].exchange = exchange++;
     }
-    for (uint32_t i = 0; i < lane->node_count; i++)
-        node_connect(lane, &lane->nodes[i]);
+    for (uint32_t i = 0; i < lane->node_count; i++) node_connect(lane, &lane->nodes[i]);
     for (uint32_t i = 0; i < plan->n_nodes; i++) {
         enum status status = operator_table_open(&lane->host, i, &lane->nodes[i].op, err);
-        if (status != STATUS_OK)
-            return status;
-        if (lane->nodes[i].op)
-            lane->nodes[i].op->lane_node = &lane->nodes[i];
+        if (status != STATUS_OK) return status;
+        if (lane->nodes[i].op) lane->nodes[i].op->lane_node = &lane->nodes[i];
     }
     return STATUS_OK;
 }
@@ -489,14 +459,12 @@ void lane_graph_close(struct lane *lane)
         struct lane_node *node = &lane->nodes[i];
         for (uint32_t k = 0; node->inputs && k < node->input_count; k++) {
             struct lane_input *input = &node->inputs[k];
-            for (size_t at = input->head; at < input->items.count; at++)
-                batch_unref(input->items.items[at].batch);
+            for (size_t at = input->head; at < input->items.count; at++) batch_unref(input->items.items[at].batch);
             vector_deinit(&input->items);
         }
         memory_free(node->inputs);
         memory_free(node->consumers);
-        if (node->op)
-            node->op->ops->close(node->op);
+        if (node->op) node->op->ops->close(node->op);
     }
     memory_free(lane->nodes);
     lane->nodes = NULL;

@@ -31,14 +31,11 @@ static void group_epoch_clear(struct lane_group *group, struct group_epoch *epoc
 
 static void group_destroy(struct lane_group *group)
 {
-    for (uint32_t i = 0; i < group->lane_count; i++)
-        lane_deinit(&group->lanes[i]);
-    for (uint32_t i = 0; i < LANE_EPOCHS_MAX; i++)
-        group_epoch_clear(group, &group->epochs[i]);
+    for (uint32_t i = 0; i < group->lane_count; i++) lane_deinit(&group->lanes[i]);
+    for (uint32_t i = 0; i < LANE_EPOCHS_MAX; i++) group_epoch_clear(group, &group->epochs[i]);
     for (uint32_t t = 0; group->open && t < group->plan->n_tables; t++) {
         struct group_open *open = &group->open[t];
-        for (size_t i = 0; i < open->files.count; i++)
-            foreset__data_file__free_unpacked(open->files.items[i], NULL);
+        for (size_t i = 0; i < open->files.count; i++) foreset__data_file__free_unpacked(open->files.items[i], NULL);
         vector_deinit(&open->files);
         text_deinit(&group->records[t]);
     }
@@ -46,10 +43,8 @@ static void group_destroy(struct lane_group *group)
     memory_free(group->records);
     memory_free(group->maxima);
     memory_free(group->lanes);
-    if (group->from)
-        foreset__manifest__free_unpacked(group->from, NULL);
-    if (group->plan)
-        foreset__plan__free_unpacked(group->plan, NULL);
+    if (group->from) foreset__manifest__free_unpacked(group->from, NULL);
+    if (group->plan) foreset__plan__free_unpacked(group->plan, NULL);
     pthread_mutex_destroy(&group->lock);
     memory_free(group);
 }
@@ -67,13 +62,11 @@ static void group_close(struct dataflow *flow)
     group->closing = true;
     pthread_mutex_unlock(&group->lock);
     for (uint32_t i = 0; i < group->lane_count; i++) {
-        if (!group->lanes[i].threaded)
-            continue;
+        if (!group->lanes[i].threaded) continue;
         group_post(group, i, memory_calloc(1, sizeof(struct mail)), LANE_MAIL_STOP);
     }
     for (uint32_t i = 0; i < group->lane_count; i++) {
-        if (group->lanes[i].threaded)
-            thread_join(group->lanes[i].thread);
+        if (group->lanes[i].threaded) thread_join(group->lanes[i].thread);
     }
     group_destroy(group);
 }
@@ -87,8 +80,7 @@ static void group_notify(struct lane_group *group, enum dataflow_event_kind kind
     event->epoch = epoch;
     event->read_done = read_done;
     event->frozen = frozen;
-    if (err)
-        event->err = *err;
+    if (err) event->err = *err;
     group->args.notify(group->args.context, event);
 }
 
@@ -97,8 +89,7 @@ static enum status group_plan(struct dataflow *flow, uint64_t epoch, const Fores
     struct lane_group *group = group_of(flow);
     struct lane_plan *dealt;
     enum status status = lane_plan_create(group->plan, epoch, plan, group->lane_count, &dealt, err);
-    if (status != STATUS_OK)
-        return status;
+    if (status != STATUS_OK) return status;
     pthread_mutex_lock(&group->lock);
     struct group_epoch *slot = &group->epochs[epoch % LANE_EPOCHS_MAX];
     bool taken = slot->epoch != 0;
@@ -163,11 +154,9 @@ void lane_group_measured(struct lane_group *group, struct lane_epoch *report)
         struct group_epoch *epoch = group_epoch_of(group, report->epoch);
         for (uint32_t i = 0; i < group->plan->n_nodes; i++) {
             struct lane_maximum *from = &report->maxima[i], *to = &epoch->maxima[i];
-            if (from->found && (!to->found || from->event_time_us > to->event_time_us))
-                *to = *from;
+            if (from->found && (!to->found || from->event_time_us > to->event_time_us)) *to = *from;
         }
-        for (uint32_t t = 0; t < group->plan->n_tables; t++)
-            epoch->took_part[t] = report->tables[t].takes_part;
+        for (uint32_t t = 0; t < group->plan->n_tables; t++) epoch->took_part[t] = report->tables[t].takes_part;
         if (++epoch->measured == group->lane_count) {
             Foreset__ReadDone *read_done = lane_report_read_done(group, epoch);
             group_notify(group, DATAFLOW_READ_DONE, epoch->epoch, read_done, NULL, NULL);
@@ -202,8 +191,7 @@ void lane_group_fail(struct lane_group *group, const struct error *err)
     pthread_mutex_lock(&group->lock);
     bool first = !group->failed && !group->closing;
     group->failed = true;
-    if (first)
-        group_notify(group, DATAFLOW_FAILED, 0, NULL, NULL, err);
+    if (first) group_notify(group, DATAFLOW_FAILED, 0, NULL, NULL, err);
     pthread_mutex_unlock(&group->lock);
 }
 
@@ -239,16 +227,14 @@ static void group_continue(struct lane_group *group)
         ASSERT(table->table < group->plan->n_tables);
         for (size_t k = 0; k < table->n_maxima; k++) {
             uint32_t node = table->maxima[k]->node;
-            if (node >= group->plan->n_nodes)
-                continue;
+            if (node >= group->plan->n_nodes) continue;
             group->maxima[node] =
                 (struct lane_maximum){.found = true, .event_time_us = table->maxima[k]->event_time_us};
         }
         struct group_open *open = &group->open[table->table];
         for (size_t k = 0; k < table->n_open; k++) {
             vector_push(&open->files, lane_report_copy_file(table->open[k]));
-            if (!lane_report_slice_fits(table->open[k]->slice, group->lane_count))
-                open->all = true;
+            if (!lane_report_slice_fits(table->open[k]->slice, group->lane_count)) open->all = true;
         }
     }
 }
@@ -259,10 +245,8 @@ static void group_limits(struct lane_group *group, uint64_t limit)
     uint64_t channels = (uint64_t)group->exchange_count * group->lane_count * group->lane_count * 2 + 1;
     uint64_t credit = limit ? limit / 16 / channels : LANE_CREDIT_MAX_BYTES;
     uint64_t held = limit ? limit / 16 / group->lane_count : LANE_HELD_MAX_BYTES;
-    if (credit > LANE_CREDIT_MAX_BYTES)
-        credit = LANE_CREDIT_MAX_BYTES;
-    if (held > LANE_HELD_MAX_BYTES)
-        held = LANE_HELD_MAX_BYTES;
+    if (credit > LANE_CREDIT_MAX_BYTES) credit = LANE_CREDIT_MAX_BYTES;
+    if (held > LANE_HELD_MAX_BYTES) held = LANE_HELD_MAX_BYTES;
     group->credit_bytes = credit < LIMIT_MIN_BYTES ? LIMIT_MIN_BYTES : credit;
     group->held_bytes_max = held < LIMIT_MIN_BYTES ? LIMIT_MIN_BYTES : held;
 }
@@ -284,10 +268,8 @@ static struct lane_group *group_create(const struct dataflow_open_args *args, co
     budget_init(&group->state_budget, "state", args->budget, limit / STATE_BUDGET_SHARE);
     uint32_t sources = 0;
     for (size_t i = 0; i < group->plan->n_nodes; i++) {
-        if (group->plan->nodes[i]->kind == FORESET__NODE__KIND__EXCHANGE)
-            group->exchange_count++;
-        if (group->plan->nodes[i]->kind == FORESET__NODE__KIND__SOURCE)
-            sources++;
+        if (group->plan->nodes[i]->kind == FORESET__NODE__KIND__EXCHANGE) group->exchange_count++;
+        if (group->plan->nodes[i]->kind == FORESET__NODE__KIND__SOURCE) sources++;
     }
     group->queue_bytes_max = SOURCE_QUEUE_DEFAULT;
     if (limit && sources) {
@@ -301,8 +283,7 @@ static struct lane_group *group_create(const struct dataflow_open_args *args, co
     group->records = memory_calloc(group->plan->n_tables + 1, sizeof *group->records);
     group->lanes = memory_calloc(group->lane_count, sizeof *group->lanes);
     group_continue(group);
-    for (uint32_t i = 0; i < group->lane_count; i++)
-        lane_init(&group->lanes[i], group, i);
+    for (uint32_t i = 0; i < group->lane_count; i++) lane_init(&group->lanes[i], group, i);
     return group;
 }
 
@@ -311,8 +292,7 @@ enum status lane_group_open_with(const struct dataflow_open_args *args, const st
 {
     struct lane_group *group = group_create(args, options);
     enum status status = STATUS_OK;
-    for (uint32_t i = 0; i < group->lane_count; i++)
-        TRY(lane_open(&group->lanes[i], err));
+    for (uint32_t i = 0; i < group->lane_count; i++) TRY(lane_open(&group->lanes[i], err));
     TRY(lane_load(group, err));
     for (uint32_t i = 0; i < group->lane_count && !options->stepped; i++) {
         char name[16];

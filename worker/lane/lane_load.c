@@ -11,9 +11,8 @@ static bool node_by_name(struct lane_group *group, const char *name, uint32_t *r
     struct text text = {0};
     bool found = false;
     for (uint32_t i = 0; i < group->plan->n_nodes && !found; i++) {
-        const struct operator *op = group->lanes[0].nodes[i].op;
-        if (!op || !op->ops->load || strcmp(operator_name(op, &text), name) != 0)
-            continue;
+        const struct operator* op = group->lanes[0].nodes[i].op;
+        if (!op || !op->ops->load || strcmp(operator_name(op, &text), name) != 0) continue;
         *ret_node = i;
         found = true;
     }
@@ -25,8 +24,7 @@ static bool range_is_a_lanes(struct lane_group *group, const Foreset__SnapshotPa
 {
     for (uint32_t i = 0; i < group->lane_count; i++) {
         const struct operator_host *host = &group->lanes[i].host;
-        if (host->shard_first == part->shard_first && host->shard_last == part->shard_last)
-            return true;
+        if (host->shard_first == part->shard_first && host->shard_last == part->shard_last) return true;
     }
     return false;
 }
@@ -34,7 +32,7 @@ static bool range_is_a_lanes(struct lane_group *group, const Foreset__SnapshotPa
 static void clear_shards(struct lane_group *group, uint32_t node, const Foreset__SnapshotPart *part)
 {
     for (uint32_t i = 0; i < group->lane_count; i++) {
-        struct operator *op = group->lanes[i].nodes[node].op;
+        struct operator* op = group->lanes[i].nodes[node].op;
         op->ops->load_clear(op, part->shard_first, part->shard_last);
     }
 }
@@ -47,17 +45,15 @@ static enum status load_records(struct lane_group *group, uint32_t node, struct 
         struct snapshot_record record;
         bool end;
         enum status status = snapshot_reader_next(reader, &record, &end, err);
-        if (status != STATUS_OK || end)
-            return status;
+        if (status != STATUS_OK || end) return status;
         if (record.shard >= shards) {
             return error_set(err, STATUS_CORRUPT, ERROR_FAIL_PIPELINE, "it holds shard %u of %u", record.shard, shards);
         }
-        struct operator *op = group->lanes[exchange_lane_of(record.shard, shards, group->lane_count)].nodes[node].op;
+        struct operator* op = group->lanes[exchange_lane_of(record.shard, shards, group->lane_count)].nodes[node].op;
         struct operator_record handed = {
             .shard = record.shard, .key = record.key, .value = record.value, .removed = record.removed};
         status = op->ops->load(op, &handed, err);
-        if (status != STATUS_OK)
-            return status;
+        if (status != STATUS_OK) return status;
     }
 }
 
@@ -74,8 +70,7 @@ static enum status load_part(struct lane_group *group, const Foreset__SnapshotPa
             part->operator_);
     }
     if (!range_is_a_lanes(group, part)) {
-        for (uint32_t i = 0; i < group->lane_count; i++)
-            group->lanes[i].host.rebase = true;
+        for (uint32_t i = 0; i < group->lane_count; i++) group->lanes[i].host.rebase = true;
     }
     TRY(objstore_get(group->args.state, part->key, &bytes, err));
     if (bytes->size_bytes != part->size_bytes || hash_64(bytes->data, bytes->size_bytes, 0) != part->checksum) {
@@ -84,27 +79,23 @@ static enum status load_part(struct lane_group *group, const Foreset__SnapshotPa
         goto out;
     }
     TRY(snapshot_reader_open(&reader, bytes->data, bytes->size_bytes, err));
-    if (part->is_base)
-        clear_shards(group, node, part);
+    if (part->is_base) clear_shards(group, node, part);
     TRY(load_records(group, node, &reader, err));
 out:
     buffer_unref(bytes);
-    if (status != STATUS_OK)
-        error_prefix(err, "state snapshot part %s of %s: ", part->key, part->operator_);
+    if (status != STATUS_OK) error_prefix(err, "state snapshot part %s of %s: ", part->key, part->operator_);
     return status;
 }
 
 enum status lane_load(struct lane_group *group, struct error *err)
 {
     enum status status = STATUS_OK;
-    for (size_t i = 0; group->from && i < group->from->n_parts; i++)
-        TRY(load_part(group, group->from->parts[i], err));
+    for (size_t i = 0; group->from && i < group->from->n_parts; i++) TRY(load_part(group, group->from->parts[i], err));
     for (uint32_t i = 0; i < group->lane_count; i++) {
         struct lane *lane = &group->lanes[i];
         for (uint32_t k = 0; k < group->plan->n_nodes; k++) {
-            struct operator *op = lane->nodes[k].op;
-            if (!op || !op->ops->load_end)
-                continue;
+            struct operator* op = lane->nodes[k].op;
+            if (!op || !op->ops->load_end) continue;
             const struct table_clock *clock = &lane->clocks[lane->nodes[k].plan_node->table];
             TRY(op->ops->load_end(op, clock->open ? clock->batch : -1,
                                   clock->open ? clock->late_us : clock->watermark_us, err));

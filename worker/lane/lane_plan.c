@@ -26,8 +26,7 @@ static void deal_files(struct lane_plan *plan, Foreset__Range *range)
         part->files = memory_calloc(range->n_files, sizeof *part->files);
         part->file_times_us = memory_calloc(range->n_files, sizeof *part->file_times_us);
         for (size_t i = lane; i < range->n_files; i += plan->lanes) {
-            if (i < range->n_file_times_us)
-                part->file_times_us[part->n_file_times_us++] = range->file_times_us[i];
+            if (i < range->n_file_times_us) part->file_times_us[part->n_file_times_us++] = range->file_times_us[i];
             part->files[part->n_files++] = range->files[i];
         }
         plan->made = memory_realloc(plan->made, (plan->made_count + 1) * sizeof *plan->made);
@@ -41,8 +40,7 @@ enum status lane_plan_create(const Foreset__Plan *plan, uint64_t epoch, const Fo
 {
     for (size_t i = 0; i < epoch_plan->n_ranges; i++) {
         uint32_t source = epoch_plan->ranges[i]->source;
-        if (source < plan->n_nodes && plan->nodes[source]->kind == FORESET__NODE__KIND__SOURCE)
-            continue;
+        if (source < plan->n_nodes && plan->nodes[source]->kind == FORESET__NODE__KIND__SOURCE) continue;
         return error_set(err, STATUS_INVALID, ERROR_RESTART_PIPELINE,
                          "the plan of epoch %llu names node %u, which is no source", (unsigned long long)epoch, source);
     }
@@ -78,10 +76,8 @@ struct lane_plan *lane_plan_ref(struct lane_plan *plan)
 
 void lane_plan_unref(struct lane_plan *plan)
 {
-    if (!plan || atomic_fetch_sub_explicit(&plan->refs, 1, memory_order_acq_rel) != 1)
-        return;
-    for (size_t i = 0; i < (size_t)plan->lanes * plan->nodes; i++)
-        memory_free(plan->shares[i].ranges);
+    if (!plan || atomic_fetch_sub_explicit(&plan->refs, 1, memory_order_acq_rel) != 1) return;
+    for (size_t i = 0; i < (size_t)plan->lanes * plan->nodes; i++) memory_free(plan->shares[i].ranges);
     for (size_t i = 0; i < plan->made_count; i++) { // names belong to the plan's own range
         memory_free(plan->made[i]->files);
         memory_free(plan->made[i]->file_times_us);

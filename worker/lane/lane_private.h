@@ -106,7 +106,7 @@ struct lane_node {
     struct lane *lane;
     uint32_t plan_index;
     const Foreset__Node *plan_node;
-    struct operator *op;  // NULL: SOURCE, receiving end of an exchange
+    struct operator* op;  // NULL: SOURCE, receiving end of an exchange
     bool receiver;        // of an exchange; inputs are the lanes
     bool waits_at_marker; // needs the table's clock for the epoch
     bool waits_for_rows;  // needs the table's clock through the epoch before
@@ -195,7 +195,7 @@ static inline struct lane_node *lane_node_of(struct lane *lane, uint32_t plan_in
 }
 
 // operator_table.c
-enum status operator_table_open(struct operator_host *host, uint32_t node, struct operator **ret_op,
+enum status operator_table_open(struct operator_host *host, uint32_t node, struct operator** ret_op,
                                 struct error *err) MUST_USE; // *ret_op NULL: SOURCE
 source_open operator_table_source(const Foreset__Source *source);
 

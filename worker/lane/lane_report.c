@@ -27,8 +27,7 @@ bool lane_report_slice_fits(uint32_t slice, uint32_t lanes)
 
 static void push(void ***items, size_t *count, void *item)
 {
-    if ((*count & (*count - 1)) == 0)
-        *items = memory_realloc(*items, (*count ? *count * 2 : 1) * sizeof **items);
+    if ((*count & (*count - 1)) == 0) *items = memory_realloc(*items, (*count ? *count * 2 : 1) * sizeof **items);
     (*items)[(*count)++] = item;
 }
 #define PUSH(message, field, item) push((void ***)&(message)->field, &(message)->n_##field, (item))
@@ -38,8 +37,7 @@ Foreset__ReadDone *lane_report_read_done(struct lane_group *group, struct group_
     Foreset__ReadDone *done = memory_alloc(sizeof *done);
     foreset__read_done__init(done);
     for (uint32_t i = 0; i < group->plan->n_nodes; i++) {
-        if (!epoch->maxima[i].found)
-            continue;
+        if (!epoch->maxima[i].found) continue;
         Foreset__Maximum *maximum = memory_alloc(sizeof *maximum);
         foreset__maximum__init(maximum);
         maximum->node = i;
@@ -48,8 +46,7 @@ Foreset__ReadDone *lane_report_read_done(struct lane_group *group, struct group_
     }
     done->took_part = memory_calloc(group->plan->n_tables + 1, sizeof *done->took_part);
     for (uint32_t t = 0; t < group->plan->n_tables; t++) {
-        if (epoch->took_part[t])
-            done->took_part[done->n_took_part++] = t;
+        if (epoch->took_part[t]) done->took_part[done->n_took_part++] = t;
     }
     return done;
 }
@@ -59,8 +56,7 @@ static void report_ranges(struct lane_group *group, struct group_epoch *epoch, F
     const Foreset__EpochPlan *plan = epoch->plan->plan;
     for (size_t i = 0; i < plan->n_ranges; i++) {
         const Foreset__Range *range = plan->ranges[i];
-        if (group->plan->nodes[range->source]->source->kind != FORESET__SOURCE__KIND__FILES)
-            continue;
+        if (group->plan->nodes[range->source]->source->kind != FORESET__SOURCE__KIND__FILES) continue;
         size_t size = foreset__range__get_packed_size(range);
         uint8_t *packed = memory_alloc(size);
         foreset__range__pack(range, packed);
@@ -71,8 +67,7 @@ static void report_ranges(struct lane_group *group, struct group_epoch *epoch, F
         struct lane_epoch *report = &epoch->reports[lane];
         for (size_t i = 0; i < report->ranges.count; i++) {
             Foreset__Range *range = report->ranges.items[i];
-            if (group->plan->nodes[range->source]->source->kind == FORESET__SOURCE__KIND__FILES)
-                continue;
+            if (group->plan->nodes[range->source]->source->kind == FORESET__SOURCE__KIND__FILES) continue;
             PUSH(prepared, ranges, range);
             report->ranges.items[i] = NULL;
         }
@@ -85,10 +80,8 @@ static void report_maxima(struct lane_group *group, struct group_epoch *epoch, c
     for (size_t i = 0; i < plan->n_watermarks; i++) {
         uint32_t node = plan->watermarks[i];
         struct lane_maximum *now = &epoch->maxima[node], *all = &group->maxima[node];
-        if (now->found && (!all->found || now->event_time_us > all->event_time_us))
-            *all = *now;
-        if (!all->found)
-            continue;
+        if (now->found && (!all->found || now->event_time_us > all->event_time_us)) *all = *now;
+        if (!all->found) continue;
         Foreset__Maximum *maximum = memory_alloc(sizeof *maximum);
         foreset__maximum__init(maximum);
         maximum->node = node;
@@ -102,8 +95,7 @@ static bool slice_touched(struct group_epoch *epoch, uint32_t lanes, uint32_t ta
     for (uint32_t lane = 0; lane < lanes; lane++) {
         const struct operator_table *output = epoch->reports[lane].outputs[table];
         for (size_t i = 0; output && i < output->slices.count; i++) {
-            if (output->slices.items[i] == slice)
-                return true;
+            if (output->slices.items[i] == slice) return true;
         }
     }
     return false;
@@ -125,8 +117,7 @@ static void report_open(struct lane_group *group, struct group_epoch *epoch, uin
         }
     }
     open->files.count = left;
-    if (table->publishes)
-        open->all = false;
+    if (table->publishes) open->all = false;
     for (uint32_t lane = 0; lane < group->lane_count; lane++) {
         struct operator_table *output = epoch->reports[lane].outputs[number];
         for (size_t i = 0; output && i < output->open.count; i++) {
@@ -135,8 +126,7 @@ static void report_open(struct lane_group *group, struct group_epoch *epoch, uin
             output->open.items[i] = NULL;
         }
     }
-    for (size_t i = 0; i < open->files.count; i++)
-        PUSH(table, open, lane_report_copy_file(open->files.items[i]));
+    for (size_t i = 0; i < open->files.count; i++) PUSH(table, open, lane_report_copy_file(open->files.items[i]));
 }
 
 static void report_counts(struct lane_group *group, struct group_epoch *epoch, uint32_t number,
@@ -151,8 +141,7 @@ static void report_counts(struct lane_group *group, struct group_epoch *epoch, u
         table->rows_late += report->counts[number].rows_late;
         table->rows_dead += report->counts[number].rows_dead;
         table->rows_malformed += report->counts[number].rows_malformed;
-        if (!output)
-            continue;
+        if (!output) continue;
         table->rows_out += output->rows_out;
         table->bytes_out += output->bytes_out;
         table->content_hash += output->content_hash;
@@ -215,8 +204,7 @@ struct dataflow_frozen *lane_report_frozen(struct lane_group *group, struct grou
     }
     for (uint32_t lane = 0; lane < group->lane_count; lane++) {
         struct lane_epoch *report = &epoch->reports[lane];
-        if (report->parts.count == 0)
-            continue;
+        if (report->parts.count == 0) continue;
         frozen->parts =
             memory_realloc(frozen->parts, (frozen->part_count + report->parts.count) * sizeof *frozen->parts);
         memcpy(frozen->parts + frozen->part_count, report->parts.items, report->parts.count * sizeof *frozen->parts);
@@ -228,8 +216,7 @@ struct dataflow_frozen *lane_report_frozen(struct lane_group *group, struct grou
 
 static const char *mode_name(enum _Foreset__Table__Mode mode)
 {
-    if (mode == FORESET__TABLE__MODE__COMPLETE)
-        return "complete";
+    if (mode == FORESET__TABLE__MODE__COMPLETE) return "complete";
     return mode == FORESET__TABLE__MODE__UPDATE ? "update" : "append";
 }
 
@@ -254,19 +241,15 @@ static void record_write(struct lane_group *group, struct group_epoch *epoch, ui
 
 void lane_report_record(struct lane_group *group, struct group_epoch *epoch)
 {
-    if (!group->record)
-        return;
+    if (!group->record) return;
     for (uint32_t t = 0; t < group->plan->n_tables; t++) {
         for (uint32_t lane = 0; lane < group->lane_count; lane++) {
             const struct operator_table *output = epoch->reports[lane].outputs[t];
-            if (!output || output->rows.length == 0)
-                continue;
-            if (group->records[t].length)
-                text_append_char(&group->records[t], ',');
+            if (!output || output->rows.length == 0) continue;
+            if (group->records[t].length) text_append_char(&group->records[t], ',');
             text_append(&group->records[t], output->rows.data, output->rows.length);
         }
-        if (!epoch->reports[0].tables[t].publishes)
-            continue;
+        if (!epoch->reports[0].tables[t].publishes) continue;
         record_write(group, epoch, t);
         text_reset(&group->records[t]);
     }

@@ -16,7 +16,7 @@ static const operator_open openers[] = {
     [FORESET__NODE__KIND__TABLE] = table_operator_open,
 };
 
-enum status operator_table_open(struct operator_host *host, uint32_t node, struct operator **ret_op, struct error *err)
+enum status operator_table_open(struct operator_host *host, uint32_t node, struct operator** ret_op, struct error *err)
 {
     const Foreset__Node *plan_node = host->plan->nodes[node];
     if (plan_node->kind == FORESET__NODE__KIND__SOURCE) {

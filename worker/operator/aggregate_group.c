@@ -10,8 +10,7 @@ enum status aggregate_group_init(struct aggregate_group *group, struct operator_
     ASSERT(key_count <= schema->child_count);
     group->key_count = key_count;
     group->key_types = memory_calloc(key_count + (size_t)1, sizeof *group->key_types);
-    for (uint32_t k = 0; k < key_count; k++)
-        group->key_types[k] = schema->children[k].type;
+    for (uint32_t k = 0; k < key_count; k++) group->key_types[k] = schema->children[k].type;
     group->aggregates = memory_calloc(count + 1, sizeof *group->aggregates);
     group->offsets = memory_calloc(count + 1, sizeof *group->offsets);
     for (uint32_t i = 0; i < count; i++) {
@@ -26,8 +25,7 @@ out:
 
 void aggregate_group_deinit(struct aggregate_group *group)
 {
-    for (uint32_t i = 0; i < group->count; i++)
-        aggregate_destroy(group->aggregates[i]);
+    for (uint32_t i = 0; i < group->count; i++) aggregate_destroy(group->aggregates[i]);
     memory_free(group->aggregates);
     memory_free(group->offsets);
     memory_free(group->key_types);
@@ -53,21 +51,17 @@ enum status aggregate_group_merge(struct aggregate_group *group, struct key_entr
         size_t used = 0;
         enum status status = aggregate_merge(group->aggregates[i], entry->payload + group->offsets[i], bytes.data,
                                              bytes.length, &used, err);
-        if (status != STATUS_OK)
-            return status;
+        if (status != STATUS_OK) return status;
         bytes = slice_of(bytes.data + used, bytes.length - used);
     }
-    if (bytes.length == 0)
-        return STATUS_OK;
+    if (bytes.length == 0) return STATUS_OK;
     return error_set(err, STATUS_CORRUPT, ERROR_FAIL_PIPELINE, "%zu bytes are left behind the states of a group",
                      bytes.length);
 }
 
 int64_t aggregate_group_time(const struct column *key, uint32_t row)
 {
-    if (column_is_null(key, row))
-        return INT64_MAX;
-    if (key->type->kind == TYPE_STRUCT)
-        return aggregate_group_time(key->children[1], row);
+    if (column_is_null(key, row)) return INT64_MAX;
+    if (key->type->kind == TYPE_STRUCT) return aggregate_group_time(key->children[1], row);
     return key->i64[row];
 }

@@ -35,23 +35,21 @@ struct dedup_operator {
     uint32_t capacity;
 };
 
-static uint32_t shards_here(const struct operator *op)
+static uint32_t shards_here(const struct operator* op)
 {
     const struct operator_host *host = op->host;
     return host->shard_first <= host->shard_last ? host->shard_last - host->shard_first + 1 : 0;
 }
 
-static void dedup_close(struct operator *op)
+static void dedup_close(struct operator* op)
 {
     struct dedup_operator *dedup = (struct dedup_operator *)op;
-    for (uint32_t i = 0; dedup->exprs && i < dedup->key_count; i++)
-        expr_destroy(dedup->exprs[i]);
+    for (uint32_t i = 0; dedup->exprs && i < dedup->key_count; i++) expr_destroy(dedup->exprs[i]);
     memory_free(dedup->exprs);
     memory_free(dedup->keys);
     memory_free(dedup->low);
     memory_free(dedup->hashes);
-    for (uint32_t i = 0; dedup->fresh && i < dedup->table.shard_count; i++)
-        vector_deinit(&dedup->fresh[i].entries);
+    for (uint32_t i = 0; dedup->fresh && i < dedup->table.shard_count; i++) vector_deinit(&dedup->fresh[i].entries);
     memory_free(dedup->fresh);
     dedup_table_deinit(&dedup->table);
     text_deinit(&dedup->name);
@@ -64,8 +62,7 @@ static void dedup_close(struct operator *op)
 static const struct column *dedup_time(const struct dedup_operator *dedup, const struct batch *batch)
 {
     const Foreset__Node *node = dedup->base.plan_node;
-    if (!node->has_watermark)
-        return NULL;
+    if (!node->has_watermark) return NULL;
     const struct column *column = NULL;
     if (node->has_event_time) {
         column = dedup->keys[node->event_time];
@@ -78,10 +75,8 @@ static const struct column *dedup_time(const struct dedup_operator *dedup, const
 // A row's event time; a window's is its end. False: null.
 static bool time_of(const struct column *time, uint32_t row, int64_t *ret_us)
 {
-    if (column_is_null(time, row))
-        return false;
-    if (time->type->kind == TYPE_STRUCT)
-        return time_of(time->children[1], row, ret_us);
+    if (column_is_null(time, row)) return false;
+    if (time->type->kind == TYPE_STRUCT) return time_of(time->children[1], row, ret_us);
     *ret_us = time->i64[row];
     return true;
 }
@@ -90,11 +85,9 @@ static int64_t dedup_expiry(const struct dedup_operator *dedup, const struct col
 {
     const Foreset__Node *node = dedup->base.plan_node;
     int64_t at = 0;
-    if (!time)
-        return DEDUP_NEVER;
+    if (!time) return DEDUP_NEVER;
     bool known = time_of(time, row, &at);
-    if (node->within_watermark)
-        return at + node->delay_us; // a null time counts as 1970, as in Spark
+    if (node->within_watermark) return at + node->delay_us; // a null time counts as 1970, as in Spark
     return node->has_event_time && known ? at : DEDUP_NEVER;
 }
 
@@ -152,10 +145,8 @@ static enum status dedup_probe(struct dedup_operator *dedup, const struct batch 
             uint32_t shard = dedup_shard(dedup, entry.key);
             bool added;
             enum status status = dedup_table_add(&dedup->table, shard, entry.key, entry.expiry_us, &added, err);
-            if (status != STATUS_OK)
-                return status;
-            if (!added)
-                continue;
+            if (status != STATUS_OK) return status;
+            if (!added) continue;
             vector_push(&dedup->fresh[shard].entries, entry);
             dedup->fresh_count++;
             rows[count++] = row;
@@ -165,7 +156,7 @@ static enum status dedup_probe(struct dedup_operator *dedup, const struct batch 
     return STATUS_OK;
 }
 
-static enum status dedup_on_batch(struct operator *op, uint32_t input, struct batch *batch, struct error *err)
+static enum status dedup_on_batch(struct operator* op, uint32_t input, struct batch *batch, struct error *err)
 {
     (void)input;
     struct dedup_operator *dedup = (struct dedup_operator *)op;
@@ -182,19 +173,16 @@ static enum status dedup_on_batch(struct operator *op, uint32_t input, struct ba
         TRY(expr_eval(dedup->exprs[made], batch, &context, &dedup->keys[made], err));
     }
     TRY(operator_settle(op, batch, &errors, &left, err));
-    if (!left)
-        goto out;
+    if (!left) goto out;
     TRY(buffer_create(op->host->budget, left->row_count * sizeof(uint32_t), &rows, err));
     dedup_hash(dedup, left);
     TRY(dedup_probe(dedup, left, dedup_time(dedup, left), (uint32_t *)(void *)rows->data, &count, err));
-    if (count == 0)
-        goto out;
+    if (count == 0) goto out;
     passed = batch_select(left, rows, count);
     rows = NULL;
     TRY(operator_emit(op, passed, err));
 out:
-    while (made > 0)
-        column_unref(dedup->keys[--made]);
+    while (made > 0) column_unref(dedup->keys[--made]);
     expr_errors_deinit(&errors);
     buffer_unref(rows);
     batch_unref(left);
@@ -202,22 +190,20 @@ out:
     return status;
 }
 
-static enum status dedup_on_marker(struct operator *op, const struct operator_marker *marker, struct error *err)
+static enum status dedup_on_marker(struct operator* op, const struct operator_marker *marker, struct error *err)
 {
     (void)err;
     struct dedup_operator *dedup = (struct dedup_operator *)op;
-    if (marker->publishes && op->plan_node->has_watermark)
-        dedup_table_evict(&dedup->table, marker->watermark_us);
+    if (marker->publishes && op->plan_node->has_watermark) dedup_table_evict(&dedup->table, marker->watermark_us);
     return STATUS_OK;
 }
 
-static enum status dedup_freeze(struct operator *op, struct operator_frozen *frozen, struct error *err)
+static enum status dedup_freeze(struct operator* op, struct operator_frozen *frozen, struct error *err)
 {
     struct dedup_operator *dedup = (struct dedup_operator *)op;
     uint32_t shards = dedup->table.shard_count;
     bool is_base = operator_state_base_due(&dedup->history, dedup->table.count);
-    if (!is_base && dedup->fresh_count == 0)
-        return STATUS_OK;
+    if (!is_base && dedup->fresh_count == 0) return STATUS_OK;
     uint64_t *counts = memory_calloc(shards + (size_t)1, sizeof *counts);
     for (uint32_t shard = 0; shard < shards; shard++) {
         counts[shard] = is_base ? dedup->table.shards[shard].count : dedup->fresh[shard].entries.count;
@@ -230,8 +216,7 @@ static enum status dedup_freeze(struct operator *op, struct operator_frozen *fro
         struct dedup_fresh *fresh = &dedup->fresh[shard];
         for (uint64_t i = 0; is_base && at->entries && i <= at->mask; i++) {
             const struct dedup_entry *entry = &at->entries[i];
-            if (entry->key.low | entry->key.high)
-                snapshot_fixed_add(&fixed, &entry->key, &entry->expiry_us);
+            if (entry->key.low | entry->key.high) snapshot_fixed_add(&fixed, &entry->key, &entry->expiry_us);
         }
         for (size_t i = 0; !is_base && i < fresh->entries.count; i++) {
             snapshot_fixed_add(&fixed, &fresh->entries.items[i].key, &fresh->entries.items[i].expiry_us);
@@ -246,7 +231,7 @@ out:
     return status;
 }
 
-static enum status dedup_load(struct operator *op, const struct operator_record *record, struct error *err)
+static enum status dedup_load(struct operator* op, const struct operator_record *record, struct error *err)
 {
     struct dedup_operator *dedup = (struct dedup_operator *)op;
     struct hash128 key;
@@ -268,23 +253,21 @@ static enum status dedup_load(struct operator *op, const struct operator_record 
     return dedup_table_put(&dedup->table, shard, key, expiry_us, &added, err);
 }
 
-static void dedup_load_clear(struct operator *op, uint32_t shard_first, uint32_t shard_last)
+static void dedup_load_clear(struct operator* op, uint32_t shard_first, uint32_t shard_last)
 {
     struct dedup_operator *dedup = (struct dedup_operator *)op;
     for (uint32_t shard = 0; shard < dedup->table.shard_count; shard++) {
         uint32_t number = shard + op->host->shard_first;
-        if (number >= shard_first && number <= shard_last)
-            dedup_table_clear(&dedup->table, shard);
+        if (number >= shard_first && number <= shard_last) dedup_table_clear(&dedup->table, shard);
     }
 }
 
-static enum status dedup_load_end(struct operator *op, int64_t batch, int64_t evicted_us, struct error *err)
+static enum status dedup_load_end(struct operator* op, int64_t batch, int64_t evicted_us, struct error *err)
 {
     (void)batch;
     (void)err;
     struct dedup_operator *dedup = (struct dedup_operator *)op;
-    if (op->plan_node->has_watermark)
-        dedup_table_evict(&dedup->table, evicted_us);
+    if (op->plan_node->has_watermark) dedup_table_evict(&dedup->table, evicted_us);
     dedup->history.base_next = op->host->rebase;
     return STATUS_OK;
 }
@@ -299,10 +282,10 @@ static const struct operator_ops dedup_ops = {
     .load_end = dedup_load_end,
 };
 
-enum status dedup_operator_open(struct operator_host *host, uint32_t node, struct operator **ret_op, struct error *err)
+enum status dedup_operator_open(struct operator_host *host, uint32_t node, struct operator** ret_op, struct error *err)
 {
     struct dedup_operator *dedup = memory_calloc(1, sizeof *dedup);
-    struct operator *op = & dedup->base;
+    struct operator* op = & dedup->base;
     enum status status = STATUS_OK;
     TRY(operator_init(op, &dedup_ops, host, node, err));
     dedup->key_count = (uint32_t)op->plan_node->n_exprs;
@@ -315,7 +298,6 @@ enum status dedup_operator_open(struct operator_host *host, uint32_t node, struc
                           err));
     *ret_op = op;
 out:
-    if (status != STATUS_OK)
-        dedup_close(op);
+    if (status != STATUS_OK) dedup_close(op);
     return status;
 }

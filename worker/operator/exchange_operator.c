@@ -16,11 +16,10 @@ struct exchange_operator {
     uint32_t *counts;
 };
 
-static void exchange_close(struct operator *op)
+static void exchange_close(struct operator* op)
 {
     struct exchange_operator *exchange = (struct exchange_operator *)op;
-    for (uint32_t i = 0; exchange->exprs && i < exchange->key_count; i++)
-        expr_destroy(exchange->exprs[i]);
+    for (uint32_t i = 0; exchange->exprs && i < exchange->key_count; i++) expr_destroy(exchange->exprs[i]);
     memory_free(exchange->exprs);
     memory_free(exchange->keys);
     memory_free(exchange->lane_of);
@@ -33,7 +32,7 @@ static void exchange_close(struct operator *op)
 
 static enum status exchange_split(struct exchange_operator *exchange, struct batch *batch, struct error *err)
 {
-    struct operator *op = & exchange->base;
+    struct operator* op = & exchange->base;
     uint32_t lanes = op->host->lanes, shards = op->host->plan->shards;
     if (exchange->hash_capacity < batch->row_count) {
         exchange->hash_capacity = batch->row_count > BATCH_ROWS_MAX ? batch->row_count : BATCH_ROWS_MAX;
@@ -50,8 +49,7 @@ static enum status exchange_split(struct exchange_operator *exchange, struct bat
         ((uint32_t *)(void *)exchange->targets[lane]->data)[exchange->counts[lane]++] = batch_row(batch, i);
     }
     for (uint32_t lane = 0; lane < lanes; lane++) {
-        if (exchange->counts[lane] == 0)
-            continue;
+        if (exchange->counts[lane] == 0) continue;
         struct batch *share = batch_select(batch, exchange->targets[lane], exchange->counts[lane]);
         exchange->targets[lane] = NULL;
         status = op->host->send(op, lane, share, err);
@@ -66,14 +64,12 @@ out:
     return status;
 }
 
-static enum status exchange_on_batch(struct operator *op, uint32_t input, struct batch *batch, struct error *err)
+static enum status exchange_on_batch(struct operator* op, uint32_t input, struct batch *batch, struct error *err)
 {
     (void)input;
     struct exchange_operator *exchange = (struct exchange_operator *)op;
-    if (exchange->key_count == 0)
-        return op->host->send(op, 0, batch, err); // lane 0 owns shard 0
-    if (op->host->lanes == 1)
-        return op->host->send(op, 0, batch, err);
+    if (exchange->key_count == 0) return op->host->send(op, 0, batch, err); // lane 0 owns shard 0
+    if (op->host->lanes == 1) return op->host->send(op, 0, batch, err);
     struct expr_errors errors = {0};
     struct expr_context context = {.budget = op->host->budget,
                                    .timestamp_us = op->epoch.timestamp_us,
@@ -86,11 +82,9 @@ static enum status exchange_on_batch(struct operator *op, uint32_t input, struct
         TRY(expr_eval(exchange->exprs[made], batch, &context, &exchange->keys[made], err));
     }
     TRY(operator_settle(op, batch, &errors, &left, err));
-    if (left)
-        TRY(exchange_split(exchange, left, err));
+    if (left) TRY(exchange_split(exchange, left, err));
 out:
-    while (made > 0)
-        column_unref(exchange->keys[--made]);
+    while (made > 0) column_unref(exchange->keys[--made]);
     expr_errors_deinit(&errors);
     batch_unref(left);
     return status;
@@ -98,7 +92,7 @@ out:
 
 static const struct operator_ops exchange_ops = {.close = exchange_close, .on_batch = exchange_on_batch};
 
-enum status exchange_operator_open(struct operator_host *host, uint32_t node, struct operator **ret_op,
+enum status exchange_operator_open(struct operator_host *host, uint32_t node, struct operator** ret_op,
                                    struct error *err)
 {
     struct exchange_operator *exchange = memory_calloc(1, sizeof *exchange);
@@ -119,7 +113,6 @@ enum status exchange_operator_open(struct operator_host *host, uint32_t node, st
                           exchange->exprs, err));
     *ret_op = &exchange->base;
 out:
-    if (status != STATUS_OK)
-        exchange_close(&exchange->base);
+    if (status != STATUS_OK) exchange_close(&exchange->base);
     return status;
 }

@@ -7,7 +7,7 @@ struct filter_operator {
     struct expr *predicate;
 };
 
-static void filter_close(struct operator *op)
+static void filter_close(struct operator* op)
 {
     struct filter_operator *filter = (struct filter_operator *)op;
     expr_destroy(filter->predicate);
@@ -15,7 +15,7 @@ static void filter_close(struct operator *op)
     memory_free(filter);
 }
 
-static enum status filter_on_batch(struct operator *op, uint32_t input, struct batch *batch, struct error *err)
+static enum status filter_on_batch(struct operator* op, uint32_t input, struct batch *batch, struct error *err)
 {
     (void)input;
     struct filter_operator *filter = (struct filter_operator *)op;
@@ -30,10 +30,8 @@ static enum status filter_on_batch(struct operator *op, uint32_t input, struct b
     enum status status = STATUS_OK;
     TRY(expr_filter(filter->predicate, batch, &context, &selection, &count, err));
     op->counts.rows_malformed += context.rows_malformed;
-    if (errors.items.count)
-        TRY(operator_settle(op, batch, &errors, &left, err));
-    if (count == 0)
-        goto out;
+    if (errors.items.count) TRY(operator_settle(op, batch, &errors, &left, err));
+    if (count == 0) goto out;
     selected = batch_select(batch, selection, count);
     selection = NULL;
     TRY(operator_emit(op, selected, err));
@@ -47,7 +45,7 @@ out:
 
 static const struct operator_ops filter_ops = {.close = filter_close, .on_batch = filter_on_batch};
 
-enum status filter_operator_open(struct operator_host *host, uint32_t node, struct operator **ret_op, struct error *err)
+enum status filter_operator_open(struct operator_host *host, uint32_t node, struct operator** ret_op, struct error *err)
 {
     struct filter_operator *filter = memory_calloc(1, sizeof *filter);
     enum status status = STATUS_OK;
@@ -57,7 +55,6 @@ enum status filter_operator_open(struct operator_host *host, uint32_t node, stru
                      &filter->predicate, err));
     *ret_op = &filter->base;
 out:
-    if (status != STATUS_OK)
-        filter_close(&filter->base);
+    if (status != STATUS_OK) filter_close(&filter->base);
     return status;
 }

@@ -29,17 +29,17 @@ static void final_free(void *context, struct key_entry *entry)
     aggregate_group_free(&((struct final_operator *)context)->group, entry);
 }
 
-static void final_save(struct operator *op, const struct key_entry *entry, struct text *bytes)
+static void final_save(struct operator* op, const struct key_entry *entry, struct text *bytes)
 {
     aggregate_group_save(&((struct final_operator *)op)->group, entry, bytes);
 }
 
-static enum status final_restore(struct operator *op, struct key_entry *entry, struct slice bytes, struct error *err)
+static enum status final_restore(struct operator* op, struct key_entry *entry, struct slice bytes, struct error *err)
 {
     return aggregate_group_merge(&((struct final_operator *)op)->group, entry, bytes, err);
 }
 
-static void final_close(struct operator *op)
+static void final_close(struct operator* op)
 {
     struct final_operator *final = (struct final_operator *)op;
     keyed_state_deinit(&final->state, op);
@@ -58,14 +58,12 @@ static void final_close(struct operator *op)
 static void final_touch(struct final_operator *final, struct key_entry *entry, int64_t batch)
 {
     key_table_touch(&final->state.table, entry);
-    if (entry->batch == batch)
-        return;
+    if (entry->batch == batch) return;
     entry->batch = batch;
-    if (final->mode == FORESET__TABLE__MODE__UPDATE)
-        vector_push(&final->touched, entry);
+    if (final->mode == FORESET__TABLE__MODE__UPDATE) vector_push(&final->touched, entry);
 }
 
-static enum status final_on_batch(struct operator *op, uint32_t input, struct batch *batch, struct error *err)
+static enum status final_on_batch(struct operator* op, uint32_t input, struct batch *batch, struct error *err)
 {
     (void)input;
     struct final_operator *final = (struct final_operator *)op;
@@ -77,8 +75,7 @@ static enum status final_on_batch(struct operator *op, uint32_t input, struct ba
         final->hashes = memory_realloc(final->hashes, final->capacity * sizeof *final->hashes);
     }
     exchange_hash(batch, batch->columns, keys, op->host->hash_seed, final->hashes);
-    for (uint32_t i = 0; i < batch->row_count; i++)
-        key_table_prefetch(&final->state.table, final->hashes[i]);
+    for (uint32_t i = 0; i < batch->row_count; i++) key_table_prefetch(&final->state.table, final->hashes[i]);
     for (uint32_t i = 0; i < batch->row_count; i++) {
         uint32_t row = batch_row(batch, i);
         struct key_entry *entry;
@@ -101,17 +98,15 @@ out:
 // ---- groups out ----
 static enum status final_emit_built(struct final_operator *final, struct error *err)
 {
-    struct operator *op = & final->base;
+    struct operator* op = & final->base;
     uint32_t count = op->schema->child_count;
     bool update = final->mode == FORESET__TABLE__MODE__UPDATE;
     uint32_t rows = column_builder_length(final->builders[count]);
     struct column **columns = memory_calloc(count + (size_t)3, sizeof *columns);
     struct batch *batch = NULL, *origin = NULL;
     enum status status = STATUS_OK;
-    if (rows == 0)
-        goto out;
-    for (uint32_t i = 0; i < count + 3; i++)
-        TRY(column_builder_finish(final->builders[i], &columns[i], err));
+    if (rows == 0) goto out;
+    for (uint32_t i = 0; i < count + 3; i++) TRY(column_builder_finish(final->builders[i], &columns[i], err));
     batch = batch_create(op->schema, rows, columns);
     memset(columns, 0, count * sizeof *columns);
     if (update) {
@@ -121,8 +116,7 @@ static enum status final_emit_built(struct final_operator *final, struct error *
     }
     TRY(operator_emit(op, batch, err));
 out:
-    for (uint32_t i = 0; i < count + 3; i++)
-        column_unref(columns[i]);
+    for (uint32_t i = 0; i < count + 3; i++) column_unref(columns[i]);
     memory_free(columns);
     batch_unref(batch);
     batch_unref(origin);
@@ -131,7 +125,7 @@ out:
 
 static enum status final_build(struct final_operator *final, const struct key_entry *entry, struct error *err)
 {
-    struct operator *op = & final->base;
+    struct operator* op = & final->base;
     uint32_t keys = final->group.key_count, count = op->schema->child_count;
     struct slice key = key_entry_key(&final->state.table, entry);
     struct column_builder **builders = final->builders;
@@ -150,8 +144,7 @@ static enum status final_build(struct final_operator *final, const struct key_en
     } else {
         TRY(column_builder_fixed(builders[count + 2], &entry->expiry_us, err));
     }
-    if (column_builder_length(builders[count]) >= BATCH_ROWS_MAX)
-        TRY(final_emit_built(final, err));
+    if (column_builder_length(builders[count]) >= BATCH_ROWS_MAX) TRY(final_emit_built(final, err));
 out:
     return status;
 }
@@ -161,8 +154,7 @@ static enum status final_emit_all(struct final_operator *final, struct error *er
     struct key_table *table = &final->state.table;
     enum status status = STATUS_OK;
     for (uint64_t i = 0; table->slots && i <= table->mask; i++) {
-        if (table->slots[i].entry)
-            TRY(final_build(final, table->slots[i].entry, err));
+        if (table->slots[i].entry) TRY(final_build(final, table->slots[i].entry, err));
     }
     TRY(final_emit_built(final, err));
 out:
@@ -172,8 +164,7 @@ out:
 static enum status final_emit_touched(struct final_operator *final, struct error *err)
 {
     enum status status = STATUS_OK;
-    for (size_t i = 0; i < final->touched.count; i++)
-        TRY(final_build(final, final->touched.items[i], err));
+    for (size_t i = 0; i < final->touched.count; i++) TRY(final_build(final, final->touched.items[i], err));
     TRY(final_emit_built(final, err));
     vector_reset(&final->touched);
 out:
@@ -186,25 +177,20 @@ static enum status final_evict(struct final_operator *final, int64_t watermark_u
     struct key_table *table = &final->state.table;
     VECTOR(struct key_entry *) due = {0};
     enum status status = STATUS_OK;
-    if (!table->slots || table->earliest_us > watermark_us)
-        return STATUS_OK;
+    if (!table->slots || table->earliest_us > watermark_us) return STATUS_OK;
     table->earliest_us = INT64_MAX;
     for (uint64_t i = 0; i <= table->mask; i++) {
         struct key_entry *entry = table->slots[i].entry;
-        if (!entry)
-            continue;
+        if (!entry) continue;
         if (entry->expiry_us <= watermark_us) {
             vector_push(&due, entry);
         } else if (entry->expiry_us < table->earliest_us) {
             table->earliest_us = entry->expiry_us;
         }
     }
-    for (size_t i = 0; emit && i < due.count; i++)
-        TRY(final_build(final, due.items[i], err));
-    if (emit)
-        TRY(final_emit_built(final, err));
-    for (size_t i = 0; i < due.count; i++)
-        keyed_state_remove(&final->state, &final->base, due.items[i]);
+    for (size_t i = 0; emit && i < due.count; i++) TRY(final_build(final, due.items[i], err));
+    if (emit) TRY(final_emit_built(final, err));
+    for (size_t i = 0; i < due.count; i++) keyed_state_remove(&final->state, &final->base, due.items[i]);
 out:
     vector_deinit(&due);
     return status;
@@ -215,53 +201,46 @@ static enum status final_global(struct final_operator *final, int64_t batch, str
     struct key_entry *entry;
     bool added;
     enum status status = key_table_get(&final->state.table, 0, slice_of("", 0), &entry, &added, err);
-    if (status == STATUS_OK)
-        final_touch(final, entry, batch);
+    if (status == STATUS_OK) final_touch(final, entry, batch);
     return status;
 }
 
-static enum status final_on_marker(struct operator *op, const struct operator_marker *marker, struct error *err)
+static enum status final_on_marker(struct operator* op, const struct operator_marker *marker, struct error *err)
 {
     struct final_operator *final = (struct final_operator *)op;
     enum status status = STATUS_OK;
     bool first_shard = op->host->shard_first == 0 && op->host->shard_last >= op->host->shard_first;
-    if (marker->takes_part && final->group.key_count == 0 && first_shard)
-        TRY(final_global(final, marker->batch, err));
-    if (!marker->publishes)
-        goto out;
+    if (marker->takes_part && final->group.key_count == 0 && first_shard) TRY(final_global(final, marker->batch, err));
+    if (!marker->publishes) goto out;
     switch (final->mode) {
-    case FORESET__TABLE__MODE__COMPLETE:
-        TRY(final_emit_all(final, err));
-        break;
+    case FORESET__TABLE__MODE__COMPLETE: TRY(final_emit_all(final, err)); break;
     case FORESET__TABLE__MODE__UPDATE:
         TRY(final_emit_touched(final, err));
         TRY(final_evict(final, marker->watermark_us, false, err));
         break;
-    default:
-        TRY(final_evict(final, marker->watermark_us, true, err));
-        break;
+    default: TRY(final_evict(final, marker->watermark_us, true, err)); break;
     }
 out:
     return status;
 }
 
 // ---- state ----
-static enum status final_freeze(struct operator *op, struct operator_frozen *frozen, struct error *err)
+static enum status final_freeze(struct operator* op, struct operator_frozen *frozen, struct error *err)
 {
     return keyed_state_freeze(&((struct final_operator *)op)->state, op, frozen, err);
 }
 
-static enum status final_load(struct operator *op, const struct operator_record *record, struct error *err)
+static enum status final_load(struct operator* op, const struct operator_record *record, struct error *err)
 {
     return keyed_state_load(&((struct final_operator *)op)->state, op, record, err);
 }
 
-static void final_load_clear(struct operator *op, uint32_t shard_first, uint32_t shard_last)
+static void final_load_clear(struct operator* op, uint32_t shard_first, uint32_t shard_last)
 {
     keyed_state_clear(&((struct final_operator *)op)->state, op, shard_first, shard_last);
 }
 
-static enum status final_load_end(struct operator *op, int64_t batch, int64_t evicted_us, struct error *err)
+static enum status final_load_end(struct operator* op, int64_t batch, int64_t evicted_us, struct error *err)
 {
     (void)evicted_us;
     (void)err;
@@ -271,8 +250,7 @@ static enum status final_load_end(struct operator *op, int64_t batch, int64_t ev
     for (uint64_t i = 0; batch >= 0 && table->slots && i <= table->mask; i++) {
         struct key_entry *entry = table->slots[i].entry;
         bool touched = entry && entry->batch == batch && final->mode == FORESET__TABLE__MODE__UPDATE;
-        if (touched)
-            vector_push(&final->touched, entry);
+        if (touched) vector_push(&final->touched, entry);
     }
     return STATUS_OK;
 }
@@ -291,15 +269,14 @@ static const struct operator_ops final_ops = {
 static uint32_t partial_of(const Foreset__Plan *plan, uint32_t node)
 {
     uint32_t at = plan->nodes[node]->inputs[0];
-    while (plan->nodes[at]->kind == FORESET__NODE__KIND__EXCHANGE)
-        at = plan->nodes[at]->inputs[0];
+    while (plan->nodes[at]->kind == FORESET__NODE__KIND__EXCHANGE) at = plan->nodes[at]->inputs[0];
     return at;
 }
 
-enum status final_operator_open(struct operator_host *host, uint32_t node, struct operator **ret_op, struct error *err)
+enum status final_operator_open(struct operator_host *host, uint32_t node, struct operator** ret_op, struct error *err)
 {
     struct final_operator *final = memory_calloc(1, sizeof *final);
-    struct operator *op = & final->base;
+    struct operator* op = & final->base;
     enum status status = STATUS_OK;
     TRY(operator_init(op, &final_ops, host, node, err));
     const Foreset__Node *plan_node = op->plan_node;
@@ -329,7 +306,6 @@ enum status final_operator_open(struct operator_host *host, uint32_t node, struc
     }
     *ret_op = op;
 out:
-    if (status != STATUS_OK)
-        final_close(op);
+    if (status != STATUS_OK) final_close(op);
     return status;
 }

@@ -11,15 +11,13 @@ static bool above_aggregate(const Foreset__Plan *plan, uint32_t node)
     const Foreset__Node *at = plan->nodes[node];
     for (size_t i = 0; i < at->n_inputs; i++) {
         const Foreset__Node *input = plan->nodes[at->inputs[i]];
-        if (input->table != at->table || input->kind == FORESET__NODE__KIND__SOURCE)
-            continue;
-        if (input->kind == FORESET__NODE__KIND__AGGREGATE_FINAL || above_aggregate(plan, at->inputs[i]))
-            return true;
+        if (input->table != at->table || input->kind == FORESET__NODE__KIND__SOURCE) continue;
+        if (input->kind == FORESET__NODE__KIND__AGGREGATE_FINAL || above_aggregate(plan, at->inputs[i])) return true;
     }
     return false;
 }
 
-enum status operator_init(struct operator *op, const struct operator_ops *ops, struct operator_host *host,
+enum status operator_init(struct operator* op, const struct operator_ops *ops, struct operator_host *host,
                           uint32_t node, struct error *err)
 {
     const Foreset__Node *plan_node = host->plan->nodes[node];
@@ -40,17 +38,17 @@ out:
     return status;
 }
 
-void operator_deinit(struct operator *op)
+void operator_deinit(struct operator* op)
 {
     memory_free(op->inputs);
 }
 
-const Foreset__Table *operator_table_of(const struct operator *op)
+const Foreset__Table *operator_table_of(const struct operator* op)
 {
     return op->host->plan->tables[op->plan_node->table];
 }
 
-const char *operator_name(const struct operator *op, struct text *text)
+const char *operator_name(const struct operator* op, struct text *text)
 {
     text_reset(text);
     const char *name = op->plan_node->name && *op->plan_node->name ? op->plan_node->name : "output";
@@ -58,28 +56,25 @@ const char *operator_name(const struct operator *op, struct text *text)
     return text_str(text);
 }
 
-uint64_t operator_random_seed(const struct operator *op)
+uint64_t operator_random_seed(const struct operator* op)
 {
     uint64_t seed = hash_mix(op->host->hash_seed, op->epoch.epoch);
     return hash_mix(hash_mix(seed, op->host->lane), op->node);
 }
 
-static enum status without_errors(struct operator *op, struct batch *batch, const struct expr_errors *errors,
+static enum status without_errors(struct operator* op, struct batch *batch, const struct expr_errors *errors,
                                   struct batch **ret_batch, struct error *err)
 {
     struct buffer *selection;
     enum status status = buffer_create(op->host->budget, batch->row_count * sizeof(uint32_t), &selection, err);
-    if (status != STATUS_OK)
-        return status;
+    if (status != STATUS_OK) return status;
     uint32_t *rows = (uint32_t *)(void *)selection->data;
     uint32_t count = 0;
     size_t next = 0;
     for (uint32_t i = 0; i < batch->row_count; i++) {
         uint32_t row = batch_row(batch, i);
-        while (next < errors->items.count && errors->items.items[next].row < row)
-            next++;
-        if (next < errors->items.count && errors->items.items[next].row == row)
-            continue;
+        while (next < errors->items.count && errors->items.items[next].row < row) next++;
+        if (next < errors->items.count && errors->items.items[next].row == row) continue;
         rows[count++] = row;
     }
     if (count == 0) {
@@ -91,7 +86,7 @@ static enum status without_errors(struct operator *op, struct batch *batch, cons
     return STATUS_OK;
 }
 
-enum status operator_settle(struct operator *op, struct batch *batch, struct expr_errors *errors,
+enum status operator_settle(struct operator* op, struct batch *batch, struct expr_errors *errors,
                             struct batch **ret_batch, struct error *err)
 {
     if (errors->items.count == 0) {
@@ -105,8 +100,7 @@ enum status operator_settle(struct operator *op, struct batch *batch, struct exp
         status = error_set(err, STATUS_ERROR, ERROR_FAIL_PIPELINE, "table %s: [%s] %s; epoch %llu",
                            operator_table_of(op)->name, first->condition, first->message ? first->message : "",
                            (unsigned long long)op->epoch.epoch);
-        if (err)
-            memcpy(err->condition, first->condition, sizeof first->condition);
+        if (err) memcpy(err->condition, first->condition, sizeof first->condition);
         goto out;
     }
     op->counts.rows_dead += errors->items.count;
@@ -120,17 +114,13 @@ out:
 
 void operator_frozen_deinit(struct operator_frozen *frozen)
 {
-    for (size_t i = 0; i < frozen->parts.count; i++)
-        buffer_unref(frozen->parts.items[i].bytes);
+    for (size_t i = 0; i < frozen->parts.count; i++) buffer_unref(frozen->parts.items[i].bytes);
     vector_deinit(&frozen->parts);
     struct operator_table *table = frozen->table;
     frozen->table = NULL;
-    if (!table)
-        return;
-    for (size_t i = 0; i < table->files.count; i++)
-        foreset__data_file__free_unpacked(table->files.items[i], NULL);
-    for (size_t i = 0; i < table->open.count; i++)
-        foreset__data_file__free_unpacked(table->open.items[i], NULL);
+    if (!table) return;
+    for (size_t i = 0; i < table->files.count; i++) foreset__data_file__free_unpacked(table->files.items[i], NULL);
+    for (size_t i = 0; i < table->open.count; i++) foreset__data_file__free_unpacked(table->open.items[i], NULL);
     for (size_t i = 0; i < table->dead_letters.count; i++) {
         foreset__data_file__free_unpacked(table->dead_letters.items[i], NULL);
     }

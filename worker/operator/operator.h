@@ -79,12 +79,12 @@ struct operator_host {
     void *store_context;
     bool rebase; // state was loaded from other shard ranges: the next freeze writes bases
     void *lane_context;
-    enum status (*emit)(struct operator *op, struct batch *batch, struct error *err);
+    enum status (*emit)(struct operator* op, struct batch *batch, struct error *err);
     // Rows whose evaluation raised: to the dead letters of op's table, in the epoch that op is in.
-    enum status (*dead)(struct operator *op, const struct batch *batch, const struct expr_errors *errors,
+    enum status (*dead)(struct operator* op, const struct batch *batch, const struct expr_errors *errors,
                         struct error *err);
-    void (*maximum)(struct operator *op, int64_t event_time_us); // WATERMARK: greatest event time of the epoch
-    enum status (*send)(struct operator *op, uint32_t lane, struct batch *batch, struct error *err); // EXCHANGE
+    void (*maximum)(struct operator* op, int64_t event_time_us); // WATERMARK: greatest event time of the epoch
+    enum status (*send)(struct operator* op, uint32_t lane, struct batch *batch, struct error *err); // EXCHANGE
 };
 
 struct operator_record { // of a snapshot part
@@ -95,19 +95,19 @@ struct operator_record { // of a snapshot part
 };
 
 struct operator_ops {
-    void (*close)(struct operator *op);                           // frees it; also half-opened
-    enum status (*begin)(struct operator *op, struct error *err); // op->epoch is set; NULL: nothing to do
-    enum status (*on_batch)(struct operator *op, uint32_t input, struct batch *batch, struct error *err);
-    enum status (*on_marker)(struct operator *op, const struct operator_marker *marker,
+    void (*close)(struct operator* op);                           // frees it; also half-opened
+    enum status (*begin)(struct operator* op, struct error *err); // op->epoch is set; NULL: nothing to do
+    enum status (*on_batch)(struct operator* op, uint32_t input, struct batch *batch, struct error *err);
+    enum status (*on_marker)(struct operator* op, const struct operator_marker *marker,
                              struct error *err); // NULL: nothing
     // W as operators behind see it (SQL.md, Batches 4); NULL: unchanged.
-    int64_t (*output_watermark)(struct operator *op, int64_t watermark_us);
-    enum status (*freeze)(struct operator *op, struct operator_frozen *frozen, struct error *err); // NULL: no state
+    int64_t (*output_watermark)(struct operator* op, int64_t watermark_us);
+    enum status (*freeze)(struct operator* op, struct operator_frozen *frozen, struct error *err); // NULL: no state
     // Loading, before the first begin: parts oldest first; a base's shards are cleared before it. load_end: `batch` is
     // the table's unfinished batch (-1: none), evicted_us the W up to which the state had been evicted. NULL: no state.
-    enum status (*load)(struct operator *op, const struct operator_record *record, struct error *err);
-    void (*load_clear)(struct operator *op, uint32_t shard_first, uint32_t shard_last);
-    enum status (*load_end)(struct operator *op, int64_t batch, int64_t evicted_us, struct error *err);
+    enum status (*load)(struct operator* op, const struct operator_record *record, struct error *err);
+    void (*load_clear)(struct operator* op, uint32_t shard_first, uint32_t shard_last);
+    enum status (*load_end)(struct operator* op, int64_t batch, int64_t evicted_us, struct error *err);
 };
 
 struct operator
@@ -126,53 +126,53 @@ struct operator
 };
 
 // Fills the common part; `op` is the first member of the operator's own struct.
-enum status operator_init(struct operator *op, const struct operator_ops *ops, struct operator_host *host,
+enum status operator_init(struct operator* op, const struct operator_ops *ops, struct operator_host *host,
                           uint32_t node, struct error *err) MUST_USE;
-void operator_deinit(struct operator *op);
-static inline MUST_USE enum status operator_emit(struct operator *op, struct batch *batch, struct error *err)
+void operator_deinit(struct operator* op);
+static inline MUST_USE enum status operator_emit(struct operator* op, struct batch *batch, struct error *err)
 {
     return op->host->emit(op, batch, err);
 }
 // Settles the rows that raised: fails, or sends them to the dead letters and gives the batch without them. Clears
 // errors. *ret_batch is counted; NULL if no row is left.
-enum status operator_settle(struct operator *op, struct batch *batch, struct expr_errors *errors,
+enum status operator_settle(struct operator* op, struct batch *batch, struct expr_errors *errors,
                             struct batch **ret_batch, struct error *err) MUST_USE;
 // "<table>/<name>": what snapshot parts are kept under. Static text of the plan's life, made in operator_init.
-const char *operator_name(const struct operator *op, struct text *text);
-const Foreset__Table *operator_table_of(const struct operator *op);
-uint64_t operator_random_seed(const struct operator *op); // for rand() and uuid(): per (epoch, lane, node)
+const char *operator_name(const struct operator* op, struct text *text);
+const Foreset__Table *operator_table_of(const struct operator* op);
+uint64_t operator_random_seed(const struct operator* op); // for rand() and uuid(): per (epoch, lane, node)
 void operator_frozen_deinit(struct operator_frozen *frozen);
 
 // One opener per kind; worker/lane/operator_table.c picks by Node.kind.
-typedef enum status (*operator_open)(struct operator_host *host, uint32_t node, struct operator **ret_op,
+typedef enum status (*operator_open)(struct operator_host *host, uint32_t node, struct operator** ret_op,
                                      struct error *err);
-enum status filter_operator_open(struct operator_host *host, uint32_t node, struct operator **ret_op,
+enum status filter_operator_open(struct operator_host *host, uint32_t node, struct operator** ret_op,
                                  struct error *err) MUST_USE;
-enum status project_operator_open(struct operator_host *host, uint32_t node, struct operator **ret_op,
+enum status project_operator_open(struct operator_host *host, uint32_t node, struct operator** ret_op,
                                   struct error *err) MUST_USE;
-enum status watermark_operator_open(struct operator_host *host, uint32_t node, struct operator **ret_op,
+enum status watermark_operator_open(struct operator_host *host, uint32_t node, struct operator** ret_op,
                                     struct error *err) MUST_USE;
-enum status window_operator_open(struct operator_host *host, uint32_t node, struct operator **ret_op,
+enum status window_operator_open(struct operator_host *host, uint32_t node, struct operator** ret_op,
                                  struct error *err) MUST_USE;
-enum status dedup_operator_open(struct operator_host *host, uint32_t node, struct operator **ret_op,
+enum status dedup_operator_open(struct operator_host *host, uint32_t node, struct operator** ret_op,
                                 struct error *err) MUST_USE;
-enum status partial_operator_open(struct operator_host *host, uint32_t node, struct operator **ret_op,
+enum status partial_operator_open(struct operator_host *host, uint32_t node, struct operator** ret_op,
                                   struct error *err) MUST_USE;
-enum status final_operator_open(struct operator_host *host, uint32_t node, struct operator **ret_op,
+enum status final_operator_open(struct operator_host *host, uint32_t node, struct operator** ret_op,
                                 struct error *err) MUST_USE;
-enum status pass_operator_open(struct operator_host *host, uint32_t node, struct operator **ret_op,
+enum status pass_operator_open(struct operator_host *host, uint32_t node, struct operator** ret_op,
                                struct error *err) MUST_USE;
-enum status sort_operator_open(struct operator_host *host, uint32_t node, struct operator **ret_op,
+enum status sort_operator_open(struct operator_host *host, uint32_t node, struct operator** ret_op,
                                struct error *err) MUST_USE;
-enum status limit_operator_open(struct operator_host *host, uint32_t node, struct operator **ret_op,
+enum status limit_operator_open(struct operator_host *host, uint32_t node, struct operator** ret_op,
                                 struct error *err) MUST_USE;
-enum status exchange_operator_open(struct operator_host *host, uint32_t node, struct operator **ret_op,
+enum status exchange_operator_open(struct operator_host *host, uint32_t node, struct operator** ret_op,
                                    struct error *err) MUST_USE;
-enum status table_operator_open(struct operator_host *host, uint32_t node, struct operator **ret_op,
+enum status table_operator_open(struct operator_host *host, uint32_t node, struct operator** ret_op,
                                 struct error *err) MUST_USE;
 
 // Rows of `epoch` that raised, for the table whose TABLE operator this is; any operator of the table on the same lane.
-enum status table_operator_dead(struct operator *op, uint64_t epoch, int64_t failed_at_us, const struct batch *batch,
+enum status table_operator_dead(struct operator* op, uint64_t epoch, int64_t failed_at_us, const struct batch *batch,
                                 const struct expr_errors *errors, struct error *err) MUST_USE;
 
 #endif

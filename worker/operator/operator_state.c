@@ -22,14 +22,13 @@ static void history_add(struct state_history *history, bool is_base, uint64_t en
     }
 }
 
-enum status operator_state_part(struct operator *op, struct snapshot_writer *writer, bool is_base,
+enum status operator_state_part(struct operator* op, struct snapshot_writer *writer, bool is_base,
                                 struct state_history *history, struct operator_frozen *frozen, struct error *err)
 {
     struct operator_part part = {.is_base = is_base};
     enum status status =
         snapshot_writer_finish(writer, is_base, op->host->budget, &part.bytes, &part.size_bytes, &part.entries, err);
-    if (status != STATUS_OK)
-        return status;
+    if (status != STATUS_OK) return status;
     vector_push(&frozen->parts, part);
     history_add(history, is_base, part.entries);
     return STATUS_OK;
@@ -45,25 +44,25 @@ void operator_state_part_take(struct snapshot_fixed *fixed, bool is_base, struct
     fixed->bytes = NULL;
 }
 
-void keyed_state_init(struct keyed_state *state, struct operator *op, uint32_t payload_size)
+void keyed_state_init(struct keyed_state *state, struct operator* op, uint32_t payload_size)
 {
     operator_name(op, &state->name);
     key_table_init(&state->table, op->host->state_budget, text_str(&state->name), payload_size);
 }
 
-void keyed_state_deinit(struct keyed_state *state, struct operator *op)
+void keyed_state_deinit(struct keyed_state *state, struct operator* op)
 {
     key_table_deinit(&state->table, state->free_payload, op);
     text_deinit(&state->name);
     text_deinit(&state->scratch);
 }
 
-static uint32_t shard_of(const struct operator *op, uint64_t hash)
+static uint32_t shard_of(const struct operator* op, uint64_t hash)
 {
     return exchange_shard(hash, op->host->plan->shards);
 }
 
-static void save_entry(struct keyed_state *state, struct operator *op, const struct key_entry *entry,
+static void save_entry(struct keyed_state *state, struct operator* op, const struct key_entry *entry,
                        struct snapshot_writer *writer)
 {
     struct text *bytes = &state->scratch;
@@ -76,19 +75,17 @@ static void save_entry(struct keyed_state *state, struct operator *op, const str
                         slice_of(bytes->data, bytes->length));
 }
 
-enum status keyed_state_freeze(struct keyed_state *state, struct operator *op, struct operator_frozen *frozen,
+enum status keyed_state_freeze(struct keyed_state *state, struct operator* op, struct operator_frozen *frozen,
                                struct error *err)
 {
     struct key_table *table = &state->table;
     struct snapshot_writer writer = {0};
     bool is_base = operator_state_base_due(&state->history, table->count);
-    if (!is_base && table->dirty.count == 0 && table->removed.count == 0)
-        return STATUS_OK;
+    if (!is_base && table->dirty.count == 0 && table->removed.count == 0) return STATUS_OK;
     if (is_base) {
         for (uint64_t i = 0; table->slots && i <= table->mask; i++) {
             struct key_entry *entry = table->slots[i].entry;
-            if (!entry)
-                continue;
+            if (!entry) continue;
             save_entry(state, op, entry, &writer);
             entry->flags |= KEY_ENTRY_PERSISTED;
         }
@@ -99,8 +96,7 @@ enum status keyed_state_freeze(struct keyed_state *state, struct operator *op, s
             snapshot_writer_add(&writer, shard_of(op, removed->hash), slice_of(removed->key, removed->key_length),
                                 slice_of((const char *)&removed->hash, sizeof removed->hash));
         }
-        for (size_t i = 0; i < table->dirty.count; i++)
-            save_entry(state, op, table->dirty.items[i], &writer);
+        for (size_t i = 0; i < table->dirty.count; i++) save_entry(state, op, table->dirty.items[i], &writer);
     }
     enum status status = operator_state_part(op, &writer, is_base, &state->history, frozen, err);
     snapshot_writer_deinit(&writer);
@@ -108,25 +104,22 @@ enum status keyed_state_freeze(struct keyed_state *state, struct operator *op, s
     return status;
 }
 
-void keyed_state_remove(struct keyed_state *state, struct operator *op, struct key_entry *entry)
+void keyed_state_remove(struct keyed_state *state, struct operator* op, struct key_entry *entry)
 {
-    if (state->free_payload)
-        state->free_payload(op, entry);
+    if (state->free_payload) state->free_payload(op, entry);
     key_table_remove(&state->table, entry);
 }
 
-static enum status load_entry(struct keyed_state *state, struct operator *op, const struct operator_record *record,
+static enum status load_entry(struct keyed_state *state, struct operator* op, const struct operator_record *record,
                               uint64_t hash, struct error *err)
 {
     struct key_table *table = &state->table;
     struct key_entry *entry;
     bool added;
     enum status status = key_table_get(table, hash, record->key, &entry, &added, err);
-    if (status != STATUS_OK)
-        return status;
+    if (status != STATUS_OK) return status;
     if (!added) {
-        if (state->free_payload)
-            state->free_payload(op, entry);
+        if (state->free_payload) state->free_payload(op, entry);
         memset(entry->payload, 0, table->payload_size);
     }
     int64_t expiry_us;
@@ -138,7 +131,7 @@ static enum status load_entry(struct keyed_state *state, struct operator *op, co
                           err);
 }
 
-enum status keyed_state_load(struct keyed_state *state, struct operator *op, const struct operator_record *record,
+enum status keyed_state_load(struct keyed_state *state, struct operator* op, const struct operator_record *record,
                              struct error *err)
 {
     uint64_t hash = 0;
@@ -153,8 +146,7 @@ enum status keyed_state_load(struct keyed_state *state, struct operator *op, con
         return error_set(err, STATUS_CORRUPT, ERROR_FAIL_PIPELINE, "state of %s: a record is in the wrong shard",
                          text_str(&state->name));
     }
-    if (!removed)
-        return load_entry(state, op, record, hash, err);
+    if (!removed) return load_entry(state, op, record, hash, err);
     struct key_entry *entry = key_table_find(&state->table, hash, record->key);
     if (entry) {
         entry->flags = 0; // nobody needs to be told of the removal again
@@ -163,22 +155,18 @@ enum status keyed_state_load(struct keyed_state *state, struct operator *op, con
     return STATUS_OK;
 }
 
-void keyed_state_clear(struct keyed_state *state, struct operator *op, uint32_t shard_first, uint32_t shard_last)
+void keyed_state_clear(struct keyed_state *state, struct operator* op, uint32_t shard_first, uint32_t shard_last)
 {
     struct key_table *table = &state->table;
-    if (table->count == 0)
-        return;
+    if (table->count == 0) return;
     VECTOR(struct key_entry *) doomed = {0};
     for (uint64_t i = 0; i <= table->mask; i++) {
         struct key_entry *entry = table->slots[i].entry;
-        if (!entry)
-            continue;
+        if (!entry) continue;
         uint32_t shard = shard_of(op, entry->hash);
-        if (shard >= shard_first && shard <= shard_last)
-            vector_push(&doomed, entry);
+        if (shard >= shard_first && shard <= shard_last) vector_push(&doomed, entry);
     }
-    for (size_t i = 0; i < doomed.count; i++)
-        keyed_state_remove(state, op, doomed.items[i]);
+    for (size_t i = 0; i < doomed.count; i++) keyed_state_remove(state, op, doomed.items[i]);
     vector_deinit(&doomed);
     key_table_changes_reset(table);
 }

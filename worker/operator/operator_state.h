@@ -15,7 +15,7 @@ struct state_history {
     bool base_next;
 };
 bool operator_state_base_due(const struct state_history *history, uint64_t live);
-enum status operator_state_part(struct operator *op, struct snapshot_writer *writer, bool is_base,
+enum status operator_state_part(struct operator* op, struct snapshot_writer *writer, bool is_base,
                                 struct state_history *history, struct operator_frozen *frozen,
                                 struct error *err) MUST_USE;
 // The same of a finished part; takes its bytes.
@@ -28,18 +28,18 @@ struct keyed_state {
     struct text name;
     struct text scratch;
     bool hashed_to_one; // no keys: everything in shard 0
-    void (*save)(struct operator *op, const struct key_entry *entry, struct text *bytes);
-    enum status (*restore)(struct operator *op, struct key_entry *entry, struct slice bytes, struct error *err);
+    void (*save)(struct operator* op, const struct key_entry *entry, struct text *bytes);
+    enum status (*restore)(struct operator* op, struct key_entry *entry, struct slice bytes, struct error *err);
     void (*free_payload)(void *op, struct key_entry *entry);
 };
-void keyed_state_init(struct keyed_state *state, struct operator *op, uint32_t payload_size);
-void keyed_state_deinit(struct keyed_state *state, struct operator *op);
-enum status keyed_state_freeze(struct keyed_state *state, struct operator *op, struct operator_frozen *frozen,
+void keyed_state_init(struct keyed_state *state, struct operator* op, uint32_t payload_size);
+void keyed_state_deinit(struct keyed_state *state, struct operator* op);
+enum status keyed_state_freeze(struct keyed_state *state, struct operator* op, struct operator_frozen *frozen,
                                struct error *err) MUST_USE;
-enum status keyed_state_load(struct keyed_state *state, struct operator *op, const struct operator_record *record,
+enum status keyed_state_load(struct keyed_state *state, struct operator* op, const struct operator_record *record,
                              struct error *err) MUST_USE;
-void keyed_state_clear(struct keyed_state *state, struct operator *op, uint32_t shard_first, uint32_t shard_last);
+void keyed_state_clear(struct keyed_state *state, struct operator* op, uint32_t shard_first, uint32_t shard_last);
 // Removes an entry and what it owns.
-void keyed_state_remove(struct keyed_state *state, struct operator *op, struct key_entry *entry);
+void keyed_state_remove(struct keyed_state *state, struct operator* op, struct key_entry *entry);
 
 #endif

@@ -36,12 +36,11 @@ static void partial_free(void *context, struct key_entry *entry)
     aggregate_group_free(&((struct partial_operator *)context)->group, entry);
 }
 
-static void partial_close(struct operator *op)
+static void partial_close(struct operator* op)
 {
     struct partial_operator *partial = (struct partial_operator *)op;
     key_table_deinit(&partial->table, partial_free, partial);
-    for (uint32_t i = 0; partial->exprs && i < partial->expr_count; i++)
-        expr_destroy(partial->exprs[i]);
+    for (uint32_t i = 0; partial->exprs && i < partial->expr_count; i++) expr_destroy(partial->exprs[i]);
     memory_free(partial->exprs);
     memory_free(partial->columns);
     aggregate_group_deinit(&partial->group);
@@ -59,19 +58,17 @@ static void partial_close(struct operator *op)
 static enum status partial_emit_groups(struct partial_operator *partial, struct column_builder **builders,
                                        uint32_t count, struct error *err)
 {
-    struct operator *op = & partial->base;
+    struct operator* op = & partial->base;
     struct column **columns = memory_calloc(count, sizeof *columns);
     struct batch *batch = NULL;
     uint32_t rows = column_builder_length(builders[count - 1]);
     enum status status = STATUS_OK;
-    for (uint32_t i = 0; i < count; i++)
-        TRY(column_builder_finish(builders[i], &columns[i], err));
+    for (uint32_t i = 0; i < count; i++) TRY(column_builder_finish(builders[i], &columns[i], err));
     batch = batch_create(op->schema, rows, columns);
     memset(columns, 0, count * sizeof *columns);
     TRY(operator_emit(op, batch, err));
 out:
-    for (uint32_t i = 0; i < count; i++)
-        column_unref(columns[i]);
+    for (uint32_t i = 0; i < count; i++) column_unref(columns[i]);
     memory_free(columns);
     batch_unref(batch);
     return status;
@@ -80,9 +77,8 @@ out:
 static enum status partial_flush(struct partial_operator *partial, struct error *err)
 {
     struct key_table *table = &partial->table;
-    struct operator *op = & partial->base;
-    if (table->count == 0)
-        return STATUS_OK;
+    struct operator* op = & partial->base;
+    if (table->count == 0) return STATUS_OK;
     uint32_t keys = partial->group.key_count, count = keys + 1;
     struct column_builder **builders = memory_calloc(count, sizeof *builders);
     struct text states = {0};
@@ -93,22 +89,18 @@ static enum status partial_flush(struct partial_operator *partial, struct error 
     for (uint64_t i = 0; i <= table->mask; i++) {
         const struct key_entry *entry = table->slots[i].entry;
         size_t used;
-        if (!entry)
-            continue;
+        if (!entry) continue;
         TRY(row_codec_decode(partial->group.key_types, keys, key_entry_key(table, entry), builders, &used, err));
         text_reset(&states);
         aggregate_group_save(&partial->group, entry, &states);
         TRY(column_builder_bytes(builders[keys], text_str(&states), states.length, err));
-        if (column_builder_length(builders[keys]) < BATCH_ROWS_MAX)
-            continue;
+        if (column_builder_length(builders[keys]) < BATCH_ROWS_MAX) continue;
         TRY(partial_emit_groups(partial, builders, count, err));
     }
-    if (column_builder_length(builders[keys]))
-        TRY(partial_emit_groups(partial, builders, count, err));
+    if (column_builder_length(builders[keys])) TRY(partial_emit_groups(partial, builders, count, err));
     key_table_clear(table, partial_free, partial);
 out:
-    for (uint32_t i = 0; i < count; i++)
-        column_builder_destroy(builders[i]);
+    for (uint32_t i = 0; i < count; i++) column_builder_destroy(builders[i]);
     memory_free(builders);
     text_deinit(&states);
     return status;
@@ -118,31 +110,27 @@ out:
 static enum status partial_without_late(struct partial_operator *partial, struct batch *batch, struct batch **ret_batch,
                                         struct error *err)
 {
-    struct operator *op = & partial->base;
+    struct operator* op = & partial->base;
     const struct column *key = partial->columns[op->plan_node->event_time];
     struct buffer *selection;
     enum status status = buffer_create(op->host->budget, batch->row_count * sizeof(uint32_t), &selection, err);
-    if (status != STATUS_OK)
-        return status;
+    if (status != STATUS_OK) return status;
     uint32_t *rows = (uint32_t *)(void *)selection->data;
     uint32_t count = 0;
     for (uint32_t i = 0; i < batch->row_count; i++) {
         uint32_t row = batch_row(batch, i);
-        if (aggregate_group_time(key, row) > op->epoch.late_us)
-            rows[count++] = row;
+        if (aggregate_group_time(key, row) > op->epoch.late_us) rows[count++] = row;
     }
     op->counts.rows_late += batch->row_count - count;
     *ret_batch = count ? batch_select(batch, selection, count) : NULL;
-    if (count == 0)
-        buffer_unref(selection);
+    if (count == 0) buffer_unref(selection);
     return STATUS_OK;
 }
 
 // The input's columns and behind them the arguments.
 static struct batch *partial_widen(struct partial_operator *partial, struct batch *batch)
 {
-    if (partial->widened == batch->schema)
-        return batch_ref(batch);
+    if (partial->widened == batch->schema) return batch_ref(batch);
     uint32_t count = partial->widened->child_count, keys = partial->group.key_count;
     struct column **columns = memory_calloc(count, sizeof *columns);
     for (uint32_t i = 0; i < count; i++) {
@@ -157,7 +145,7 @@ static struct batch *partial_widen(struct partial_operator *partial, struct batc
 static enum status partial_fold(struct partial_operator *partial, struct batch *batch, struct expr_context *context,
                                 struct error *err)
 {
-    struct operator *op = & partial->base;
+    struct operator* op = & partial->base;
     struct batch *widened = partial_widen(partial, batch);
     enum status status = STATUS_OK;
     if (partial->capacity < batch->row_count) {
@@ -167,8 +155,7 @@ static enum status partial_fold(struct partial_operator *partial, struct batch *
     }
     uint32_t keys = partial->group.key_count;
     exchange_hash(batch, partial->columns, keys, op->host->hash_seed, partial->hashes);
-    for (uint32_t i = 0; i < batch->row_count; i++)
-        key_table_prefetch(&partial->table, partial->hashes[i]);
+    for (uint32_t i = 0; i < batch->row_count; i++) key_table_prefetch(&partial->table, partial->hashes[i]);
     for (uint32_t i = 0; i < batch->row_count; i++) {
         struct key_entry *entry;
         bool added;
@@ -182,14 +169,13 @@ static enum status partial_fold(struct partial_operator *partial, struct batch *
         TRY(aggregate_update(partial->group.aggregates[i], widened, partial->states, partial->group.offsets[i], context,
                              err));
     }
-    if (partial->table.count > PARTIAL_GROUPS_MAX)
-        TRY(partial_flush(partial, err));
+    if (partial->table.count > PARTIAL_GROUPS_MAX) TRY(partial_flush(partial, err));
 out:
     batch_unref(widened);
     return status;
 }
 
-static enum status partial_on_batch(struct operator *op, uint32_t input, struct batch *batch, struct error *err)
+static enum status partial_on_batch(struct operator* op, uint32_t input, struct batch *batch, struct error *err)
 {
     (void)input;
     struct partial_operator *partial = (struct partial_operator *)op;
@@ -210,19 +196,17 @@ static enum status partial_on_batch(struct operator *op, uint32_t input, struct 
     } else if (left) {
         timely = batch_ref(left);
     }
-    if (timely)
-        TRY(partial_fold(partial, timely, &context, err));
+    if (timely) TRY(partial_fold(partial, timely, &context, err));
     op->counts.rows_malformed += context.rows_malformed;
 out:
-    while (made > 0)
-        column_unref(partial->columns[--made]);
+    while (made > 0) column_unref(partial->columns[--made]);
     expr_errors_deinit(&errors);
     batch_unref(left);
     batch_unref(timely);
     return status;
 }
 
-static enum status partial_on_marker(struct operator *op, const struct operator_marker *marker, struct error *err)
+static enum status partial_on_marker(struct operator* op, const struct operator_marker *marker, struct error *err)
 {
     (void)marker;
     return partial_flush((struct partial_operator *)op, err);
@@ -237,11 +221,9 @@ static uint32_t partial_argument(struct partial_operator *partial, Foreset__Plan
 {
     struct partial_rewrite *rewrite = &partial->rewrite;
     enum _Foreset__Expr__Kind kind = plan->exprs[arg]->kind;
-    if (kind == FORESET__EXPR__KIND__COLUMN || kind == FORESET__EXPR__KIND__LITERAL)
-        return arg;
+    if (kind == FORESET__EXPR__KIND__COLUMN || kind == FORESET__EXPR__KIND__LITERAL) return arg;
     for (size_t i = 0; i < rewrite->roots.count; i++) {
-        if (rewrite->roots.items[i] == arg)
-            return rewrite->first_expr + (uint32_t)i;
+        if (rewrite->roots.items[i] == arg) return rewrite->first_expr + (uint32_t)i;
     }
     Foreset__Expr *column = arena_alloc(&rewrite->arena, sizeof *column);
     foreset__expr__init(column);
@@ -265,8 +247,7 @@ static Foreset__Aggregate **partial_aggregates(struct partial_operator *partial,
         copy->args = arena_calloc(arena, copy->n_args + 1, sizeof *copy->args);
         for (size_t k = 0; k < copy->n_args; k++)
             copy->args[k] = partial_argument(partial, plan, node->aggregates[i]->args[k]);
-        if (copy->has_filter)
-            copy->filter = partial_argument(partial, plan, copy->filter);
+        if (copy->has_filter) copy->filter = partial_argument(partial, plan, copy->filter);
         aggregates[i] = copy;
     }
     return aggregates;
@@ -274,13 +255,12 @@ static Foreset__Aggregate **partial_aggregates(struct partial_operator *partial,
 
 static enum status partial_compile(struct partial_operator *partial, struct error *err)
 {
-    struct operator *op = & partial->base;
+    struct operator* op = & partial->base;
     const Foreset__Node *node = op->plan_node;
     struct partial_rewrite *rewrite = &partial->rewrite;
     Foreset__Plan plan = *op->host->plan;
     size_t most = plan.n_exprs + 1;
-    for (size_t i = 0; i < node->n_aggregates; i++)
-        most += node->aggregates[i]->n_args + 1;
+    for (size_t i = 0; i < node->n_aggregates; i++) most += node->aggregates[i]->n_args + 1;
     arena_init(&rewrite->arena, 4096);
     plan.exprs = arena_calloc(&rewrite->arena, most, sizeof *plan.exprs);
     memcpy(plan.exprs, op->host->plan->exprs, plan.n_exprs * sizeof *plan.exprs);
@@ -292,10 +272,8 @@ static enum status partial_compile(struct partial_operator *partial, struct erro
     partial->columns = memory_calloc(partial->expr_count + (size_t)1, sizeof *partial->columns);
     uint32_t *roots = arena_calloc(&rewrite->arena, partial->expr_count + (size_t)1, sizeof *roots);
     struct field *fields = arena_calloc(&rewrite->arena, inputs + rewrite->roots.count + 1, sizeof *fields);
-    for (uint32_t i = 0; i < keys; i++)
-        roots[i] = node->exprs[i];
-    for (uint32_t i = 0; i < inputs; i++)
-        fields[i] = op->inputs[0]->children[i];
+    for (uint32_t i = 0; i < keys; i++) roots[i] = node->exprs[i];
+    for (uint32_t i = 0; i < inputs; i++) fields[i] = op->inputs[0]->children[i];
     enum status status = STATUS_OK;
     for (uint32_t i = 0; i < rewrite->roots.count; i++) {
         roots[keys + i] = rewrite->roots.items[i];
@@ -311,11 +289,11 @@ out:
     return status;
 }
 
-enum status partial_operator_open(struct operator_host *host, uint32_t node, struct operator **ret_op,
+enum status partial_operator_open(struct operator_host *host, uint32_t node, struct operator** ret_op,
                                   struct error *err)
 {
     struct partial_operator *partial = memory_calloc(1, sizeof *partial);
-    struct operator *op = & partial->base;
+    struct operator* op = & partial->base;
     enum status status = STATUS_OK;
     TRY(operator_init(op, &partial_ops, host, node, err));
     const Foreset__Node *plan_node = op->plan_node;
@@ -327,7 +305,6 @@ enum status partial_operator_open(struct operator_host *host, uint32_t node, str
     key_table_init(&partial->table, host->state_budget, operator_name(op, &partial->name), partial->group.payload_size);
     *ret_op = op;
 out:
-    if (status != STATUS_OK)
-        partial_close(op);
+    if (status != STATUS_OK) partial_close(op);
     return status;
 }

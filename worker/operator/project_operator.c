@@ -10,18 +10,17 @@ struct project_operator {
     uint32_t count;
 };
 
-static void project_close(struct operator *op)
+static void project_close(struct operator* op)
 {
     struct project_operator *project = (struct project_operator *)op;
-    for (uint32_t i = 0; project->exprs && i < project->count; i++)
-        expr_destroy(project->exprs[i]);
+    for (uint32_t i = 0; project->exprs && i < project->count; i++) expr_destroy(project->exprs[i]);
     memory_free(project->exprs);
     memory_free(project->columns);
     operator_deinit(op);
     memory_free(project);
 }
 
-static enum status project_on_batch(struct operator *op, uint32_t input, struct batch *batch, struct error *err)
+static enum status project_on_batch(struct operator* op, uint32_t input, struct batch *batch, struct error *err)
 {
     (void)input;
     struct project_operator *project = (struct project_operator *)op;
@@ -38,14 +37,12 @@ static enum status project_on_batch(struct operator *op, uint32_t input, struct 
     }
     op->counts.rows_malformed += context.rows_malformed;
     TRY(operator_settle(op, batch, &errors, &left, err));
-    if (!left)
-        goto out;
+    if (!left) goto out;
     projected = batch_derive(left, op->schema, project->columns);
     made = 0; // taken
     TRY(operator_emit(op, projected, err));
 out:
-    while (made > 0)
-        column_unref(project->columns[--made]);
+    while (made > 0) column_unref(project->columns[--made]);
     expr_errors_deinit(&errors);
     batch_unref(left);
     batch_unref(projected);
@@ -54,7 +51,7 @@ out:
 
 static const struct operator_ops project_ops = {.close = project_close, .on_batch = project_on_batch};
 
-enum status project_operator_open(struct operator_host *host, uint32_t node, struct operator **ret_op,
+enum status project_operator_open(struct operator_host *host, uint32_t node, struct operator** ret_op,
                                   struct error *err)
 {
     struct project_operator *project = memory_calloc(1, sizeof *project);
@@ -69,7 +66,6 @@ enum status project_operator_open(struct operator_host *host, uint32_t node, str
                           project->exprs, err));
     *ret_op = &project->base;
 out:
-    if (status != STATUS_OK)
-        project_close(&project->base);
+    if (status != STATUS_OK) project_close(&project->base);
     return status;
 }

@@ -20,11 +20,10 @@ struct table_operator {
     uint32_t capacity;
 };
 
-static void table_close(struct operator *op)
+static void table_close(struct operator* op)
 {
     struct table_operator *table = (struct table_operator *)op;
-    if (table->update)
-        table_update_deinit(table->update);
+    if (table->update) table_update_deinit(table->update);
     memory_free(table->update);
     partition_sink_destroy(table->sink);
     letter_sink_destroy(table->letters);
@@ -43,8 +42,7 @@ static void table_close(struct operator *op)
 
 static struct operator_table *table_output(struct table_operator *table)
 {
-    if (!table->output)
-        table->output = memory_calloc(1, sizeof *table->output);
+    if (!table->output) table->output = memory_calloc(1, sizeof *table->output);
     return table->output;
 }
 
@@ -59,33 +57,29 @@ static void table_hash(struct table_operator *table, const struct batch *batch)
     for (uint32_t c = 0; c < batch->column_count; c++) {
         column_hash(batch->columns[c], batch->selection, batch->row_count, table->hashes);
     }
-    for (uint32_t i = 0; i < batch->row_count; i++)
-        table_output(table)->content_hash += hash_mix(table->hashes[i], 1);
+    for (uint32_t i = 0; i < batch->row_count; i++) table_output(table)->content_hash += hash_mix(table->hashes[i], 1);
 }
 
 static void table_record(struct table_operator *table, const struct batch *batch)
 {
     struct text *rows = &table_output(table)->rows;
     for (uint32_t i = 0; i < batch->row_count; i++) {
-        if (rows->length)
-            text_append_char(rows, ',');
+        if (rows->length) text_append_char(rows, ',');
         batch_json(batch, i, rows);
     }
 }
 
-static enum status table_on_batch(struct operator *op, uint32_t input, struct batch *batch, struct error *err)
+static enum status table_on_batch(struct operator* op, uint32_t input, struct batch *batch, struct error *err)
 {
     (void)input;
     struct table_operator *table = (struct table_operator *)op;
     enum status status = STATUS_OK;
     table_output(table)->rows_out += batch->row_count;
-    if (op->host->record)
-        table_record(table, batch);
+    if (op->host->record) table_record(table, batch);
     if (table->update) {
         TRY(table_update_put(table->update, batch, err));
     } else {
-        if (table->mode == FORESET__TABLE__MODE__COMPLETE)
-            table_hash(table, batch);
+        if (table->mode == FORESET__TABLE__MODE__COMPLETE) table_hash(table, batch);
         TRY(partition_sink_write(table->sink, op->epoch.epoch, &table->sequence, batch, err));
     }
     TRY(operator_emit(op, batch, err));
@@ -95,13 +89,11 @@ out:
 
 static void table_count(struct operator_table *output)
 {
-    for (size_t i = 0; i < output->files.count; i++)
-        output->bytes_out += output->files.items[i]->size_bytes;
-    for (size_t i = 0; i < output->open.count; i++)
-        output->bytes_out += output->open.items[i]->size_bytes;
+    for (size_t i = 0; i < output->files.count; i++) output->bytes_out += output->files.items[i]->size_bytes;
+    for (size_t i = 0; i < output->open.count; i++) output->bytes_out += output->open.items[i]->size_bytes;
 }
 
-static enum status table_on_marker(struct operator *op, const struct operator_marker *marker, struct error *err)
+static enum status table_on_marker(struct operator* op, const struct operator_marker *marker, struct error *err)
 {
     struct table_operator *table = (struct table_operator *)op;
     struct operator_table *output = table_output(table);
@@ -113,20 +105,17 @@ static enum status table_on_marker(struct operator *op, const struct operator_ma
         TRY(table_update_publish(table->update, table->sink, &table->sequence, marker, modified_ms, output, err));
     } else if (!table->update) {
         TRY(partition_sink_finish(table->sink, modified_ms, &files, err));
-        for (size_t i = 0; i < files.items.count; i++)
-            vector_push(&output->files, files.items.items[i]);
+        for (size_t i = 0; i < files.items.count; i++) vector_push(&output->files, files.items.items[i]);
     }
-    if (table->letters)
-        TRY(letter_sink_finish(table->letters, marker->epoch, modified_ms, &letters, err));
-    if (letters)
-        vector_push(&output->dead_letters, letters);
+    if (table->letters) TRY(letter_sink_finish(table->letters, marker->epoch, modified_ms, &letters, err));
+    if (letters) vector_push(&output->dead_letters, letters);
     table_count(output);
 out:
     vector_deinit(&files.items);
     return status;
 }
 
-enum status table_operator_dead(struct operator *op, uint64_t epoch, int64_t failed_at_us, const struct batch *batch,
+enum status table_operator_dead(struct operator* op, uint64_t epoch, int64_t failed_at_us, const struct batch *batch,
                                 const struct expr_errors *errors, struct error *err)
 {
     struct table_operator *table = (struct table_operator *)op;
@@ -142,7 +131,7 @@ enum status table_operator_dead(struct operator *op, uint64_t epoch, int64_t fai
     return letter_sink_add(table->letters, epoch, failed_at_us, batch, errors, err);
 }
 
-static enum status table_freeze(struct operator *op, struct operator_frozen *frozen, struct error *err)
+static enum status table_freeze(struct operator* op, struct operator_frozen *frozen, struct error *err)
 {
     struct table_operator *table = (struct table_operator *)op;
     frozen->table = table->output;
@@ -152,34 +141,31 @@ static enum status table_freeze(struct operator *op, struct operator_frozen *fro
 }
 
 // ---- state, update mode alone ----
-static enum status table_restore(struct operator *op, struct key_entry *entry, struct slice bytes, struct error *err)
+static enum status table_restore(struct operator* op, struct key_entry *entry, struct slice bytes, struct error *err)
 {
     return key_table_value_set(&((struct table_operator *)op)->update->state.table, entry, bytes, err);
 }
 
-static enum status table_load(struct operator *op, const struct operator_record *record, struct error *err)
+static enum status table_load(struct operator* op, const struct operator_record *record, struct error *err)
 {
     struct table_operator *table = (struct table_operator *)op;
-    if (table->update)
-        return keyed_state_load(&table->update->state, op, record, err);
+    if (table->update) return keyed_state_load(&table->update->state, op, record, err);
     return error_set(err, STATUS_CORRUPT, ERROR_FAIL_PIPELINE, "table %s keeps no rows but its state holds some",
                      operator_table_of(op)->name);
 }
 
-static void table_load_clear(struct operator *op, uint32_t shard_first, uint32_t shard_last)
+static void table_load_clear(struct operator* op, uint32_t shard_first, uint32_t shard_last)
 {
     struct table_operator *table = (struct table_operator *)op;
-    if (table->update)
-        keyed_state_clear(&table->update->state, op, shard_first, shard_last);
+    if (table->update) keyed_state_clear(&table->update->state, op, shard_first, shard_last);
 }
 
-static enum status table_load_end(struct operator *op, int64_t batch, int64_t evicted_us, struct error *err)
+static enum status table_load_end(struct operator* op, int64_t batch, int64_t evicted_us, struct error *err)
 {
     (void)evicted_us;
     (void)err;
     struct table_operator *table = (struct table_operator *)op;
-    if (table->update)
-        table_update_loaded(table->update, batch);
+    if (table->update) table_update_loaded(table->update, batch);
     return STATUS_OK;
 }
 
@@ -193,10 +179,10 @@ static const struct operator_ops table_ops = {
     .load_end = table_load_end,
 };
 
-enum status table_operator_open(struct operator_host *host, uint32_t node, struct operator **ret_op, struct error *err)
+enum status table_operator_open(struct operator_host *host, uint32_t node, struct operator** ret_op, struct error *err)
 {
     struct table_operator *table = memory_calloc(1, sizeof *table);
-    struct operator *op = & table->base;
+    struct operator* op = & table->base;
     enum status status = STATUS_OK;
     TRY(operator_init(op, &table_ops, host, node, err));
     ASSERT(op->plan_node->n_inputs == 1);
@@ -222,7 +208,6 @@ enum status table_operator_open(struct operator_host *host, uint32_t node, struc
     }
     *ret_op = op;
 out:
-    if (status != STATUS_OK)
-        table_close(op);
+    if (status != STATUS_OK) table_close(op);
     return status;
 }

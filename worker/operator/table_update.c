@@ -5,13 +5,13 @@
 #include "worker/exchange/exchange.h"
 #include "worker/state/row_codec.h"
 
-static void update_save(struct operator *op, const struct key_entry *entry, struct text *bytes)
+static void update_save(struct operator* op, const struct key_entry *entry, struct text *bytes)
 {
     (void)op;
     text_append(bytes, entry->value, entry->value_length);
 }
 
-void table_update_init(struct table_update *update, struct operator *op)
+void table_update_init(struct table_update *update, struct operator* op)
 {
     update->op = op;
     keyed_state_init(&update->state, op, 0);
@@ -27,8 +27,7 @@ void table_update_init(struct table_update *update, struct operator *op)
 
 void table_update_deinit(struct table_update *update)
 {
-    for (uint32_t i = 0; update->builders && update->builders[i]; i++)
-        column_builder_destroy(update->builders[i]);
+    for (uint32_t i = 0; update->builders && update->builders[i]; i++) column_builder_destroy(update->builders[i]);
     memory_free(update->builders);
     memory_free(update->types);
     text_deinit(&update->row);
@@ -54,14 +53,12 @@ enum status table_update_put(struct table_update *update, const struct batch *ba
         bool added;
         enum status status =
             key_table_get(&update->state.table, hash, column_slice(origin->columns[1], row), &entry, &added, err);
-        if (status != STATUS_OK)
-            return status;
+        if (status != STATUS_OK) return status;
         text_reset(&update->row);
         row_codec_encode(batch->columns, batch->column_count, row, false, &update->row);
         status =
             key_table_value_set(&update->state.table, entry, slice_of(text_str(&update->row), update->row.length), err);
-        if (status != STATUS_OK)
-            return status;
+        if (status != STATUS_OK) return status;
         if (!column_is_null(origin->columns[2], row)) {
             key_table_expire_at(&update->state.table, entry, origin->columns[2]->i64[row]);
         }
@@ -82,22 +79,19 @@ struct update_writer {
 static enum status write_built(struct update_writer *writer, struct error *err)
 {
     struct table_update *update = writer->update;
-    struct operator *op = update->op;
+    struct operator* op = update->op;
     uint32_t count = op->schema->child_count;
     uint32_t rows = column_builder_length(update->builders[0]);
     struct column **columns = memory_calloc(count + (size_t)1, sizeof *columns);
     struct batch *batch = NULL;
     enum status status = STATUS_OK;
-    if (rows == 0)
-        goto out;
-    for (uint32_t i = 0; i < count; i++)
-        TRY(column_builder_finish(update->builders[i], &columns[i], err));
+    if (rows == 0) goto out;
+    for (uint32_t i = 0; i < count; i++) TRY(column_builder_finish(update->builders[i], &columns[i], err));
     batch = batch_create(op->schema, rows, columns);
     memset(columns, 0, count * sizeof *columns);
     TRY(partition_sink_write(writer->sink, writer->epoch, writer->sequence, batch, err));
 out:
-    for (uint32_t i = 0; i < count; i++)
-        column_unref(columns[i]);
+    for (uint32_t i = 0; i < count; i++) column_unref(columns[i]);
     memory_free(columns);
     batch_unref(batch);
     return status;
@@ -109,8 +103,7 @@ static enum status write_entry(struct update_writer *writer, const struct key_en
     size_t used;
     enum status status = row_codec_decode(update->types, update->op->schema->child_count,
                                           slice_of(entry->value, entry->value_length), update->builders, &used, err);
-    if (status != STATUS_OK)
-        return status;
+    if (status != STATUS_OK) return status;
     return column_builder_length(update->builders[0]) < BATCH_ROWS_MAX ? STATUS_OK : write_built(writer, err);
 }
 
@@ -120,21 +113,18 @@ static enum status write_closed(struct update_writer *writer, const struct opera
     struct key_table *table = &update->state.table;
     VECTOR(struct key_entry *) due = {0};
     enum status status = STATUS_OK;
-    if (!table->slots || table->earliest_us > marker->watermark_us)
-        return STATUS_OK;
+    if (!table->slots || table->earliest_us > marker->watermark_us) return STATUS_OK;
     table->earliest_us = INT64_MAX;
     for (uint64_t i = 0; i <= table->mask; i++) {
         struct key_entry *entry = table->slots[i].entry;
-        if (!entry)
-            continue;
+        if (!entry) continue;
         if (entry->expiry_us <= marker->watermark_us) {
             vector_push(&due, entry);
         } else if (entry->expiry_us < table->earliest_us) {
             table->earliest_us = entry->expiry_us;
         }
     }
-    for (size_t i = 0; i < due.count; i++)
-        TRY(write_entry(writer, due.items[i], err));
+    for (size_t i = 0; i < due.count; i++) TRY(write_entry(writer, due.items[i], err));
     TRY(write_built(writer, err));
     for (size_t i = 0; i < due.count; i++) {
         update->touched[slice_of_hash(update, due.items[i]->hash)] = true;
@@ -152,8 +142,7 @@ static enum status write_slice(struct update_writer *writer, uint32_t slice, str
     enum status status = STATUS_OK;
     for (uint64_t i = 0; table->slots && i <= table->mask; i++) {
         const struct key_entry *entry = table->slots[i].entry;
-        if (entry && slice_of_hash(update, entry->hash) == slice)
-            TRY(write_entry(writer, entry, err));
+        if (entry && slice_of_hash(update, entry->hash) == slice) TRY(write_entry(writer, entry, err));
     }
     TRY(write_built(writer, err));
 out:
@@ -170,11 +159,9 @@ enum status table_update_publish(struct table_update *update, struct partition_s
     enum status status = STATUS_OK;
     TRY(write_closed(&writer, marker, err));
     TRY(partition_sink_finish(sink, modified_ms, &files, err));
-    for (size_t i = 0; i < files.items.count; i++)
-        vector_push(&output->files, files.items.items[i]);
+    for (size_t i = 0; i < files.items.count; i++) vector_push(&output->files, files.items.items[i]);
     for (uint32_t slice = 0; slice < GROUP_ORIGIN_SLICES; slice++) {
-        if (!update->touched[slice])
-            continue;
+        if (!update->touched[slice]) continue;
         uint32_t number = group_origin_slice(host->lanes, host->lane, slice);
         vector_reset(&files.items);
         TRY(write_slice(&writer, slice, err));
@@ -199,23 +186,18 @@ void table_update_loaded(struct table_update *update, int64_t batch)
     const struct operator_host *host = update->op->host;
     const Foreset__Manifest *from = host->from;
     update->state.history.base_next = host->rebase;
-    if (host->shard_first > host->shard_last)
-        return;
+    if (host->shard_first > host->shard_last) return;
     const struct key_table *rows = &update->state.table;
     for (uint64_t i = 0; batch >= 0 && rows->slots && i <= rows->mask; i++) {
         const struct key_entry *entry = rows->slots[i].entry;
-        if (entry && entry->batch == batch)
-            update->touched[slice_of_hash(update, entry->hash)] = true;
+        if (entry && entry->batch == batch) update->touched[slice_of_hash(update, entry->hash)] = true;
     }
     for (size_t i = 0; from && i < from->n_tables; i++) {
         const Foreset__TableEpoch *table = from->tables[i];
-        if (table->table != update->op->plan_node->table)
-            continue;
+        if (table->table != update->op->plan_node->table) continue;
         for (size_t k = 0; k < table->n_open; k++) {
-            if (group_origin_slice_lanes(table->open[k]->slice) == host->lanes)
-                continue;
-            for (uint32_t slice = 0; slice < GROUP_ORIGIN_SLICES; slice++)
-                update->touched[slice] = true;
+            if (group_origin_slice_lanes(table->open[k]->slice) == host->lanes) continue;
+            for (uint32_t slice = 0; slice < GROUP_ORIGIN_SLICES; slice++) update->touched[slice] = true;
         }
     }
 }

@@ -8,13 +8,13 @@
 
 struct table_update {
     struct keyed_state state;
-    struct operator *op;
+    struct operator* op;
     bool touched[GROUP_ORIGIN_SLICES];
     struct column_builder **builders; // of the table's columns
     const struct type **types;
     struct text row;
 };
-void table_update_init(struct table_update *update, struct operator *op);
+void table_update_init(struct table_update *update, struct operator* op);
 void table_update_deinit(struct table_update *update);
 // Rows with their groups as origin; they are what is emitted now.
 enum status table_update_put(struct table_update *update, const struct batch *batch, struct error *err) MUST_USE;

@@ -8,7 +8,7 @@ struct watermark_operator {
     struct expr *time;
 };
 
-static void watermark_close(struct operator *op)
+static void watermark_close(struct operator* op)
 {
     struct watermark_operator *watermark = (struct watermark_operator *)op;
     expr_destroy(watermark->time);
@@ -16,7 +16,7 @@ static void watermark_close(struct operator *op)
     memory_free(watermark);
 }
 
-static void watermark_measure(struct operator *op, const struct column *time, const struct batch *batch)
+static void watermark_measure(struct operator* op, const struct column *time, const struct batch *batch)
 {
     int64_t greatest = INT64_MIN;
     bool found = false;
@@ -27,18 +27,15 @@ static void watermark_measure(struct operator *op, const struct column *time, co
     } else {
         for (uint32_t i = 0; i < batch->row_count; i++) {
             uint32_t row = batch_row(batch, i);
-            if (column_is_null(time, row))
-                continue;
+            if (column_is_null(time, row)) continue;
             found = true;
-            if (time->i64[row] > greatest)
-                greatest = time->i64[row];
+            if (time->i64[row] > greatest) greatest = time->i64[row];
         }
     }
-    if (found)
-        op->host->maximum(op, greatest);
+    if (found) op->host->maximum(op, greatest);
 }
 
-static enum status watermark_on_batch(struct operator *op, uint32_t input, struct batch *batch, struct error *err)
+static enum status watermark_on_batch(struct operator* op, uint32_t input, struct batch *batch, struct error *err)
 {
     (void)input;
     struct watermark_operator *watermark = (struct watermark_operator *)op;
@@ -52,8 +49,7 @@ static enum status watermark_on_batch(struct operator *op, uint32_t input, struc
     enum status status = STATUS_OK;
     TRY(expr_eval(watermark->time, batch, &context, &time, err));
     TRY(operator_settle(op, batch, &errors, &left, err));
-    if (!left)
-        goto out;
+    if (!left) goto out;
     watermark_measure(op, time, left);
     TRY(operator_emit(op, left, err));
 out:
@@ -65,7 +61,7 @@ out:
 
 static const struct operator_ops watermark_ops = {.close = watermark_close, .on_batch = watermark_on_batch};
 
-enum status watermark_operator_open(struct operator_host *host, uint32_t node, struct operator **ret_op,
+enum status watermark_operator_open(struct operator_host *host, uint32_t node, struct operator** ret_op,
                                     struct error *err)
 {
     struct watermark_operator *watermark = memory_calloc(1, sizeof *watermark);
@@ -77,7 +73,6 @@ enum status watermark_operator_open(struct operator_host *host, uint32_t node, s
     ASSERT(type_width(expr_type(watermark->time)) == sizeof(int64_t));
     *ret_op = &watermark->base;
 out:
-    if (status != STATUS_OK)
-        watermark_close(&watermark->base);
+    if (status != STATUS_OK) watermark_close(&watermark->base);
     return status;
 }

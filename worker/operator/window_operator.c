@@ -13,7 +13,7 @@ struct window_operator {
     uint32_t overlap; // windows that a row can lie in
 };
 
-static void window_close(struct operator *op)
+static void window_close(struct operator* op)
 {
     struct window_operator *window = (struct window_operator *)op;
     expr_destroy(window->time);
@@ -34,11 +34,9 @@ static uint32_t window_fill(const struct window_operator *window, const struct b
     uint32_t count = 0;
     for (uint32_t i = 0; i < batch->row_count; i++) {
         uint32_t row = batch_row(batch, i);
-        if (column_is_null(time, row))
-            continue;
+        if (column_is_null(time, row)) continue;
         int64_t start = window_newest_start(window, time->i64[row]) - (int64_t)back * window->slide_us;
-        if (time->i64[row] >= start + window->window_us)
-            continue;
+        if (time->i64[row] >= start + window->window_us) continue;
         starts[row] = start;
         ends[row] = start + window->window_us;
         rows[count++] = row;
@@ -49,7 +47,7 @@ static uint32_t window_fill(const struct window_operator *window, const struct b
 static enum status window_batch(struct window_operator *window, struct batch *batch, const struct column *time,
                                 uint32_t back, struct batch **ret_batch, struct error *err)
 {
-    struct operator *op = & window->base;
+    struct operator* op = & window->base;
     const struct type *type = op->schema->children[op->schema->child_count - 1].type;
     struct buffer *starts = NULL, *ends = NULL, *rows = NULL;
     struct column **columns = NULL;
@@ -70,8 +68,7 @@ static enum status window_batch(struct window_operator *window, struct batch *ba
                                 column_create(type->children[1].type, batch->column_rows, 0, NULL, ends, NULL)};
     starts = ends = NULL;
     columns = memory_calloc(op->schema->child_count, sizeof *columns);
-    for (uint32_t i = 0; i < batch->column_count; i++)
-        columns[i] = column_ref(batch->columns[i]);
+    for (uint32_t i = 0; i < batch->column_count; i++) columns[i] = column_ref(batch->columns[i]);
     columns[batch->column_count] = column_create_nested(type, batch->column_rows, 0, NULL, NULL, bounds);
     struct batch *whole = batch_derive(batch, op->schema, columns);
     *ret_batch = batch_select(whole, rows, count);
@@ -85,7 +82,7 @@ out:
     return status;
 }
 
-static enum status window_on_batch(struct operator *op, uint32_t input, struct batch *batch, struct error *err)
+static enum status window_on_batch(struct operator* op, uint32_t input, struct batch *batch, struct error *err)
 {
     (void)input;
     struct window_operator *window = (struct window_operator *)op;
@@ -101,8 +98,7 @@ static enum status window_on_batch(struct operator *op, uint32_t input, struct b
     TRY(operator_settle(op, batch, &errors, &left, err));
     for (uint32_t back = 0; left && back < window->overlap; back++) {
         TRY(window_batch(window, left, time, back, &out_batch, err));
-        if (!out_batch)
-            continue;
+        if (!out_batch) continue;
         TRY(operator_emit(op, out_batch, err));
         batch_unref(out_batch);
         out_batch = NULL;
@@ -117,7 +113,7 @@ out:
 
 static const struct operator_ops window_ops = {.close = window_close, .on_batch = window_on_batch};
 
-enum status window_operator_open(struct operator_host *host, uint32_t node, struct operator **ret_op, struct error *err)
+enum status window_operator_open(struct operator_host *host, uint32_t node, struct operator** ret_op, struct error *err)
 {
     struct window_operator *window = memory_calloc(1, sizeof *window);
     enum status status = STATUS_OK;
@@ -139,7 +135,6 @@ enum status window_operator_open(struct operator_host *host, uint32_t node, stru
     TRY(expr_compile(host->plan, plan_node->exprs[0], window->base.inputs[0], host->budget, &window->time, err));
     *ret_op = &window->base;
 out:
-    if (status != STATUS_OK)
-        window_close(&window->base);
+    if (status != STATUS_OK) window_close(&window->base);
     return status;
 }

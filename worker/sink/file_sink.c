@@ -31,8 +31,7 @@ static enum status file_write(void *context, const void *bytes, size_t size, str
 static const char *property(const Foreset__Table *table, const char *key)
 {
     for (size_t i = 0; i < table->n_properties; i++) {
-        if (strcmp(table->properties[i]->key, key) == 0)
-            return table->properties[i]->value;
+        if (strcmp(table->properties[i]->key, key) == 0) return table->properties[i]->value;
     }
     return NULL;
 }
@@ -60,8 +59,7 @@ enum status file_sink_properties(const Foreset__Table *table, struct file_sink_a
                              "lz4_raw or none",
                              table->name, codec);
         }
-        if (!slice_equal_nocase(slice_str(codec), slice_str(codecs[i].name)))
-            continue;
+        if (!slice_equal_nocase(slice_str(codec), slice_str(codecs[i].name))) continue;
         args->codec = codecs[i].codec;
         break;
     }
@@ -71,8 +69,7 @@ enum status file_sink_properties(const Foreset__Table *table, struct file_sink_a
                          "table %s: delta.dataSkippingNumIndexedCols = '%s' is no number of columns; use -1 or more",
                          table->name, columns);
     }
-    if (columns)
-        args->stats_columns = (int32_t)count;
+    if (columns) args->stats_columns = (int32_t)count;
     return STATUS_OK;
 }
 
@@ -145,12 +142,9 @@ out:
 
 void file_sink_close(struct file_sink *sink)
 {
-    if (!sink)
-        return;
-    if (sink->parquet)
-        parquet_writer_destroy(sink->parquet);
-    if (sink->object)
-        sink->args.store->ops->writer_close(sink->object);
+    if (!sink) return;
+    if (sink->parquet) parquet_writer_destroy(sink->parquet);
+    if (sink->object) sink->args.store->ops->writer_close(sink->object);
     hash_stream_destroy(sink->hash);
     memory_free(sink->key);
     memory_free(sink);
@@ -159,6 +153,5 @@ void file_sink_close(struct file_sink *sink)
 void file_sink_discard(struct objstore *store, const Foreset__DataFile *file)
 {
     struct error ignored = {0};
-    if (objstore_remove(store, file->path, &ignored) != STATUS_OK)
-        return;
+    if (objstore_remove(store, file->path, &ignored) != STATUS_OK) return;
 }

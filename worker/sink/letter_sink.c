@@ -63,18 +63,15 @@ struct letter_sink *letter_sink_create(const struct file_sink_args *args)
 
 static void letter_file_destroy(struct letter_file *file)
 {
-    for (int i = 0; i < LETTER_COUNT; i++)
-        column_builder_destroy(file->builders[i]);
+    for (int i = 0; i < LETTER_COUNT; i++) column_builder_destroy(file->builders[i]);
     file_sink_close(file->file);
     memory_free(file);
 }
 
 void letter_sink_destroy(struct letter_sink *letters)
 {
-    if (!letters)
-        return;
-    for (size_t i = 0; i < letters->files.count; i++)
-        letter_file_destroy(letters->files.items[i]);
+    if (!letters) return;
+    for (size_t i = 0; i < letters->files.count; i++) letter_file_destroy(letters->files.items[i]);
     vector_deinit(&letters->files);
     memory_free(letters);
 }
@@ -82,8 +79,7 @@ void letter_sink_destroy(struct letter_sink *letters)
 static struct letter_file *letter_file_of(struct letter_sink *letters, uint64_t epoch)
 {
     for (size_t i = 0; i < letters->files.count; i++) {
-        if (letters->files.items[i]->epoch == epoch)
-            return letters->files.items[i];
+        if (letters->files.items[i]->epoch == epoch) return letters->files.items[i];
     }
     struct letter_file *file = memory_calloc(1, sizeof *file);
     file->epoch = epoch;
@@ -100,18 +96,14 @@ static enum status letter_flush(struct letter_sink *letters, struct letter_file 
     struct batch *batch = NULL;
     uint32_t rows = column_builder_length(file->builders[0]);
     enum status status = STATUS_OK;
-    if (rows == 0)
-        return STATUS_OK;
-    for (int i = 0; i < LETTER_COUNT; i++)
-        TRY(column_builder_finish(file->builders[i], &columns[i], err));
+    if (rows == 0) return STATUS_OK;
+    for (int i = 0; i < LETTER_COUNT; i++) TRY(column_builder_finish(file->builders[i], &columns[i], err));
     batch = batch_create(letters->args.schema, rows, columns);
     memset(columns, 0, sizeof columns);
-    if (!file->file)
-        TRY(file_sink_open(&letters->args, "", file->epoch, SEQUENCE, &file->file, err));
+    if (!file->file) TRY(file_sink_open(&letters->args, "", file->epoch, SEQUENCE, &file->file, err));
     TRY(file_sink_write(file->file, batch, err));
 out:
-    for (int i = 0; i < LETTER_COUNT; i++)
-        column_unref(columns[i]);
+    for (int i = 0; i < LETTER_COUNT; i++) column_unref(columns[i]);
     batch_unref(batch);
     return status;
 }
@@ -165,18 +157,13 @@ enum status letter_sink_add(struct letter_sink *letters, uint64_t epoch, int64_t
     size_t next = 0;
     for (uint32_t i = 0; i < batch->row_count && next < errors->items.count; i++) {
         uint32_t row = batch_row(batch, i);
-        while (next < errors->items.count && errors->items.items[next].row < row)
-            next++;
-        if (next == errors->items.count || errors->items.items[next].row != row)
-            continue;
+        while (next < errors->items.count && errors->items.items[next].row < row) next++;
+        if (next == errors->items.count || errors->items.items[next].row != row) continue;
         enum status status = letter_add(file, failed_at_us, batch, i, &errors->items.items[next], err);
-        if (status != STATUS_OK)
-            return status;
-        if (column_builder_length(file->builders[0]) < LETTER_ROWS_MAX)
-            continue;
+        if (status != STATUS_OK) return status;
+        if (column_builder_length(file->builders[0]) < LETTER_ROWS_MAX) continue;
         status = letter_flush(letters, file, err);
-        if (status != STATUS_OK)
-            return status;
+        if (status != STATUS_OK) return status;
     }
     return STATUS_OK;
 }
@@ -187,13 +174,10 @@ enum status letter_sink_finish(struct letter_sink *letters, uint64_t epoch, int6
     *ret_file = NULL;
     for (size_t i = 0; i < letters->files.count; i++) {
         struct letter_file *file = letters->files.items[i];
-        if (file->epoch != epoch)
-            continue;
+        if (file->epoch != epoch) continue;
         enum status status = letter_flush(letters, file, err);
-        if (status == STATUS_OK && file->file)
-            status = file_sink_finish(file->file, modified_ms, ret_file, err);
-        if (status != STATUS_OK)
-            return status;
+        if (status == STATUS_OK && file->file) status = file_sink_finish(file->file, modified_ms, ret_file, err);
+        if (status != STATUS_OK) return status;
         letter_file_destroy(file);
         vector_remove(&letters->files, i);
         return STATUS_OK;

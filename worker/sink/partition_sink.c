@@ -58,8 +58,7 @@ enum status partition_sink_create(const Foreset__Table *table, const struct type
         taken[at] = true;
     }
     for (uint32_t i = 0; i < table_schema->child_count; i++) {
-        if (taken[i])
-            continue;
+        if (taken[i]) continue;
         fields[count] = table_schema->children[i];
         sink->columns[count++] = i;
     }
@@ -68,8 +67,7 @@ enum status partition_sink_create(const Foreset__Table *table, const struct type
 out:
     memory_free(fields);
     memory_free(taken);
-    if (status != STATUS_OK)
-        partition_sink_destroy(sink);
+    if (status != STATUS_OK) partition_sink_destroy(sink);
     return status;
 }
 
@@ -77,8 +75,7 @@ static void partitions_forget(struct partition_sink *sink)
 {
     for (size_t i = 0; i < sink->partitions.count; i++) {
         struct partition *partition = &sink->partitions.items[i];
-        for (uint32_t k = 0; k < sink->key_count; k++)
-            column_unref(partition->values[k]);
+        for (uint32_t k = 0; k < sink->key_count; k++) column_unref(partition->values[k]);
         memory_free(partition->values);
         file_sink_close(partition->file);
     }
@@ -91,8 +88,7 @@ static void partitions_forget(struct partition_sink *sink)
 
 void partition_sink_destroy(struct partition_sink *sink)
 {
-    if (!sink)
-        return;
+    if (!sink) return;
     partitions_forget(sink);
     for (size_t i = 0; i < sink->done.items.count; i++) {
         file_sink_discard(sink->args.store, sink->done.items.items[i]);
@@ -128,8 +124,7 @@ static enum status partition_texts(struct partition_sink *sink, const struct par
 
 static void texts_free(char **texts, uint32_t count)
 {
-    for (uint32_t k = 0; k < count; k++)
-        memory_free(texts[k]);
+    for (uint32_t k = 0; k < count; k++) memory_free(texts[k]);
     memory_free(texts);
 }
 
@@ -172,8 +167,7 @@ static enum status partition_close(struct partition_sink *sink, struct partition
 {
     Foreset__DataFile *file;
     enum status status = file_sink_finish(partition->file, modified_ms, &file, err);
-    if (status != STATUS_OK)
-        return status;
+    if (status != STATUS_OK) return status;
     vector_push(&sink->done.items, file);
     file_sink_close(partition->file);
     partition->file = NULL;
@@ -186,8 +180,7 @@ static enum status make_room(struct partition_sink *sink, struct error *err)
     struct partition *oldest = NULL;
     for (size_t i = 0; i < sink->partitions.count; i++) {
         struct partition *partition = &sink->partitions.items[i];
-        if (partition->file && (!oldest || partition->used < oldest->used))
-            oldest = partition;
+        if (partition->file && (!oldest || partition->used < oldest->used)) oldest = partition;
     }
     ASSERT(oldest);
     return partition_close(sink, oldest, 0, err);
@@ -199,8 +192,7 @@ static enum status partition_write(struct partition_sink *sink, struct partition
     enum status status = STATUS_OK;
     partition->used = ++sink->tick;
     if (!partition->file) {
-        if (sink->open == PARTITION_SINK_OPEN_MAX)
-            TRY(make_room(sink, err));
+        if (sink->open == PARTITION_SINK_OPEN_MAX) TRY(make_room(sink, err));
         TRY(partition_open(sink, partition, epoch, (*sequence)++, err));
         sink->open++;
     }
@@ -213,8 +205,7 @@ static bool partition_is(const struct partition_sink *sink, const struct partiti
                          const struct batch *batch, uint32_t row)
 {
     for (uint32_t k = 0; k < sink->key_count; k++) {
-        if (column_compare(partition->values[k], 0, batch->columns[sink->keys[k]], row) != 0)
-            return false;
+        if (column_compare(partition->values[k], 0, batch->columns[sink->keys[k]], row) != 0) return false;
     }
     return true;
 }
@@ -222,8 +213,7 @@ static bool partition_is(const struct partition_sink *sink, const struct partiti
 static void index_put(struct partition_sink *sink, uint32_t number)
 {
     uint32_t at = (uint32_t)sink->partitions.items[number].hash & sink->index_mask;
-    while (sink->index[at])
-        at = (at + 1) & sink->index_mask;
+    while (sink->index[at]) at = (at + 1) & sink->index_mask;
     sink->index[at] = number + 1;
 }
 
@@ -233,23 +223,19 @@ static void index_grow(struct partition_sink *sink)
     memory_free(sink->index);
     sink->index = memory_calloc(capacity, sizeof *sink->index);
     sink->index_mask = capacity - 1;
-    for (uint32_t i = 0; i < sink->partitions.count; i++)
-        index_put(sink, i);
+    for (uint32_t i = 0; i < sink->partitions.count; i++) index_put(sink, i);
 }
 
 static enum status partition_add(struct partition_sink *sink, uint64_t hash, const struct batch *batch, uint32_t row,
                                  uint32_t *ret_number, struct error *err)
 {
-    if (!sink->index || (sink->partitions.count + 1) * 2 > sink->index_mask + (size_t)1)
-        index_grow(sink);
+    if (!sink->index || (sink->partitions.count + 1) * 2 > sink->index_mask + (size_t)1) index_grow(sink);
     struct partition partition = {.hash = hash, .values = memory_calloc(sink->key_count, sizeof *partition.values)};
     for (uint32_t k = 0; k < sink->key_count; k++) {
         enum status status =
             column_gather(sink->args.budget, batch->columns[sink->keys[k]], &row, 1, &partition.values[k], err);
-        if (status == STATUS_OK)
-            continue;
-        while (k > 0)
-            column_unref(partition.values[--k]);
+        if (status == STATUS_OK) continue;
+        while (k > 0) column_unref(partition.values[--k]);
         memory_free(partition.values);
         return status;
     }
@@ -294,8 +280,7 @@ static enum status partition_rows(struct partition_sink *sink, const struct batc
             sink->places[i] = sink->places[i - 1];
         } else {
             enum status status = partition_find(sink, sink->hashes[i], batch, row, &sink->places[i], err);
-            if (status != STATUS_OK)
-                return status;
+            if (status != STATUS_OK) return status;
         }
         sink->partitions.items[sink->places[i]].rows++;
     }
@@ -305,12 +290,10 @@ static enum status partition_rows(struct partition_sink *sink, const struct batc
 // The columns of the file over the rows of the batch.
 static struct batch *file_batch(const struct partition_sink *sink, struct batch *batch)
 {
-    if (sink->key_count == 0 && batch->schema == sink->args.schema)
-        return batch_ref(batch);
+    if (sink->key_count == 0 && batch->schema == sink->args.schema) return batch_ref(batch);
     uint32_t count = sink->args.schema->child_count;
     struct column **columns = memory_calloc(count + (size_t)1, sizeof *columns);
-    for (uint32_t i = 0; i < count; i++)
-        columns[i] = column_ref(batch->columns[sink->columns[i]]);
+    for (uint32_t i = 0; i < count; i++) columns[i] = column_ref(batch->columns[sink->columns[i]]);
     struct batch *derived = batch_derive(batch, sink->args.schema, columns);
     memory_free(columns);
     return derived;
@@ -327,18 +310,15 @@ static enum status write_split(struct partition_sink *sink, uint64_t epoch, uint
         sink->partitions.items[i].at = from;
         from += sink->partitions.items[i].rows;
     }
-    for (uint32_t i = 0; i < total; i++)
-        sorted[sink->partitions.items[sink->places[i]].at++] = batch_row(batch, i);
+    for (uint32_t i = 0; i < total; i++) sorted[sink->partitions.items[sink->places[i]].at++] = batch_row(batch, i);
     for (size_t i = 0; i < sink->partitions.count; i++) {
         struct partition *partition = &sink->partitions.items[i];
         uint32_t rows = partition->rows;
         partition->rows = 0;
-        if (rows == 0 || status != STATUS_OK)
-            continue;
+        if (rows == 0 || status != STATUS_OK) continue;
         struct buffer *selection;
         status = buffer_create(sink->args.budget, rows * sizeof(uint32_t), &selection, err);
-        if (status != STATUS_OK)
-            continue;
+        if (status != STATUS_OK) continue;
         memcpy(selection->data, sorted + partition->at - rows, rows * sizeof(uint32_t));
         struct batch *share = batch_select(batch, selection, rows);
         status = partition_write(sink, partition, epoch, sequence, share, err);
@@ -371,11 +351,9 @@ enum status partition_sink_finish(struct partition_sink *sink, int64_t modified_
                                   struct error *err)
 {
     for (size_t i = 0; i < sink->partitions.count; i++) {
-        if (!sink->partitions.items[i].file)
-            continue;
+        if (!sink->partitions.items[i].file) continue;
         enum status status = partition_close(sink, &sink->partitions.items[i], modified_ms, err);
-        if (status != STATUS_OK)
-            return status;
+        if (status != STATUS_OK) return status;
     }
     for (size_t i = 0; i < sink->done.items.count; i++) {
         sink->done.items.items[i]->modified_ms = modified_ms;

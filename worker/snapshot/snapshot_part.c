@@ -67,8 +67,7 @@ static uint8_t *write_index(uint8_t *at, struct shard_room *rooms, uint32_t limi
 {
     for (uint32_t shard = 0; shard < limit; shard++) {
         struct shard_room *room = &rooms[shard];
-        if (room->entries == 0)
-            continue;
+        if (room->entries == 0) continue;
         room->at = first;
         memcpy(at, &shard, 4);
         memcpy(at + 4, &room->entries, 4);
@@ -124,14 +123,12 @@ enum status snapshot_writer_finish(struct snapshot_writer *writer, bool is_base,
     uint32_t limit = 0, shards = 0;
     uint64_t entries = 0;
     for (size_t i = 0; i < writer->places.count; i++) {
-        if (writer->places.items[i].shard >= limit)
-            limit = writer->places.items[i].shard + 1;
+        if (writer->places.items[i].shard >= limit) limit = writer->places.items[i].shard + 1;
     }
     struct shard_room *rooms = memory_calloc(limit + (size_t)1, sizeof *rooms);
     for (size_t i = 0; i < writer->places.count; i++) {
         struct shard_room *room = &rooms[writer->places.items[i].shard];
-        if (room->entries == 0)
-            shards++;
+        if (room->entries == 0) shards++;
         room->entries += writer->places.items[i].entries;
         entries += writer->places.items[i].entries;
         room->size += writer->places.items[i].size;
@@ -209,16 +206,13 @@ static enum status check_index(const struct snapshot_reader *reader, size_t head
         memcpy(&hash, at + 24, 8);
         if ((int64_t)shard <= last || shard >= SHARDS_MAX || count == 0)
             return corrupt(err, "its index is out of order");
-        if (offset != expected || size > reader->size - offset)
-            return corrupt(err, "its index points outside");
-        if (hash_64(reader->bytes + offset, size, 0) != hash)
-            return corrupt(err, "the checksum of a shard differs");
+        if (offset != expected || size > reader->size - offset) return corrupt(err, "its index points outside");
+        if (hash_64(reader->bytes + offset, size, 0) != hash) return corrupt(err, "the checksum of a shard differs");
         last = shard;
         expected += size;
         entries += count;
     }
-    if (expected != reader->size)
-        return corrupt(err, "its size differs from what its index says");
+    if (expected != reader->size) return corrupt(err, "its size differs from what its index says");
     return entries == reader->entries ? STATUS_OK : corrupt(err, "its entries differ from what its index says");
 }
 
@@ -260,8 +254,7 @@ static bool get_varint(const uint8_t **at, const uint8_t *end, uint64_t *ret_val
 
 static enum status next_shard(struct snapshot_reader *reader, struct error *err)
 {
-    if (reader->at != reader->end)
-        return corrupt(err, "bytes are left behind a shard's last record");
+    if (reader->at != reader->end) return corrupt(err, "bytes are left behind a shard's last record");
     const uint8_t *index = reader->bytes + HEADER_SIZE + (size_t)reader->next_shard++ * INDEX_SIZE;
     uint32_t entries;
     uint64_t offset, size;
@@ -285,16 +278,14 @@ enum status snapshot_reader_next(struct snapshot_reader *reader, struct snapshot
             return reader->at == reader->end ? STATUS_OK : corrupt(err, "bytes are left behind its last record");
         }
         enum status status = next_shard(reader, err);
-        if (status != STATUS_OK)
-            return status;
+        if (status != STATUS_OK) return status;
     }
     uint64_t key, value;
     if (!get_varint(&reader->at, reader->end, &key) || !get_varint(&reader->at, reader->end, &value)) {
         return corrupt(err, "a record is cut off");
     }
     uint64_t left = (uint64_t)(reader->end - reader->at), value_size = value ? value - 1 : 0;
-    if (key > left || value_size > left - key)
-        return corrupt(err, "a record is longer than its shard");
+    if (key > left || value_size > left - key) return corrupt(err, "a record is longer than its shard");
     ret_record->shard = reader->shard;
     ret_record->removed = value == 0;
     ret_record->key = slice_of((const char *)reader->at, key);

@@ -31,8 +31,7 @@ static void files_close(struct source *source)
     struct files_source *files = (struct files_source *)source;
     json_scan_destroy(files->scan);
     buffer_unref(files->block);
-    if (files->store)
-        objstore_close(files->store);
+    if (files->store) objstore_close(files->store);
     memory_free(files);
 }
 
@@ -60,8 +59,7 @@ static enum status file_open(struct files_source *files, struct error *err)
     struct objstore_entry entry = {0};
     enum status status = files->store->ops->stat(files->store, file_name(files), &entry, err);
     if (status != STATUS_OK) {
-        if (err)
-            err->class = ERROR_FAIL_PIPELINE;
+        if (err) err->class = ERROR_FAIL_PIPELINE;
         return error_prefix(err, "file %s was listed but cannot be read: ", file_name(files));
     }
     memory_free(entry.key);
@@ -82,10 +80,8 @@ static enum status file_read(struct files_source *files, struct error *err)
     enum status status = STATUS_OK;
     TRY(files->store->ops->get_range(files->store, file_name(files), files->offset, length, &piece, err));
     TRY(buffer_create(files->budget, kept + (size_t)length, &block, err));
-    if (kept)
-        memcpy(block->data, files->block->data + files->from, kept);
-    if (length)
-        memcpy(block->data + kept, piece->data, length);
+    if (kept) memcpy(block->data, files->block->data + files->from, kept);
+    if (length) memcpy(block->data + kept, piece->data, length);
     memset(block->data + kept + length, 0, BUFFER_PADDING);
     buffer_unref(files->block);
     files->block = block;
@@ -94,8 +90,7 @@ static enum status file_read(struct files_source *files, struct error *err)
     files->offset += length;
 out:
     buffer_unref(piece);
-    if (status != STATUS_OK)
-        error_prefix(err, "file %s: ", file_name(files));
+    if (status != STATUS_OK) error_prefix(err, "file %s: ", file_name(files));
     return status;
 }
 
@@ -103,8 +98,7 @@ static void file_next(struct files_source *files)
 {
     files->opened = false;
     files->file++;
-    if (files->file < files->ranges[files->range]->n_files)
-        return;
+    if (files->file < files->ranges[files->range]->n_files) return;
     files->file = 0;
     files->range++;
 }
@@ -119,22 +113,17 @@ static enum status file_scan(struct files_source *files, struct batch **ret_batc
             struct json_lines lines = {0};
             enum status status = json_scan_lines(files->scan, files->block->data + files->from, files->to - files->from,
                                                  last, &lines, err);
-            if (status != STATUS_OK)
-                return error_prefix(err, "file %s: ", file_name(files));
+            if (status != STATUS_OK) return error_prefix(err, "file %s: ", file_name(files));
             files->from += lines.used;
             files->malformed += lines.bad_count;
             *ret_batch = lines.batch;
-            if (lines.batch)
-                return STATUS_OK;
-            if (lines.used > 0)
-                continue;
+            if (lines.batch) return STATUS_OK;
+            if (lines.used > 0) continue;
             ASSERT(!last); // with the end there, every byte is used
         }
-        if (last)
-            return STATUS_OK;
+        if (last) return STATUS_OK;
         enum status status = file_read(files, err);
-        if (status != STATUS_OK)
-            return status;
+        if (status != STATUS_OK) return status;
     }
 }
 
@@ -150,10 +139,8 @@ static enum status files_poll(struct source *source, uint64_t epoch, enum source
         }
         struct batch *batch;
         enum status status = files->opened ? STATUS_OK : file_open(files, err);
-        if (status == STATUS_OK)
-            status = file_scan(files, &batch, err);
-        if (status != STATUS_OK)
-            return status;
+        if (status == STATUS_OK) status = file_scan(files, &batch, err);
+        if (status != STATUS_OK) return status;
         if (batch) {
             *ret_batch = batch;
             *ret_result = SOURCE_BATCH;
@@ -200,7 +187,6 @@ enum status files_source_open(const struct source_open_args *args, struct source
     TRY(json_scan_create(schema, &options, args->budget, &files->scan, err));
     *ret_source = &files->base;
 out:
-    if (status != STATUS_OK)
-        files_close(&files->base);
+    if (status != STATUS_OK) files_close(&files->base);
     return status;
 }

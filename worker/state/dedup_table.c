@@ -12,24 +12,21 @@ void dedup_table_init(struct dedup_table *table, uint32_t shard_count, struct bu
     table->budget = budget;
     table->name = name;
     table->shards = memory_calloc(shard_count + (size_t)1, sizeof *table->shards);
-    for (uint32_t i = 0; i < shard_count; i++)
-        table->shards[i].earliest_us = DEDUP_NEVER;
+    for (uint32_t i = 0; i < shard_count; i++) table->shards[i].earliest_us = DEDUP_NEVER;
 }
 
 void dedup_table_clear(struct dedup_table *table, uint32_t number)
 {
     struct dedup_shard *shard = &table->shards[number];
     table->count -= shard->count;
-    if (shard->entries)
-        budget_give(table->budget, (shard->mask + 1) * sizeof *shard->entries);
+    if (shard->entries) budget_give(table->budget, (shard->mask + 1) * sizeof *shard->entries);
     memory_free(shard->entries);
     *shard = (struct dedup_shard){.earliest_us = DEDUP_NEVER};
 }
 
 void dedup_table_deinit(struct dedup_table *table)
 {
-    for (uint32_t i = 0; table->shards && i < table->shard_count; i++)
-        dedup_table_clear(table, i);
+    for (uint32_t i = 0; table->shards && i < table->shard_count; i++) dedup_table_clear(table, i);
     memory_free(table->shards);
     table->shards = NULL;
 }
@@ -48,15 +45,12 @@ static enum status grow(struct dedup_table *table, struct dedup_shard *shard, st
     }
     struct dedup_entry *entries = memory_calloc(capacity, sizeof *entries);
     for (uint64_t i = 0; shard->entries && i <= shard->mask; i++) {
-        if (is_free(&shard->entries[i]))
-            continue;
+        if (is_free(&shard->entries[i])) continue;
         uint64_t at = shard->entries[i].key.low & (capacity - 1);
-        while (!is_free(&entries[at]))
-            at = (at + 1) & (capacity - 1);
+        while (!is_free(&entries[at])) at = (at + 1) & (capacity - 1);
         entries[at] = shard->entries[i];
     }
-    if (shard->entries)
-        budget_give(table->budget, (shard->mask + 1) * sizeof *shard->entries);
+    if (shard->entries) budget_give(table->budget, (shard->mask + 1) * sizeof *shard->entries);
     memory_free(shard->entries);
     shard->entries = entries;
     shard->mask = capacity - 1;
@@ -67,18 +61,15 @@ static enum status dedup_get(struct dedup_table *table, uint32_t number, struct 
                              struct dedup_entry **ret_entry, bool *ret_added, struct error *err)
 {
     struct dedup_shard *shard = &table->shards[number];
-    if ((key.low | key.high) == 0)
-        key.high = 1;
+    if ((key.low | key.high) == 0) key.high = 1;
     if (!shard->entries || (shard->count + 1) * 4 > (shard->mask + 1) * 3) {
         enum status status = grow(table, shard, err);
-        if (status != STATUS_OK)
-            return status;
+        if (status != STATUS_OK) return status;
     }
     uint64_t at = key.low & shard->mask;
     for (; !is_free(&shard->entries[at]); at = (at + 1) & shard->mask) {
         const struct hash128 *there = &shard->entries[at].key;
-        if (there->low != key.low || there->high != key.high)
-            continue;
+        if (there->low != key.low || there->high != key.high) continue;
         *ret_entry = &shard->entries[at];
         *ret_added = false;
         return STATUS_OK;
@@ -87,8 +78,7 @@ static enum status dedup_get(struct dedup_table *table, uint32_t number, struct 
     shard->entries[at] = (struct dedup_entry){.key = key, .expiry_us = expiry_us};
     shard->count++;
     table->count++;
-    if (expiry_us < shard->earliest_us)
-        shard->earliest_us = expiry_us;
+    if (expiry_us < shard->earliest_us) shard->earliest_us = expiry_us;
     *ret_added = true;
     return STATUS_OK;
 }
@@ -105,11 +95,9 @@ enum status dedup_table_put(struct dedup_table *table, uint32_t shard, struct ha
 {
     struct dedup_entry *entry;
     enum status status = dedup_get(table, shard, key, expiry_us, &entry, ret_added, err);
-    if (status != STATUS_OK || *ret_added)
-        return status;
+    if (status != STATUS_OK || *ret_added) return status;
     entry->expiry_us = expiry_us;
-    if (expiry_us < table->shards[shard].earliest_us)
-        table->shards[shard].earliest_us = expiry_us;
+    if (expiry_us < table->shards[shard].earliest_us) table->shards[shard].earliest_us = expiry_us;
     return STATUS_OK;
 }
 
@@ -117,8 +105,7 @@ static void remove_at(struct dedup_shard *shard, uint64_t at)
 {
     for (uint64_t next = (at + 1) & shard->mask; !is_free(&shard->entries[next]); next = (next + 1) & shard->mask) {
         uint64_t home = shard->entries[next].key.low & shard->mask;
-        if (((next - home) & shard->mask) < ((next - at) & shard->mask))
-            continue; // it would move before its home
+        if (((next - home) & shard->mask) < ((next - at) & shard->mask)) continue; // it would move before its home
         shard->entries[at] = shard->entries[next];
         at = next;
     }
@@ -133,8 +120,7 @@ static uint64_t evict_shard(struct dedup_shard *shard, int64_t watermark_us)
     uint64_t before = shard->count;
     shard->earliest_us = DEDUP_NEVER;
     for (uint64_t i = 0; i <= shard->mask; i++) {
-        while (!is_free(&shard->entries[i]) && shard->entries[i].expiry_us <= watermark_us)
-            remove_at(shard, i);
+        while (!is_free(&shard->entries[i]) && shard->entries[i].expiry_us <= watermark_us) remove_at(shard, i);
         if (!is_free(&shard->entries[i]) && shard->entries[i].expiry_us < shard->earliest_us) {
             shard->earliest_us = shard->entries[i].expiry_us;
         }
@@ -147,8 +133,7 @@ uint64_t dedup_table_evict(struct dedup_table *table, int64_t watermark_us)
     uint64_t removed = 0;
     for (uint32_t i = 0; i < table->shard_count; i++) {
         struct dedup_shard *shard = &table->shards[i];
-        if (shard->count == 0 || shard->earliest_us > watermark_us)
-            continue;
+        if (shard->count == 0 || shard->earliest_us > watermark_us) continue;
         removed += evict_shard(shard, watermark_us);
     }
     table->count -= removed;

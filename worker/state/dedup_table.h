@@ -30,8 +30,7 @@ void dedup_table_deinit(struct dedup_table *table);
 static inline void dedup_table_prefetch(const struct dedup_table *table, uint32_t shard, struct hash128 key)
 {
     const struct dedup_shard *at = &table->shards[shard];
-    if (at->entries)
-        __builtin_prefetch(&at->entries[key.low & at->mask], 1);
+    if (at->entries) __builtin_prefetch(&at->entries[key.low & at->mask], 1);
 }
 // *ret_added: the key was new. A known key keeps its expiry. STATUS_NO_MEMORY beyond the budget, naming table and size.
 enum status dedup_table_add(struct dedup_table *table, uint32_t shard, struct hash128 key, int64_t expiry_us,

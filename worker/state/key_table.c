@@ -17,11 +17,9 @@ void key_table_init(struct key_table *table, struct budget *budget, const char *
 static enum status take_bytes(struct key_table *table, uint64_t bytes, struct error *err)
 {
     table->used_bytes += bytes;
-    if (table->used_bytes <= table->taken_bytes)
-        return STATUS_OK;
+    if (table->used_bytes <= table->taken_bytes) return STATUS_OK;
     uint64_t step = table->used_bytes - table->taken_bytes;
-    if (step < KEY_TABLE_STEP_BYTES)
-        step = KEY_TABLE_STEP_BYTES;
+    if (step < KEY_TABLE_STEP_BYTES) step = KEY_TABLE_STEP_BYTES;
     enum status status = budget_take(table->budget, step, err);
     if (status != STATUS_OK) {
         table->used_bytes -= bytes;
@@ -48,10 +46,8 @@ void key_table_clear(struct key_table *table, void (*free_payload)(void *context
 {
     for (uint64_t i = 0; table->slots && i <= table->mask; i++) {
         struct key_entry *entry = table->slots[i].entry;
-        if (!entry)
-            continue;
-        if (free_payload)
-            free_payload(context, entry);
+        if (!entry) continue;
+        if (free_payload) free_payload(context, entry);
         memory_free(entry->value);
         memory_free(entry);
     }
@@ -59,12 +55,10 @@ void key_table_clear(struct key_table *table, void (*free_payload)(void *context
     table->slots = NULL;
     table->mask = table->count = 0;
     table->earliest_us = INT64_MAX;
-    if (table->taken_bytes)
-        budget_give(table->budget, table->taken_bytes);
+    if (table->taken_bytes) budget_give(table->budget, table->taken_bytes);
     table->used_bytes = table->taken_bytes = 0;
     table->dirty.count = 0;
-    for (size_t i = 0; i < table->removed.count; i++)
-        memory_free(table->removed.items[i].key);
+    for (size_t i = 0; i < table->removed.count; i++) memory_free(table->removed.items[i].key);
     table->removed.count = 0;
 }
 
@@ -78,24 +72,19 @@ void key_table_deinit(struct key_table *table, void (*free_payload)(void *contex
 
 struct key_entry *key_table_find(const struct key_table *table, uint64_t hash, struct slice key)
 {
-    if (!table->slots)
-        return NULL;
+    if (!table->slots) return NULL;
     for (uint64_t at = hash & table->mask;; at = (at + 1) & table->mask) {
         struct key_entry *entry = table->slots[at].entry;
-        if (!entry)
-            return NULL;
-        if (table->slots[at].hash != hash || entry->key_length != key.length)
-            continue;
-        if (memcmp(entry->payload + table->payload_size, key.data, key.length) == 0)
-            return entry;
+        if (!entry) return NULL;
+        if (table->slots[at].hash != hash || entry->key_length != key.length) continue;
+        if (memcmp(entry->payload + table->payload_size, key.data, key.length) == 0) return entry;
     }
 }
 
 static void slot_put(struct key_slot *slots, uint64_t mask, struct key_entry *entry)
 {
     uint64_t at = entry->hash & mask;
-    while (slots[at].entry)
-        at = (at + 1) & mask;
+    while (slots[at].entry) at = (at + 1) & mask;
     slots[at] = (struct key_slot){.hash = entry->hash, .entry = entry};
 }
 
@@ -104,15 +93,12 @@ static enum status grow(struct key_table *table, struct error *err)
     uint64_t capacity = table->slots ? (table->mask + 1) * 2 : KEY_TABLE_FIRST;
     uint64_t bytes = capacity * sizeof *table->slots;
     enum status status = take_bytes(table, bytes, err);
-    if (status != STATUS_OK)
-        return status;
+    if (status != STATUS_OK) return status;
     struct key_slot *slots = memory_calloc(capacity, sizeof *slots);
     for (uint64_t i = 0; table->slots && i <= table->mask; i++) {
-        if (table->slots[i].entry)
-            slot_put(slots, capacity - 1, table->slots[i].entry);
+        if (table->slots[i].entry) slot_put(slots, capacity - 1, table->slots[i].entry);
     }
-    if (table->slots)
-        give_bytes(table, (table->mask + 1) * sizeof *table->slots);
+    if (table->slots) give_bytes(table, (table->mask + 1) * sizeof *table->slots);
     memory_free(table->slots);
     table->slots = slots;
     table->mask = capacity - 1;
@@ -129,8 +115,7 @@ enum status key_table_get(struct key_table *table, uint64_t hash, struct slice k
         return STATUS_OK;
     }
     enum status status = STATUS_OK;
-    if (!table->slots || (table->count + 1) * 4 > (table->mask + 1) * 3)
-        TRY(grow(table, err));
+    if (!table->slots || (table->count + 1) * 4 > (table->mask + 1) * 3) TRY(grow(table, err));
     TRY(take_bytes(table, entry_bytes(table, (uint32_t)key.length), err));
     entry = memory_alloc_aligned(16, sizeof *entry + table->payload_size + key.length);
     memset(entry, 0, sizeof *entry + table->payload_size);
@@ -148,8 +133,7 @@ out:
 
 void key_table_touch(struct key_table *table, struct key_entry *entry)
 {
-    if (entry->flags & KEY_ENTRY_DIRTY)
-        return;
+    if (entry->flags & KEY_ENTRY_DIRTY) return;
     entry->flags |= KEY_ENTRY_DIRTY;
     entry->dirty_at = (uint32_t)table->dirty.count;
     vector_push(&table->dirty, entry);
@@ -158,16 +142,14 @@ void key_table_touch(struct key_table *table, struct key_entry *entry)
 void key_table_expire_at(struct key_table *table, struct key_entry *entry, int64_t expiry_us)
 {
     entry->expiry_us = expiry_us;
-    if (expiry_us < table->earliest_us)
-        table->earliest_us = expiry_us;
+    if (expiry_us < table->earliest_us) table->earliest_us = expiry_us;
 }
 
 enum status key_table_value_set(struct key_table *table, struct key_entry *entry, struct slice value, struct error *err)
 {
     if (value.length > entry->value_length) {
         enum status status = take_bytes(table, value.length - entry->value_length, err);
-        if (status != STATUS_OK)
-            return status;
+        if (status != STATUS_OK) return status;
     } else {
         give_bytes(table, entry->value_length - value.length);
     }
@@ -186,8 +168,7 @@ static void slot_free(struct key_table *table, const struct key_entry *entry)
     }
     for (uint64_t next = (at + 1) & table->mask; table->slots[next].entry; next = (next + 1) & table->mask) {
         uint64_t home = table->slots[next].hash & table->mask;
-        if (((next - home) & table->mask) < ((next - at) & table->mask))
-            continue; // it would move before its home
+        if (((next - home) & table->mask) < ((next - at) & table->mask)) continue; // it would move before its home
         table->slots[at] = table->slots[next];
         at = next;
     }
@@ -223,7 +204,6 @@ void key_table_changes_reset(struct key_table *table)
         entry->flags = (entry->flags & ~KEY_ENTRY_DIRTY) | KEY_ENTRY_PERSISTED;
     }
     table->dirty.count = 0;
-    for (size_t i = 0; i < table->removed.count; i++)
-        memory_free(table->removed.items[i].key);
+    for (size_t i = 0; i < table->removed.count; i++) memory_free(table->removed.items[i].key);
     table->removed.count = 0;
 }

@@ -55,8 +55,7 @@ void key_table_clear(struct key_table *table, void (*free_payload)(void *context
                      void *context);
 static inline void key_table_prefetch(const struct key_table *table, uint64_t hash)
 {
-    if (table->slots)
-        __builtin_prefetch(&table->slots[hash & table->mask]);
+    if (table->slots) __builtin_prefetch(&table->slots[hash & table->mask]);
 }
 struct key_entry *key_table_find(const struct key_table *table, uint64_t hash, struct slice key);
 // Finds or adds. STATUS_NO_MEMORY beyond the budget.

@@ -10,8 +10,7 @@ static void encode_value(const struct column *column, uint32_t row, bool canonic
 // text_append without the call: keys are a few bytes each, for every row.
 static inline void put(struct text *bytes, const void *from, size_t length)
 {
-    if (bytes->capacity < bytes->length + length + 1)
-        text_reserve(bytes, length + 64);
+    if (bytes->capacity < bytes->length + length + 1) text_reserve(bytes, length + 64);
     memcpy(bytes->data + bytes->length, from, length);
     bytes->length += length;
 }
@@ -27,17 +26,13 @@ static void encode_fixed(const struct column *column, uint32_t row, bool canonic
     const char *at = (const char *)column->values + (size_t)row * width;
     if (canonical && column->type->kind == TYPE_DOUBLE) {
         double value = column->f64[row];
-        if (isnan(value))
-            value = (double)NAN;
-        if (value == 0.0)
-            value = 0.0;
+        if (isnan(value)) value = (double)NAN;
+        if (value == 0.0) value = 0.0;
         put(bytes, &value, sizeof value);
     } else if (canonical && column->type->kind == TYPE_FLOAT) {
         float value = column->f32[row];
-        if (isnan(value))
-            value = NAN;
-        if (value == 0.0f)
-            value = 0.0f;
+        if (isnan(value)) value = NAN;
+        if (value == 0.0f) value = 0.0f;
         put(bytes, &value, sizeof value);
     } else if (width == sizeof(int64_t)) {
         put(bytes, at, sizeof(int64_t));
@@ -64,14 +59,12 @@ static void encode_value(const struct column *column, uint32_t row, bool canonic
         encode_length((uint32_t)slice.length, bytes);
         put(bytes, slice.data, slice.length);
     } else if (type->kind == TYPE_STRUCT) {
-        for (uint32_t i = 0; i < type->child_count; i++)
-            encode_value(column->children[i], row, canonical, bytes);
+        for (uint32_t i = 0; i < type->child_count; i++) encode_value(column->children[i], row, canonical, bytes);
     } else if (type->kind == TYPE_ARRAY || type->kind == TYPE_MAP) {
         uint32_t from = (uint32_t)column->offsets[row], to = (uint32_t)column->offsets[row + 1];
         encode_length(to - from, bytes);
         for (uint32_t at = from; at < to; at++) {
-            for (uint32_t i = 0; i < type->child_count; i++)
-                encode_value(column->children[i], at, canonical, bytes);
+            for (uint32_t i = 0; i < type->child_count; i++) encode_value(column->children[i], at, canonical, bytes);
         }
     } else {
         encode_fixed(column, row, canonical, bytes);
@@ -80,8 +73,7 @@ static void encode_value(const struct column *column, uint32_t row, bool canonic
 
 void row_codec_encode(struct column *const *columns, uint32_t count, uint32_t row, bool canonical, struct text *bytes)
 {
-    for (uint32_t i = 0; i < count; i++)
-        encode_value(columns[i], row, canonical, bytes);
+    for (uint32_t i = 0; i < count; i++) encode_value(columns[i], row, canonical, bytes);
 }
 
 struct decoder {
@@ -92,8 +84,7 @@ struct decoder {
 
 static const char *take(struct decoder *decoder, size_t length)
 {
-    if (decoder->left < length)
-        return NULL;
+    if (decoder->left < length) return NULL;
     const char *at = decoder->at;
     decoder->at += length;
     decoder->left -= length;
@@ -111,17 +102,14 @@ static enum status decode_value(struct decoder *decoder, const struct type *type
 static enum status decode_list(struct decoder *decoder, const struct type *type, struct column_builder *builder)
 {
     const char *at = take(decoder, sizeof(uint32_t));
-    if (!at)
-        return corrupt(decoder, type);
+    if (!at) return corrupt(decoder, type);
     uint32_t length;
     memcpy(&length, at, sizeof length);
-    if (length > decoder->left)
-        return corrupt(decoder, type); // every value takes a byte at least
+    if (length > decoder->left) return corrupt(decoder, type); // every value takes a byte at least
     for (uint32_t n = 0; n < length; n++) {
         for (uint32_t i = 0; i < type->child_count; i++) {
             enum status status = decode_value(decoder, type->children[i].type, column_builder_child(builder, i));
-            if (status != STATUS_OK)
-                return status;
+            if (status != STATUS_OK) return status;
         }
     }
     return column_builder_nested(builder, decoder->err);
@@ -130,8 +118,7 @@ static enum status decode_list(struct decoder *decoder, const struct type *type,
 static enum status decode_bytes(struct decoder *decoder, const struct type *type, struct column_builder *builder)
 {
     const char *at = take(decoder, sizeof(uint32_t));
-    if (!at)
-        return corrupt(decoder, type);
+    if (!at) return corrupt(decoder, type);
     uint32_t length;
     memcpy(&length, at, sizeof length);
     at = take(decoder, length);
@@ -143,26 +130,20 @@ static enum status decode_bytes(struct decoder *decoder, const struct type *type
 static enum status decode_value(struct decoder *decoder, const struct type *type, struct column_builder *builder)
 {
     const char *flag = take(decoder, 1);
-    if (!flag || (unsigned char)*flag > 1)
-        return corrupt(decoder, type);
-    if (*flag == 0)
-        return column_builder_null(builder, decoder->err);
-    if (type_is_string_like(type))
-        return decode_bytes(decoder, type, builder);
-    if (type->kind == TYPE_ARRAY || type->kind == TYPE_MAP)
-        return decode_list(decoder, type, builder);
+    if (!flag || (unsigned char)*flag > 1) return corrupt(decoder, type);
+    if (*flag == 0) return column_builder_null(builder, decoder->err);
+    if (type_is_string_like(type)) return decode_bytes(decoder, type, builder);
+    if (type->kind == TYPE_ARRAY || type->kind == TYPE_MAP) return decode_list(decoder, type, builder);
     if (type->kind == TYPE_STRUCT) {
         for (uint32_t i = 0; i < type->child_count; i++) {
             enum status status = decode_value(decoder, type->children[i].type, column_builder_child(builder, i));
-            if (status != STATUS_OK)
-                return status;
+            if (status != STATUS_OK) return status;
         }
         return column_builder_nested(builder, decoder->err);
     }
     uint32_t width = type_width(type);
     const char *at = width ? take(decoder, width) : NULL;
-    if (!at || (type->kind == TYPE_BOOLEAN && (unsigned char)*at > 1))
-        return corrupt(decoder, type);
+    if (!at || (type->kind == TYPE_BOOLEAN && (unsigned char)*at > 1)) return corrupt(decoder, type);
     return column_builder_fixed(builder, at, decoder->err);
 }
 
@@ -172,8 +153,7 @@ enum status row_codec_decode(const struct type *const *types, uint32_t count, st
     struct decoder decoder = {.at = bytes.data, .left = bytes.length, .err = err};
     for (uint32_t i = 0; i < count; i++) {
         enum status status = decode_value(&decoder, types[i], builders[i]);
-        if (status != STATUS_OK)
-            return status;
+        if (status != STATUS_OK) return status;
     }
     *ret_used = bytes.length - decoder.left;
     return STATUS_OK;

@@ -39,8 +39,7 @@ static struct column *strings(const char *const *values, uint32_t count)
 static struct column *doubles(const double *values, uint32_t count)
 {
     struct column_builder *builder = column_builder_create(NULL, type_of(TYPE_DOUBLE));
-    for (uint32_t i = 0; i < count; i++)
-        assert_int_equal(column_builder_fixed(builder, &values[i], NULL), STATUS_OK);
+    for (uint32_t i = 0; i < count; i++) assert_int_equal(column_builder_fixed(builder, &values[i], NULL), STATUS_OK);
     return built(builder);
 }
 
@@ -57,8 +56,7 @@ static void assert_json(const struct column *column, const char *wanted)
 {
     struct text text = {0};
     for (uint32_t i = 0; i < column->length; i++) {
-        if (i)
-            text_append_char(&text, ' ');
+        if (i) text_append_char(&text, ' ');
         column_json(column, i, &text);
     }
     assert_string_equal(text_str(&text), wanted);
@@ -107,20 +105,16 @@ static void nested_values_build_gather_concat_and_copy(void **state)
     assert_int_equal(column_concat(NULL, parts, 2, &both, NULL), STATUS_OK);
     assert_int_equal(both->length, 7);
     assert_int_equal(both->null_count, 2);
-    for (uint32_t i = 0; i < 3; i++)
-        assert_int_equal(column_compare(both, i, column, i), 0);
-    for (uint32_t i = 0; i < 4; i++)
-        assert_int_equal(column_compare(both, 3 + i, gathered, i), 0);
+    for (uint32_t i = 0; i < 3; i++) assert_int_equal(column_compare(both, i, column, i), 0);
+    for (uint32_t i = 0; i < 4; i++) assert_int_equal(column_compare(both, 3 + i, gathered, i), 0);
     uint64_t hashes[7] = {0};
     column_hash(both, NULL, 7, hashes);
     assert_int_equal(hashes[0], hashes[4]);
     assert_int_equal(hashes[1], hashes[5]);
     builder = column_builder_create(NULL, column->type);
-    for (uint32_t i = 0; i < 3; i++)
-        assert_int_equal(column_builder_copy(builder, both, 3 + i, NULL), STATUS_OK);
+    for (uint32_t i = 0; i < 3; i++) assert_int_equal(column_builder_copy(builder, both, 3 + i, NULL), STATUS_OK);
     struct column *copy = built(builder);
-    for (uint32_t i = 0; i < 3; i++)
-        assert_int_equal(column_compare(copy, i, gathered, i), 0);
+    for (uint32_t i = 0; i < 3; i++) assert_int_equal(column_compare(copy, i, gathered, i), 0);
     column_unref(copy);
     column_unref(both);
     column_unref(gathered);
@@ -143,8 +137,7 @@ static void dictionary_hashes_and_compares_as_plain(void **state)
     assert_int_equal(c[0], a[3]);
     assert_int_equal(c[1], a[0]);
     assert_int_not_equal(a[0], a[1]);
-    for (uint32_t i = 0; i < 4; i++)
-        assert_int_equal(column_compare(plain, i, column, i), 0);
+    for (uint32_t i = 0; i < 4; i++) assert_int_equal(column_compare(plain, i, column, i), 0);
     assert_int_equal(column_compare(plain, 1, column, 0), -1);
     assert_int_equal(column_gather(NULL, column, rows, 2, &gathered, NULL), STATUS_OK);
     assert_ptr_equal(gathered->dictionary, dictionary);
@@ -156,8 +149,7 @@ static void dictionary_hashes_and_compares_as_plain(void **state)
     assert_int_equal(column_concat(NULL, different, 2, &mixed, NULL), STATUS_OK);
     assert_json(mixed, "\"abc\" \"\" \"b\" \"b\" \"abc\" \"\" \"b\" \"b\"");
     struct column *all[] = {mixed, both, gathered, column, plain, dictionary};
-    for (int i = 0; i < 6; i++)
-        column_unref(all[i]);
+    for (int i = 0; i < 6; i++) column_unref(all[i]);
 }
 
 static void order_is_sparks(void **state)
@@ -178,8 +170,7 @@ static void order_is_sparks(void **state)
     column_unref(column);
     const char *texts[] = {NULL, "", "a", "aa", "b", "\xc3\xa4"};
     column = strings(texts, 6);
-    for (uint32_t i = 0; i < 5; i++)
-        assert_int_equal(column_compare(column, i, column, i + 1), -1);
+    for (uint32_t i = 0; i < 5; i++) assert_int_equal(column_compare(column, i, column, i + 1), -1);
     assert_json(column, "null \"\" \"a\" \"aa\" \"b\" \"\xc3\xa4\"");
     column_unref(column);
 }
@@ -193,8 +184,7 @@ static void json_is_the_cases_encoding(void **state)
     column_unref(column);
     struct column_builder *builder = column_builder_create(NULL, type_decimal(38, 2));
     __int128 decimals[] = {0, -5, 12345, (__int128)1000000000000000000 * 1000000000000000000};
-    for (int i = 0; i < 4; i++)
-        assert_int_equal(column_builder_fixed(builder, &decimals[i], NULL), STATUS_OK);
+    for (int i = 0; i < 4; i++) assert_int_equal(column_builder_fixed(builder, &decimals[i], NULL), STATUS_OK);
     column = built(builder);
     assert_json(column, "\"0.00\" \"-0.05\" \"123.45\" \"10000000000000000000000000000000000.00\"");
     column_unref(column);
@@ -264,8 +254,7 @@ static void refused_memory_leaves_nothing_behind(void **state)
         enum status status = everything(&budget, &err);
         budget_fail_at(0);
         assert_int_equal(atomic_load(&budget.used_bytes), 0);
-        if (status == STATUS_OK)
-            break;
+        if (status == STATUS_OK) break;
         assert_int_equal(status, STATUS_NO_MEMORY);
         assert_true(n < 1000);
     }
@@ -290,8 +279,7 @@ static void batch_selects_and_flattens(void **state)
     assert_int_equal(batch_flatten(NULL, selected, &flat, NULL), STATUS_OK);
     batch_unref(selected);
     struct text text = {0};
-    for (uint32_t i = 0; i < flat->row_count; i++)
-        batch_json(flat, i, &text);
+    for (uint32_t i = 0; i < flat->row_count; i++) batch_json(flat, i, &text);
     assert_string_equal(text_str(&text), "{\"s\":null,\"d\":2.0}{\"s\":\"c\",\"d\":3.0}");
     text_deinit(&text);
     assert_true(batch_bytes(flat) > 16);

@@ -45,10 +45,8 @@ static void dates_as_cast(void **state)
         int32_t days = 0;
         char out[DATETIME_TEXT_SIZE];
         bool ok = datetime_text_parse_date(cases[i].text, strlen(cases[i].text), &days);
-        if (ok != (cases[i].wanted != NULL))
-            fail_msg("date %s", cases[i].text);
-        if (!ok)
-            continue;
+        if (ok != (cases[i].wanted != NULL)) fail_msg("date %s", cases[i].text);
+        if (!ok) continue;
         datetime_text_format_date(days, out);
         assert_string_equal(out, cases[i].wanted);
     }
@@ -92,10 +90,8 @@ static void timestamps_as_cast(void **state)
         int64_t us = 0;
         char out[DATETIME_TEXT_SIZE];
         bool ok = datetime_text_parse_timestamp(cases[i].text, strlen(cases[i].text), 10, &us);
-        if (ok != (cases[i].wanted != NULL))
-            fail_msg("timestamp %s", cases[i].text);
-        if (!ok)
-            continue;
+        if (ok != (cases[i].wanted != NULL)) fail_msg("timestamp %s", cases[i].text);
+        if (!ok) continue;
         datetime_text_format_timestamp(us, out);
         assert_string_equal(out, cases[i].wanted);
     }

@@ -26,12 +26,9 @@ static void doubles_round_trip(void **state)
     random_init(&random, 3);
     for (int i = 0; i < 200000; i++) {
         double value = as_double(random_u64(&random)), back = 0;
-        if (!isfinite(value))
-            continue;
-        if (i % 3 == 0)
-            value = (double)(int64_t)random_below(&random, 1000000) / 100;
-        if (i % 101 == 0)
-            value = as_double(random_below(&random, 1000000)); // subnormal
+        if (!isfinite(value)) continue;
+        if (i % 3 == 0) value = (double)(int64_t)random_below(&random, 1000000) / 100;
+        if (i % 101 == 0) value = as_double(random_below(&random, 1000000)); // subnormal
         char out[NUMBER_TEXT_SIZE];
         size_t length = number_text_format_json(value, out);
         assert_true(number_text_parse_double(out, length, &back));
@@ -166,10 +163,8 @@ static void decimals(void **state)
         char out[NUMBER_TEXT_SIZE];
         bool ok = number_text_parse_decimal(cases[i].text, strlen(cases[i].text), cases[i].precision, cases[i].scale,
                                             &value, &overflow);
-        if (ok != (cases[i].wanted != NULL))
-            fail_msg("%s", cases[i].text);
-        if (!ok)
-            continue;
+        if (ok != (cases[i].wanted != NULL)) fail_msg("%s", cases[i].text);
+        if (!ok) continue;
         if (overflow)
             strcpy(out, "overflow");
         else

@@ -40,8 +40,7 @@ static void text_reads_back(void **state)
                                         "interval year to month",
                                         "interval day to second",
                                         "struct<a:timestamp_ntz,A:tinyint>"};
-    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
-        assert_string_equal(parsed(texts[i])->text, texts[i]);
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) assert_string_equal(parsed(texts[i])->text, texts[i]);
 }
 
 static void ddl_lists_columns(void **state)
@@ -91,8 +90,7 @@ static void deep_nesting_is_refused(void **state)
 {
     (void)state;
     struct text text = {0};
-    for (int i = 0; i < 10000; i++)
-        text_append_str(&text, "array<");
+    for (int i = 0; i < 10000; i++) text_append_str(&text, "array<");
     const struct type *type = NULL;
     assert_int_equal(type_parse(text_str(&text), &type, NULL), STATUS_INVALID);
     text_deinit(&text);
@@ -113,12 +111,9 @@ static void interning_is_thread_safe(void **state)
     (void)state;
     static const struct type *found[4][1000];
     pthread_t threads[4];
-    for (int i = 0; i < 4; i++)
-        pthread_create(&threads[i], NULL, intern_many, found[i]);
-    for (int i = 0; i < 4; i++)
-        pthread_join(threads[i], NULL);
-    for (int i = 1; i < 4; i++)
-        assert_memory_equal(found[0], found[i], sizeof found[0]);
+    for (int i = 0; i < 4; i++) pthread_create(&threads[i], NULL, intern_many, found[i]);
+    for (int i = 0; i < 4; i++) pthread_join(threads[i], NULL);
+    for (int i = 1; i < 4; i++) assert_memory_equal(found[0], found[i], sizeof found[0]);
 }
 
 int main(void)

@@ -13,7 +13,7 @@
 
 static const enum compress_codec codecs[] = {COMPRESS_NONE, COMPRESS_SNAPPY, COMPRESS_GZIP, COMPRESS_ZSTD,
                                              COMPRESS_LZ4_RAW};
-#define CODECS (sizeof codecs / sizeof *codecs)
+#define CODECS         (sizeof codecs / sizeof *codecs)
 #define SIZE_MAX_TRIED 100000u
 
 struct block {

@@ -22,8 +22,8 @@ struct buffer *parquet_samples_file(const char *path, size_t *ret_size)
 
 static const struct type *random_type(struct random *random, unsigned depth)
 {
-    static const enum type_kind flat[] = {TYPE_BOOLEAN, TYPE_TINYINT, TYPE_SMALLINT, TYPE_INT,  TYPE_BIGINT,
-                                          TYPE_FLOAT,   TYPE_DOUBLE,  TYPE_STRING,   TYPE_STRING, TYPE_BINARY,
+    static const enum type_kind flat[] = {TYPE_BOOLEAN, TYPE_TINYINT,   TYPE_SMALLINT,     TYPE_INT,    TYPE_BIGINT,
+                                          TYPE_FLOAT,   TYPE_DOUBLE,    TYPE_STRING,       TYPE_STRING, TYPE_BINARY,
                                           TYPE_DATE,    TYPE_TIMESTAMP, TYPE_TIMESTAMP_NTZ};
     uint64_t kind = random_below(random, depth ? 18 : 14);
     if (kind < 13) return type_of(flat[kind]);
@@ -51,14 +51,10 @@ enum flavour { FLAVOUR_CONSTANT, FLAVOUR_FEW, FLAVOUR_RISING, FLAVOUR_ANY };
 static int64_t random_integer(struct random *random, enum flavour flavour, uint32_t row)
 {
     switch (flavour) {
-    case FLAVOUR_CONSTANT:
-        return 7;
-    case FLAVOUR_FEW:
-        return (int64_t)random_below(random, 5);
-    case FLAVOUR_RISING:
-        return 1700000000000000 + (int64_t)row * 1000 + (int64_t)random_below(random, 100);
-    case FLAVOUR_ANY:
-        break;
+    case FLAVOUR_CONSTANT: return 7;
+    case FLAVOUR_FEW: return (int64_t)random_below(random, 5);
+    case FLAVOUR_RISING: return 1700000000000000 + (int64_t)row * 1000 + (int64_t)random_below(random, 100);
+    case FLAVOUR_ANY: break;
     }
     return (int64_t)random_u64(random);
 }
@@ -90,22 +86,12 @@ static void put_flat(struct column_builder *builder, struct random *random, cons
     float narrow = (float)wide;
     uint8_t boolean = number & 1;
     switch (type->kind) {
-    case TYPE_BOOLEAN:
-        ASSERT(column_builder_fixed(builder, &boolean, NULL) == STATUS_OK);
-        break;
-    case TYPE_FLOAT:
-        ASSERT(column_builder_fixed(builder, &narrow, NULL) == STATUS_OK);
-        break;
-    case TYPE_DOUBLE:
-        ASSERT(column_builder_fixed(builder, &wide, NULL) == STATUS_OK);
-        break;
-    case TYPE_DECIMAL:
-        put_decimal(builder, random, type);
-        break;
+    case TYPE_BOOLEAN: ASSERT(column_builder_fixed(builder, &boolean, NULL) == STATUS_OK); break;
+    case TYPE_FLOAT: ASSERT(column_builder_fixed(builder, &narrow, NULL) == STATUS_OK); break;
+    case TYPE_DOUBLE: ASSERT(column_builder_fixed(builder, &wide, NULL) == STATUS_OK); break;
+    case TYPE_DECIMAL: put_decimal(builder, random, type); break;
     case TYPE_STRING:
-    case TYPE_BINARY:
-        put_bytes(builder, random, number, type->kind == TYPE_STRING);
-        break;
+    case TYPE_BINARY: put_bytes(builder, random, number, type->kind == TYPE_STRING); break;
     case TYPE_DATE:
         number = number % 1000000;
         ASSERT(column_builder_fixed(builder, &number, NULL) == STATUS_OK);
@@ -115,8 +101,7 @@ static void put_flat(struct column_builder *builder, struct random *random, cons
         number = number % 100000000000000000;
         ASSERT(column_builder_fixed(builder, &number, NULL) == STATUS_OK);
         break;
-    default:
-        ASSERT(column_builder_fixed(builder, &number, NULL) == STATUS_OK); // its low bytes
+    default: ASSERT(column_builder_fixed(builder, &number, NULL) == STATUS_OK); // its low bytes
     }
 }
 
@@ -144,9 +129,7 @@ static void put_value(struct column_builder *builder, struct random *random, con
             }
         }
         break;
-    default:
-        put_flat(builder, random, type, flavour, row);
-        return;
+    default: put_flat(builder, random, type, flavour, row); return;
     }
     ASSERT(column_builder_nested(builder, NULL) == STATUS_OK);
 }

@@ -138,7 +138,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(indices_of_every_width_come_back), cmocka_unit_test(a_constant_column_has_a_run_header),
-        cmocka_unit_test(the_last_group_is_padded), cmocka_unit_test(differences_come_back_whatever_they_wrap),
+        cmocka_unit_test(the_last_group_is_padded),         cmocka_unit_test(differences_come_back_whatever_they_wrap),
         cmocka_unit_test(cut_streams_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -179,9 +179,10 @@ static void types_without_a_place_are_refused_by_name(void **state)
     struct parquet_writer_options options = {0};
     struct parquet_samples_sink sink = {0};
     struct field inner = {"nothing", type_of(TYPE_VOID)};
-    const struct field fields[] = {
-        {"a", type_of(TYPE_VOID)}, {"b", type_of(TYPE_INTERVAL_DAY_TIME)}, {"c", type_array(type_struct(&inner, 1))},
-        {"d", type_struct(NULL, 0)}};
+    const struct field fields[] = {{"a", type_of(TYPE_VOID)},
+                                   {"b", type_of(TYPE_INTERVAL_DAY_TIME)},
+                                   {"c", type_array(type_struct(&inner, 1))},
+                                   {"d", type_struct(NULL, 0)}};
     (void)state;
     for (size_t i = 0; i < 4; i++) {
         assert_int_equal(parquet_writer_create(type_struct(&fields[i], 1), &options, NULL, parquet_samples_put, &sink,

@@ -124,8 +124,10 @@ static void random_bytes_end(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(values_of_every_kind_come_back), cmocka_unit_test(unknown_fields_are_skipped_whole),
-        cmocka_unit_test(a_list_longer_than_its_bytes_is_damage), cmocka_unit_test(structs_without_end_are_damage),
+        cmocka_unit_test(values_of_every_kind_come_back),
+        cmocka_unit_test(unknown_fields_are_skipped_whole),
+        cmocka_unit_test(a_list_longer_than_its_bytes_is_damage),
+        cmocka_unit_test(structs_without_end_are_damage),
         cmocka_unit_test(random_bytes_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

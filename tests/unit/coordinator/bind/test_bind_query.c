@@ -9,8 +9,8 @@
 #include "coordinator/bind/bind.h"
 #include "coordinator/sql/sql_parse.h"
 
-#define FILES \
-    "STREAM read_files('in', format => 'json', schema => 'id STRING, v INT, ts TIMESTAMP, s STRUCT<a: INT, B: " \
+#define FILES                                                                                                          \
+    "STREAM read_files('in', format => 'json', schema => 'id STRING, v INT, ts TIMESTAMP, s STRUCT<a: INT, B: "        \
     "STRING>')"
 
 static struct arena arena;

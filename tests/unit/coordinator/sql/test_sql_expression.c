@@ -12,15 +12,22 @@ static void show(const struct sql_expr *expr, struct text *text);
 
 static void show_value(const struct sql_value *value, struct text *text)
 {
-    if (value->null) text_append_str(text, "null");
-    else if (value->type->kind == TYPE_BOOLEAN) text_append_str(text, value->boolean ? "true" : "false");
+    if (value->null)
+        text_append_str(text, "null");
+    else if (value->type->kind == TYPE_BOOLEAN)
+        text_append_str(text, value->boolean ? "true" : "false");
     else if (value->type->kind == TYPE_DOUBLE || value->type->kind == TYPE_FLOAT)
         text_printf(text, "%s:%g", value->type->text, value->real);
-    else if (value->type->kind == TYPE_STRING) text_printf(text, "'%.*s'", (int)value->bytes.length, value->bytes.data);
-    else if (value->type->kind == TYPE_BINARY) text_printf(text, "binary:%zu", value->bytes.length);
-    else if (value->type->kind == TYPE_DECIMAL) text_printf(text, "%s:%s", value->type->text, value->bytes.data);
-    else if (value->type->kind == TYPE_INT) text_printf(text, "%lld", (long long)value->integer);
-    else text_printf(text, "%s:%lld", value->type->text, (long long)value->integer);
+    else if (value->type->kind == TYPE_STRING)
+        text_printf(text, "'%.*s'", (int)value->bytes.length, value->bytes.data);
+    else if (value->type->kind == TYPE_BINARY)
+        text_printf(text, "binary:%zu", value->bytes.length);
+    else if (value->type->kind == TYPE_DECIMAL)
+        text_printf(text, "%s:%s", value->type->text, value->bytes.data);
+    else if (value->type->kind == TYPE_INT)
+        text_printf(text, "%lld", (long long)value->integer);
+    else
+        text_printf(text, "%s:%lld", value->type->text, (long long)value->integer);
 }
 
 static void show_list(const struct sql_expr *expr, struct text *text)

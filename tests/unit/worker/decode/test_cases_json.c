@@ -31,11 +31,9 @@ struct query {
 static bool take_literal(const char **at, char *out, size_t size)
 {
     size_t length = 0;
-    if (**at != '\'')
-        return false;
+    if (**at != '\'') return false;
     for ((*at)++; **at && **at != '\''; (*at)++) {
-        if (**at == '\\' || length + 1 >= size)
-            return false;
+        if (**at == '\\' || length + 1 >= size) return false;
         out[length++] = **at;
     }
     out[length] = '\0';
@@ -45,13 +43,10 @@ static bool take_literal(const char **at, char *out, size_t size)
 static bool take(const char **at, const char *text)
 {
     size_t length = strlen(text);
-    while (**at == ' ')
-        (*at)++;
-    if (strncmp(*at, text, length) != 0)
-        return false;
+    while (**at == ' ') (*at)++;
+    if (strncmp(*at, text, length) != 0) return false;
     *at += length;
-    while (**at == ' ')
-        (*at)++;
+    while (**at == ' ') (*at)++;
     return true;
 }
 
@@ -60,34 +55,27 @@ static bool parse_query(const char *select, struct query *query)
 {
     const char *at = select;
     memset(query, 0, sizeof *query);
-    if (!take(&at, "from_json("))
-        return false;
+    if (!take(&at, "from_json(")) return false;
     if (!take_literal(&at, query->literal, sizeof query->literal)) {
         size_t length = strspn(at, "abcdefghijklmnopqrstuvwxyz_");
         memcpy(query->column, at, length);
         at += length;
-        if (length == 0)
-            return false;
+        if (length == 0) return false;
     }
-    if (!take(&at, ",") || !take_literal(&at, query->schema, sizeof query->schema))
-        return false;
+    if (!take(&at, ",") || !take_literal(&at, query->schema, sizeof query->schema)) return false;
     if (take(&at, ",") && take(&at, "map(")) {
         do {
             char(*option)[128] = query->option[query->option_count++];
             if (!take_literal(&at, option[0], 128) || !take(&at, ",") || !take_literal(&at, option[1], 128))
                 return false;
         } while (take(&at, ","));
-        if (!take(&at, ")"))
-            return false;
+        if (!take(&at, ")")) return false;
     }
-    if (!take(&at, ")"))
-        return false;
+    if (!take(&at, ")")) return false;
     const char *as = strstr(at, "AS r");
-    if (!as || as[4])
-        return false;
+    if (!as || as[4]) return false;
     snprintf(query->suffix, sizeof query->suffix, "%.*s", (int)(as - at), at);
-    for (size_t i = strlen(query->suffix); i > 0 && query->suffix[i - 1] == ' '; i--)
-        query->suffix[i - 1] = '\0';
+    for (size_t i = strlen(query->suffix); i > 0 && query->suffix[i - 1] == ' '; i--) query->suffix[i - 1] = '\0';
     return query->suffix[0] == '\0' || strcmp(query->suffix, "IS NULL") == 0 ||
            (query->suffix[0] == '.' &&
             strspn(query->suffix + 1, "abcdefghijklmnopqrstuvwxyz") == strlen(query->suffix) - 1);
@@ -101,8 +89,7 @@ static bool same(const json_t *a, const json_t *b)
     }
     if (json_is_array(a) && json_is_array(b) && json_array_size(a) == json_array_size(b)) {
         for (size_t i = 0; i < json_array_size(a); i++) {
-            if (!same(json_array_get(a, i), json_array_get(b, i)))
-                return false;
+            if (!same(json_array_get(a, i), json_array_get(b, i))) return false;
         }
         return true;
     }
@@ -111,8 +98,7 @@ static bool same(const json_t *a, const json_t *b)
         json_t *value;
         json_object_foreach((json_t *)(uintptr_t)a, name, value)
         {
-            if (!json_object_get(b, name) || !same(value, json_object_get(b, name)))
-                return false;
+            if (!json_object_get(b, name) || !same(value, json_object_get(b, name))) return false;
         }
         return true;
     }
@@ -150,8 +136,7 @@ static void check_source_row(const json_t *test, const struct batch *batch, uint
             next += 2;
         }
         char *as = strstr(at, " AS ");
-        if (as)
-            *as = '\0';
+        if (as) *as = '\0';
         int column = type_field_find(batch->schema, at);
         if (column >= 0) {
             check_value(text_of(test, "id"), row, batch->columns[column], json_object_get(wanted, as ? as + 4 : at));
@@ -179,13 +164,11 @@ static void run_source(const json_t *test)
         used += lines.used;
         for (uint32_t i = 0; lines.batch && i < lines.batch->row_count; i++, row++) {
             const json_t *wanted = json_array_get(expected, row);
-            if (!wanted)
-                fail_msg("%s: more than the %u rows of Spark", text_of(test, "id"), row);
+            if (!wanted) fail_msg("%s: more than the %u rows of Spark", text_of(test, "id"), row);
             check_source_row(test, lines.batch, i, wanted);
         }
         batch_unref(lines.batch);
-        if (used == length && !lines.batch)
-            break;
+        if (used == length && !lines.batch) break;
     }
     if (row != json_array_size(expected))
         fail_msg("%s: %u rows, Spark gives %zu", text_of(test, "id"), row, json_array_size(expected));
@@ -245,19 +228,16 @@ static bool run_from_json(const json_t *test)
     const struct type *type = NULL;
     struct json_scan *scan = NULL;
     struct column *column = NULL;
-    if (!json_object_get(test, "rows") || !parse_query(text_of(test, "select"), &query))
-        return false;
+    if (!json_object_get(test, "rows") || !parse_query(text_of(test, "select"), &query)) return false;
     for (size_t i = 0; i < query.option_count; i++) {
-        if (json_scan_option(&options, query.option[i][0], query.option[i][1], &err) == STATUS_OK)
-            continue;
+        if (json_scan_option(&options, query.option[i][0], query.option[i][1], &err) == STATUS_OK) continue;
         if (json_object_get(test, "error")) {
             assert_string_equal(err.condition, text_of(test, "error"));
             return true;
         }
         return false;
     }
-    if (!json_object_get(test, "expected"))
-        return false;
+    if (!json_object_get(test, "expected")) return false;
     if (type_parse_ddl(query.schema, &type, &err) != STATUS_OK) {
         assert_int_equal(type_parse(query.schema, &type, &err), STATUS_OK);
     }
@@ -278,11 +258,9 @@ static FILE *open_cases(void)
     const char *data = getenv("FORESET_TEST_DATA"), *ci = getenv("CI");
     snprintf(path, sizeof path, "%s/conformance/expr/cases.jsonl", data ? data : "../shared/data");
     FILE *file = fopen(path, "r");
-    if (file)
-        return file;
+    if (file) return file;
     print_message("%s is missing; set FORESET_TEST_DATA\n", path);
-    if (ci && strcmp(ci, "true") == 0)
-        fail_msg("%s is missing", path);
+    if (ci && strcmp(ci, "true") == 0) fail_msg("%s is missing", path);
     skip();
     return NULL;
 }
@@ -295,15 +273,12 @@ static void every_case_gives_what_spark_gives(void **state)
     FILE *file = open_cases();
     while (fgets(line, CASE_LINE_MAX, file)) {
         bool source = strstr(line, "\"category\": \"json_source\"") || strstr(line, "\"category\":\"json_source\"");
-        if (!source && !strstr(line, "from_json("))
-            continue;
+        if (!source && !strstr(line, "from_json(")) continue;
         json_error_t error;
         json_t *test = json_loads(line, JSON_ALLOW_NUL, &error);
-        if (!test)
-            fail_msg("%s", error.text);
+        if (!test) fail_msg("%s", error.text);
         for (size_t i = 0; i < sizeof simds / sizeof *simds; i++) {
-            if (!json_kernel_set(simds[i]))
-                continue;
+            if (!json_kernel_set(simds[i])) continue;
             if (source) {
                 run_source(test);
                 sources++;

@@ -43,10 +43,8 @@ static void assert_scan(struct json_scan *scan, const char *json, const char *wa
     uint8_t bad = 9;
     assert_int_equal(json_scan_batch(scan, text, NULL, 0, &column, &bad, NULL, &err), STATUS_OK);
     column_json(column, 0, &found);
-    if (strcmp(text_str(&found), wanted) != 0)
-        fail_msg("%s: %s, wanted %s", json, text_str(&found), wanted);
-    if (bad != wanted_bad)
-        fail_msg("%s: bad %u", json, bad);
+    if (strcmp(text_str(&found), wanted) != 0) fail_msg("%s: %s, wanted %s", json, text_str(&found), wanted);
+    if (bad != wanted_bad) fail_msg("%s: bad %u", json, bad);
     text_deinit(&found);
     column_unref(column);
     column_unref(text);
@@ -155,8 +153,7 @@ static void a_cut_record_leaves_its_neighbours_alone(void **state)
         "{\"s\": \"a\\u00e9bc\", \"n\": -12.5e1, \"l\": [1, 2], \"m\": {\"k\": \"v\"}, \"t\": {\"x\": true}}";
     size_t length = strlen(whole);
     for (size_t i = 0; i < 4; i++) {
-        if (!json_kernel_set(simds[i]))
-            continue;
+        if (!json_kernel_set(simds[i])) continue;
         struct json_scan *scan =
             made("s STRING, n DOUBLE, l ARRAY<INT>, m MAP<STRING, STRING>, t STRUCT<x: BOOLEAN>", NULL, NULL);
         for (size_t cut = 1; cut < length; cut++) {
@@ -171,8 +168,7 @@ static void a_cut_record_leaves_its_neighbours_alone(void **state)
             assert_int_equal(bad[1], 1);
             assert_int_equal(bad[3], 0);
             assert_int_equal(column_compare(column, 0, column, 3), 0);
-            for (uint32_t field = 0; field < 5; field++)
-                assert_true(column_is_null(column->children[field], 1));
+            for (uint32_t field = 0; field < 5; field++) assert_true(column_is_null(column->children[field], 1));
             column_unref(column);
             column_unref(text);
         }
@@ -210,10 +206,8 @@ static void few_values_leave_as_a_dictionary_and_many_do_not(void **state)
         assert_null(many->indices);
         assert_int_equal(few->dictionary->length, 6); // v0 v1 A1 A2 v2 v3
         assert_int_equal(longer->dictionary->length, 7);
-        if (round == 1)
-            assert_ptr_equal(few->dictionary, first); // no new value: the same snapshot
-        if (round == 0)
-            first = column_ref(few->dictionary);
+        if (round == 1) assert_ptr_equal(few->dictionary, first); // no new value: the same snapshot
+        if (round == 0) first = column_ref(few->dictionary);
         assert_int_equal(column_slice(few, 3).length, 2);
         assert_memory_equal(column_slice(few, 3).data, "A1", 2);
         assert_memory_equal(column_slice(few, 4).data, "A2", 2);
@@ -246,10 +240,8 @@ static void lines_come_in_pieces(void **state)
         for (size_t step = 0; used < length && step < 100; step++) {
             bool last = used + piece >= length;
             struct json_lines lines = scanned(scan, file + used, last ? length - used : piece, last);
-            for (uint32_t i = 0; lines.batch && i < lines.batch->row_count; i++)
-                batch_json(lines.batch, i, &found);
-            for (uint32_t i = 0; i < lines.bad_count; i++)
-                bad += lines.bad[i].row_count;
+            for (uint32_t i = 0; lines.batch && i < lines.batch->row_count; i++) batch_json(lines.batch, i, &found);
+            for (uint32_t i = 0; i < lines.bad_count; i++) bad += lines.bad[i].row_count;
             used += lines.used;
             batch_unref(lines.batch);
         }
@@ -267,8 +259,7 @@ static void a_long_array_comes_in_several_batches(void **state)
     struct text text = {0};
     uint32_t total = 0;
     text_append_str(&text, "{\"a\":-1}\n[");
-    for (int i = 0; i < 40000; i++)
-        text_printf(&text, "%s{\"a\":%d}", i ? "," : "", i);
+    for (int i = 0; i < 40000; i++) text_printf(&text, "%s{\"a\":%d}", i ? "," : "", i);
     text_append_str(&text, "]\n");
     for (size_t used = 0; used < text.length;) {
         struct json_lines lines = scanned(scan, text.data + used, text.length - used, true);
@@ -305,8 +296,7 @@ static void refused_memory_leaves_nothing_behind(void **state)
         column_unref(text);
         json_scan_destroy(scan);
         assert_int_equal(atomic_load(&budget.used_bytes), 0);
-        if (status == STATUS_OK)
-            break;
+        if (status == STATUS_OK) break;
         assert_int_equal(status, STATUS_NO_MEMORY);
         assert_true(n < 1000);
     }

@@ -24,8 +24,7 @@ static const char *suite_folder(char *path, size_t size)
         return path;
     }
     print_message("%s is missing; set FORESET_TEST_DATA\n", path);
-    if (ci && strcmp(ci, "true") == 0)
-        fail_msg("%s is missing", path);
+    if (ci && strcmp(ci, "true") == 0) fail_msg("%s is missing", path);
     skip();
     return NULL;
 }
@@ -38,11 +37,9 @@ static struct column *file_column(const char *path, const char *envelope)
     FILE *file = fopen(path, "rb");
     assert_non_null(file);
     text_append_str(&text, envelope);
-    while ((got = fread(block, 1, sizeof block, file)) > 0)
-        text_append(&text, block, got);
+    while ((got = fread(block, 1, sizeof block, file)) > 0) text_append(&text, block, got);
     fclose(file);
-    if (*envelope)
-        text_append_str(&text, "}");
+    if (*envelope) text_append_str(&text, "}");
     struct column_builder *builder = column_builder_create(NULL, type_of(TYPE_BINARY));
     struct column *column = NULL;
     assert_int_equal(column_builder_bytes(builder, text_str(&text), text.length, NULL), STATUS_OK);
@@ -73,28 +70,24 @@ static void every_file_is_judged_right(void **state)
 {
     (void)state;
     char folder_path[4096], path[8192];
-    if (!suite_folder(folder_path, sizeof folder_path))
-        return;
+    if (!suite_folder(folder_path, sizeof folder_path)) return;
     struct json_scan_options options = {.strict = true, .exact_text = true};
     const struct type *type = NULL;
     size_t count = 0;
     assert_int_equal(type_parse_ddl("any STRING", &type, NULL), STATUS_OK);
     for (size_t i = 0; i < sizeof simds / sizeof *simds; i++) {
-        if (!json_kernel_set(simds[i]))
-            continue;
+        if (!json_kernel_set(simds[i])) continue;
         struct json_scan *scan = NULL;
         assert_int_equal(json_scan_create(type, &options, NULL, &scan, NULL), STATUS_OK);
         DIR *folder = opendir(folder_path);
         for (struct dirent *entry; (entry = readdir(folder));) {
             const char *name = entry->d_name;
-            if (!strchr("yni", name[0]) || name[1] != '_')
-                continue;
+            if (!strchr("yni", name[0]) || name[1] != '_') continue;
             snprintf(path, sizeof path, "%s/%s", folder_path, name);
             struct column *text = file_column(path, "");
             struct slice slice = column_slice(text, 0);
             bool valid = json_scan_valid((const uint8_t *)slice.data, slice.length);
-            if (name[0] != 'i' && valid != (name[0] == 'y'))
-                fail_msg("%s (%s): valid %d", name, simds[i], valid);
+            if (name[0] != 'i' && valid != (name[0] == 'y')) fail_msg("%s (%s): valid %d", name, simds[i], valid);
             column_unref(text);
             scan_inside(path, name, scan);
             count++;

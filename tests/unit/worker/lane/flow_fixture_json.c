@@ -31,14 +31,12 @@ struct script_source {
 
 void flow_rows(uint32_t partition, const struct flow_row *rows, size_t count)
 {
-    for (size_t i = 0; i < count; i++)
-        vector_push(&partitions[partition].rows, rows[i]);
+    for (size_t i = 0; i < count; i++) vector_push(&partitions[partition].rows, rows[i]);
 }
 
 void flow_rows_forget(void)
 {
-    for (size_t i = 0; i < PARTITIONS_MAX; i++)
-        vector_deinit(&partitions[i].rows);
+    for (size_t i = 0; i < PARTITIONS_MAX; i++) vector_deinit(&partitions[i].rows);
 }
 
 static void script_close(struct source *source)
@@ -72,8 +70,7 @@ static struct batch *script_batch(const struct type *schema, const struct flow_r
     struct column_builder *builders[4];
     struct column *columns[4];
     struct error err;
-    for (uint32_t i = 0; i < 4; i++)
-        builders[i] = column_builder_create(NULL, schema->children[i].type);
+    for (uint32_t i = 0; i < 4; i++) builders[i] = column_builder_create(NULL, schema->children[i].type);
     for (uint32_t i = 0; i < count; i++) {
         put_text(builders[0], rows[i].id);
         put_text(builders[1], rows[i].k);
@@ -98,8 +95,7 @@ static enum status script_poll(struct source *source, uint64_t epoch, enum sourc
     struct script_source *script = (struct script_source *)source;
     while (script->at < script->count) {
         Foreset__Range *range = script->ranges[script->at];
-        if (!script->begun)
-            script->next = range->from;
+        if (!script->begun) script->next = range->from;
         script->begun = true;
         if (script->next < range->to) {
             int64_t count = range->to - script->next < 2 ? 1 : 2;
@@ -229,8 +225,7 @@ uint32_t flow_call(struct flow *flow, const char *function, const char *type, ui
 void flow_uint(struct flow *flow, uint32_t **list, size_t *count, uint32_t value)
 {
     uint32_t *grown = arena_calloc(&flow->arena, *count + 1, sizeof *grown);
-    if (*count)
-        memcpy(grown, *list, *count * sizeof *grown);
+    if (*count) memcpy(grown, *list, *count * sizeof *grown);
     grown[(*count)++] = value;
     *list = grown;
 }
@@ -243,8 +238,7 @@ Foreset__Node *flow_node(struct flow *flow, enum _Foreset__Node__Kind kind, uint
     node->kind = kind;
     node->table = table;
     node->schema = (char *)schema;
-    if (kind != FORESET__NODE__KIND__SOURCE)
-        flow_uint(flow, &node->inputs, &node->n_inputs, input);
+    if (kind != FORESET__NODE__KIND__SOURCE) flow_uint(flow, &node->inputs, &node->n_inputs, input);
     vector_push(&flow->nodes, node);
     return node;
 }
@@ -268,8 +262,7 @@ void flow_exprs(struct flow *flow, Foreset__Node *node, uint32_t count, ...)
 {
     va_list args;
     va_start(args, count);
-    for (uint32_t i = 0; i < count; i++)
-        flow_uint(flow, &node->exprs, &node->n_exprs, va_arg(args, uint32_t));
+    for (uint32_t i = 0; i < count; i++) flow_uint(flow, &node->exprs, &node->n_exprs, va_arg(args, uint32_t));
     va_end(args);
 }
 
@@ -279,11 +272,9 @@ void flow_aggregate(struct flow *flow, Foreset__Node *node, const char *function
     foreset__aggregate__init(aggregate);
     aggregate->function = (char *)function;
     aggregate->type = (char *)type;
-    if (arg >= 0)
-        flow_uint(flow, &aggregate->args, &aggregate->n_args, (uint32_t)arg);
+    if (arg >= 0) flow_uint(flow, &aggregate->args, &aggregate->n_args, (uint32_t)arg);
     Foreset__Aggregate **grown = arena_calloc(&flow->arena, node->n_aggregates + 1, sizeof *grown);
-    if (node->n_aggregates)
-        memcpy(grown, node->aggregates, node->n_aggregates * sizeof *grown);
+    if (node->n_aggregates) memcpy(grown, node->aggregates, node->n_aggregates * sizeof *grown);
     grown[node->n_aggregates++] = aggregate;
     node->aggregates = grown;
 }
@@ -342,8 +333,7 @@ enum status flow_try_open(struct flow *flow, struct error *err)
         flow->stores[t] = open_store(flow, "table", t);
         flow->dead[t] = open_store(flow, "dead", t);
     }
-    if (!flow->state)
-        flow->state = open_store(flow, "state", 0);
+    if (!flow->state) flow->state = open_store(flow, "state", 0);
     flow->epoch = flow->manifest.epoch;
     struct dataflow_open_args args = {.plan = &flow->plan,
                                       .from = flow->manifest.epoch ? &flow->manifest : NULL,
@@ -363,24 +353,20 @@ enum status flow_try_open(struct flow *flow, struct error *err)
 void flow_open(struct flow *flow)
 {
     struct error err = {0};
-    if (flow->budget.name == NULL)
-        budget_init(&flow->budget, "test", NULL, 0);
+    if (flow->budget.name == NULL) budget_init(&flow->budget, "test", NULL, 0);
     enum status status = flow_try_open(flow, &err);
-    if (status != STATUS_OK)
-        fail_msg("%s", err.message);
+    if (status != STATUS_OK) fail_msg("%s", err.message);
 }
 
 static void drop_events(struct flow *flow)
 {
-    for (size_t i = 0; i < flow->events.count; i++)
-        dataflow_event_destroy(flow->events.items[i]);
+    for (size_t i = 0; i < flow->events.count; i++) dataflow_event_destroy(flow->events.items[i]);
     flow->events.count = 0;
 }
 
 void flow_close(struct flow *flow)
 {
-    if (flow->dataflow)
-        flow->dataflow->ops->close(flow->dataflow);
+    if (flow->dataflow) flow->dataflow->ops->close(flow->dataflow);
     flow->dataflow = NULL;
     drop_events(flow);
 }
@@ -389,17 +375,13 @@ void flow_deinit(struct flow *flow)
 {
     flow_close(flow);
     char command[128];
-    for (size_t i = 0; i < flow->kept.count; i++)
-        dataflow_frozen_destroy(flow->kept.items[i]);
+    for (size_t i = 0; i < flow->kept.count; i++) dataflow_frozen_destroy(flow->kept.items[i]);
     assert_int_equal(atomic_load(&flow->budget.used_bytes), 0);
     for (uint32_t t = 0; t < FLOW_TABLES_MAX; t++) {
-        if (flow->stores[t])
-            objstore_close(flow->stores[t]);
-        if (flow->dead[t])
-            objstore_close(flow->dead[t]);
+        if (flow->stores[t]) objstore_close(flow->stores[t]);
+        if (flow->dead[t]) objstore_close(flow->dead[t]);
     }
-    if (flow->state)
-        objstore_close(flow->state);
+    if (flow->state) objstore_close(flow->state);
     vector_deinit(&flow->kept);
     vector_deinit(&flow->parts);
     vector_deinit(&flow->events);
@@ -452,19 +434,16 @@ void flow_watermarks(struct flow *flow, uint64_t epoch)
     Foreset__WatermarkItem items[FLOW_TABLES_MAX], *pointers[FLOW_TABLES_MAX];
     for (uint32_t t = 0; t < flow->tables.count; t++) {
         const Foreset__Table *table = flow->tables.items[t];
-        if (table->n_watermarks == 0)
-            continue;
+        if (table->n_watermarks == 0) continue;
         int64_t least = INT64_MAX;
         for (size_t i = 0; i < table->n_watermarks; i++) {
             int64_t mark = 0;
             for (size_t k = 0; flow->prepared && k < flow->prepared->tables[t]->n_maxima; k++) {
                 const Foreset__Maximum *maximum = flow->prepared->tables[t]->maxima[k];
-                if (maximum->node != table->watermarks[i])
-                    continue;
+                if (maximum->node != table->watermarks[i]) continue;
                 mark = maximum->event_time_us / 1000 * 1000 - flow->nodes.items[maximum->node]->delay_us;
             }
-            if (mark < least)
-                least = mark;
+            if (mark < least) least = mark;
         }
         Foreset__WatermarkItem *item = &items[message.n_items];
         foreset__watermark_item__init(item);
@@ -498,8 +477,7 @@ static void take_report(struct flow *flow, struct dataflow_event *event)
             const Foreset__SnapshotPart *old = flow->parts.items[k];
             bool replaced = part->is_base && strcmp(old->operator_, part->operator_) == 0 &&
                             old->shard_first >= part->shard_first && old->shard_last <= part->shard_last;
-            if (!replaced)
-                flow->parts.items[left++] = flow->parts.items[k];
+            if (!replaced) flow->parts.items[left++] = flow->parts.items[k];
         }
         flow->parts.count = left;
         vector_push(&flow->parts, part);
@@ -538,15 +516,13 @@ void flow_wait(struct flow *flow, uint64_t epoch)
     while (!take_events(flow, epoch)) {
         if (flow->threaded) {
             pthread_mutex_lock(&flow->lock);
-            while (flow->events.count == flow->seen)
-                pthread_cond_wait(&flow->came, &flow->lock);
+            while (flow->events.count == flow->seen) pthread_cond_wait(&flow->came, &flow->lock);
             flow->seen = flow->events.count;
             pthread_mutex_unlock(&flow->lock);
             continue;
         }
         bool any = false;
-        for (uint32_t lane = 0; lane < flow->lanes; lane++)
-            any = lane_group_step(flow->dataflow, lane) || any;
+        for (uint32_t lane = 0; lane < flow->lanes; lane++) any = lane_group_step(flow->dataflow, lane) || any;
         assert_true(any); // else it would hang
     }
 }
@@ -564,15 +540,13 @@ void flow_epoch(struct flow *flow, const struct flow_row *rows, size_t count)
     flow_rows(0, rows, count);
     // A range that adds nothing still counts where a file is empty; the script says so with an empty range elsewhere.
     flow_run(flow, &(struct flow_range){0, from, from + (int64_t)count}, 1, false, 0xF);
-    if (flow->failed)
-        fail_msg("%s", flow->err.message);
+    if (flow->failed) fail_msg("%s", flow->err.message);
 }
 
 void flow_no_data(struct flow *flow)
 {
     flow_run(flow, NULL, 0, true, 0xF);
-    if (flow->failed)
-        fail_msg("%s", flow->err.message);
+    if (flow->failed) fail_msg("%s", flow->err.message);
 }
 
 Foreset__TableEpoch *flow_report(struct flow *flow, uint32_t table)
@@ -601,8 +575,7 @@ static json_t *recorded(struct flow *flow, const char *table, size_t *ret_count)
         (*ret_count)++;
     }
     free(line);
-    if (file)
-        fclose(file);
+    if (file) fclose(file);
     return last;
 }
 
@@ -610,13 +583,11 @@ const char *flow_batch(struct flow *flow, const char *table)
 {
     size_t count;
     json_t *last = recorded(flow, table, &count);
-    if (!last)
-        return "-";
+    if (!last) return "-";
     json_t *rows = json_object_get(last, "rows");
     size_t row_count = json_array_size(rows);
     char **texts = memory_calloc(row_count + 1, sizeof *texts);
-    for (size_t i = 0; i < row_count; i++)
-        texts[i] = json_dumps(json_array_get(rows, i), JSON_COMPACT);
+    for (size_t i = 0; i < row_count; i++) texts[i] = json_dumps(json_array_get(rows, i), JSON_COMPACT);
     qsort(texts, row_count, sizeof *texts, compare_text);
     struct text text = {0};
     for (size_t i = 0; i < row_count; i++) {

@@ -129,8 +129,7 @@ static void two_epochs_run_at_once_and_rows_of_the_later_wait(void **state)
     flow_rows(0, (struct flow_row[]){{"a", "x", 1, MINUTE}, {"b", "x", 2, 2 * MINUTE}, {"c", "x", 4, 30 * MINUTE}}, 3);
     flow_plan(&flow, (struct flow_range[]){{0, 0, 2}}, 1, false, 0xF);
     flow_plan(&flow, (struct flow_range[]){{0, 2, 3}}, 1, false, 0xF);
-    for (uint32_t i = 0; i < 20; i++)
-        lane_group_step(flow.dataflow, i % 2); // both read; no watermark is there yet
+    for (uint32_t i = 0; i < 20; i++) lane_group_step(flow.dataflow, i % 2); // both read; no watermark is there yet
     flow_watermarks(&flow, 1);
     flow_wait(&flow, 1);
     assert_int_equal(flow_report(&flow, 0)->rows_in, 2);
@@ -198,12 +197,10 @@ static void update_mode_replaces_open_files_and_closes_those_of_evicted_groups(v
     report = flow_report(&flow, 0);
     assert_string_equal(flow_batch(&flow, "t"), "");
     uint64_t open = 0, closed = 0;
-    for (size_t i = 0; i < report->n_adds; i++)
-        *(report->adds[i]->open ? &open : &closed) += report->adds[i]->rows;
+    for (size_t i = 0; i < report->n_adds; i++) *(report->adds[i]->open ? &open : &closed) += report->adds[i]->rows;
     assert_int_equal(closed, 1);
     uint64_t standing = 0;
-    for (size_t i = 0; i < report->n_open; i++)
-        standing += report->open[i]->rows;
+    for (size_t i = 0; i < report->n_open; i++) standing += report->open[i]->rows;
     assert_int_equal(standing, 1);
     assert_int_equal(report->n_removes, 1);
     flow_deinit(&flow);
@@ -217,8 +214,7 @@ static void update_mode_on_other_lanes_rewrites_every_open_file(void **state)
     plan_window(&flow, FORESET__TABLE__MODE__UPDATE);
     flow_open(&flow);
     struct flow_row rows[12];
-    for (int i = 0; i < 12; i++)
-        rows[i] = (struct flow_row){"a", "x", 1, i * 5 * MINUTE};
+    for (int i = 0; i < 12; i++) rows[i] = (struct flow_row){"a", "x", 1, i * 5 * MINUTE};
     flow_epoch(&flow, rows, 12);
     size_t before = flow_report(&flow, 0)->n_open;
     flow_close(&flow);
@@ -228,10 +224,8 @@ static void update_mode_on_other_lanes_rewrites_every_open_file(void **state)
     Foreset__TableEpoch *report = flow_report(&flow, 0);
     assert_int_equal(report->n_removes, before);
     uint64_t rows_added = 0, standing = 0;
-    for (size_t i = 0; i < report->n_open; i++)
-        standing += report->open[i]->rows;
-    for (size_t i = 0; i < report->n_adds; i++)
-        rows_added += report->adds[i]->rows;
+    for (size_t i = 0; i < report->n_open; i++) standing += report->open[i]->rows;
+    for (size_t i = 0; i < report->n_adds; i++) rows_added += report->adds[i]->rows;
     assert_int_equal(standing, 3); // W is 45 minutes: nine windows are closed
     assert_int_equal(rows_added, 12);
     flow_deinit(&flow);
@@ -357,8 +351,7 @@ static void four_threads_with_little_credit_lose_and_repeat_nothing(void **state
         }
     }
     for (int64_t from = 0; from < 10000; from += 2500) {
-        for (uint32_t p = 0; p < 4; p++)
-            ranges[p] = (struct flow_range){p, from, from + 2500};
+        for (uint32_t p = 0; p < 4; p++) ranges[p] = (struct flow_range){p, from, from + 2500};
         flow_run(&flow, ranges, 4, false, 0xF);
         assert_false(flow.failed);
         assert_int_equal(flow_report(&flow, 0)->rows_in, 10000);

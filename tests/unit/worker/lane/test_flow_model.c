@@ -57,17 +57,13 @@ PRINTF_LIKE(1, 2) static void model_line(const char *format, ...)
 static void model_dedup_row(enum dedup_kind kind, int id, const struct flow_row *row)
 {
     bool timed = kind != DEDUP_FOREVER, null = row->ts == FLOW_NULL;
-    if (timed && !null && row->ts <= model.late)
-        return;
+    if (timed && !null && row->ts <= model.late) return;
     for (size_t i = 0; i < model.key_count; i++) {
-        if (model.keys[i].id == id && (kind != DEDUP_TIME || model.keys[i].ts == row->ts))
-            return;
+        if (model.keys[i].id == id && (kind != DEDUP_TIME || model.keys[i].ts == row->ts)) return;
     }
     int64_t expiry = INT64_MAX;
-    if (kind == DEDUP_TIME && !null)
-        expiry = row->ts;
-    if (kind == DEDUP_WITHIN)
-        expiry = (null ? 0 : row->ts) + FLOW_DELAY_US;
+    if (kind == DEDUP_TIME && !null) expiry = row->ts;
+    if (kind == DEDUP_WITHIN) expiry = (null ? 0 : row->ts) + FLOW_DELAY_US;
     model.keys[model.key_count].id = id;
     model.keys[model.key_count].ts = row->ts;
     model.keys[model.key_count++].expiry = expiry;
@@ -78,23 +74,19 @@ static void model_dedup_end(void)
 {
     size_t left = 0;
     for (size_t i = 0; i < model.key_count; i++) {
-        if (model.keys[i].expiry > model.watermark)
-            model.keys[left++] = model.keys[i];
+        if (model.keys[i].expiry > model.watermark) model.keys[left++] = model.keys[i];
     }
     model.key_count = left;
 }
 
 static void model_window_row(enum _Foreset__Table__Mode mode, const struct flow_row *row)
 {
-    if (row->ts == FLOW_NULL)
-        return;
+    if (row->ts == FLOW_NULL) return;
     int64_t start = floor_to(row->ts, FLOW_WINDOW_US);
-    if (mode != FORESET__TABLE__MODE__COMPLETE && start + FLOW_WINDOW_US <= model.late)
-        return;
+    if (mode != FORESET__TABLE__MODE__COMPLETE && start + FLOW_WINDOW_US <= model.late) return;
     struct model_window *window = NULL;
     for (size_t i = 0; i < model.window_count; i++) {
-        if (model.windows[i].start == start)
-            window = &model.windows[i];
+        if (model.windows[i].start == start) window = &model.windows[i];
     }
     if (!window) {
         window = &model.windows[model.window_count++];
@@ -123,8 +115,7 @@ static void model_window_end(enum _Foreset__Table__Mode mode)
                        (long long)window->total);
         }
         window->touched = false;
-        if (!due)
-            model.windows[left++] = *window;
+        if (!due) model.windows[left++] = *window;
     }
     model.window_count = left;
 }
@@ -133,11 +124,9 @@ static void model_begin(void)
 {
     int64_t mark = model.any ? floor_to(model.top, 1000) - FLOW_DELAY_US : 0;
     model.late = model.watermark;
-    if (!model.first && mark > model.watermark)
-        model.watermark = mark;
+    if (!model.first && mark > model.watermark) model.watermark = mark;
     model.first = false;
-    for (size_t i = 0; i < model.line_count; i++)
-        memory_free(model.lines[i]);
+    for (size_t i = 0; i < model.line_count; i++) memory_free(model.lines[i]);
     model.line_count = 0;
 }
 
@@ -150,8 +139,7 @@ static const char *model_batch(struct flow *flow)
 {
     struct text text = {0};
     qsort(model.lines, model.line_count, sizeof *model.lines, compare_lines);
-    for (size_t i = 0; i < model.line_count; i++)
-        text_printf(&text, "%s%s", i ? "\n" : "", model.lines[i]);
+    for (size_t i = 0; i < model.line_count; i++) text_printf(&text, "%s%s", i ? "\n" : "", model.lines[i]);
     const char *kept = arena_strdup(&flow->arena, text_str(&text));
     text_deinit(&text);
     return kept;
@@ -162,15 +150,11 @@ static int64_t random_time(struct random *random)
 {
     static const int64_t near[] = {-1000, -1, 0, 1, 999, 1000};
     uint64_t pick = random_below(random, 10);
-    if (pick == 0)
-        return FLOW_NULL;
+    if (pick == 0) return FLOW_NULL;
     int64_t base = (int64_t)random_below(random, 14) * 150 * 1000000; // half windows
-    if (pick == 1)
-        base = model.watermark;
-    if (pick == 2)
-        base = model.late;
-    if (pick == 3)
-        base = -base;
+    if (pick == 1) base = model.watermark;
+    if (pick == 2) base = model.late;
+    if (pick == 3) base = -base;
     return base + near[random_below(random, sizeof near / sizeof *near)];
 }
 
@@ -197,10 +181,8 @@ static void model_epoch(struct flow *flow, const struct model_case *at, struct r
         }
     }
     for (uint32_t i = 0; i < count; i++) {
-        if (rows[i].ts != FLOW_NULL && (!model.any || rows[i].ts > model.top))
-            model.top = rows[i].ts;
-        if (rows[i].ts != FLOW_NULL)
-            model.any = true;
+        if (rows[i].ts != FLOW_NULL && (!model.any || rows[i].ts > model.top)) model.top = rows[i].ts;
+        if (rows[i].ts != FLOW_NULL) model.any = true;
     }
     at->dedup ? model_dedup_end() : model_window_end(at->mode);
     flow_epoch(flow, rows, count);
@@ -219,8 +201,7 @@ static void model_no_data(struct flow *flow, const struct model_case *at)
     }
     flow_no_data(flow);
     assert_int_equal(flow_batches(flow, "t"), before + joins);
-    if (joins)
-        assert_string_equal(flow_batch(flow, "t"), model_batch(flow));
+    if (joins) assert_string_equal(flow_batch(flow, "t"), model_batch(flow));
 }
 
 static void run_case(const struct model_case *at, uint64_t seed, bool threaded)
@@ -245,8 +226,7 @@ static void run_case(const struct model_case *at, uint64_t seed, bool threaded)
             flow_open(&flow);
         }
         model_epoch(&flow, at, &random, &value);
-        if (random_below(&random, 3) == 0)
-            model_no_data(&flow, at);
+        if (random_below(&random, 3) == 0) model_no_data(&flow, at);
     }
     model_begin();
     flow_deinit(&flow);
@@ -254,8 +234,7 @@ static void run_case(const struct model_case *at, uint64_t seed, bool threaded)
 
 static void run_all(const struct model_case *at)
 {
-    for (uint64_t seed = 0; seed < SEEDS; seed++)
-        run_case(at, seed, seed % 2);
+    for (uint64_t seed = 0; seed < SEEDS; seed++) run_case(at, seed, seed % 2);
 }
 
 static void dedup_without_a_watermark(void **state)

@@ -43,8 +43,7 @@ static enum status poll_with(const char *const *pairs, bool first, struct kafka_
     }
     struct kafka_catalog *catalog = NULL;
     enum status status = kafka_catalog_open(&source, "p", &catalog, err);
-    if (status == STATUS_OK)
-        status = kafka_catalog_poll(catalog, first, TIMEOUT_MS, partitions, err);
+    if (status == STATUS_OK) status = kafka_catalog_poll(catalog, first, TIMEOUT_MS, partitions, err);
     kafka_catalog_close(catalog);
     return status;
 }

@@ -69,8 +69,7 @@ static void open_source(struct fixture *fixture)
 static int teardown(void **state)
 {
     struct fixture *fixture = *state;
-    if (fixture->opened)
-        fixture->opened->ops->close(fixture->opened);
+    if (fixture->opened) fixture->opened->ops->close(fixture->opened);
     mock_kafka_stop(&fixture->mock);
     mailbox_deinit(&fixture->mailbox);
     memory_free(fixture);
@@ -93,16 +92,14 @@ static enum status read_epoch(struct fixture *fixture, uint64_t epoch, Foreset__
                               struct text *values, struct error *err)
 {
     Foreset__Range *pointers[4];
-    for (size_t i = 0; i < count; i++)
-        pointers[i] = &ranges[i];
+    for (size_t i = 0; i < count; i++) pointers[i] = &ranges[i];
     enum status status = fixture->opened->ops->plan(fixture->opened, epoch, pointers, count, err);
     int64_t until = clock_boot_us(clock_system()) + DEADLINE_US;
     while (status == STATUS_OK) {
         enum source_result result = SOURCE_WAITING;
         struct batch *batch = NULL;
         status = fixture->opened->ops->poll(fixture->opened, epoch, &result, &batch, err);
-        if (status != STATUS_OK || result == SOURCE_DONE)
-            break;
+        if (status != STATUS_OK || result == SOURCE_DONE) break;
         if (result == SOURCE_WAITING) {
             assert_true(clock_boot_us(clock_system()) < until);
             mailbox_wait(&fixture->mailbox, 10000);

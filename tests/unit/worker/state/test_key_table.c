@@ -49,8 +49,7 @@ static void random_adds_and_removals_leave_what_a_list_holds(void **state)
             assert_int_equal(key_table_get(&table, bad_hash(key), key_text(key, text), &entry, &added, &err),
                              STATUS_OK);
             assert_true(added == !there[key]);
-            if (added)
-                assert_int_equal(*(uint64_t *)(void *)entry->payload, 0);
+            if (added) assert_int_equal(*(uint64_t *)(void *)entry->payload, 0);
             *(uint64_t *)(void *)entry->payload = key;
             count += added;
             there[key] = true;
@@ -60,8 +59,7 @@ static void random_adds_and_removals_leave_what_a_list_holds(void **state)
     for (uint32_t key = 0; key < KEYS; key++) {
         struct key_entry *entry = key_table_find(&table, bad_hash(key), key_text(key, text));
         assert_true((entry != NULL) == there[key]);
-        if (entry)
-            assert_int_equal(*(uint64_t *)(void *)entry->payload, key);
+        if (entry) assert_int_equal(*(uint64_t *)(void *)entry->payload, key);
     }
     key_table_deinit(&table, NULL, NULL);
 }
@@ -130,8 +128,7 @@ static void dedup_evicts_exactly_what_is_due(void **state)
             assert_true(added);
         }
         uint64_t due = 0;
-        for (uint32_t key = 0; key < KEYS; key++)
-            due += expiry[key] <= 50;
+        for (uint32_t key = 0; key < KEYS; key++) due += expiry[key] <= 50;
         assert_int_equal(dedup_table_evict(&table, 50), due);
         assert_int_equal(dedup_table_evict(&table, 50), 0);
         for (uint32_t key = 0; key < KEYS; key++) {

@@ -66,10 +66,8 @@ static enum status decode(const struct type *type, struct slice bytes, struct co
     struct error err;
     size_t used = 0;
     enum status status = row_codec_decode(&type, 1, bytes, &builder, &used, &err);
-    if (status == STATUS_OK && used != bytes.length)
-        status = STATUS_CORRUPT;
-    if (status == STATUS_OK)
-        OK(column_builder_finish(builder, ret_column, &err));
+    if (status == STATUS_OK && used != bytes.length) status = STATUS_CORRUPT;
+    if (status == STATUS_OK) OK(column_builder_finish(builder, ret_column, &err));
     column_builder_destroy(builder);
     return status;
 }
@@ -113,8 +111,7 @@ static void cut_bytes_are_refused_and_altered_ones_never_followed(void **state)
     for (size_t bit = 0; bit < bytes.length * 8; bit++) {
         char *copy = memory_strndup(bytes.data, bytes.length);
         copy[bit / 8] = (char)(copy[bit / 8] ^ (1 << bit % 8));
-        if (decode(type, slice_of(copy, bytes.length), &back) == STATUS_OK)
-            column_unref(back);
+        if (decode(type, slice_of(copy, bytes.length), &back) == STATUS_OK) column_unref(back);
         memory_free(copy);
     }
     text_deinit(&bytes);
@@ -129,16 +126,13 @@ static void equal_numbers_have_equal_canonical_bytes(void **state)
     struct column *column;
     struct error err;
     struct text bytes[4] = {0};
-    for (int i = 0; i < 4; i++)
-        OK(column_builder_fixed(builder, &values[i], &err));
+    for (int i = 0; i < 4; i++) OK(column_builder_fixed(builder, &values[i], &err));
     OK(column_builder_finish(builder, &column, &err));
-    for (uint32_t i = 0; i < 4; i++)
-        row_codec_encode(&column, 1, i, true, &bytes[i]);
+    for (uint32_t i = 0; i < 4; i++) row_codec_encode(&column, 1, i, true, &bytes[i]);
     assert_memory_equal(bytes[0].data, bytes[1].data, 9);
     assert_memory_equal(bytes[2].data, bytes[3].data, 9);
     assert_memory_not_equal(bytes[0].data, bytes[2].data, 9);
-    for (int i = 0; i < 4; i++)
-        text_deinit(&bytes[i]);
+    for (int i = 0; i < 4; i++) text_deinit(&bytes[i]);
     column_unref(column);
     column_builder_destroy(builder);
 }
