@@ -22,6 +22,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/base/planted.h"
 #include "common/base/random.h"
 #include "common/base/text.h"
 
@@ -137,6 +138,12 @@ static enum status objstore_local_folder(struct objstore_local *store, const cha
     return STATUS_OK;
 }
 
+// The name of a new file is durable with its directory.
+static bool objstore_local_sync_folder(int folder)
+{
+    return FORESET_BUG("directory-not-synced") || fsync(folder) == 0;
+}
+
 static bool objstore_local_write_all(int fd, const void *bytes, size_t size)
 {
     const uint8_t *at = bytes;
@@ -193,7 +200,7 @@ static enum status objstore_local_put(struct objstore *base, const char *key, co
     } else if (renameat(folder, temporary, folder, name) != 0) {
         status = objstore_local_fail(store, "writing", key, err);
         unlinkat(folder, temporary, 0);
-    } else if (fsync(folder) != 0) {
+    } else if (!objstore_local_sync_folder(folder)) {
         status = error_set_errno(err, ERROR_FAIL_PIPELINE, "fsync of the directory of %s/%s", base->url, key);
         if (err) err->code = STATUS_UNKNOWN;
         status = STATUS_UNKNOWN;
@@ -235,7 +242,7 @@ static enum status objstore_local_put_staged(struct objstore_local *store, int f
     if (temporary[0]) unlinkat(folder, temporary, 0);
     close(fd);
     if (linked) {
-        if (fsync(folder) != 0) {
+        if (!objstore_local_sync_folder(folder)) {
             (void)error_set_errno(err, ERROR_FAIL_PIPELINE, "fsync of the directory of %s/%s", store->base.url, key);
             if (err) err->code = STATUS_UNKNOWN;
             status = STATUS_UNKNOWN;
@@ -650,7 +657,8 @@ static enum status objstore_local_sync(struct objstore *base, const char *const 
         if (objstore_local_folder_again(keys, count, i)) continue;
         status = objstore_local_folder(store, "fsync of", keys[i], false, &folder, &name, err);
         if (status != STATUS_OK) break;
-        if (fsync(folder) != 0) status = objstore_local_fail(store, "fsync of the directory of", keys[i], err);
+        if (!objstore_local_sync_folder(folder))
+            status = objstore_local_fail(store, "fsync of the directory of", keys[i], err);
         close(folder);
     }
     return status;

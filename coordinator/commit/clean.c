@@ -188,6 +188,7 @@ static enum status clean_prefix(struct clean_state *state, struct table_log *log
         bool running = generation > clean->context->generation || epoch > clean->last.epoch;
         bool known = clean_manifest(state, epoch) != NULL;
         if (FORESET_BUG("clean-by-old-leader")) known = !running || (running = false, true);
+        if (FORESET_BUG("clean-undecided") && epoch > clean->last.epoch) known = !(running = false);
         if (running || !known || clean_names_has(names, entry->key)) continue;
         TRY(clean_delete(clean, log->store, entry->key, err));
     }

@@ -4,6 +4,11 @@
 
 #include "common/base/planted.h"
 
+static int64_t lease_now(const struct lease *lease)
+{
+    return FORESET_BUG("wall-clock-in-lease") ? clock_wall_us(lease->clock) : clock_boot_us(lease->clock);
+}
+
 void lease_init(struct lease *lease, struct clock *clock, int64_t ttl_us)
 {
     *lease = (struct lease){.clock = clock, .ttl_us = ttl_us};
@@ -11,6 +16,7 @@ void lease_init(struct lease *lease, struct clock *clock, int64_t ttl_us)
 
 void lease_renew(struct lease *lease, int64_t asked_us)
 {
+    if (FORESET_BUG("wall-clock-in-lease")) asked_us = lease_now(lease);
     int64_t until = lease->ttl_us == 0 ? INT64_MAX : asked_us + lease->ttl_us - lease->ttl_us / 4;
     atomic_store(&lease->valid_until_us, until);
 }
@@ -23,7 +29,7 @@ void lease_lose(struct lease *lease)
 bool lease_valid(const struct lease *lease)
 {
     if (FORESET_BUG("lease-at-start")) return true;
-    return clock_boot_us(lease->clock) < atomic_load(&lease->valid_until_us);
+    return lease_now(lease) < atomic_load(&lease->valid_until_us);
 }
 
 enum status lease_check(const struct lease *lease, const char *act, struct error *err)

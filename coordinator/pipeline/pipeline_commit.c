@@ -174,7 +174,7 @@ static void pipeline_commit_put(struct pipeline *pipeline)
     for (uint32_t table = 0; table < pipeline->config.plan->n_tables; table++) {
         for (size_t i = 0; i < pipeline->epochs.count && !pipeline->putting[table]; i++) {
             struct epoch *epoch = pipeline->epochs.items[i];
-            if (epoch->machine.state < EPOCH_DECIDED) break;
+            if (epoch->machine.state < (FORESET_BUG("put-before-decided") ? EPOCH_BUILT : EPOCH_DECIDED)) break;
             if (FORESET_BUG("put-out-of-order") && i + 1 < pipeline->epochs.count &&
                 pipeline->epochs.items[i + 1]->machine.state >= EPOCH_DECIDED &&
                 !pipeline->epochs.items[i + 1]->tables[table].put_begun) {

@@ -24,6 +24,14 @@ static const char *const planted_table[] = {
     "offset-off-by-one",      // reading goes on one row too far
     "last-epoch-dropped",     // the end does not wait for the last epoch
     "lease-at-start",         // the lease is believed for ever
+    "wall-clock-in-lease",    // the lease is measured with a clock that jumps
+    "put-before-decided",     // tables are written before the decision
+    "empty-epoch-skipped",    // epochs without rows are taken as decided, and recorded nowhere
+    "clean-undecided",        // files are deleted before their epoch is decided
+    "names-reused",           // every attempt at an epoch writes under the same names
+    "dedupe-by-path",         // a file in the log counts as its epoch there, txn or not
+    "put-timeout-is-failure", // an unknown put counts as not done
+    "write-error-swallowed",  // a file that could not be saved is reported all the same
     NULL};
 static const char *planted_on;
 

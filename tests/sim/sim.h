@@ -146,7 +146,8 @@ void sim_network_send(struct seam *seam, uint32_t peer, const void *bytes, size_
 // ---- sim_kv.c ----
 void sim_kv_reset(void);
 struct kv *sim_kv_open(struct sim_process *process);
-const char *sim_kv_look(const char *key); // behind everybody's back; NULL: absent
+const char *sim_kv_look(const char *key);             // behind everybody's back; NULL: absent
+bool sim_kv_leads(const struct sim_process *process); // its lease holds the leader key now
 
 // ---- sim_store.c ----
 struct sim_object {

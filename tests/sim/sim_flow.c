@@ -219,6 +219,9 @@ static enum status flow_write(struct sim_flow *flow, const struct flow_epoch *ep
     random_uuid(&sim->random, uuid);
     snprintf(path, sizeof path, "part-%" PRIu64 "-%" PRIu64 "-%" PRIu64 "-0-%" PRIu64 "-%s.zstd.parquet", epoch->number,
              flow->args.generation, flow->args.incarnation, flow->files++, uuid);
+    if (FORESET_BUG("names-reused")) {
+        snprintf(path, sizeof path, "part-%" PRIu64 "-0-0-0-%" PRIu64 ".zstd.parquet", epoch->number, flow->files);
+    }
     sim_plan_encode(rows, count, &bytes);
     TRY(store->ops->create(store, path, &writer, err));
     TRY(store->ops->write(writer, bytes.data, bytes.length, err));

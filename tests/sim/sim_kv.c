@@ -12,6 +12,7 @@ struct sim_kv_item {
 };
 struct sim_kv_lease {
     int64_t id, ttl_us, until_us;
+    const struct sim_process *process; // that was granted it
 };
 static struct {
     VECTOR(struct sim_kv_item) items;
@@ -79,6 +80,13 @@ const char *sim_kv_look(const char *key)
 {
     struct sim_kv_item *item = sim_kv_find(key);
     return item ? item->value : NULL;
+}
+
+bool sim_kv_leads(const struct sim_process *process)
+{
+    const struct sim_kv_item *leader = sim_kv_find("foreset/pipelines/simulated/leader");
+    const struct sim_kv_lease *lease = leader ? sim_kv_lease(leader->lease) : NULL;
+    return lease && lease->process == process && lease->until_us > sim->now_us;
 }
 
 static bool sim_kv_holds(const struct kv_compare *compare)
@@ -250,7 +258,7 @@ static enum status sim_kv_grant(struct kv *kv, int64_t ttl_ms, int64_t *ret_leas
     enum sim_fault fault;
     enum status status = sim_core_call(process, false, &fault, err);
     if (status != STATUS_OK) return status;
-    struct sim_kv_lease lease = {++kv_state.revision, ttl_ms * 1000, sim->now_us + ttl_ms * 1000};
+    struct sim_kv_lease lease = {++kv_state.revision, ttl_ms * 1000, sim->now_us + ttl_ms * 1000, process};
     vector_push(&kv_state.leases, lease);
     status = sim_core_effect(process, fault, err);
     if (status == STATUS_OK) *ret_lease = lease.id;

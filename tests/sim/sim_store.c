@@ -177,11 +177,22 @@ static void sim_store_later(const char *name, const void *bytes, size_t size, bo
                 late);
 }
 
+// P3: a coordinator puts and deletes under a lease that stands at this moment. What the call does later, put-if-absent
+// and the kv store's compares must bear.
+static void sim_store_act(const struct sim_process *process, const char *act, const struct objstore *store,
+                          const char *key)
+{
+    if (process->kind != SIM_COORDINATOR || process->dying || sim_kv_leads(process)) return;
+    sim_core_fail("P3: process %u %s %s|%s without a lease", process->id, act, store->url, key);
+}
+
 static enum status sim_store_write_whole(struct objstore *store, const char *key, const void *bytes, size_t size,
                                          bool absent, struct error *err)
 {
     struct sim_process *process = sim_store_of(store)->process;
     enum sim_fault fault;
+    if (strncmp(key, "_delta_log/0", 12) == 0 && !strstr(key, ".checkpoint."))
+        sim_store_act(process, "puts", store, key);
     enum status status = sim_core_call(process, true, &fault, err);
     if (status != STATUS_OK) return status;
     char *name = sim_store_name(store->url, key);
@@ -289,6 +300,7 @@ static enum status sim_store_remove(struct objstore *store, const char *key, str
 {
     struct sim_process *process = sim_store_of(store)->process;
     enum sim_fault fault;
+    sim_store_act(process, "deletes", store, key);
     enum status status = sim_core_call(process, true, &fault, err);
     if (status != STATUS_OK) return status;
     if (fault == SIM_FAULT_NONE || fault == SIM_FAULT_UNKNOWN_DONE) {

@@ -5,6 +5,7 @@
 // table's clock has resolved the epoch before; a node with a batch of its own (stateful, TABLE) waits at the marker for
 // this epoch's. lane_graph_resume lets go what may go on, whenever a clock has advanced. Fails with what operators fail
 // with, and with RESTART_PIPELINE when rows come for an epoch that is not theirs.
+#include "common/base/planted.h"
 #include "worker/lane/lane_private.h"
 
 static enum status node_drain(struct lane_node *node, struct error *err);
@@ -30,7 +31,7 @@ static enum status node_begin(struct lane_node *node, struct error *err)
     at->timestamp_us = epoch->plan->plan->timestamp_us;
     if (resolved->resolved) {
         at->batch = resolved->batch;
-        at->late_us = resolved->late_us;
+        at->late_us = FORESET_BUG("l-w-swapped") ? resolved->watermark_us : resolved->late_us;
         if (resolved->takes_part || resolved->open || resolved->publishes) at->timestamp_us = resolved->timestamp_us;
     } else if (node_clock_before(node)) {
         at->batch = lane_clock_batch(clock);
@@ -166,7 +167,7 @@ out:
 
 static enum status node_process(struct lane_node *node, uint32_t input, struct lane_item *item, struct error *err)
 {
-    if (item->epoch != node->epoch) {
+    if (item->epoch != node->epoch && !FORESET_BUG("row-before-marker")) {
         return error_set(err, STATUS_CORRUPT, ERROR_RESTART_PIPELINE,
                          "node %u: rows of epoch %llu came in epoch %llu (P9)", node->plan_index,
                          (unsigned long long)item->epoch, (unsigned long long)node->epoch);
@@ -186,7 +187,7 @@ static enum status node_process(struct lane_node *node, uint32_t input, struct l
 
 static bool node_may_take(const struct lane_node *node, const struct lane_input *input, const struct lane_item *item)
 {
-    if (input->at_marker) return false;
+    if (input->at_marker && !FORESET_BUG("row-before-marker")) return false;
     return !item->batch || !node->waits_for_rows || node_clock_before(node);
 }
 

@@ -7,6 +7,7 @@
 
 #include "common/base/failpoint.h"
 #include "common/base/hash.h"
+#include "common/base/planted.h"
 #include "common/base/text.h"
 #include "common/delta/delta_stats.h"
 
@@ -25,7 +26,8 @@ static enum status file_write(void *context, const void *bytes, size_t size, str
     struct file_sink *sink = context;
     hash_stream_add(sink->hash, bytes, size);
     sink->size_bytes += size;
-    return sink->args.store->ops->write(sink->object, bytes, size, err);
+    enum status status = sink->args.store->ops->write(sink->object, bytes, size, err);
+    return FORESET_BUG("write-error-swallowed") ? STATUS_OK : status;
 }
 
 static const char *property(const Foreset__Table *table, const char *key)
@@ -83,9 +85,10 @@ enum status file_sink_open(const struct file_sink_args *args, const char *folder
     char uuid[37];
     random_uuid(args->random, uuid);
     struct text key = {0};
+    if (FORESET_BUG("names-reused")) sink->args.generation = sink->args.incarnation = uuid[0] = 0;
     text_printf(&key, "%spart-%llu-%llu-%llu-%u-%u-%s.%s.parquet", folder, (unsigned long long)epoch,
-                (unsigned long long)args->generation, (unsigned long long)args->incarnation, args->lane, sequence, uuid,
-                parquet_codec_name(args->codec));
+                (unsigned long long)sink->args.generation, (unsigned long long)sink->args.incarnation, args->lane,
+                sequence, uuid, parquet_codec_name(args->codec));
     sink->key = text_take(&key);
     struct parquet_writer_options options = {.codec = args->codec};
     enum status status = STATUS_OK;

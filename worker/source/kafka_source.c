@@ -14,6 +14,7 @@
 
 #include "common/base/hash.h"
 #include "common/base/log.h"
+#include "common/base/planted.h"
 #include "common/base/vector.h"
 #include "common/kafka/kafka_client.h"
 #include "worker/source/kafka_rows.h"
@@ -106,7 +107,7 @@ static enum status kafka_source_connect(struct kafka_source *source, Foreset__Ra
         {"group.id", "foreset"}, // librdkafka wants one; nothing is ever committed with it
         {"enable.auto.commit", "false"},
         {"enable.auto.offset.store", "false"},
-        {"auto.offset.reset", "error"},
+        {"auto.offset.reset", FORESET_BUG("offset-reset-latest") ? "latest" : "error"},
         {"enable.partition.eof", "true"},
         {"check.crcs", "true"},
         {"queued.min.messages", "10000000"},
@@ -135,7 +136,7 @@ static enum status kafka_source_connect(struct kafka_source *source, Foreset__Ra
         vector_push(&source->partitions, partition);
         partition->topic = memory_strdup(ranges[i]->topic);
         partition->partition = ranges[i]->partition;
-        partition->next = ranges[i]->from;
+        partition->next = ranges[i]->from + (FORESET_BUG("offset-off-by-one") ? 1 : 0);
         partition->check_offset = -1;
         partition->eof = -1;
         if (ranges[i]->last && ranges[i]->last->offset < ranges[i]->from) {
