@@ -14,6 +14,11 @@ uint64_t hash_64(const void *bytes, size_t length, uint64_t seed)
     return XXH3_64bits_withSeed(bytes, length, seed);
 }
 
+uint64_t hash_xxh64(const void *bytes, size_t length, uint64_t seed)
+{
+    return XXH64(bytes, length, seed);
+}
+
 struct hash128 hash_128(const void *bytes, size_t length, uint64_t seed)
 {
     XXH128_hash_t hash = XXH3_128bits_withSeed(bytes, length, seed);

@@ -1,4 +1,5 @@
-// Hashes: XXH3 for keys and checksums, CRC32 for Parquet pages.
+// Hashes: XXH3 for keys and checksums, XXH64 because Spark's xxhash64() is that one. All are fixed for ever: files and
+// state snapshots hold them.
 #ifndef FORESET_BASE_HASH_H
 #define FORESET_BASE_HASH_H
 
@@ -9,6 +10,7 @@ struct hash128 {
     uint64_t low, high;
 };
 uint64_t hash_64(const void *bytes, size_t length, uint64_t seed);
+uint64_t hash_xxh64(const void *bytes, size_t length, uint64_t seed);
 struct hash128 hash_128(const void *bytes, size_t length, uint64_t seed);
 // hash_64 (seed 0) over bytes that come in pieces: the digest does not depend on how they were cut.
 struct hash_stream;

@@ -90,17 +90,6 @@ static enum status operands_wrong(const struct function_rule_call *call, const c
                                 call->call->arg_types[0]->text);
 }
 
-// '+', '-', '*', '/', '%', 'd' (div), 'p' (pmod) of a canonical name.
-static char operator_of(const char *name)
-{
-    if (strcmp(name, "try_add") == 0) return '+';
-    if (strcmp(name, "try_subtract") == 0) return '-';
-    if (strcmp(name, "try_multiply") == 0) return '*';
-    if (strcmp(name, "try_divide") == 0) return '/';
-    if (strcmp(name, "try_mod") == 0) return '%';
-    return name[0];
-}
-
 static const struct type *decimal_result(char op, const struct type *a, const struct type *b)
 {
     int p1 = a->precision, s1 = a->scale, p2 = b->precision, s2 = b->scale;
@@ -235,7 +224,7 @@ static enum status arithmetic_scaled(struct function_rule_call *call, uint32_t i
 
 enum status function_rules_arithmetic(struct function_rule_call *call, struct error *err)
 {
-    char op = operator_of(call->row->name);
+    char op = function_operator(call->row->name);
     if (call->call->arg_count == 1) { // unary + and -
         call->binding->name = op == '-' ? "negative" : "positive";
         return function_rules_unary(call, err);
@@ -441,7 +430,7 @@ static int round_digits(const struct function_rule_call *call, int fallback)
     return digits > 1000 ? 1000 : digits < -1000 ? -1000 : (int)digits;
 }
 
-static const struct type *round_decimal(const struct type *type, int digits, bool ceil_floor)
+static const struct type *round_decimal(const struct type *type, int digits)
 {
     int integral = type->precision - type->scale + 1;
     if (digits < 0) {
@@ -449,7 +438,6 @@ static const struct type *round_decimal(const struct type *type, int digits, boo
         return type_decimal((uint8_t)(precision < 38 ? precision : 38), 0);
     }
     int scale = digits < type->scale ? digits : type->scale;
-    (void)ceil_floor;
     int precision = integral + scale;
     return type_decimal((uint8_t)(precision < 38 ? precision : 38), (uint8_t)scale);
 }
@@ -469,7 +457,7 @@ enum status function_rules_round(struct function_rule_call *call, struct error *
         function_rules_cast(call, 0, type);
     }
     if (type->kind == TYPE_DECIMAL) {
-        call->binding->type = round_decimal(type, round_digits(call, type->scale), ceil_floor);
+        call->binding->type = round_decimal(type, round_digits(call, type->scale));
     } else if (ceil_floor) {
         bool integral = type_is_integral(type);
         function_rules_cast(call, 0, type_of(integral ? TYPE_BIGINT : TYPE_DOUBLE));

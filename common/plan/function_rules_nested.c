@@ -224,9 +224,7 @@ enum status function_rules_named_struct(struct function_rule_call *call, struct 
     uint32_t count = call->call->arg_count;
     if (count % 2) {
         return function_coerce_fail(err, "WRONG_NUM_ARGS.WITHOUT_SUGGESTION",
-                                    "named_struct takes pairs of name and value, got %u "
-                                    "arguments",
-                                    count);
+                                    "named_struct takes pairs of name and value, got %u arguments", count);
     }
     struct field *fields = arena_alloc(call->arena, count / 2 * sizeof *fields);
     for (uint32_t i = 0; i < count; i += 2) {
@@ -534,6 +532,5 @@ enum status function_rules_window(struct function_rule_call *call, struct error 
 
 enum status function_rules_generator(struct function_rule_call *call, struct error *err)
 {
-    (void)call;
     return error_set(err, STATUS_UNSUPPORTED, ERROR_USAGE, "function %s is not supported yet", call->row->name);
 }

@@ -5,6 +5,7 @@
 
 #include <ctype.h>
 #include <stdio.h>
+#include <string.h>
 #include <strings.h>
 
 #include "common/base/text.h"
@@ -18,6 +19,16 @@ static const struct function_row *row_find(const char *name)
         return function_rows[i].canonical ? row_find(function_rows[i].canonical) : &function_rows[i];
     }
     return NULL;
+}
+
+char function_operator(const char *name)
+{
+    if (strcmp(name, "try_add") == 0) return '+';
+    if (strcmp(name, "try_subtract") == 0) return '-';
+    if (strcmp(name, "try_multiply") == 0) return '*';
+    if (strcmp(name, "try_divide") == 0) return '/';
+    if (strcmp(name, "try_mod") == 0) return '%';
+    return name[0];
 }
 
 const char *const *function_names(void)
@@ -71,10 +82,7 @@ static struct signature signature_parse(const char *text)
     struct signature signature = {.min = UINT32_MAX};
     for (; *text != '>'; text++) {
         if (*text == '?') {
-            // "ss?" and "s?s" alike: the letter before a '?' at the end is optional, a '?' elsewhere ends the required
-            // ones
-            signature.min = text[1] == '>' ? signature.count - 1 : signature.count;
-            if (text[1] == '>' && signature.count == 0) signature.min = 0;
+            signature.min = signature.count;
         } else if (*text == '+') {
             signature.repeats = true;
         } else {

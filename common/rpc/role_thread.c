@@ -177,11 +177,6 @@ void role_thread_post(struct role_thread *thread, void *event)
     role_thread_mail(&thread->mailbox, ROLE_MAIL_EVENT, 0, event, 0);
 }
 
-void role_thread_wake(struct role_thread *thread)
-{
-    mailbox_wake(&thread->mailbox);
-}
-
 // What nobody will handle any more is freed.
 static void role_thread_drop(struct role_thread *thread, struct mailbox *mailbox)
 {

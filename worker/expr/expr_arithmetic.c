@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "common/plan/function_table.h"
 #include "worker/expr/expr_arithmetic_row.h"
 #include "worker/expr/expr_families.h"
 
@@ -24,7 +25,7 @@ static void raise_overflow(struct expr_call *call, uint32_t row)
 
 static void raise_zero(struct expr_call *call, uint32_t row)
 {
-    char op = expr_arithmetic_row_operator(call->step->name);
+    char op = function_operator(call->step->name);
     if (call->step->name[0] == 't') {
         if (expr_vector_null_at(call, row, NULL) != STATUS_OK) call->broken = true;
     } else if (op == '%' || op == 'p') {
@@ -61,7 +62,8 @@ CHECKED_KERNELS(i16, int16_t)
 CHECKED_KERNELS(i32, int32_t)
 CHECKED_KERNELS(i64, int64_t)
 
-#define PLAIN_KERNEL(name, ctype, body)                                                                                \
+// A kernel of one loop: its body sees call, row, the operands x and y, and out.
+#define LOOP_KERNEL(name, ctype, ...)                                                                                  \
     static enum status name(struct expr_call *call, struct error *err)                                                 \
     {                                                                                                                  \
         struct buffer *values;                                                                                         \
@@ -69,49 +71,41 @@ CHECKED_KERNELS(i64, int64_t)
         if (status != STATUS_OK) return status;                                                                        \
         const ctype *a = call->args[0].column->values, *b = call->args[1].column->values;                              \
         ctype *out = (ctype *)(void *)values->data;                                                                    \
-        EXPR_BINARY_LOOP(call, a, b, ctype, ctype, { out[row] = (body); });                                            \
+        EXPR_BINARY_LOOP(call, a, b, ctype, ctype, __VA_ARGS__);                                                       \
         expr_vector_finish(call, values);                                                                              \
         return STATUS_OK;                                                                                              \
     }
-PLAIN_KERNEL(add_f32, float, x + y)
-PLAIN_KERNEL(subtract_f32, float, x - y)
-PLAIN_KERNEL(multiply_f32, float, x *y)
-PLAIN_KERNEL(add_f64, double, x + y)
-PLAIN_KERNEL(subtract_f64, double, x - y)
-PLAIN_KERNEL(multiply_f64, double, x *y)
-PLAIN_KERNEL(and_i8, int8_t, (int8_t)(x &y))
-PLAIN_KERNEL(and_i16, int16_t, (int16_t)(x &y))
-PLAIN_KERNEL(and_i32, int32_t, x &y)
-PLAIN_KERNEL(and_i64, int64_t, x &y)
-PLAIN_KERNEL(or_i8, int8_t, (int8_t)(x | y))
-PLAIN_KERNEL(or_i16, int16_t, (int16_t)(x | y))
-PLAIN_KERNEL(or_i32, int32_t, x | y)
-PLAIN_KERNEL(or_i64, int64_t, x | y)
-PLAIN_KERNEL(xor_i8, int8_t, (int8_t)(x ^ y))
-PLAIN_KERNEL(xor_i16, int16_t, (int16_t)(x ^ y))
-PLAIN_KERNEL(xor_i32, int32_t, x ^ y)
-PLAIN_KERNEL(xor_i64, int64_t, x ^ y)
 
-// Kernels with a divisor: a zero raises, `body` sees y != 0.
-#define DIVIDING_KERNEL(name, ctype, body)                                                                             \
-    static enum status name(struct expr_call *call, struct error *err)                                                 \
-    {                                                                                                                  \
-        struct buffer *values;                                                                                         \
-        enum status status = expr_vector_values(call, sizeof(ctype), &values, err);                                    \
-        if (status != STATUS_OK) return status;                                                                        \
-        const ctype *a = call->args[0].column->values, *b = call->args[1].column->values;                              \
-        ctype *out = (ctype *)(void *)values->data;                                                                    \
-        EXPR_BINARY_LOOP(call, a, b, ctype, ctype, {                                                                   \
-            if (!expr_valid_at(call, row)) continue;                                                                   \
-            if (y == 0) {                                                                                              \
-                raise_zero(call, row);                                                                                 \
-                continue;                                                                                              \
-            }                                                                                                          \
-            out[row] = (ctype)(body);                                                                                  \
-        });                                                                                                            \
-        expr_vector_finish(call, values);                                                                              \
-        return STATUS_OK;                                                                                              \
-    }
+#define PLAIN_KERNEL(name, ctype, op) LOOP_KERNEL(name, ctype, { out[row] = (ctype)(x op y); })
+PLAIN_KERNEL(add_f32, float, +)
+PLAIN_KERNEL(subtract_f32, float, -)
+PLAIN_KERNEL(multiply_f32, float, *)
+PLAIN_KERNEL(add_f64, double, +)
+PLAIN_KERNEL(subtract_f64, double, -)
+PLAIN_KERNEL(multiply_f64, double, *)
+PLAIN_KERNEL(and_i8, int8_t, &)
+PLAIN_KERNEL(and_i16, int16_t, &)
+PLAIN_KERNEL(and_i32, int32_t, &)
+PLAIN_KERNEL(and_i64, int64_t, &)
+PLAIN_KERNEL(or_i8, int8_t, |)
+PLAIN_KERNEL(or_i16, int16_t, |)
+PLAIN_KERNEL(or_i32, int32_t, |)
+PLAIN_KERNEL(or_i64, int64_t, |)
+PLAIN_KERNEL(xor_i8, int8_t, ^)
+PLAIN_KERNEL(xor_i16, int16_t, ^)
+PLAIN_KERNEL(xor_i32, int32_t, ^)
+PLAIN_KERNEL(xor_i64, int64_t, ^)
+
+// Kernels with a divisor: a zero raises, `result` sees y != 0.
+#define DIVIDING_KERNEL(name, ctype, result)                                                                           \
+    LOOP_KERNEL(name, ctype, {                                                                                         \
+        if (!expr_valid_at(call, row)) continue;                                                                       \
+        if (y == 0) {                                                                                                  \
+            raise_zero(call, row);                                                                                     \
+        } else {                                                                                                       \
+            out[row] = (ctype)(result);                                                                                \
+        }                                                                                                              \
+    })
 
 static double remainder_positive(double x, double y)
 {
@@ -136,27 +130,17 @@ DIVIDING_KERNEL(pmod_i16, int16_t, POSITIVE(x, y))
 DIVIDING_KERNEL(pmod_i32, int32_t, POSITIVE(x, y))
 DIVIDING_KERNEL(pmod_i64, int64_t, POSITIVE(x, y))
 
-static enum status div_i64(struct expr_call *call, struct error *err)
-{
-    struct buffer *values;
-    enum status status = expr_vector_values(call, sizeof(int64_t), &values, err);
-    if (status != STATUS_OK) return status;
-    const int64_t *a = call->args[0].column->i64, *b = call->args[1].column->i64;
-    int64_t *out = (int64_t *)(void *)values->data;
-    EXPR_BINARY_LOOP(call, a, b, int64_t, int64_t, {
-        if (!expr_valid_at(call, row)) continue;
-        out[row] = 0;
-        if (y == 0) {
-            raise_zero(call, row);
-        } else if (y == -1 && x == INT64_MIN) {
-            raise_overflow(call, row);
-        } else {
-            out[row] = x / y;
-        }
-    });
-    expr_vector_finish(call, values);
-    return STATUS_OK;
-}
+LOOP_KERNEL(div_i64, int64_t, {
+    if (!expr_valid_at(call, row)) continue;
+    out[row] = 0;
+    if (y == 0) {
+        raise_zero(call, row);
+    } else if (y == -1 && x == INT64_MIN) {
+        raise_overflow(call, row);
+    } else {
+        out[row] = x / y;
+    }
+})
 
 // Rows: operators; columns: i8, i16, i32, i64, f32, f64.
 struct operator_kernels {
@@ -181,7 +165,7 @@ static enum status bind_arithmetic(struct expr_step *step, const struct expr_ste
     (void)err;
     if (step->arg_count != 2) return STATUS_OK;
     const struct type *a = steps[step->args[0]].type, *b = steps[step->args[1]].type;
-    char op = expr_arithmetic_row_operator(step->name);
+    char op = function_operator(step->name);
     if (a != b || a != step->type || !type_is_numeric(a) || a->kind == TYPE_DECIMAL) return STATUS_OK;
     for (size_t i = 0; i < sizeof operators / sizeof operators[0]; i++) {
         if (operators[i].op != op) continue;

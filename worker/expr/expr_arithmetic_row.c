@@ -6,17 +6,8 @@
 #include <string.h>
 
 #include "common/columnar/datetime_text.h"
+#include "common/plan/function_table.h"
 #include "worker/expr/expr_decimal.h"
-
-char expr_arithmetic_row_operator(const char *name)
-{
-    if (strcmp(name, "try_add") == 0) return '+';
-    if (strcmp(name, "try_subtract") == 0) return '-';
-    if (strcmp(name, "try_multiply") == 0) return '*';
-    if (strcmp(name, "try_divide") == 0) return '/';
-    if (strcmp(name, "try_mod") == 0) return '%';
-    return name[0];
-}
 
 static bool is_try(const struct expr_row *row)
 {
@@ -157,7 +148,7 @@ static enum expr_outcome difference(struct expr_row *row, const struct expr_datu
 enum expr_outcome expr_arithmetic_row(struct expr_row *row, const struct expr_datum *args, struct expr_datum *ret)
 {
     const struct type *a = expr_arg_type(row->call, 0), *b = expr_arg_type(row->call, 1);
-    char op = expr_arithmetic_row_operator(row->call->step->name);
+    char op = function_operator(row->call->step->name);
     if (a->kind == TYPE_DECIMAL && b->kind == TYPE_DECIMAL) return decimals(row, op, args, ret);
     if (is_time(a) && is_interval(b)) return shifted(row, args, 0, op == '-' ? -1 : 1, ret);
     if (is_interval(a) && is_time(b)) return shifted(row, args, 1, 1, ret);

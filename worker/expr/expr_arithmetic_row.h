@@ -4,7 +4,6 @@
 
 #include "worker/expr/expr_program.h"
 
-char expr_arithmetic_row_operator(const char *name); // '+' for "+" and "try_add", 'd' for div, 'p' for pmod, …
 enum expr_outcome expr_arithmetic_row(struct expr_row *row, const struct expr_datum *args, struct expr_datum *ret);
 enum expr_outcome expr_arithmetic_row_negative(struct expr_row *row, const struct expr_datum *args,
                                                struct expr_datum *ret);

@@ -295,16 +295,6 @@ bool expr_decimal_quotient(__int128 a, int scale_a, __int128 b, int scale_b, __i
     return wide_result(&quotient, (a < 0) != (b < 0), 38, ret_value);
 }
 
-int expr_decimal_compare(__int128 a, int scale_a, __int128 b, int scale_b)
-{
-    if ((a < 0) != (b < 0)) return a < b ? -1 : 1;
-    int scale = scale_a > scale_b ? scale_a : scale_b;
-    struct wide wide_a = wide_scaled(magnitude(a), scale - scale_a),
-                wide_b = wide_scaled(magnitude(b), scale - scale_b);
-    int order = wide_compare(&wide_a, &wide_b);
-    return a < 0 ? -order : order;
-}
-
 double expr_decimal_to_double(__int128 value, int scale)
 {
     static const double powers[] = {1,    1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,

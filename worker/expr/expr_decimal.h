@@ -22,8 +22,6 @@ bool expr_decimal_remainder(__int128 a, int scale_a, __int128 b, int scale_b, in
                             __int128 *ret_value);
 // The integral part of a / b; false: more than 38 digits.
 bool expr_decimal_quotient(__int128 a, int scale_a, __int128 b, int scale_b, __int128 *ret_value);
-// a compared with b at different scales
-int expr_decimal_compare(__int128 a, int scale_a, __int128 b, int scale_b);
 double expr_decimal_to_double(__int128 value, int scale); // exactly rounded
 bool expr_decimal_from_double(double value, bool single, int precision, int scale, __int128 *ret_value,
                               bool *ret_finite);

@@ -4,73 +4,11 @@
 
 #include <string.h>
 
-#define PRIME_1 0x9E3779B185EBCA87ull
-#define PRIME_2 0xC2B2AE3D27D4EB4Full
-#define PRIME_3 0x165667B19E3779F9ull
-#define PRIME_4 0x85EBCA77C2B2AE63ull
-#define PRIME_5 0x27D4EB2F165667C5ull
+#include "common/base/hash.h"
 
-static inline uint64_t rotate_64(uint64_t value, int by)
-{
-    return value << by | value >> (64 - by);
-}
 static inline uint32_t rotate_32(uint32_t value, int by)
 {
     return value << by | value >> (32 - by);
-}
-
-static uint64_t xx_finish(uint64_t hash)
-{
-    hash ^= hash >> 33;
-    hash *= PRIME_2;
-    hash ^= hash >> 29;
-    hash *= PRIME_3;
-    return hash ^ hash >> 32;
-}
-
-static uint64_t xx_int(uint32_t value, uint64_t seed)
-{
-    uint64_t hash = seed + PRIME_5 + 4;
-    hash ^= (uint64_t)value * PRIME_1;
-    return xx_finish(rotate_64(hash, 23) * PRIME_2 + PRIME_3);
-}
-
-static uint64_t xx_long(uint64_t value, uint64_t seed)
-{
-    uint64_t hash = seed + PRIME_5 + 8;
-    hash ^= rotate_64(value * PRIME_2, 31) * PRIME_1;
-    return xx_finish(rotate_64(hash, 27) * PRIME_1 + PRIME_4);
-}
-
-static uint64_t xx_round(uint64_t lane, const char *at)
-{
-    uint64_t word;
-    memcpy(&word, at, 8);
-    return rotate_64(lane + word * PRIME_2, 31) * PRIME_1;
-}
-
-static uint64_t xx_bytes(const char *at, size_t length, uint64_t seed)
-{
-    const char *end = at + length;
-    uint64_t hash = seed + PRIME_5;
-    if (length >= 32) {
-        uint64_t lanes[4] = {seed + PRIME_1 + PRIME_2, seed + PRIME_2, seed, seed - PRIME_1};
-        for (; end - at >= 32; at += 32) {
-            for (int i = 0; i < 4; i++) lanes[i] = xx_round(lanes[i], at + 8 * i);
-        }
-        hash = rotate_64(lanes[0], 1) + rotate_64(lanes[1], 7) + rotate_64(lanes[2], 12) + rotate_64(lanes[3], 18);
-        for (int i = 0; i < 4; i++) hash = (hash ^ rotate_64(lanes[i] * PRIME_2, 31) * PRIME_1) * PRIME_1 + PRIME_4;
-    }
-    hash += length;
-    for (; end - at >= 8; at += 8) hash = rotate_64(hash ^ xx_round(0, at), 27) * PRIME_1 + PRIME_4;
-    if (end - at >= 4) {
-        uint32_t word;
-        memcpy(&word, at, 4);
-        hash = rotate_64(hash ^ word * PRIME_1, 23) * PRIME_2 + PRIME_3;
-        at += 4;
-    }
-    for (; at < end; at++) hash = rotate_64(hash ^ (unsigned char)*at * PRIME_5, 11) * PRIME_1;
-    return xx_finish(hash);
 }
 
 static uint32_t murmur_mix(uint32_t hash, uint32_t block)
@@ -169,7 +107,8 @@ static enum shape shape_of(const struct column *column, uint32_t row, uint64_t *
     return SHAPE_INT;
 }
 
-uint64_t expr_hash_xx64(const struct column *column, uint32_t row, uint64_t seed)
+// A value folded into `seed`, by xxHash64 or (murmur, 32 bits) Murmur3; nulls leave it as it is.
+static uint64_t hash_value(const struct column *column, uint32_t row, uint64_t seed, bool murmur)
 {
     if (column_is_null(column, row) || column->type->kind == TYPE_VOID) return seed;
     if (column->type->kind >= TYPE_STRUCT) {
@@ -177,40 +116,33 @@ uint64_t expr_hash_xx64(const struct column *column, uint32_t row, uint64_t seed
         uint32_t from = is_struct ? 0 : (uint32_t)column->offsets[row];
         uint32_t to = is_struct ? column->type->child_count : (uint32_t)column->offsets[row + 1];
         for (uint32_t i = from; i < to; i++) {
-            seed = expr_hash_xx64(column->children[is_struct ? i : 0], is_struct ? row : i, seed);
-            if (is_map) seed = expr_hash_xx64(column->children[1], i, seed);
+            seed = hash_value(column->children[is_struct ? i : 0], is_struct ? row : i, seed, murmur);
+            if (is_map) seed = hash_value(column->children[1], i, seed, murmur);
         }
         return seed;
     }
     uint64_t word = 0;
     struct slice bytes = {NULL, 0};
     char scratch[16];
-    switch (shape_of(column, row, &word, &bytes, scratch)) {
-    case SHAPE_INT: return xx_int((uint32_t)word, seed);
-    case SHAPE_LONG: return xx_long(word, seed);
-    default: return xx_bytes(bytes.data, bytes.length, seed);
+    enum shape shape = shape_of(column, row, &word, &bytes, scratch);
+    if (murmur) {
+        uint32_t seed_32 = (uint32_t)seed;
+        if (shape == SHAPE_INT) return murmur_int((uint32_t)word, seed_32);
+        if (shape == SHAPE_LONG) return murmur_long(word, seed_32);
+        return murmur_bytes(bytes.data, bytes.length, seed_32);
     }
+    uint32_t narrow = (uint32_t)word; // integers are hashed as their little-endian bytes
+    if (shape == SHAPE_INT) return hash_xxh64(&narrow, sizeof narrow, seed);
+    if (shape == SHAPE_LONG) return hash_xxh64(&word, sizeof word, seed);
+    return hash_xxh64(bytes.data, bytes.length, seed);
+}
+
+uint64_t expr_hash_xx64(const struct column *column, uint32_t row, uint64_t seed)
+{
+    return hash_value(column, row, seed, false);
 }
 
 uint32_t expr_hash_murmur3(const struct column *column, uint32_t row, uint32_t seed)
 {
-    if (column_is_null(column, row) || column->type->kind == TYPE_VOID) return seed;
-    if (column->type->kind >= TYPE_STRUCT) {
-        bool is_struct = column->type->kind == TYPE_STRUCT, is_map = column->type->kind == TYPE_MAP;
-        uint32_t from = is_struct ? 0 : (uint32_t)column->offsets[row];
-        uint32_t to = is_struct ? column->type->child_count : (uint32_t)column->offsets[row + 1];
-        for (uint32_t i = from; i < to; i++) {
-            seed = expr_hash_murmur3(column->children[is_struct ? i : 0], is_struct ? row : i, seed);
-            if (is_map) seed = expr_hash_murmur3(column->children[1], i, seed);
-        }
-        return seed;
-    }
-    uint64_t word = 0;
-    struct slice bytes = {NULL, 0};
-    char scratch[16];
-    switch (shape_of(column, row, &word, &bytes, scratch)) {
-    case SHAPE_INT: return murmur_int((uint32_t)word, seed);
-    case SHAPE_LONG: return murmur_long(word, seed);
-    default: return murmur_bytes(bytes.data, bytes.length, seed);
-    }
+    return (uint32_t)hash_value(column, row, seed, true);
 }

@@ -1,9 +1,12 @@
 // The insides of worker/lane: what its files share. Nobody else includes this.
 //
-//   lane_group.c    dataflow_ops: opens lanes, deals plans out, gathers reports into events     (control thread, any
-//   lane) lane_report.c   makes ReadDone and Prepared of the lanes' reports lane_load.c     state snapshot parts into
-//   operators lane.c          one lane: its thread, its mailbox, polling its sources lane_graph.c    the nodes of the
-//   plan on one lane: queues, markers, waiting lane_clock.c    who takes part, L, W, batch numbers (pure)
+//   lane_group.c      dataflow_ops: opens lanes, deals plans out, gathers reports into events (control thread, lanes)
+//   lane_plan.c       an epoch plan as shares of lanes
+//   lane_report.c     makes ReadDone and Prepared of the lanes' reports
+//   lane_load.c       state snapshot parts into operators
+//   lane.c            one lane: its thread, its mailbox, polling its sources
+//   lane_graph.c      the nodes of the plan on one lane: queues, markers, waiting
+//   lane_clock.c      who takes part, L, W, batch numbers (pure)
 //   operator_table.c  Node.kind → operator
 #ifndef FORESET_LANE_LANE_PRIVATE_H
 #define FORESET_LANE_LANE_PRIVATE_H
