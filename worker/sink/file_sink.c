@@ -85,7 +85,7 @@ enum status file_sink_open(const struct file_sink_args *args, const char *folder
     char uuid[37];
     random_uuid(args->random, uuid);
     struct text key = {0};
-    if (FORESET_BUG("names-reused")) sink->args.generation = sink->args.incarnation = uuid[0] = 0;
+    if (FORESET_BUG("names-reused")) sink->args.generation = sink->args.incarnation = (uint64_t)(uuid[0] = 0);
     text_printf(&key, "%spart-%llu-%llu-%llu-%u-%u-%s.%s.parquet", folder, (unsigned long long)epoch,
                 (unsigned long long)sink->args.generation, (unsigned long long)sink->args.incarnation, args->lane,
                 sequence, uuid, parquet_codec_name(args->codec));
@@ -106,13 +106,20 @@ enum status file_sink_write(struct file_sink *sink, const struct batch *batch, s
     return parquet_writer_write(sink->parquet, batch, err);
 }
 
-uint64_t file_sink_rows(const struct file_sink *sink)
+Foreset__DataFile *file_sink_seal(const struct file_sink *sink, int64_t modified_ms)
 {
-    return parquet_writer_rows(sink->parquet);
+    Foreset__DataFile *file = memory_alloc(sizeof *file);
+    foreset__data_file__init(file);
+    file->path = memory_strdup(sink->key);
+    file->rows = parquet_writer_rows(sink->parquet);
+    file->epoch = sink->epoch;
+    file->generation = sink->args.generation;
+    file->has_modified_ms = true;
+    file->modified_ms = modified_ms;
+    return file;
 }
 
-enum status file_sink_finish(struct file_sink *sink, int64_t modified_ms, Foreset__DataFile **ret_file,
-                             struct error *err)
+enum status file_sink_complete(struct file_sink *sink, Foreset__DataFile *file, struct error *err)
 {
     enum status status = STATUS_OK;
     struct text stats = {0};
@@ -126,20 +133,24 @@ enum status file_sink_finish(struct file_sink *sink, int64_t modified_ms, Forese
     uint32_t count = parquet_writer_stats(sink->parquet, &columns);
     delta_stats_write(sink->args.schema, parquet_writer_rows(sink->parquet), columns, count, sink->args.stats_columns,
                       &stats);
-    Foreset__DataFile *file = memory_alloc(sizeof *file);
-    foreset__data_file__init(file);
-    file->path = memory_strdup(sink->key);
     file->size_bytes = sink->size_bytes;
-    file->rows = parquet_writer_rows(sink->parquet);
     file->stats = memory_strdup(text_str(&stats));
     file->checksum = hash_stream_digest(sink->hash);
-    file->epoch = sink->epoch;
-    file->generation = sink->args.generation;
-    file->has_modified_ms = true;
-    file->modified_ms = modified_ms;
-    *ret_file = file;
 out:
     text_deinit(&stats);
+    return status;
+}
+
+enum status file_sink_finish(struct file_sink *sink, int64_t modified_ms, Foreset__DataFile **ret_file,
+                             struct error *err)
+{
+    Foreset__DataFile *file = file_sink_seal(sink, modified_ms);
+    enum status status = file_sink_complete(sink, file, err);
+    if (status == STATUS_OK) {
+        *ret_file = file;
+    } else {
+        foreset__data_file__free_unpacked(file, NULL);
+    }
     return status;
 }
 
