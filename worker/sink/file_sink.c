@@ -85,7 +85,10 @@ enum status file_sink_open(const struct file_sink_args *args, const char *folder
     char uuid[37];
     random_uuid(args->random, uuid);
     struct text key = {0};
-    if (FORESET_BUG("names-reused")) sink->args.generation = sink->args.incarnation = (uint64_t)(uuid[0] = 0);
+    if (FORESET_BUG("names-reused")) {
+        sink->args.generation = sink->args.incarnation = 0;
+        uuid[0] = '\0';
+    }
     text_printf(&key, "%spart-%llu-%llu-%llu-%u-%u-%s.%s.parquet", folder, (unsigned long long)epoch,
                 (unsigned long long)sink->args.generation, (unsigned long long)sink->args.incarnation, args->lane,
                 sequence, uuid, parquet_codec_name(args->codec));
