@@ -15,6 +15,7 @@ struct session *session_create(const struct worker_config *config, struct seam *
     session->generation = assign->generation;
     session->incarnation = incarnation;
     session->sequence_in = assign->sequence;
+    session->routing_version = assign->assign->routing_version;
     session->table_count = assign->assign->plan->n_tables;
     session->tables = memory_calloc(session->table_count + 1, sizeof *session->tables);
     pthread_mutex_init(&session->lock, NULL);
@@ -68,6 +69,7 @@ enum status session_open(struct session *session, struct error *err)
                                       .lanes = session->config->lanes,
                                       .worker_index = assign->worker_index,
                                       .worker_count = assign->has_worker_count ? assign->worker_count : 1,
+                                      .routing = assign->routing,
                                       .budget = session->config->budget,
                                       .state = session->state,
                                       .table_store = session_table_store,
@@ -75,6 +77,22 @@ enum status session_open(struct session *session, struct error *err)
                                       .context = session};
     TRY(session->config->flow_open(&args, &session->flow, err));
 out:
+    return status;
+}
+
+enum status session_reroute(struct session *session, Foreset__Control *assign, struct error *err)
+{
+    const Foreset__Assign *next = assign->assign;
+    if (!next->routing || !session->flow->ops->reroute) {
+        return error_set(err, STATUS_INVALID, ERROR_RESTART_PIPELINE, "routing %llu: this worker cannot take it over",
+                         (unsigned long long)next->routing_version);
+    }
+    enum status status = session->flow->ops->reroute(session->flow, next->routing, next->worker_index, next->from, err);
+    pthread_mutex_lock(&session->lock);
+    // The plan that stores and lanes know is the first Assign's; only who is who comes from the newer one.
+    control_message_destroy(session->rerouted);
+    session->rerouted = assign;
+    pthread_mutex_unlock(&session->lock);
     return status;
 }
 
@@ -97,5 +115,6 @@ void session_destroy(struct session *session)
     pthread_mutex_destroy(&session->lock);
     memory_free(session->tables);
     control_message_destroy(session->assign);
+    control_message_destroy(session->rerouted);
     memory_free(session);
 }

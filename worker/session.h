@@ -14,8 +14,10 @@ struct session_table {
 struct session {
     const struct worker_config *config;
     struct seam *seam;
-    Foreset__Control *assign; // holds plan and manifest
+    Foreset__Control *assign;   // holds plan and manifest
+    Foreset__Control *rerouted; // the newest Assign of a move (P22); NULL: none
     uint64_t generation, incarnation;
+    uint64_t routing_version;
     struct objstore *state;
     struct session_table *tables;
     size_t table_count;
@@ -34,6 +36,8 @@ struct session *session_create(const struct worker_config *config, struct seam *
 const Foreset__Plan *session_plan(const struct session *session);
 // Blocking, in a job: opens the stores, then the data flow, which loads its state.
 enum status session_open(struct session *session, struct error *err) MUST_USE;
+// Blocking, in a job: goes on under the routing of a later Assign of the same generation, which the session takes (P22).
+enum status session_reroute(struct session *session, Foreset__Control *assign, struct error *err) MUST_USE;
 // Blocking, in a job: stops the data flow, closes the stores. The worker may still look at its bookkeeping. Once or
 // more.
 void session_close(struct session *session);

@@ -1,6 +1,7 @@
 // The worker's control. Its states:
 //
 //   IDLE ──Assign──► OPENING ──loaded──► RUNNING ──Abort, newer Assign, silence──► CLOSING ──closed──► IDLE | OPENING
+//                       │                       ▲ │ Assign of this generation, next routing: MOVING (P22)
 //                       └──error──► FAILED ◄──error──┘        FAILED ──Abort, newer Assign──► CLOSING
 //
 // The happy path: Register until an Assign comes; open the data flow (a job); Assigned; epoch plans and watermarks go
@@ -28,12 +29,15 @@
 #define WORKER_HEARTBEAT_US 500000
 #define WORKER_SILENCE_US   15000000
 
-enum worker_state { WORKER_IDLE, WORKER_OPENING, WORKER_RUNNING, WORKER_FAILED, WORKER_CLOSING };
+enum worker_state { WORKER_IDLE, WORKER_OPENING, WORKER_RUNNING, WORKER_MOVING, WORKER_FAILED, WORKER_CLOSING };
 static const struct statemachine_state worker_states[] = {
     [WORKER_IDLE] = {"idle", STATEMACHINE_TO(WORKER_OPENING)},
     [WORKER_OPENING] = {"opening", STATEMACHINE_TO(WORKER_RUNNING) | STATEMACHINE_TO(WORKER_FAILED) |
                                        STATEMACHINE_TO(WORKER_CLOSING)},
-    [WORKER_RUNNING] = {"running", STATEMACHINE_TO(WORKER_FAILED) | STATEMACHINE_TO(WORKER_CLOSING)},
+    [WORKER_RUNNING] = {"running", STATEMACHINE_TO(WORKER_MOVING) | STATEMACHINE_TO(WORKER_FAILED) |
+                                       STATEMACHINE_TO(WORKER_CLOSING)},
+    [WORKER_MOVING] = {"moving", STATEMACHINE_TO(WORKER_RUNNING) | STATEMACHINE_TO(WORKER_FAILED) |
+                                     STATEMACHINE_TO(WORKER_CLOSING)},
     [WORKER_FAILED] = {"failed", STATEMACHINE_TO(WORKER_CLOSING)},
     [WORKER_CLOSING] = {"closing", STATEMACHINE_TO(WORKER_IDLE) | STATEMACHINE_TO(WORKER_OPENING)},
 };
@@ -54,13 +58,14 @@ struct worker {
     struct text bytes;
 };
 
-enum worker_job_kind { WORKER_JOB_OPEN, WORKER_JOB_PERSIST, WORKER_JOB_CLOSE };
+enum worker_job_kind { WORKER_JOB_OPEN, WORKER_JOB_PERSIST, WORKER_JOB_REROUTE, WORKER_JOB_CLOSE };
 struct worker_job {
     struct seam_job job;
     struct worker *worker;
     enum worker_job_kind kind;
     struct session *session;
     struct persist persist;
+    Foreset__Control *assign; // REROUTE
     enum status status;
     struct error err;
 };
@@ -86,6 +91,7 @@ static void worker_register(struct worker *worker)
     body.lanes = worker->config.lanes;
     body.memory_bytes = worker->config.memory_bytes;
     body.version = (char *)"1";
+    body.url = (char *)worker->config.url;
     Foreset__Control control = FORESET__CONTROL__INIT;
     control.generation = worker->generation;
     control.incarnation = worker->incarnation;
@@ -147,6 +153,10 @@ static void worker_job_run(struct seam_job *base)
     switch (job->kind) {
     case WORKER_JOB_OPEN: job->status = session_open(job->session, &job->err); break;
     case WORKER_JOB_PERSIST: job->status = persist_run(&job->persist, &job->err); break;
+    case WORKER_JOB_REROUTE:
+        job->status = session_reroute(job->session, job->assign, &job->err);
+        job->assign = NULL;
+        break;
     case WORKER_JOB_CLOSE: session_close(job->session); break;
     }
 }
@@ -156,12 +166,24 @@ static void worker_job_drop(struct seam_job *base)
     struct worker_job *job = (struct worker_job *)base;
     if (job->kind == WORKER_JOB_PERSIST) dataflow_frozen_destroy(job->persist.frozen);
     if (job->kind == WORKER_JOB_CLOSE) session_destroy(job->session);
+    control_message_destroy(job->assign);
     memory_free(job);
 }
 
 static void worker_opened(struct worker *worker, struct worker_job *job)
 {
     job->session->opened = true;
+    if (job->session->closing || job->session->failed) return;
+    if (job->status != STATUS_OK) {
+        worker_fail(worker, 0, &job->err);
+        return;
+    }
+    statemachine_move(&worker->machine, WORKER_RUNNING);
+    worker_assigned(worker);
+}
+
+static void worker_rerouted(struct worker *worker, struct worker_job *job)
+{
     if (job->session->closing || job->session->failed) return;
     if (job->status != STATUS_OK) {
         worker_fail(worker, 0, &job->err);
@@ -200,6 +222,7 @@ static void worker_job_done(struct seam_job *base)
         job->session->jobs--;
         if (job->kind == WORKER_JOB_OPEN) worker_opened(worker, job);
         if (job->kind == WORKER_JOB_PERSIST) worker_persisted(worker, job);
+        if (job->kind == WORKER_JOB_REROUTE) worker_rerouted(worker, job);
     }
     worker_job_drop(base);
     worker_settle(worker);
@@ -269,6 +292,17 @@ static void worker_assign(struct worker *worker, uint32_t peer, Foreset__Control
 
 // ---- Messages ----
 
+// Everything planned is decided (P22): nothing runs in the lanes.
+static void worker_reroute(struct worker *worker, Foreset__Control *control)
+{
+    worker->session->routing_version = control->assign->routing_version;
+    statemachine_move(&worker->machine, WORKER_MOVING);
+    struct worker_job *job = worker_job(worker, WORKER_JOB_REROUTE);
+    job->assign = control;
+    worker->session->jobs++;
+    worker->seam->ops->spawn(worker->seam, &job->job);
+}
+
 static void worker_handle(struct worker *worker, const Foreset__Control *control)
 {
     struct session *session = worker->session;
@@ -326,6 +360,11 @@ static void worker_message(void *role, uint32_t peer, const void *bytes, size_t 
         return;
     }
     if (worker->session && !worker->session->closing && peer == worker->leader && worker_in_order(worker, control)) {
+        if (assign && worker->machine.state == WORKER_RUNNING &&
+            control->assign->routing_version > worker->session->routing_version) {
+            worker_reroute(worker, control);
+            return;
+        }
         worker_handle(worker, control);
     }
     control_message_destroy(control);

@@ -9,6 +9,7 @@
 
 struct worker_config {
     const char *name;
+    const char *url; // where other workers reach this one; NULL: there are none
     uint32_t lanes;
     uint64_t memory_bytes;
     const uint32_t *coordinators; // peers that may lead; Register goes to all of them

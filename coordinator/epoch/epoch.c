@@ -4,7 +4,6 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "common/base/hash.h"
 #include "common/rpc/control_message.h"
 
 static const struct statemachine_state epoch_states[] = {
@@ -75,10 +74,22 @@ void epoch_fix(struct epoch *epoch, const struct epoch_clock *clock, int64_t tim
     }
 }
 
-size_t epoch_owner(const Foreset__Range *range, size_t worker_count)
+void epoch_deal(struct epoch *epoch, const Foreset__Plan *plan, struct routing *routing)
 {
-    uint64_t hash = hash_64(range->topic, strlen(range->topic), range->source);
-    return (size_t)((hash + (uint32_t)range->partition) % worker_count);
+    epoch->routing_version = routing->version;
+    epoch->lane_count = routing->lanes;
+    epoch->lane_workers = arena_calloc(&epoch->arena, routing->lanes, sizeof *epoch->lane_workers);
+    for (uint32_t lane = 0; lane < routing->lanes; lane++) epoch->lane_workers[lane] = routing_worker_of(routing, lane);
+    epoch->lanes = arena_calloc(&epoch->arena, epoch->cut.count + 1, sizeof *epoch->lanes);
+    for (size_t i = 0; i < epoch->cut.count; i++) {
+        Foreset__Range *range = epoch->cut.ranges[i];
+        if (!range->has_to) continue; // files
+        if (plan->nodes[range->source]->source->kind == FORESET__SOURCE__KIND__NUMBERS) {
+            epoch->lanes[i] = routing->shard_lanes[(uint32_t)range->partition % routing->shards];
+        } else {
+            epoch->lanes[i] = routing_lane_of(routing, range->source, range->topic, range->partition);
+        }
+    }
 }
 
 // A worker's share of a list of files.
@@ -90,11 +101,23 @@ static Foreset__Range *epoch_share_files(struct epoch *epoch, const Foreset__Ran
     share->files = arena_calloc(&epoch->arena, range->n_files, sizeof *share->files);
     share->file_times_us = arena_calloc(&epoch->arena, range->n_files, sizeof *share->file_times_us);
     share->n_files = 0;
-    for (size_t i = worker; i < range->n_files; i += epoch->worker_count) {
+    for (size_t i = 0; i < range->n_files; i++) {
+        if (epoch->lane_workers[i % epoch->lane_count] != worker) continue;
         share->files[share->n_files] = range->files[i];
         share->file_times_us[share->n_files++] = range->file_times_us[i];
     }
     share->n_file_times_us = share->n_files;
+    return share;
+}
+
+// A worker's share of a partition's range: all of it, with the lane that reads it. NULL: another worker's.
+static Foreset__Range *epoch_share_partition(struct epoch *epoch, size_t at, size_t worker)
+{
+    if (epoch->lane_workers[epoch->lanes[at]] != worker) return NULL;
+    Foreset__Range *share = arena_alloc(&epoch->arena, sizeof *share);
+    *share = *epoch->cut.ranges[at];
+    share->has_lane = true;
+    share->lane = epoch->lanes[at];
     return share;
 }
 
@@ -107,19 +130,16 @@ Foreset__EpochPlan *epoch_message(struct epoch *epoch, size_t worker)
     plan->no_data = epoch->no_data;
     plan->has_last = epoch->last;
     plan->last = epoch->last;
-    plan->routing_version = 1;
+    plan->routing_version = epoch->routing_version;
     plan->sources = epoch->sources;
     plan->n_sources = epoch->source_count;
     plan->ranges = arena_calloc(&epoch->arena, epoch->cut.count + 1, sizeof *plan->ranges);
     for (size_t i = 0; i < epoch->cut.count; i++) {
         Foreset__Range *range = epoch->cut.ranges[i];
         if (!epoch_reads(range)) continue;
-        if (range->n_files > 0) {
-            Foreset__Range *share = epoch_share_files(epoch, range, worker);
-            if (share->n_files > 0) plan->ranges[plan->n_ranges++] = share;
-        } else if (epoch_owner(range, epoch->worker_count) == worker) {
-            plan->ranges[plan->n_ranges++] = range;
-        }
+        Foreset__Range *share =
+            range->n_files > 0 ? epoch_share_files(epoch, range, worker) : epoch_share_partition(epoch, i, worker);
+        if (share && (share->has_to || share->n_files > 0)) plan->ranges[plan->n_ranges++] = share;
     }
     plan->n_tables = epoch->table_count;
     plan->tables = arena_calloc(&epoch->arena, epoch->table_count + 1, sizeof *plan->tables);

@@ -9,6 +9,7 @@
 #include "coordinator/commit/manifest.h"
 #include "coordinator/epoch/epoch_clock.h"
 #include "coordinator/epoch/epoch_position.h"
+#include "coordinator/schedule/routing.h"
 
 enum epoch_state { EPOCH_RUNNING, EPOCH_READ, EPOCH_PREPARED, EPOCH_BUILT, EPOCH_DECIDED, EPOCH_PUT };
 
@@ -41,6 +42,10 @@ struct epoch {
     size_t table_count;
     struct epoch_report *reports;
     size_t worker_count;
+    uint64_t routing_version;
+    uint32_t *lanes;      // by range of the cut: who reads it
+    size_t *lane_workers; // by lane
+    uint32_t lane_count;
     bool watermark_sent;
     struct manifest *manifest;                            // from BUILT on
     uint64_t bytes;                                       // of its files
@@ -52,8 +57,9 @@ void epoch_destroy(struct epoch *epoch); // NULL allowed
 
 // Fixes the plan: cut is filled, in the epoch's arena.
 void epoch_fix(struct epoch *epoch, const struct epoch_clock *clock, int64_t timestamp_us, bool no_data, bool last);
-// Which worker reads a range of a partition (P8: fixed for a generation); files are dealt out by epoch_message.
-size_t epoch_owner(const Foreset__Range *range, size_t worker_count);
+// Says who reads what: partitions as the routing deals them (P8: a partition stays where it is as long as it can),
+// files in turn over all lanes. Numbered rows are a shard's own, as the simulator's flow exchanges nothing.
+void epoch_deal(struct epoch *epoch, const Foreset__Plan *plan, struct routing *routing);
 // The EpochPlan for one worker; lives in the epoch's arena.
 Foreset__EpochPlan *epoch_message(struct epoch *epoch, size_t worker);
 Foreset__Watermark *epoch_watermark(struct epoch *epoch, const Foreset__Plan *plan);

@@ -428,7 +428,7 @@ static void epoch_merge_head(struct epoch_merge *merge, const struct manifest *p
     manifest->plan_hash = (char *)merge->context->plan_hash;
     manifest->shards = plan->shards;
     manifest->hash_seed = hash_64(merge->context->pipeline_id, 36, 0);
-    manifest->routing_version = 1;
+    manifest->routing_version = merge->epoch->routing_version;
     manifest->timestamp_us = merge->epoch->timestamp_us;
     manifest->has_no_data = merge->epoch->no_data;
     manifest->no_data = merge->epoch->no_data;

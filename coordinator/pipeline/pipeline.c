@@ -1,7 +1,8 @@
 // The pipeline's states:
 //
 //   STANDBY ──elected──► RECOVERING ──► GATHERING ──workers──► ASSIGNING ──loaded──► RUNNING
-//      ▲                     ▲                                     │                    │ trouble
+//      ▲                     ▲                                     │                    │ trouble   ▲ worker comes or
+//      │                     │                                     │                    │         ▼ leaves: MOVING
 //      │ fenced              └───────────── QUIESCING ◄────────────┴────────────────────┘
 //      └──────────────────────────────────────┘         ENDING ──published──► ENDED   (from every state)
 //
@@ -27,7 +28,10 @@ static const struct statemachine_state pipeline_states[] = {
                                              STATEMACHINE_TO(PIPELINE_ENDING)},
     [PIPELINE_ASSIGNING] = {"assigning", STATEMACHINE_TO(PIPELINE_RUNNING) | STATEMACHINE_TO(PIPELINE_QUIESCING) |
                                              STATEMACHINE_TO(PIPELINE_ENDING)},
-    [PIPELINE_RUNNING] = {"running", STATEMACHINE_TO(PIPELINE_QUIESCING) | STATEMACHINE_TO(PIPELINE_ENDING)},
+    [PIPELINE_RUNNING] = {"running", STATEMACHINE_TO(PIPELINE_MOVING) | STATEMACHINE_TO(PIPELINE_QUIESCING) |
+                                         STATEMACHINE_TO(PIPELINE_ENDING)},
+    [PIPELINE_MOVING] = {"moving", STATEMACHINE_TO(PIPELINE_RUNNING) | STATEMACHINE_TO(PIPELINE_QUIESCING) |
+                                       STATEMACHINE_TO(PIPELINE_ENDING)},
     [PIPELINE_QUIESCING] = {"quiescing", STATEMACHINE_TO(PIPELINE_RECOVERING) | STATEMACHINE_TO(PIPELINE_STANDBY) |
                                              STATEMACHINE_TO(PIPELINE_ENDING)},
     [PIPELINE_ENDING] = {"ending", STATEMACHINE_TO(PIPELINE_ENDED)},
@@ -146,6 +150,12 @@ static void pipeline_settle_ending(struct pipeline *pipeline)
     }
 }
 
+static bool pipeline_with_workers(const struct pipeline *pipeline)
+{
+    enum pipeline_state state = (enum pipeline_state)pipeline->machine.state;
+    return state == PIPELINE_ASSIGNING || state == PIPELINE_RUNNING || state == PIPELINE_MOVING;
+}
+
 void pipeline_settle(struct pipeline *pipeline)
 {
     int64_t now_us = clock_boot_us(pipeline->seam->clock);
@@ -157,9 +167,8 @@ void pipeline_settle(struct pipeline *pipeline)
             pipeline_workers_gather(pipeline, now_us);
         }
     }
-    if (pipeline->machine.state == PIPELINE_ASSIGNING || pipeline->machine.state == PIPELINE_RUNNING) {
-        pipeline_workers_tick(pipeline, now_us);
-    }
+    if (pipeline_with_workers(pipeline)) pipeline_workers_tick(pipeline, now_us);
+    if (pipeline->machine.state == PIPELINE_RUNNING) pipeline_workers_move(pipeline, now_us);
     pipeline_commit_advance(pipeline);
     pipeline_plan_advance(pipeline, now_us);
     if (pipeline->machine.state == PIPELINE_RUNNING) {
@@ -211,8 +220,10 @@ static int64_t pipeline_tick(void *role)
     pipeline->ticked_us = now_us;
     int64_t next = pipeline_lead_next(pipeline), plan = pipeline_plan_next(pipeline);
     if (plan < next) next = plan;
-    bool with_workers = pipeline->machine.state == PIPELINE_ASSIGNING || pipeline->machine.state == PIPELINE_RUNNING;
-    if (with_workers && pipeline->heartbeat_at_us < next) next = pipeline->heartbeat_at_us;
+    if (pipeline_with_workers(pipeline)) {
+        if (pipeline->heartbeat_at_us < next) next = pipeline->heartbeat_at_us;
+        if (pipeline->move_at_us > now_us && pipeline->move_at_us < next) next = pipeline->move_at_us;
+    }
     if (pipeline->machine.state == PIPELINE_ENDED) next = INT64_MAX;
     return next;
 }
@@ -283,6 +294,7 @@ void pipeline_destroy(struct pipeline *pipeline)
         table_logs_deinit(&pipeline->check_logs);
         table_logs_deinit(&pipeline->clean_logs);
     }
+    routing_deinit(&pipeline->routing);
     manifest_unref(pipeline->recovered);
     manifest_unref(pipeline->built);
     memory_free(pipeline->putting);

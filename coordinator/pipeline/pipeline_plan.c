@@ -158,6 +158,7 @@ static void pipeline_plan_send(struct pipeline *pipeline, enum pipeline_plan_kin
     int64_t timestamp_us = clock_wall_us(pipeline->seam->clock);
     if (timestamp_us <= pipeline->last_timestamp_us) timestamp_us = pipeline->last_timestamp_us + 1;
     pipeline->last_timestamp_us = timestamp_us;
+    epoch_deal(epoch, pipeline->config.plan, &pipeline->routing);
     epoch_fix(epoch, &pipeline->clock, timestamp_us, kind == PIPELINE_PLAN_NO_DATA, last);
     epoch->planned_us = now_us;
     vector_push(&pipeline->epochs, epoch);
@@ -173,6 +174,7 @@ static void pipeline_plan_send(struct pipeline *pipeline, enum pipeline_plan_kin
 // Whether one more epoch may run beside those that do.
 static bool pipeline_plan_may(const struct pipeline *pipeline)
 {
+    if (pipeline->move_due) return false;
     size_t running = 0;
     uint64_t bytes = 0, newest = pipeline->next_epoch - 1;
     for (size_t i = 0; i < pipeline->epochs.count; i++) {

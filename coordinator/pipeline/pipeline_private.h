@@ -22,6 +22,7 @@
 #define PIPELINE_HEARTBEAT_US      500000
 #define PIPELINE_WORKER_SILENCE_US 5000000
 #define PIPELINE_ASSIGN_AGAIN_US   2000000
+#define PIPELINE_MOVE_PAUSE_US     300000 // others may come as well
 #define PIPELINE_BACKOFF_US        100000
 #define PIPELINE_BACKOFF_US_MAX    5000000
 #define PIPELINE_RESTARTS_MAX      12      // in a row, for an error that a worker or a store reports
@@ -38,17 +39,19 @@ enum pipeline_state {
     PIPELINE_GATHERING,  // waits for workers
     PIPELINE_ASSIGNING,  // waits until they have loaded
     PIPELINE_RUNNING,
+    PIPELINE_MOVING,    // at a border: workers hand over and take what a new routing gives them (P22)
     PIPELINE_QUIESCING, // the attempt is over: decides what is prepared, waits for jobs; then recovers, or stands by
     PIPELINE_ENDING,    // the same, and publishes; then it is over
     PIPELINE_ENDED,
 };
 
 struct pipeline_worker {
-    uint32_t peer;
-    char name[64];
+    uint32_t peer, lanes;
+    char name[ROUTING_NAME_SIZE], url[ROUTING_URL_SIZE];
     uint64_t incarnation;
     int64_t heard_us;
     uint64_t memory_bytes;
+    bool leaving; // it is to hand over what it holds
     // In this attempt:
     bool in;       // it was assigned
     size_t index;  // its number among the assigned
@@ -92,6 +95,9 @@ struct pipeline {
     // Workers
     struct pipeline_worker workers[PIPELINE_WORKERS_MAX];
     size_t worker_count, assigned_count;
+    struct routing routing;
+    int64_t move_at_us; // a worker came or is to go: when the others may move; 0: nothing to move
+    bool move_due;      // planning stops until the border
     int64_t heartbeat_at_us;
     uint64_t dropped; // messages of other attempts
     struct text bytes;
@@ -153,6 +159,8 @@ int64_t pipeline_lead_next(const struct pipeline *pipeline);
 
 // pipeline_workers.c
 void pipeline_workers_message(struct pipeline *pipeline, uint32_t peer, const void *bytes, size_t size);
+void pipeline_workers_leaving(struct pipeline *pipeline, char *const *names, size_t count);
+void pipeline_workers_move(struct pipeline *pipeline, int64_t now_us); // if it is time and a border
 void pipeline_workers_gather(struct pipeline *pipeline, int64_t now_us);
 void pipeline_workers_tick(struct pipeline *pipeline, int64_t now_us);
 void pipeline_workers_plan(struct pipeline *pipeline, struct epoch *epoch);

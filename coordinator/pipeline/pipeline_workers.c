@@ -1,6 +1,7 @@
 // The workers of a pipeline: who is there, who takes part in this attempt, messages in and out.
 //
 // The happy path: Register notes a worker; when enough are there, each gets Assign; all Assigned: the pipeline runs.
+// A worker that comes later, or is to leave, makes a move: at a border each gets Assign with the next routing (P22).
 // What can fail (all RESTART_PIPELINE: a new generation from the last decided epoch):
 // - a worker is silent, or came back under another incarnation: what it had is gone;
 // - a message is lost or out of order: the numbers show it (P15);
@@ -16,6 +17,11 @@
 #include "common/base/log.h"
 #include "common/base/planted.h"
 #include "common/rpc/control_message.h"
+
+static bool pipeline_workers_alive(const struct pipeline_worker *worker, int64_t now_us)
+{
+    return now_us - worker->heard_us <= PIPELINE_WORKER_SILENCE_US;
+}
 
 // ---- Sending ----
 
@@ -33,8 +39,11 @@ static void pipeline_workers_assign(struct pipeline *pipeline, struct pipeline_w
     Foreset__Assign body = FORESET__ASSIGN__INIT;
     body.pipeline_id = pipeline->context.pipeline_id;
     body.plan = (Foreset__Plan *)pipeline->config.plan;
-    body.from = pipeline->recovered ? pipeline->recovered->body : NULL;
-    body.routing_version = 1;
+    body.from = pipeline->built ? pipeline->built->body : NULL; // nothing is decided meanwhile
+    body.routing_version = pipeline->routing.version;
+    struct arena arena;
+    arena_init(&arena, 0);
+    body.routing = routing_message(&pipeline->routing, &arena);
     body.hash_seed = pipeline->context.plan ? hash_64(pipeline->context.pipeline_id, 36, 0) : 0;
     body.state_url = (char *)pipeline->config.state_url;
     body.has_worker_index = body.has_worker_count = true;
@@ -43,9 +52,10 @@ static void pipeline_workers_assign(struct pipeline *pipeline, struct pipeline_w
     Foreset__Control control = FORESET__CONTROL__INIT;
     control.body_case = FORESET__CONTROL__BODY_ASSIGN;
     control.assign = &body;
-    worker->sequence_out = 0; // sent again, it is the same message
+    if (!worker->met) worker->sequence_out = 0; // sent again, it is the same message
     worker->assign_us = now_us;
     pipeline_workers_send(pipeline, worker, &control);
+    arena_deinit(&arena);
 }
 
 void pipeline_workers_plan(struct pipeline *pipeline, struct epoch *epoch)
@@ -73,17 +83,21 @@ void pipeline_workers_watermark(struct pipeline *pipeline, struct epoch *epoch)
     }
 }
 
+static void pipeline_workers_let_go(struct pipeline *pipeline, struct pipeline_worker *worker, bool stop)
+{
+    Foreset__Abort body = FORESET__ABORT__INIT;
+    body.has_stop = body.stop = stop;
+    Foreset__Control control = FORESET__CONTROL__INIT;
+    control.body_case = FORESET__CONTROL__BODY_ABORT_;
+    control.abort_ = &body;
+    pipeline_workers_send(pipeline, worker, &control);
+    worker->in = false;
+}
+
 void pipeline_workers_abort(struct pipeline *pipeline, bool stop)
 {
     for (size_t i = 0; i < pipeline->worker_count; i++) {
-        if (!pipeline->workers[i].in) continue;
-        Foreset__Abort body = FORESET__ABORT__INIT;
-        body.has_stop = body.stop = stop;
-        Foreset__Control control = FORESET__CONTROL__INIT;
-        control.body_case = FORESET__CONTROL__BODY_ABORT_;
-        control.abort_ = &body;
-        pipeline_workers_send(pipeline, &pipeline->workers[i], &control);
-        pipeline->workers[i].in = false;
+        if (pipeline->workers[i].in) pipeline_workers_let_go(pipeline, &pipeline->workers[i], stop);
     }
     pipeline->assigned_count = 0;
 }
@@ -101,10 +115,15 @@ static struct pipeline_worker *pipeline_workers_find(struct pipeline *pipeline, 
 static void pipeline_workers_lost(struct pipeline *pipeline, const struct pipeline_worker *worker, const char *why)
 {
     struct error err;
-    if (pipeline->machine.state != PIPELINE_ASSIGNING && pipeline->machine.state != PIPELINE_RUNNING)
-        return; // not needed
+    enum pipeline_state state = (enum pipeline_state)pipeline->machine.state;
+    if (state != PIPELINE_ASSIGNING && state != PIPELINE_RUNNING && state != PIPELINE_MOVING) return; // not needed
     (void)error_set(&err, STATUS_ERROR, ERROR_RESTART_PIPELINE, "worker %s %s", worker->name, why);
     pipeline_trouble(pipeline, &err);
+}
+
+static void pipeline_workers_want_move(struct pipeline *pipeline)
+{
+    if (pipeline->move_at_us == 0) pipeline->move_at_us = clock_boot_us(pipeline->seam->clock) + PIPELINE_MOVE_PAUSE_US;
 }
 
 static void pipeline_workers_register(struct pipeline *pipeline, uint32_t peer, const Foreset__Control *control)
@@ -119,12 +138,16 @@ static void pipeline_workers_register(struct pipeline *pipeline, uint32_t peer, 
     bool was_in = worker->in;
     worker->heard_us = clock_boot_us(pipeline->seam->clock);
     snprintf(worker->name, sizeof worker->name, "%s", control->register_->name);
+    snprintf(worker->url, sizeof worker->url, "%s", control->register_->url ? control->register_->url : "");
+    worker->lanes = control->register_->lanes;
     // It registers: so it runs nothing of ours any more, unless our Assign is still on its way.
     if (was_in && restarted) pipeline_workers_lost(pipeline, worker, "came back without what it had");
     worker->incarnation = control->incarnation;
     if (control->generation > pipeline->context.generation && pipeline->machine.state == PIPELINE_RUNNING) {
         pipeline_workers_lost(pipeline, worker, "has seen a newer generation");
     }
+    if (pipeline->machine.state == PIPELINE_RUNNING && !worker->in && !worker->leaving)
+        pipeline_workers_want_move(pipeline);
 }
 
 static enum status pipeline_workers_read_done(struct pipeline *pipeline, struct pipeline_worker *worker,
@@ -178,7 +201,7 @@ static void pipeline_workers_failed(struct pipeline *pipeline, struct pipeline_w
 static void pipeline_workers_assigned(struct pipeline *pipeline, struct pipeline_worker *worker)
 {
     worker->assigned = true;
-    if (pipeline->machine.state != PIPELINE_ASSIGNING) return;
+    if (pipeline->machine.state != PIPELINE_ASSIGNING && pipeline->machine.state != PIPELINE_MOVING) return;
     for (size_t i = 0; i < pipeline->worker_count; i++) {
         if (pipeline->workers[i].in && !pipeline->workers[i].assigned) return;
     }
@@ -251,29 +274,98 @@ void pipeline_workers_message(struct pipeline *pipeline, uint32_t peer, const vo
 
 // ---- Time ----
 
-static bool pipeline_workers_alive(const struct pipeline_worker *worker, int64_t now_us)
+// Who can take part: those of this attempt first, in their order, so that lanes keep their numbers.
+static size_t pipeline_workers_able(const struct pipeline *pipeline, int64_t now_us, struct pipeline_worker **ret)
 {
-    return now_us - worker->heard_us <= PIPELINE_WORKER_SILENCE_US;
+    size_t count = 0;
+    for (size_t at = 0; at < pipeline->assigned_count; at++) {
+        for (size_t i = 0; i < pipeline->worker_count; i++) {
+            struct pipeline_worker *worker = (struct pipeline_worker *)&pipeline->workers[i];
+            if (worker->in && worker->index == at && !worker->leaving) ret[count++] = worker;
+        }
+    }
+    for (size_t i = 0; i < pipeline->worker_count; i++) {
+        struct pipeline_worker *worker = (struct pipeline_worker *)&pipeline->workers[i];
+        if (!worker->in && !worker->leaving && pipeline_workers_alive(worker, now_us)) ret[count++] = worker;
+    }
+    return count;
+}
+
+// Deals everything to these workers and sends each its Assign; the others of the attempt are let go.
+static void pipeline_workers_deal(struct pipeline *pipeline, struct pipeline_worker **able, size_t count,
+                                  int64_t now_us)
+{
+    struct routing_worker dealt[PIPELINE_WORKERS_MAX];
+    for (size_t i = 0; i < pipeline->worker_count; i++) {
+        struct pipeline_worker *worker = &pipeline->workers[i];
+        bool stays = false;
+        for (size_t k = 0; k < count; k++) stays = stays || able[k] == worker;
+        if (worker->in && !stays) pipeline_workers_let_go(pipeline, worker, false);
+    }
+    for (size_t i = 0; i < count; i++) {
+        struct pipeline_worker *worker = able[i];
+        if (!worker->in) {
+            worker->in = true;
+            worker->met = false;
+            worker->sequence_in = worker->sequence_out = 0;
+        }
+        worker->assigned = false;
+        worker->index = i;
+        dealt[i] = (struct routing_worker){
+            .incarnation = worker->incarnation, .peer = worker->peer, .lanes = worker->lanes ? worker->lanes : 1};
+        snprintf(dealt[i].name, sizeof dealt[i].name, "%s", worker->name);
+        snprintf(dealt[i].url, sizeof dealt[i].url, "%s", worker->url);
+    }
+    pipeline->assigned_count = count;
+    if (!pipeline->routing.shard_lanes) routing_init(&pipeline->routing, pipeline->config.plan->shards);
+    routing_change(&pipeline->routing, dealt, count);
+    for (size_t i = 0; i < count; i++) pipeline_workers_assign(pipeline, able[i], now_us);
 }
 
 void pipeline_workers_gather(struct pipeline *pipeline, int64_t now_us)
 {
-    size_t alive = 0;
-    for (size_t i = 0; i < pipeline->worker_count; i++) alive += pipeline_workers_alive(&pipeline->workers[i], now_us);
-    if (alive == 0 || alive < pipeline->config.workers_min) return;
-    pipeline->assigned_count = alive;
-    size_t index = 0;
+    struct pipeline_worker *able[PIPELINE_WORKERS_MAX];
+    size_t count = pipeline_workers_able(pipeline, now_us, able);
+    if (count == 0 || count < pipeline->config.workers_min) return;
+    pipeline->move_at_us = 0;
+    pipeline_move(pipeline, PIPELINE_ASSIGNING);
+    pipeline_workers_deal(pipeline, able, count, now_us);
+}
+
+void pipeline_workers_leaving(struct pipeline *pipeline, char *const *names, size_t count)
+{
     for (size_t i = 0; i < pipeline->worker_count; i++) {
         struct pipeline_worker *worker = &pipeline->workers[i];
-        worker->in = pipeline_workers_alive(worker, now_us);
-        worker->assigned = worker->met = false;
-        worker->sequence_in = 0;
-        if (worker->in) worker->index = index++;
+        bool leaving = false;
+        for (size_t k = 0; k < count; k++) leaving = leaving || strcmp(names[k], worker->name) == 0;
+        if (leaving != worker->leaving) pipeline_workers_want_move(pipeline);
+        worker->leaving = leaving;
     }
-    pipeline_move(pipeline, PIPELINE_ASSIGNING);
-    for (size_t i = 0; i < pipeline->worker_count; i++) {
-        if (pipeline->workers[i].in) pipeline_workers_assign(pipeline, &pipeline->workers[i], now_us);
+}
+
+// P22: planning stops while a move is due; at the border, when everything planned is decided and so durable, the new
+// routing goes out under the same generation.
+void pipeline_workers_move(struct pipeline *pipeline, int64_t now_us)
+{
+    pipeline->move_due = false;
+    if (pipeline->move_at_us == 0 || now_us < pipeline->move_at_us || pipeline->finished) return;
+    struct pipeline_worker *able[PIPELINE_WORKERS_MAX];
+    size_t count = pipeline_workers_able(pipeline, now_us, able), stay = 0;
+    for (size_t i = 0; i < count; i++) stay += able[i]->in;
+    if (count == 0 || (count == stay && stay == pipeline->assigned_count)) { // nobody else could take it, or no need
+        pipeline->move_at_us = 0;
+        return;
     }
+    pipeline->move_due = true;
+    for (size_t i = 0; i < pipeline->epochs.count; i++) {
+        if (pipeline->epochs.items[i]->machine.state < EPOCH_DECIDED) return;
+    }
+    pipeline->move_due = false;
+    pipeline->move_at_us = 0;
+    log_info("moving", "pipeline=%s workers=%zu stay=%zu routing_version=%" PRIu64, pipeline->context.pipeline, count,
+             stay, pipeline->routing.version + 1);
+    pipeline_move(pipeline, PIPELINE_MOVING);
+    pipeline_workers_deal(pipeline, able, count, now_us);
 }
 
 static void pipeline_workers_heartbeat(struct pipeline *pipeline)
@@ -297,7 +389,7 @@ void pipeline_workers_tick(struct pipeline *pipeline, int64_t now_us)
         if (paused) worker->heard_us = now_us;
         if (!worker->in) continue;
         if (!worker->met && now_us - worker->assign_us >= PIPELINE_ASSIGN_AGAIN_US &&
-            pipeline->machine.state == PIPELINE_ASSIGNING) {
+            pipeline->machine.state != PIPELINE_RUNNING) {
             pipeline_workers_assign(pipeline, worker, now_us);
         }
         if (!pipeline_workers_alive(worker, now_us)) {

@@ -88,11 +88,10 @@ static void flow_notify(struct sim_flow *flow, enum dataflow_event_kind kind, ui
 
 static bool flow_owns(const struct sim_flow *flow, uint32_t partition)
 {
-    Foreset__Range range = FORESET__RANGE__INIT;
-    range.source = SIM_NODE_SOURCE;
-    range.topic = (char *)"";
-    range.partition = (int32_t)partition;
-    return epoch_owner(&range, flow->args.worker_count) == flow->args.worker_index;
+    const Foreset__Routing *routing = flow->args.routing;
+    const Foreset__RoutingWorker *self = routing->workers[flow->args.worker_index];
+    uint32_t lane = routing->shard_lanes[partition % routing->n_shard_lanes]; // numbered rows are a shard's own
+    return lane >= self->lane_first && lane < self->lane_first + self->lanes;
 }
 
 // ---- Rows ----

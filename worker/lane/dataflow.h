@@ -6,24 +6,38 @@
 
 #include "common/objstore/objstore.h"
 #include "proto/control.pb-c.h"
+#include "worker/snapshot/snapshot_part.h"
 
 enum dataflow_event_kind {
     DATAFLOW_READ_DONE, // the marker of `epoch` has passed every WATERMARK node on all lanes; body: read_done
-    DATAFLOW_FROZEN,    // the epoch is complete: files finished (not yet durable), parts encoded; body: frozen
+    DATAFLOW_FROZEN,    // the epoch is complete: files sealed, changes of state taken; body: frozen
     DATAFLOW_FAILED,    // err
 };
 
 // A state snapshot part that is still in memory; the worker writes it, off the lanes.
 struct dataflow_part {
     Foreset__SnapshotPart meta; // key empty: the worker names it
-    struct buffer *bytes;
+    struct buffer *bytes;       // NULL: `late` makes them
     size_t size;
+    struct snapshot_late *late;
+};
+// What of the report's files is left to do (P11).
+struct dataflow_late {
+    const struct dataflow_late_ops *ops;
+};
+struct dataflow_late_ops {
+    enum status (*run)(struct dataflow_late *late, struct error *err); // once, in a job; the files are complete then
+    void (*destroy)(struct dataflow_late *late);                       // any thread
 };
 struct dataflow_frozen {
     Foreset__Prepared *prepared; // ranges, tables (files with path, size, rows, stats); parts still empty
+    struct dataflow_late *late;  // NULL: every file is finished; else size, stats and checksum are missing
     struct dataflow_part *parts;
     size_t part_count;
 };
+// Finishes the files, not yet durably. A part's bytes are made one by one, by dataflow_part_encode.
+enum status dataflow_frozen_complete(struct dataflow_frozen *frozen, struct error *err) MUST_USE;
+enum status dataflow_part_encode(struct dataflow_part *part, struct error *err) MUST_USE;
 void dataflow_frozen_destroy(struct dataflow_frozen *frozen);
 
 struct dataflow_event {
@@ -45,6 +59,12 @@ struct dataflow_ops {
     enum status (*plan)(struct dataflow *flow, uint64_t epoch, const Foreset__EpochPlan *plan, struct error *err);
     enum status (*watermark)(struct dataflow *flow, uint64_t epoch, const Foreset__Watermark *watermark,
                              struct error *err);
+    // A frame of another worker of the same pipeline; any thread, borrowed bytes. NULL: it exchanges nothing.
+    void (*receive)(struct dataflow *flow, uint32_t worker, const void *bytes, size_t size);
+    // P22, in a job, while nothing planned is unfrozen: hands over what `routing` takes, loads what it gives from the
+    // parts of `from` (NULL: nothing was decided yet). Blocks.
+    enum status (*reroute)(struct dataflow *flow, const Foreset__Routing *routing, uint32_t worker_index,
+                           const Foreset__Manifest *from, struct error *err);
 };
 
 struct dataflow_open_args {
@@ -53,11 +73,14 @@ struct dataflow_open_args {
     uint64_t generation, incarnation, hash_seed;
     uint32_t lanes;
     uint32_t worker_index, worker_count; // this worker among those that share the pipeline
+    const Foreset__Routing *routing;     // who holds what; NULL: this worker alone holds everything
     struct budget *budget;
     struct objstore *state; // holds the snapshot parts
     struct objstore *(*table_store)(void *context, uint32_t table,
                                     bool dead_letters);          // root of the table, opened; borrowed
     void (*notify)(void *context, struct dataflow_event *event); // takes the event; called from any thread
+    // To a worker of the routing: any thread, in order, never blocks, copies; may lose (P15). NULL: there is no other.
+    void (*send)(void *context, uint32_t worker, const void *bytes, size_t size);
     void *context;
 };
 // Compiles the plan, opens sources, loads the state snapshot of `from` (blocking).
