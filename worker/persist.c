@@ -89,6 +89,10 @@ static Foreset__SnapshotPart *persist_part_meta(const struct dataflow_part *part
     *meta = part->meta;
     meta->key = memory_strdup(part->meta.key);
     meta->operator_ = memory_strdup(part->meta.operator_ ? part->meta.operator_ : "");
+    if (part->meta.has_shards) {
+        meta->shards.data = memory_alloc(part->meta.shards.len);
+        memcpy(meta->shards.data, part->meta.shards.data, part->meta.shards.len);
+    }
     return meta;
 }
 

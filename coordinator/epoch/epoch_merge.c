@@ -282,6 +282,12 @@ static void epoch_merge_complete_table(Foreset__TableEpoch *out, const Foreset__
     out->n_adds = share->adds.count;
 }
 
+static bool epoch_merge_same_slice(const Foreset__DataFile *add, const Foreset__DataFile *old)
+{
+    if (!add->open || add->has_slice_key != old->has_slice_key) return false;
+    return add->has_slice_key ? add->slice_key == old->slice_key : add->slice == old->slice;
+}
+
 // Open files hold the rows of groups in state, one per slice of shards; closed files are for good (P13).
 static enum status epoch_merge_update_table(struct epoch_merge *merge, Foreset__TableEpoch *out,
                                             const Foreset__TableEpoch *old, struct epoch_merge_share *share,
@@ -297,7 +303,7 @@ static enum status epoch_merge_update_table(struct epoch_merge *merge, Foreset__
     for (size_t i = 0; i < before.count; i++) {
         bool replaced = epoch_merge_has(&share->removes, before.items[i]->path);
         for (size_t j = 0; !replaced && j < share->adds.count; j++) {
-            replaced = share->adds.items[j]->open && share->adds.items[j]->slice == before.items[i]->slice;
+            replaced = epoch_merge_same_slice(share->adds.items[j], before.items[i]);
         }
         epoch_merge_append(merge, replaced ? &removes : &open, &before.items[i], 1);
     }
@@ -388,32 +394,66 @@ out:
 
 // ---- State snapshot parts ----
 
-static bool epoch_merge_replaces(const Foreset__SnapshotPart *base, const Foreset__SnapshotPart *old)
+// Shards of an operator that bases cover, as far as the parts have been looked at, newest first.
+struct epoch_merge_cover {
+    const char *operator_name;
+    uint8_t *set; // bit s of byte s / 8
+};
+
+static bool epoch_merge_part_has(const Foreset__SnapshotPart *part, uint32_t shard)
 {
-    return base->is_base && base->node == old->node && base->shard_first <= old->shard_first &&
-           old->shard_last <= base->shard_last;
+    if (shard < part->shard_first || shard > part->shard_last) return false;
+    return !part->has_shards || (shard / 8 < part->shards.len && (part->shards.data[shard / 8] >> (shard % 8) & 1));
 }
 
+static struct epoch_merge_cover *epoch_merge_cover_of(struct epoch_merge *merge, struct epoch_merge_cover *covers,
+                                                      size_t *count, const char *name)
+{
+    for (size_t i = 0; i < *count; i++) {
+        if (strcmp(covers[i].operator_name, name) == 0) return &covers[i];
+    }
+    struct epoch_merge_cover *cover = &covers[(*count)++];
+    cover->operator_name = name;
+    cover->set = arena_calloc(merge->arena, merge->manifest->shards / 8 + (size_t)1, 1);
+    return cover;
+}
+
+// Whether newer bases cover every shard of the part; a base then adds its own.
+static bool epoch_merge_dead_part(const struct epoch_merge *merge, struct epoch_merge_cover *cover,
+                                  const Foreset__SnapshotPart *part)
+{
+    bool dead = part->shard_last < merge->manifest->shards || part->shard_first > part->shard_last;
+    for (uint32_t shard = 0; shard < merge->manifest->shards; shard++) {
+        if (!epoch_merge_part_has(part, shard)) continue;
+        unsigned bit = 1u << (shard % 8);
+        dead = dead && (cover->set[shard / 8] & bit);
+        if (part->is_base) cover->set[shard / 8] = (uint8_t)(cover->set[shard / 8] | bit);
+    }
+    return dead;
+}
+
+// All parts, oldest first, but those whose every shard a newer base of the same operator covers, by whichever lanes.
 static void epoch_merge_parts(struct epoch_merge *merge)
 {
-    size_t max = merge->previous ? merge->previous->n_parts : 0;
-    for (size_t i = 0; i < merge->epoch->worker_count; i++) max += merge->epoch->reports[i].prepared->prepared->n_parts;
-    merge->manifest->parts = arena_calloc(merge->arena, max + 1, sizeof *merge->manifest->parts);
-    for (size_t i = 0; merge->previous && i < merge->previous->n_parts; i++) {
-        Foreset__SnapshotPart *old = merge->previous->parts[i];
-        bool replaced = false;
-        for (size_t j = 0; j < merge->epoch->worker_count && !replaced; j++) {
-            const Foreset__Prepared *prepared = merge->epoch->reports[j].prepared->prepared;
-            for (size_t k = 0; k < prepared->n_parts && !replaced; k++)
-                replaced = epoch_merge_replaces(prepared->parts[k], old);
-        }
-        if (!replaced) merge->manifest->parts[merge->manifest->n_parts++] = old;
-    }
-    for (size_t i = 0; i < merge->epoch->worker_count; i++) {
+    size_t old = merge->previous ? merge->previous->n_parts : 0, count = old, cover_count = 0, left = 0;
+    for (size_t i = 0; i < merge->epoch->worker_count; i++)
+        count += merge->epoch->reports[i].prepared->prepared->n_parts;
+    Foreset__SnapshotPart **parts = arena_calloc(merge->arena, count + 1, sizeof *parts);
+    struct epoch_merge_cover *covers = arena_calloc(merge->arena, count + 1, sizeof *covers);
+    if (old) memcpy(parts, merge->previous->parts, old * sizeof *parts);
+    for (size_t i = 0, at = old; i < merge->epoch->worker_count; i++) {
         const Foreset__Prepared *prepared = merge->epoch->reports[i].prepared->prepared;
-        for (size_t k = 0; k < prepared->n_parts; k++)
-            merge->manifest->parts[merge->manifest->n_parts++] = prepared->parts[k];
+        for (size_t k = 0; k < prepared->n_parts; k++) parts[at++] = prepared->parts[k];
     }
+    for (size_t i = count; i > 0; i--) {
+        struct epoch_merge_cover *cover = epoch_merge_cover_of(merge, covers, &cover_count, parts[i - 1]->operator_);
+        if (epoch_merge_dead_part(merge, cover, parts[i - 1]) && i <= old) parts[i - 1] = NULL;
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (parts[i]) parts[left++] = parts[i];
+    }
+    merge->manifest->parts = parts;
+    merge->manifest->n_parts = left;
 }
 
 static void epoch_merge_head(struct epoch_merge *merge, const struct manifest *previous)

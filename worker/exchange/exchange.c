@@ -46,15 +46,6 @@ bool exchange_taken(struct exchange_channel *channel, uint64_t epoch, uint64_t b
     return before >= limit_bytes && before - bytes < limit_bytes;
 }
 
-void exchange_shards_of(uint32_t lane, uint32_t shards, uint32_t lanes, uint32_t *ret_first, uint32_t *ret_last)
-{
-    // The inverse of exchange_lane_of: shard * lanes / shards == lane.
-    uint32_t first = (uint32_t)(((uint64_t)lane * shards + lanes - 1) / lanes);
-    uint32_t end = (uint32_t)(((uint64_t)(lane + 1) * shards + lanes - 1) / lanes);
-    *ret_first = first < end ? first : 1;
-    *ret_last = first < end ? end - 1 : 0;
-}
-
 void exchange_hash(const struct batch *batch, struct column *const *keys, uint32_t key_count, uint64_t hash_seed,
                    uint64_t *hashes)
 {

@@ -32,7 +32,7 @@ enum status exchange_marker(struct exchange_channel *channel, uint64_t batches, 
 // Receiver, when it has taken a batch: gives the credit back. True: the sender was out of credit and should be woken.
 bool exchange_taken(struct exchange_channel *channel, uint64_t epoch, uint64_t bytes, uint64_t limit_bytes);
 
-// Shards: fixed slices of the key space, dealt to lanes in contiguous ranges, so that a part names them as a range.
+// Shards: fixed slices of the key space. Who owns which: exchange_routing.h; here, one worker that holds them all.
 static inline uint32_t exchange_shard(uint64_t hash, uint32_t shards)
 {
     return (uint32_t)(((unsigned __int128)hash * shards) >> 64);
@@ -41,8 +41,6 @@ static inline uint32_t exchange_lane_of(uint32_t shard, uint32_t shards, uint32_
 {
     return (uint32_t)((uint64_t)shard * lanes / shards);
 }
-// The range of a lane's shards; first > last if it has none.
-void exchange_shards_of(uint32_t lane, uint32_t shards, uint32_t lanes, uint32_t *ret_first, uint32_t *ret_last);
 
 // Hashes of the selected rows over key columns: hash_seed and column_hash. No keys: 0 (everything in shard 0).
 void exchange_hash(const struct batch *batch, struct column *const *keys, uint32_t key_count, uint64_t hash_seed,

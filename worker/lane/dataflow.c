@@ -8,6 +8,7 @@ void dataflow_frozen_destroy(struct dataflow_frozen *frozen)
     for (size_t i = 0; i < frozen->part_count; i++) {
         memory_free(frozen->parts[i].meta.operator_);
         memory_free(frozen->parts[i].meta.key);
+        memory_free(frozen->parts[i].meta.shards.data);
         buffer_unref(frozen->parts[i].bytes);
     }
     memory_free(frozen->parts);

@@ -5,12 +5,27 @@
 #include "common/base/failpoint.h"
 #include "worker/lane/lane_private.h"
 
-void lane_init(struct lane *lane, struct lane_group *group, uint32_t number)
+void lane_route(struct lane *lane)
+{
+    const struct exchange_routing *routing = lane->group->routing;
+    struct operator_host *host = &lane->host;
+    host->lane = routing->lane_first + lane->index;
+    host->lanes = routing->lanes;
+    host->shard_lanes = routing->shard_lanes;
+    host->shard_count = 0;
+    for (uint32_t shard = 0; shard < routing->shards; shard++) {
+        bool ours = routing->shard_lanes[shard] == host->lane;
+        host->shard_slots[shard] = ours ? host->shard_count++ : OPERATOR_NO_SLOT;
+    }
+}
+
+void lane_init(struct lane *lane, struct lane_group *group, uint32_t index)
 {
     lane->group = group;
+    lane->index = index;
     mailbox_init(&lane->mailbox);
     if (group->options.seed) {
-        random_init(&lane->random, group->options.seed + number);
+        random_init(&lane->random, group->options.seed + group->routing->lane_first + index);
     } else {
         random_init_system(&lane->random);
     }
@@ -19,9 +34,9 @@ void lane_init(struct lane *lane, struct lane_group *group, uint32_t number)
     struct operator_host *host = &lane->host;
     host->plan = group->plan;
     host->from = group->from;
-    host->lane = number;
-    host->lanes = group->lane_count;
-    exchange_shards_of(number, group->plan->shards, group->lane_count, &host->shard_first, &host->shard_last);
+    host->rewrite = group->rewrite;
+    host->shard_slots = memory_calloc(group->plan->shards, sizeof *host->shard_slots);
+    lane_route(lane);
     host->generation = group->args.generation;
     host->incarnation = group->args.incarnation;
     host->hash_seed = group->args.hash_seed;
@@ -65,6 +80,7 @@ void lane_epoch_deinit(struct lane_epoch *epoch, const Foreset__Plan *plan)
         buffer_unref(epoch->parts.items[i].bytes);
         memory_free(epoch->parts.items[i].meta.key);
         memory_free(epoch->parts.items[i].meta.operator_);
+        memory_free(epoch->parts.items[i].meta.shards.data);
     }
     for (size_t i = 0; i < epoch->ranges.count; i++) foreset__range__free_unpacked(epoch->ranges.items[i], NULL);
     for (uint32_t t = 0; epoch->outputs && t < plan->n_tables; t++) {
@@ -99,6 +115,7 @@ void lane_deinit(struct lane *lane)
     memory_free(lane->sources);
     memory_free(lane->clocks);
     memory_free(lane->channels);
+    memory_free(lane->host.shard_slots);
     mailbox_deinit(&lane->mailbox);
 }
 
@@ -114,8 +131,14 @@ static bool range_has_input(const Foreset__Range *range)
     return range->n_files > 0 || (range->has_from && range->has_to && range->to > range->from);
 }
 
+// On whichever worker: the plan names every source that reads, its ranges are this worker's alone.
 static bool table_has_input(const Foreset__Table *table, const Foreset__EpochPlan *plan)
 {
+    for (size_t i = 0; i < plan->n_sources; i++) {
+        for (size_t s = 0; s < table->n_sources; s++) {
+            if (plan->sources[i] == table->sources[s]) return true;
+        }
+    }
     for (size_t i = 0; i < plan->n_ranges; i++) {
         for (size_t s = 0; s < table->n_sources; s++) {
             if (plan->ranges[i]->source == table->sources[s] && range_has_input(plan->ranges[i])) return true;
@@ -213,7 +236,7 @@ enum status lane_check_reports(struct lane *lane, struct lane_epoch *epoch, stru
             lane_group_measured(lane->group, epoch);
         }
     }
-    if (epoch->reported && epoch->frozen == lane->node_count) lane_group_frozen(lane->group, lane->host.lane, epoch);
+    if (epoch->reported && epoch->frozen == lane->node_count) lane_group_frozen(lane->group, lane->index, epoch);
     return STATUS_OK;
 }
 
@@ -249,7 +272,7 @@ static void lane_wake(void *context)
 static enum status source_begin(struct lane *lane, struct lane_source *source, struct lane_epoch *epoch,
                                 struct error *err)
 {
-    const struct lane_share *share = &epoch->plan->shares[lane->host.lane * epoch->plan->nodes + source->node];
+    const struct lane_share *share = &epoch->plan->shares[lane->index * epoch->plan->nodes + source->node];
     source->epoch = epoch->epoch;
     source->waiting = false;
     source->done = false;
@@ -308,7 +331,7 @@ static enum status source_end(struct lane *lane, struct lane_source *source, str
 static enum status source_read(struct lane *lane, struct lane_source *source, struct lane_epoch *epoch, bool *ret_any,
                                struct error *err)
 {
-    const struct lane_share *share = &epoch->plan->shares[lane->host.lane * epoch->plan->nodes + source->node];
+    const struct lane_share *share = &epoch->plan->shares[lane->index * epoch->plan->nodes + source->node];
     if (share->count == 0) {
         *ret_any = true;
         return source_end(lane, source, epoch, false, err);

@@ -60,6 +60,25 @@ static void node_collect(struct lane_node *node, struct lane_epoch *epoch)
     memset(from, 0, sizeof *from);
 }
 
+// A part covers all of its lane's shards: as a range, or as a set where they are none.
+static void part_shards(const struct operator_host *host, Foreset__SnapshotPart *part)
+{
+    uint32_t shards = host->plan->shards;
+    part->shard_first = shards;
+    for (uint32_t shard = 0; shard < shards; shard++) {
+        if (host->shard_slots[shard] == OPERATOR_NO_SLOT) continue;
+        if (part->shard_first == shards) part->shard_first = shard;
+        part->shard_last = shard;
+    }
+    if (host->shard_count > 0 && part->shard_last - part->shard_first + 1 == host->shard_count) return;
+    part->has_shards = true;
+    part->shards.len = exchange_routing_set_size(shards);
+    part->shards.data = memory_calloc(part->shards.len, 1);
+    for (uint32_t shard = 0; shard < shards; shard++) {
+        if (host->shard_slots[shard] != OPERATOR_NO_SLOT) exchange_routing_put(part->shards.data, shard);
+    }
+}
+
 static enum status node_freeze(struct lane_node *node, struct lane_epoch *epoch, struct error *err)
 {
     struct operator* op = node->op;
@@ -78,8 +97,7 @@ static enum status node_freeze(struct lane_node *node, struct lane_epoch *epoch,
         part.meta.size_bytes = from->size_bytes;
         part.meta.is_base = from->is_base;
         part.meta.epoch = epoch->epoch;
-        part.meta.shard_first = op->host->shard_first;
-        part.meta.shard_last = op->host->shard_last;
+        part_shards(op->host, &part.meta);
         part.meta.has_entries = true;
         part.meta.entries = from->entries;
         vector_push(&epoch->parts, part);

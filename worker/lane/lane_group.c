@@ -40,9 +40,11 @@ static void group_destroy(struct lane_group *group)
         text_deinit(&group->records[t]);
     }
     memory_free(group->open);
+    memory_free(group->rewrite);
     memory_free(group->records);
     memory_free(group->maxima);
     memory_free(group->lanes);
+    exchange_routing_destroy(group->routing);
     if (group->from) foreset__manifest__free_unpacked(group->from, NULL);
     if (group->plan) foreset__plan__free_unpacked(group->plan, NULL);
     pthread_mutex_destroy(&group->lock);
@@ -88,7 +90,7 @@ static enum status group_plan(struct dataflow *flow, uint64_t epoch, const Fores
 {
     struct lane_group *group = group_of(flow);
     struct lane_plan *dealt;
-    enum status status = lane_plan_create(group->plan, epoch, plan, group->lane_count, &dealt, err);
+    enum status status = lane_plan_create(group->plan, epoch, plan, group->routing, &dealt, err);
     if (status != STATUS_OK) return status;
     pthread_mutex_lock(&group->lock);
     struct group_epoch *slot = &group->epochs[epoch % LANE_EPOCHS_MAX];
@@ -231,18 +233,14 @@ static void group_continue(struct lane_group *group)
             group->maxima[node] =
                 (struct lane_maximum){.found = true, .event_time_us = table->maxima[k]->event_time_us};
         }
-        struct group_open *open = &group->open[table->table];
-        for (size_t k = 0; k < table->n_open; k++) {
-            vector_push(&open->files, lane_report_copy_file(table->open[k]));
-            if (!lane_report_slice_fits(table->open[k]->slice, group->lane_count)) open->all = true;
-        }
     }
+    lane_report_continue(group);
 }
 
 // Credits and waiting rows take a sixteenth of the memory each at most, down to what a few batches need.
 static void group_limits(struct lane_group *group, uint64_t limit)
 {
-    uint64_t channels = (uint64_t)group->exchange_count * group->lane_count * group->lane_count * 2 + 1;
+    uint64_t channels = (uint64_t)group->exchange_count * group->lane_count * group->routing->lanes * 2 + 1;
     uint64_t credit = limit ? limit / 16 / channels : LANE_CREDIT_MAX_BYTES;
     uint64_t held = limit ? limit / 16 / group->lane_count : LANE_HELD_MAX_BYTES;
     if (credit > LANE_CREDIT_MAX_BYTES) credit = LANE_CREDIT_MAX_BYTES;
@@ -251,7 +249,9 @@ static void group_limits(struct lane_group *group, uint64_t limit)
     group->held_bytes_max = held < LIMIT_MIN_BYTES ? LIMIT_MIN_BYTES : held;
 }
 
-static struct lane_group *group_create(const struct dataflow_open_args *args, const struct lane_group_options *options)
+// Takes the routing.
+static struct lane_group *group_create(const struct dataflow_open_args *args, const struct lane_group_options *options,
+                                       struct exchange_routing *routing)
 {
     struct lane_group *group = memory_calloc(1, sizeof *group);
     group->base.ops = &group_ops;
@@ -262,7 +262,9 @@ static struct lane_group *group_create(const struct dataflow_open_args *args, co
     group->from = args->from ? manifest_copy(args->from) : NULL;
     group->args.plan = group->plan;
     group->args.from = group->from;
-    group->lane_count = args->lanes ? args->lanes : 1;
+    group->routing = routing;
+    group->lane_count = routing->lane_count;
+    group->args.routing = NULL;
     group->record = getenv("FORESET_RECORD");
     uint64_t limit = args->budget ? args->budget->limit_bytes : 0;
     budget_init(&group->state_budget, "state", args->budget, limit / STATE_BUDGET_SHARE);
@@ -280,6 +282,7 @@ static struct lane_group *group_create(const struct dataflow_open_args *args, co
     group_limits(group, limit);
     group->maxima = memory_calloc(group->plan->n_nodes + 1, sizeof *group->maxima);
     group->open = memory_calloc(group->plan->n_tables + 1, sizeof *group->open);
+    group->rewrite = memory_calloc(group->plan->n_tables + 1, sizeof *group->rewrite);
     group->records = memory_calloc(group->plan->n_tables + 1, sizeof *group->records);
     group->lanes = memory_calloc(group->lane_count, sizeof *group->lanes);
     group_continue(group);
@@ -290,10 +293,24 @@ static struct lane_group *group_create(const struct dataflow_open_args *args, co
 enum status lane_group_open_with(const struct dataflow_open_args *args, const struct lane_group_options *options,
                                  struct dataflow **ret_flow, struct error *err)
 {
-    struct lane_group *group = group_create(args, options);
+    struct exchange_routing *routing = NULL;
+    uint32_t lanes = args->lanes ? args->lanes : 1, shards = args->plan->shards;
     enum status status = STATUS_OK;
+    if (args->routing) {
+        status = exchange_routing_create(args->routing, args->worker_index, lanes, shards, &routing, err);
+        if (status != STATUS_OK) return status;
+    } else {
+        routing = exchange_routing_alone(lanes, shards);
+    }
+    uint8_t *owned = NULL;
+    struct lane_group *group = group_create(args, options, routing);
     for (uint32_t i = 0; i < group->lane_count; i++) TRY(lane_open(&group->lanes[i], err));
-    TRY(lane_load(group, err));
+    owned = memory_calloc(exchange_routing_set_size(shards), 1);
+    for (uint32_t shard = 0; shard < shards; shard++) {
+        if (exchange_routing_is_here(routing, routing->shard_lanes[shard])) exchange_routing_put(owned, shard);
+    }
+    TRY(lane_load(group, owned, err));
+    memory_free(owned);
     for (uint32_t i = 0; i < group->lane_count && !options->stepped; i++) {
         char name[16];
         snprintf(name, sizeof name, "lane-%u", i);
@@ -303,6 +320,7 @@ enum status lane_group_open_with(const struct dataflow_open_args *args, const st
     *ret_flow = &group->base;
     return STATUS_OK;
 out:
+    memory_free(owned);
     group_destroy(group);
     return status;
 }

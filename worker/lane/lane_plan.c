@@ -1,5 +1,6 @@
-// Deals an epoch plan out to the lanes. A Kafka partition always goes to the same lane (a live handle is never assigned
-// anew, P8); the files of a range go round. Fails on a plan that names nodes which are no sources.
+// Deals an epoch plan out to the lanes. A Kafka partition goes to the lane that the plan names, or else always to the
+// same one (a live handle is never assigned anew, P8); the files of a range go round. Fails on a plan that names nodes
+// which are no sources, or lanes of another worker.
 #include "common/base/hash.h"
 #include "worker/lane/lane_private.h"
 
@@ -10,8 +11,10 @@ static void share_add(struct lane_plan *plan, uint32_t lane, uint32_t node, Fore
     share->ranges[share->count++] = range;
 }
 
-static uint32_t lane_of_range(const Foreset__Range *range, uint32_t lanes)
+static uint32_t lane_of_range(const Foreset__Range *range, const struct exchange_routing *routing)
 {
+    uint32_t lanes = routing->lane_count;
+    if (range->has_lane) return range->lane - routing->lane_first;
     uint64_t topic = range->topic ? hash_64(range->topic, strlen(range->topic), 0) : 0;
     return (uint32_t)((topic % lanes + (uint64_t)range->partition) % lanes);
 }
@@ -36,10 +39,16 @@ static void deal_files(struct lane_plan *plan, Foreset__Range *range)
 }
 
 enum status lane_plan_create(const Foreset__Plan *plan, uint64_t epoch, const Foreset__EpochPlan *epoch_plan,
-                             uint32_t lanes, struct lane_plan **ret_plan, struct error *err)
+                             const struct exchange_routing *routing, struct lane_plan **ret_plan, struct error *err)
 {
     for (size_t i = 0; i < epoch_plan->n_ranges; i++) {
-        uint32_t source = epoch_plan->ranges[i]->source;
+        const Foreset__Range *range = epoch_plan->ranges[i];
+        uint32_t source = range->source;
+        if (range->has_lane && !exchange_routing_is_here(routing, range->lane)) {
+            return error_set(err, STATUS_INVALID, ERROR_RESTART_PIPELINE,
+                             "the plan of epoch %llu names lane %u; this worker's are %u, from %u on",
+                             (unsigned long long)epoch, range->lane, routing->lane_count, routing->lane_first);
+        }
         if (source < plan->n_nodes && plan->nodes[source]->kind == FORESET__NODE__KIND__SOURCE) continue;
         return error_set(err, STATUS_INVALID, ERROR_RESTART_PIPELINE,
                          "the plan of epoch %llu names node %u, which is no source", (unsigned long long)epoch, source);
@@ -47,9 +56,9 @@ enum status lane_plan_create(const Foreset__Plan *plan, uint64_t epoch, const Fo
     struct lane_plan *made = memory_calloc(1, sizeof *made);
     atomic_init(&made->refs, 1);
     made->epoch = epoch;
-    made->lanes = lanes;
+    made->lanes = routing->lane_count;
     made->nodes = (uint32_t)plan->n_nodes;
-    made->shares = memory_calloc((size_t)lanes * plan->n_nodes + 1, sizeof *made->shares);
+    made->shares = memory_calloc((size_t)made->lanes * plan->n_nodes + 1, sizeof *made->shares);
     size_t size = foreset__epoch_plan__get_packed_size(epoch_plan);
     uint8_t *packed = memory_alloc(size);
     foreset__epoch_plan__pack(epoch_plan, packed);
@@ -58,10 +67,10 @@ enum status lane_plan_create(const Foreset__Plan *plan, uint64_t epoch, const Fo
     ASSERT(made->plan);
     for (size_t i = 0; i < made->plan->n_ranges; i++) {
         Foreset__Range *range = made->plan->ranges[i];
-        if (plan->nodes[range->source]->source->kind == FORESET__SOURCE__KIND__FILES) {
+        if (plan->nodes[range->source]->source->kind == FORESET__SOURCE__KIND__FILES && !range->has_lane) {
             deal_files(made, range);
         } else {
-            share_add(made, lane_of_range(range, lanes), range->source, range);
+            share_add(made, lane_of_range(range, routing), range->source, range);
         }
     }
     *ret_plan = made;

@@ -14,6 +14,7 @@
 #include "common/base/random.h"
 #include "common/base/thread.h"
 #include "worker/exchange/exchange.h"
+#include "worker/exchange/exchange_routing.h"
 #include "worker/lane/dataflow.h"
 #include "worker/lane/lane_clock.h"
 #include "worker/lane/lane_group.h"
@@ -37,12 +38,13 @@ struct lane_plan {
     uint64_t epoch;
     Foreset__EpochPlan *plan;
     uint32_t lanes, nodes;
-    struct lane_share *shares; // [lane * nodes + source node]
+    struct lane_share *shares; // [lane of this worker * nodes + source node]
     Foreset__Range **made;     // ranges that are not in the plan
     size_t made_count;
 };
 enum status lane_plan_create(const Foreset__Plan *plan, uint64_t epoch, const Foreset__EpochPlan *epoch_plan,
-                             uint32_t lanes, struct lane_plan **ret_plan, struct error *err) MUST_USE;
+                             const struct exchange_routing *routing, struct lane_plan **ret_plan,
+                             struct error *err) MUST_USE;
 struct lane_plan *lane_plan_ref(struct lane_plan *plan);
 void lane_plan_unref(struct lane_plan *plan);
 
@@ -153,6 +155,7 @@ struct lane_epoch {
 
 struct lane {
     struct lane_group *group;
+    uint32_t index; // among this worker's; host.lane is its number among all
     struct operator_host host;
     struct random random;
     struct mailbox mailbox;
@@ -174,7 +177,8 @@ struct lane {
 };
 
 // lane.c
-void lane_init(struct lane *lane, struct lane_group *group, uint32_t number);
+void lane_init(struct lane *lane, struct lane_group *group, uint32_t index);
+void lane_route(struct lane *lane); // takes its number and its shards from the group's routing
 enum status lane_open(struct lane *lane, struct error *err) MUST_USE;
 void lane_deinit(struct lane *lane);
 void *lane_run(void *argument);
@@ -217,7 +221,8 @@ struct lane_group {
     Foreset__Manifest *from; // our copy; NULL
     struct lane_group_options options;
     struct budget state_budget;
-    struct lane *lanes;
+    struct exchange_routing *routing;
+    struct lane *lanes; // this worker's
     uint32_t lane_count;
     uint32_t exchange_count;
     uint64_t queue_bytes_max; // of one source on one lane
@@ -228,11 +233,12 @@ struct lane_group {
     struct group_epoch epochs[LANE_EPOCHS_MAX];
     struct lane_maximum *maxima; // cumulative, by node
     struct group_open *open;     // update mode: by table, the open files
+    bool *rewrite;               // by table: open files of another routing stood at the start
     struct text *records;        // by table: rows of the unpublished batch
 };
 struct group_open {
     VECTOR(Foreset__DataFile *) files;
-    bool all; // written by another number of lanes: the next publication replaces them all
+    bool all; // written under another routing: the next publication replaces them all
 };
 // Called by lanes.
 void lane_group_measured(struct lane_group *group, struct lane_epoch *epoch);
@@ -243,11 +249,12 @@ void lane_group_fail(struct lane_group *group, const struct error *err);
 Foreset__ReadDone *lane_report_read_done(struct lane_group *group, struct group_epoch *epoch);
 struct dataflow_frozen *lane_report_frozen(struct lane_group *group, struct group_epoch *epoch);
 Foreset__DataFile *lane_report_copy_file(const Foreset__DataFile *file);
-// Update mode: does a slice number (see lane_report.c) belong to this number of lanes?
-bool lane_report_slice_fits(uint32_t slice, uint32_t lanes);
+// Update mode: this worker's share of the open files that the manifest names.
+void lane_report_continue(struct lane_group *group);
 void lane_report_record(struct lane_group *group, struct group_epoch *epoch); // FORESET_RECORD
 
 // lane_load.c
-enum status lane_load(struct lane_group *group, struct error *err) MUST_USE;
+// wanted: shards of this worker whose state is to come from the parts of group->from.
+enum status lane_load(struct lane_group *group, const uint8_t *wanted, struct error *err) MUST_USE;
 
 #endif

@@ -1,8 +1,9 @@
 // What the worker reports of an epoch, made of its lanes' shares: ReadDone, Prepared, and the lines of the recording
 // sink. Everything of a report was allocated block by block, as protobuf-c frees it. Update mode (P13): an open file
-// holds the rows of one slice; a slice is a lane's own, so its number names the number of lanes that wrote it. Other
-// numbers of lanes cut other slices: then the next publication replaces every open file. Failing to write a recording
-// is a failure of the test that asked for it: it is logged.
+// holds the rows of one slice; a slice is a lane's own, and its key names its shards. Where an open file is of no slice
+// that this routing cuts, every lane of every worker writes its slices anew at the next publication, and the first
+// worker alone reports that all the old files go. Failing to write a recording is a failure of the test that asked for
+// it: it is logged.
 #include <stdio.h>
 
 #include "common/base/log.h"
@@ -20,9 +21,55 @@ Foreset__DataFile *lane_report_copy_file(const Foreset__DataFile *file)
     return copy;
 }
 
-bool lane_report_slice_fits(uint32_t slice, uint32_t lanes)
+// Keys of all slices, [lane * GROUP_ORIGIN_SLICES + slice], over all workers. Allocated.
+static uint64_t *slice_keys(const struct exchange_routing *routing)
 {
-    return group_origin_slice_lanes(slice) == lanes;
+    uint64_t *keys = memory_calloc((size_t)routing->lanes * GROUP_ORIGIN_SLICES, sizeof *keys);
+    for (uint32_t i = 0; i < routing->lanes * GROUP_ORIGIN_SLICES; i++) {
+        keys[i] = group_origin_slice_key(routing->shard_lanes, routing->shards, i / GROUP_ORIGIN_SLICES,
+                                         i % GROUP_ORIGIN_SLICES);
+    }
+    return keys;
+}
+
+// The worker whose slice wrote the file; routing->workers: none did under this routing.
+static uint32_t file_worker(const struct exchange_routing *routing, const uint64_t *keys, const Foreset__DataFile *file)
+{
+    for (uint32_t i = 0; file->has_slice_key && i < routing->lanes * GROUP_ORIGIN_SLICES; i++) {
+        if (keys[i] == file->slice_key) return routing->lane_workers[i / GROUP_ORIGIN_SLICES];
+    }
+    return routing->workers;
+}
+
+static void continue_table(struct lane_group *group, const uint64_t *keys, const Foreset__TableEpoch *table)
+{
+    const struct exchange_routing *routing = group->routing;
+    struct group_open *open = &group->open[table->table];
+    for (size_t k = 0; k < table->n_open; k++) {
+        if (file_worker(routing, keys, table->open[k]) == routing->workers) open->all = true;
+    }
+    for (size_t k = 0; k < table->n_open; k++) {
+        uint32_t worker = open->all ? 0 : file_worker(routing, keys, table->open[k]);
+        if (worker == routing->worker) vector_push(&open->files, lane_report_copy_file(table->open[k]));
+    }
+    group->rewrite[table->table] = open->all;
+}
+
+void lane_report_continue(struct lane_group *group)
+{
+    uint64_t *keys = NULL;
+    for (uint32_t t = 0; t < group->plan->n_tables; t++) {
+        struct group_open *open = &group->open[t];
+        for (size_t i = 0; i < open->files.count; i++) foreset__data_file__free_unpacked(open->files.items[i], NULL);
+        vector_reset(&open->files);
+        open->all = group->rewrite[t] = false;
+    }
+    for (size_t i = 0; group->from && i < group->from->n_tables; i++) {
+        if (group->from->tables[i]->n_open == 0) continue;
+        if (!keys) keys = slice_keys(group->routing);
+        continue_table(group, keys, group->from->tables[i]);
+    }
+    memory_free(keys);
 }
 
 static void push(void ***items, size_t *count, void *item)
@@ -90,12 +137,12 @@ static void report_maxima(struct lane_group *group, struct group_epoch *epoch, c
     }
 }
 
-static bool slice_touched(struct group_epoch *epoch, uint32_t lanes, uint32_t table, uint32_t slice)
+static bool slice_touched(struct group_epoch *epoch, uint32_t lanes, uint32_t table, uint64_t key)
 {
     for (uint32_t lane = 0; lane < lanes; lane++) {
         const struct operator_table *output = epoch->reports[lane].outputs[table];
         for (size_t i = 0; output && i < output->slices.count; i++) {
-            if (output->slices.items[i] == slice) return true;
+            if (output->slices.items[i] == key) return true;
         }
     }
     return false;
@@ -109,7 +156,7 @@ static void report_open(struct lane_group *group, struct group_epoch *epoch, uin
     size_t left = 0;
     for (size_t i = 0; i < open->files.count; i++) {
         Foreset__DataFile *file = open->files.items[i];
-        bool replaced = open->all ? table->publishes : slice_touched(epoch, group->lane_count, number, file->slice);
+        bool replaced = open->all ? table->publishes : slice_touched(epoch, group->lane_count, number, file->slice_key);
         if (replaced) {
             PUSH(table, removes, file);
         } else {

@@ -6,6 +6,7 @@
 // again after loading.
 #include "common/base/hash.h"
 #include "worker/exchange/exchange.h"
+#include "worker/exchange/exchange_routing.h"
 #include "worker/expr/expr.h"
 #include "worker/operator/operator_state.h"
 #include "worker/state/dedup_table.h"
@@ -34,12 +35,6 @@ struct dedup_operator {
     struct hash128 *hashes;
     uint32_t capacity;
 };
-
-static uint32_t shards_here(const struct operator* op)
-{
-    const struct operator_host *host = op->host;
-    return host->shard_first <= host->shard_last ? host->shard_last - host->shard_first + 1 : 0;
-}
 
 static void dedup_close(struct operator* op)
 {
@@ -120,8 +115,7 @@ static void dedup_hash(struct dedup_operator *dedup, const struct batch *batch)
 
 static uint32_t dedup_shard(const struct dedup_operator *dedup, struct hash128 hash)
 {
-    const struct operator_host *host = dedup->base.host;
-    return exchange_shard(hash.low, host->plan->shards) - host->shard_first;
+    return exchange_shard(hash.low, dedup->base.host->plan->shards);
 }
 
 static enum status dedup_probe(struct dedup_operator *dedup, const struct batch *batch, const struct column *time,
@@ -210,7 +204,7 @@ static enum status dedup_freeze(struct operator* op, struct operator_frozen *fro
     }
     struct snapshot_fixed fixed = {.key_size = sizeof(struct hash128), .value_size = sizeof(int64_t)};
     enum status status = STATUS_OK;
-    TRY(snapshot_fixed_create(&fixed, is_base, op->host->shard_first, shards, counts, op->host->budget, err));
+    TRY(snapshot_fixed_create(&fixed, is_base, 0, shards, counts, op->host->budget, err));
     for (uint32_t shard = 0; shard < shards; shard++) {
         const struct dedup_shard *at = &dedup->table.shards[shard];
         struct dedup_fresh *fresh = &dedup->fresh[shard];
@@ -248,17 +242,15 @@ static enum status dedup_load(struct operator* op, const struct operator_record 
                          text_str(&dedup->name));
     }
     // A key that expired and came again is in a later run with a later time, which is the one that stands.
-    uint32_t shard = record->shard - op->host->shard_first;
     dedup->history.entries++;
-    return dedup_table_put(&dedup->table, shard, key, expiry_us, &added, err);
+    return dedup_table_put(&dedup->table, record->shard, key, expiry_us, &added, err);
 }
 
-static void dedup_load_clear(struct operator* op, uint32_t shard_first, uint32_t shard_last)
+static void dedup_load_clear(struct operator* op, const uint8_t *shards)
 {
     struct dedup_operator *dedup = (struct dedup_operator *)op;
     for (uint32_t shard = 0; shard < dedup->table.shard_count; shard++) {
-        uint32_t number = shard + op->host->shard_first;
-        if (number >= shard_first && number <= shard_last) dedup_table_clear(&dedup->table, shard);
+        if (exchange_routing_has(shards, shard)) dedup_table_clear(&dedup->table, shard);
     }
 }
 
@@ -268,7 +260,7 @@ static enum status dedup_load_end(struct operator* op, int64_t batch, int64_t ev
     (void)err;
     struct dedup_operator *dedup = (struct dedup_operator *)op;
     if (op->plan_node->has_watermark) dedup_table_evict(&dedup->table, evicted_us);
-    dedup->history.base_next = op->host->rebase;
+    dedup->history.base_next |= op->host->rebase;
     return STATUS_OK;
 }
 
@@ -291,7 +283,7 @@ enum status dedup_operator_open(struct operator_host *host, uint32_t node, struc
     dedup->key_count = (uint32_t)op->plan_node->n_exprs;
     dedup->exprs = memory_calloc(dedup->key_count + (size_t)1, sizeof *dedup->exprs);
     dedup->keys = memory_calloc(dedup->key_count + (size_t)1, sizeof *dedup->keys);
-    dedup_table_init(&dedup->table, shards_here(op), host->state_budget, operator_name(op, &dedup->name));
+    dedup_table_init(&dedup->table, host->plan->shards, host->state_budget, operator_name(op, &dedup->name));
     dedup->fresh = memory_calloc(dedup->table.shard_count + (size_t)1, sizeof *dedup->fresh);
     ASSERT(!op->plan_node->has_event_time || op->plan_node->event_time < dedup->key_count);
     TRY(expr_compile_list(host->plan, op->plan_node->exprs, dedup->key_count, op->inputs[0], host->budget, dedup->exprs,

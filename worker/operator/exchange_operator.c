@@ -9,7 +9,6 @@ struct exchange_operator {
     struct expr **exprs;
     struct column **keys; // of the batch at hand
     uint32_t key_count;
-    uint32_t *lane_of; // by shard
     uint64_t *hashes;
     uint32_t hash_capacity;
     struct buffer **targets; // by lane: the selection that is being made
@@ -22,7 +21,6 @@ static void exchange_close(struct operator* op)
     for (uint32_t i = 0; exchange->exprs && i < exchange->key_count; i++) expr_destroy(exchange->exprs[i]);
     memory_free(exchange->exprs);
     memory_free(exchange->keys);
-    memory_free(exchange->lane_of);
     memory_free(exchange->hashes);
     memory_free(exchange->targets);
     memory_free(exchange->counts);
@@ -45,7 +43,7 @@ static enum status exchange_split(struct exchange_operator *exchange, struct bat
         TRY(buffer_create(op->host->budget, batch->row_count * sizeof(uint32_t), &exchange->targets[lane], err));
     }
     for (uint32_t i = 0; i < batch->row_count; i++) {
-        uint32_t lane = exchange->lane_of[exchange_shard(exchange->hashes[i], shards)];
+        uint32_t lane = op->host->shard_lanes[exchange_shard(exchange->hashes[i], shards)];
         ((uint32_t *)(void *)exchange->targets[lane]->data)[exchange->counts[lane]++] = batch_row(batch, i);
     }
     for (uint32_t lane = 0; lane < lanes; lane++) {
@@ -68,8 +66,8 @@ static enum status exchange_on_batch(struct operator* op, uint32_t input, struct
 {
     (void)input;
     struct exchange_operator *exchange = (struct exchange_operator *)op;
-    if (exchange->key_count == 0) return op->host->send(op, 0, batch, err); // lane 0 owns shard 0
     if (op->host->lanes == 1) return op->host->send(op, 0, batch, err);
+    if (exchange->key_count == 0) return op->host->send(op, op->host->shard_lanes[0], batch, err);
     struct expr_errors errors = {0};
     struct expr_context context = {.budget = op->host->budget,
                                    .timestamp_us = op->epoch.timestamp_us,
@@ -90,7 +88,17 @@ out:
     return status;
 }
 
-static const struct operator_ops exchange_ops = {.close = exchange_close, .on_batch = exchange_on_batch};
+static void exchange_rerouted(struct operator* op)
+{
+    struct exchange_operator *exchange = (struct exchange_operator *)op;
+    memory_free(exchange->targets);
+    memory_free(exchange->counts);
+    exchange->targets = memory_calloc(op->host->lanes, sizeof *exchange->targets);
+    exchange->counts = memory_calloc(op->host->lanes, sizeof *exchange->counts);
+}
+
+static const struct operator_ops exchange_ops = {
+    .close = exchange_close, .on_batch = exchange_on_batch, .rerouted = exchange_rerouted};
 
 enum status exchange_operator_open(struct operator_host *host, uint32_t node, struct operator** ret_op,
                                    struct error *err)
@@ -103,12 +111,7 @@ enum status exchange_operator_open(struct operator_host *host, uint32_t node, st
     exchange->key_count = (uint32_t)plan_node->n_exprs;
     exchange->exprs = memory_calloc(exchange->key_count + (size_t)1, sizeof *exchange->exprs);
     exchange->keys = memory_calloc(exchange->key_count + (size_t)1, sizeof *exchange->keys);
-    exchange->targets = memory_calloc(host->lanes, sizeof *exchange->targets);
-    exchange->counts = memory_calloc(host->lanes, sizeof *exchange->counts);
-    exchange->lane_of = memory_calloc(host->plan->shards, sizeof *exchange->lane_of);
-    for (uint32_t shard = 0; shard < host->plan->shards; shard++) {
-        exchange->lane_of[shard] = exchange_lane_of(shard, host->plan->shards, host->lanes);
-    }
+    exchange_rerouted(&exchange->base);
     TRY(expr_compile_list(host->plan, plan_node->exprs, exchange->key_count, exchange->base.inputs[0], host->budget,
                           exchange->exprs, err));
     *ret_op = &exchange->base;

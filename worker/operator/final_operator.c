@@ -209,7 +209,7 @@ static enum status final_on_marker(struct operator* op, const struct operator_ma
 {
     struct final_operator *final = (struct final_operator *)op;
     enum status status = STATUS_OK;
-    bool first_shard = op->host->shard_first == 0 && op->host->shard_last >= op->host->shard_first;
+    bool first_shard = op->host->shard_lanes[0] == op->host->lane;
     if (marker->takes_part && final->group.key_count == 0 && first_shard) TRY(final_global(final, marker->batch, err));
     if (!marker->publishes) goto out;
     switch (final->mode) {
@@ -235,9 +235,9 @@ static enum status final_load(struct operator* op, const struct operator_record 
     return keyed_state_load(&((struct final_operator *)op)->state, op, record, err);
 }
 
-static void final_load_clear(struct operator* op, uint32_t shard_first, uint32_t shard_last)
+static void final_load_clear(struct operator* op, const uint8_t *shards)
 {
-    keyed_state_clear(&((struct final_operator *)op)->state, op, shard_first, shard_last);
+    keyed_state_clear(&((struct final_operator *)op)->state, op, shards);
 }
 
 static enum status final_load_end(struct operator* op, int64_t batch, int64_t evicted_us, struct error *err)
@@ -246,7 +246,8 @@ static enum status final_load_end(struct operator* op, int64_t batch, int64_t ev
     (void)err;
     struct final_operator *final = (struct final_operator *)op;
     struct key_table *table = &final->state.table;
-    final->state.history.base_next = op->host->rebase;
+    final->state.history.base_next |= op->host->rebase;
+    vector_reset(&final->touched);
     for (uint64_t i = 0; batch >= 0 && table->slots && i <= table->mask; i++) {
         struct key_entry *entry = table->slots[i].entry;
         bool touched = entry && entry->batch == batch && final->mode == FORESET__TABLE__MODE__UPDATE;

@@ -1,5 +1,6 @@
 // LIMIT: the first rows that come. In complete mode of each publication's content; else of the whole stream, and how
 // many have passed is state. Behind an EXCHANGE to one lane, where shard 0 lives.
+#include "worker/exchange/exchange_routing.h"
 #include "worker/operator/operator_state.h"
 
 struct limit_operator {
@@ -71,10 +72,9 @@ static enum status limit_load(struct operator* op, const struct operator_record 
     return STATUS_OK;
 }
 
-static void limit_load_clear(struct operator* op, uint32_t shard_first, uint32_t shard_last)
+static void limit_load_clear(struct operator* op, const uint8_t *shards)
 {
-    (void)shard_last;
-    if (shard_first == 0) ((struct limit_operator *)op)->passed = 0;
+    if (exchange_routing_has(shards, 0)) ((struct limit_operator *)op)->passed = 0;
 }
 
 static const struct operator_ops limit_ops = {

@@ -49,7 +49,7 @@ struct operator_table {
     VECTOR(Foreset__DataFile *) files;
     VECTOR(Foreset__DataFile *) dead_letters;
     VECTOR(Foreset__DataFile *) open; // update mode: new open files of the slices below
-    VECTOR(uint32_t) slices;          // update mode: slices that were touched
+    VECTOR(uint64_t) slices;          // update mode: keys of the slices that were touched
     uint64_t rows_out, bytes_out;
     uint64_t content_hash; // complete mode: order-free
     struct text rows;      // FORESET_RECORD: rows as JSON, comma separated
@@ -64,12 +64,15 @@ struct operator_counts {
     uint64_t rows_late, rows_dead, rows_malformed;
 };
 
+#define OPERATOR_NO_SLOT UINT32_MAX
 // What the lane gives its operators.
 struct operator_host {
     const Foreset__Plan *plan;
     const Foreset__Manifest *from; // the manifest that state comes from; NULL: none
-    uint32_t lane, lanes;
-    uint32_t shard_first, shard_last; // shards of this lane; first > last: none
+    uint32_t lane, lanes;          // numbered over all workers that share the pipeline
+    const uint32_t *shard_lanes;   // by shard: the lane that owns it
+    uint32_t *shard_slots;         // by shard: its place among this lane's shards; elsewhere's: OPERATOR_NO_SLOT
+    uint32_t shard_count;          // of this lane
     uint64_t generation, incarnation, hash_seed;
     struct budget *budget;       // batches, writers
     struct budget *state_budget; // state tables
@@ -77,7 +80,9 @@ struct operator_host {
     bool record;                 // FORESET_RECORD is set: TABLE operators keep their rows as JSON
     struct objstore *(*table_store)(void *context, uint32_t table, bool dead_letters);
     void *store_context;
-    bool rebase; // state was loaded from other shard ranges: the next freeze writes bases
+    bool rebase;         // state was loaded from very many parts: the next freeze writes bases
+    const bool *rewrite; // by table, update mode: open files of another routing stand; the next publication replaces
+                         // every one
     void *lane_context;
     enum status (*emit)(struct operator* op, struct batch *batch, struct error *err);
     // Rows whose evaluation raised: to the dead letters of op's table, in the epoch that op is in.
@@ -103,11 +108,13 @@ struct operator_ops {
     // W as operators behind see it (SQL.md, Batches 4); NULL: unchanged.
     int64_t (*output_watermark)(struct operator* op, int64_t watermark_us);
     enum status (*freeze)(struct operator* op, struct operator_frozen *frozen, struct error *err); // NULL: no state
-    // Loading, before the first begin: parts oldest first; a base's shards are cleared before it. load_end: `batch` is
-    // the table's unfinished batch (-1: none), evicted_us the W up to which the state had been evicted. NULL: no state.
+    // Loading, before the first begin or between two epochs: parts oldest first, only shards that came; a base's shards
+    // are cleared before it. load_end: `batch` is the table's unfinished batch (-1: none), evicted_us the W up to which
+    // the state had been evicted. NULL: no state.
     enum status (*load)(struct operator* op, const struct operator_record *record, struct error *err);
-    void (*load_clear)(struct operator* op, uint32_t shard_first, uint32_t shard_last);
+    void (*load_clear)(struct operator* op, const uint8_t *shards); // a set (worker/exchange/exchange_routing.h)
     enum status (*load_end)(struct operator* op, int64_t batch, int64_t evicted_us, struct error *err);
+    void (*rerouted)(struct operator* op); // the host's lanes and shards are others now; NULL: nothing hangs on them
 };
 
 struct operator

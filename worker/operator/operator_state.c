@@ -2,6 +2,7 @@
 #include "worker/operator/operator_state.h"
 
 #include "worker/exchange/exchange.h"
+#include "worker/exchange/exchange_routing.h"
 
 #define DELTAS_MAX         1000u
 #define DEAD_ENTRIES_FLOOR (64u << 10) // fewer are not worth a base
@@ -155,16 +156,14 @@ enum status keyed_state_load(struct keyed_state *state, struct operator* op, con
     return STATUS_OK;
 }
 
-void keyed_state_clear(struct keyed_state *state, struct operator* op, uint32_t shard_first, uint32_t shard_last)
+void keyed_state_clear(struct keyed_state *state, struct operator* op, const uint8_t *shards)
 {
     struct key_table *table = &state->table;
     if (table->count == 0) return;
     VECTOR(struct key_entry *) doomed = {0};
     for (uint64_t i = 0; i <= table->mask; i++) {
         struct key_entry *entry = table->slots[i].entry;
-        if (!entry) continue;
-        uint32_t shard = shard_of(op, entry->hash);
-        if (shard >= shard_first && shard <= shard_last) vector_push(&doomed, entry);
+        if (entry && exchange_routing_has(shards, shard_of(op, entry->hash))) vector_push(&doomed, entry);
     }
     for (size_t i = 0; i < doomed.count; i++) keyed_state_remove(state, op, doomed.items[i]);
     vector_deinit(&doomed);

@@ -38,7 +38,7 @@ enum status keyed_state_freeze(struct keyed_state *state, struct operator* op, s
                                struct error *err) MUST_USE;
 enum status keyed_state_load(struct keyed_state *state, struct operator* op, const struct operator_record *record,
                              struct error *err) MUST_USE;
-void keyed_state_clear(struct keyed_state *state, struct operator* op, uint32_t shard_first, uint32_t shard_last);
+void keyed_state_clear(struct keyed_state *state, struct operator* op, const uint8_t *shards);
 // Removes an entry and what it owns.
 void keyed_state_remove(struct keyed_state *state, struct operator* op, struct key_entry *entry);
 

@@ -154,10 +154,10 @@ static enum status table_load(struct operator* op, const struct operator_record 
                      operator_table_of(op)->name);
 }
 
-static void table_load_clear(struct operator* op, uint32_t shard_first, uint32_t shard_last)
+static void table_load_clear(struct operator* op, const uint8_t *shards)
 {
     struct table_operator *table = (struct table_operator *)op;
-    if (table->update) keyed_state_clear(&table->update->state, op, shard_first, shard_last);
+    if (table->update) keyed_state_clear(&table->update->state, op, shards);
 }
 
 static enum status table_load_end(struct operator* op, int64_t batch, int64_t evicted_us, struct error *err)

@@ -38,8 +38,7 @@ static uint32_t slice_of_hash(const struct table_update *update, uint64_t hash)
 {
     const struct operator_host *host = update->op->host;
     uint32_t shard = exchange_shard(hash, host->plan->shards);
-    uint32_t count = host->shard_last - host->shard_first + 1;
-    return (shard - host->shard_first) * GROUP_ORIGIN_SLICES / count;
+    return group_origin_slice(host->shard_slots[shard], host->shard_count);
 }
 
 enum status table_update_put(struct table_update *update, const struct batch *batch, struct error *err)
@@ -162,18 +161,19 @@ enum status table_update_publish(struct table_update *update, struct partition_s
     for (size_t i = 0; i < files.items.count; i++) vector_push(&output->files, files.items.items[i]);
     for (uint32_t slice = 0; slice < GROUP_ORIGIN_SLICES; slice++) {
         if (!update->touched[slice]) continue;
-        uint32_t number = group_origin_slice(host->lanes, host->lane, slice);
+        uint64_t key = group_origin_slice_key(host->shard_lanes, host->plan->shards, host->lane, slice);
         vector_reset(&files.items);
         TRY(write_slice(&writer, slice, err));
         TRY(partition_sink_finish(sink, modified_ms, &files, err));
         for (size_t i = 0; i < files.items.count; i++) {
             Foreset__DataFile *file = files.items.items[i];
-            file->has_open = file->has_slice = true;
+            file->has_open = file->has_slice = file->has_slice_key = true;
             file->open = true;
-            file->slice = number;
+            file->slice = host->lane * GROUP_ORIGIN_SLICES + slice;
+            file->slice_key = key;
             vector_push(&output->open, file);
         }
-        vector_push(&output->slices, number);
+        vector_push(&output->slices, key);
         update->touched[slice] = false;
     }
 out:
@@ -184,20 +184,12 @@ out:
 void table_update_loaded(struct table_update *update, int64_t batch)
 {
     const struct operator_host *host = update->op->host;
-    const Foreset__Manifest *from = host->from;
-    update->state.history.base_next = host->rebase;
-    if (host->shard_first > host->shard_last) return;
+    bool rewrite = host->rewrite[update->op->plan_node->table];
+    update->state.history.base_next |= host->rebase;
+    for (uint32_t slice = 0; slice < GROUP_ORIGIN_SLICES; slice++) update->touched[slice] = rewrite;
     const struct key_table *rows = &update->state.table;
     for (uint64_t i = 0; batch >= 0 && rows->slots && i <= rows->mask; i++) {
         const struct key_entry *entry = rows->slots[i].entry;
         if (entry && entry->batch == batch) update->touched[slice_of_hash(update, entry->hash)] = true;
-    }
-    for (size_t i = 0; from && i < from->n_tables; i++) {
-        const Foreset__TableEpoch *table = from->tables[i];
-        if (table->table != update->op->plan_node->table) continue;
-        for (size_t k = 0; k < table->n_open; k++) {
-            if (group_origin_slice_lanes(table->open[k]->slice) == host->lanes) continue;
-            for (uint32_t slice = 0; slice < GROUP_ORIGIN_SLICES; slice++) update->touched[slice] = true;
-        }
     }
 }

@@ -22,8 +22,8 @@ enum status table_update_put(struct table_update *update, const struct batch *ba
 enum status table_update_publish(struct table_update *update, struct partition_sink *sink, uint32_t *sequence,
                                  const struct operator_marker *marker, int64_t modified_ms,
                                  struct operator_table *output, struct error *err) MUST_USE;
-// After loading; batch: the unfinished one, -1: none. Open files that another number of lanes wrote are all replaced at
-// the next publication.
+// After loading; batch: the unfinished one, -1: none. Open files that another routing wrote are all replaced at the
+// next publication.
 void table_update_loaded(struct table_update *update, int64_t batch);
 
 #endif

@@ -12,18 +12,12 @@
 // time at which the group is evicted (null: never). What AGGREGATE_FINAL sets as origin in update mode.
 const struct type *group_origin_type(void);
 
-// A slice's number names the number of lanes, the lane and the slice on it.
-static inline uint32_t group_origin_slice(uint32_t lanes, uint32_t lane, uint32_t slice)
+// The slice of a shard by its place among its lane's shards.
+static inline uint32_t group_origin_slice(uint32_t slot, uint32_t shard_count)
 {
-    return lanes << 18 | lane << 4 | slice;
+    return slot * GROUP_ORIGIN_SLICES / shard_count;
 }
-static inline uint32_t group_origin_slice_lanes(uint32_t slice)
-{
-    return slice >> 18;
-}
-static inline uint32_t group_origin_slice_lane(uint32_t slice)
-{
-    return slice >> 4 & 0x3FFF;
-}
+// Names a slice by the set of its shards, whatever the routing: two slices of one key hold the same groups.
+uint64_t group_origin_slice_key(const uint32_t *shard_lanes, uint32_t shards, uint32_t lane, uint32_t slice);
 
 #endif

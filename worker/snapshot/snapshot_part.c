@@ -270,17 +270,28 @@ static enum status next_shard(struct snapshot_reader *reader, struct error *err)
     return STATUS_OK;
 }
 
+static bool shard_wanted(const struct snapshot_reader *reader)
+{
+    if (!reader->wanted) return true;
+    uint32_t shard = reader->shard;
+    return shard >= reader->wanted_shards || reader->wanted[shard >> 3] >> (shard & 7) & 1;
+}
+
 enum status snapshot_reader_next(struct snapshot_reader *reader, struct snapshot_record *ret_record, bool *ret_end,
                                  struct error *err)
 {
     *ret_end = false;
-    if (reader->left_entries == 0) {
+    while (reader->left_entries == 0) {
         if (reader->next_shard == reader->shard_count) {
             *ret_end = true;
             return reader->at == reader->end ? STATUS_OK : corrupt(err, "bytes are left behind its last record");
         }
         enum status status = next_shard(reader, err);
         if (status != STATUS_OK) return status;
+        if (!shard_wanted(reader)) {
+            reader->left_entries = 0;
+            reader->at = reader->end;
+        }
     }
     uint64_t key, value;
     if (!get_varint(&reader->at, reader->end, &key) || !get_varint(&reader->at, reader->end, &value)) {

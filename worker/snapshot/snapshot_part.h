@@ -67,6 +67,8 @@ struct snapshot_reader {
     uint32_t shard;
     uint64_t left_entries; // of the shard at hand
     const uint8_t *at, *end;
+    const uint8_t *wanted; // set of shards below wanted_shards: those not in it are passed over; NULL: all are wanted
+    uint32_t wanted_shards;
 };
 // Checks header, index and every shard's checksum. Hostile bytes give STATUS_CORRUPT, nothing worse.
 enum status snapshot_reader_open(struct snapshot_reader *reader, const void *bytes, size_t size,
