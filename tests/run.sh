@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
 # Every test of Foreset on one machine; it brings its own dependencies and its own Kafka broker.
 #   tests/run.sh [--quick] [--long] [FILTER]
-#   --quick  no sanitizer build        --long  hours of fire besides: kills, sanitizers over integration, fuzzing
+#   --quick  no sanitizer build
+#   --long   two hours of fire besides: 200 kills over ten minutes, five million events (readers, memory), sanitizers over
+#            integration and ThreadSanitizer over unit tests and simulator, minutes of each fuzz target
 #   FILTER   only tests whose name holds it (ctest -R, pytest -k)
 # Ends with one line `N passed, N failed`; exit 0 only if nothing failed (and, where CI is set, nothing was skipped).
 # Results and logs: build/test-results. A phase that breaks counts as a failure; the phases behind it run all the same.
@@ -78,19 +80,30 @@ pytest_run() { # JUNIT FOLDER ARGUMENTS...
     return $status
 }
 
+# Five million events: through every reader, and under a hard memory limit.
+volume_phase() {
+    FORESET_INTEROP_EVENTS=5000000 pytest_phase interop-long tests/interop/test_medallion.py --deselect \
+        tests/interop/test_medallion.py::TestGrowing
+    pytest_phase memory-long tests/interop/test_memory.py
+}
+
 # Conformance, interop and kills with a sanitized program. Memory limits do not hold there: sanitizers take their own.
 integration_under() { # SANITIZER
     step "build-$1-long" build "$1" || return
     if [ "$1" = tsan ]; then
         gcc -shared -fPIC -O1 -o build-tsan/tsan_threads.so tests/lib/tsan_threads.c -lpthread || return
         export TSAN_OPTIONS="exitcode=99 suppressions=$PWD/tests/lib/tsan.supp"
-        LD_PRELOAD=$PWD/build-tsan/tsan_threads.so ctest_phase unit-tsan build-tsan
+        LD_PRELOAD=$PWD/build-tsan/tsan_threads.so ctest_phase unit-tsan build-tsan -LE sim
+        LD_PRELOAD=$PWD/build-tsan/tsan_threads.so ctest_phase simulation-tsan build-tsan -L sim
         export FORESET_PRELOAD=$PWD/build-tsan/tsan_threads.so
     fi
     export FORESET_BIN=$PWD/build-$1/foreset
     pytest_phase "conformance-$1" tests/conformance/test_stream.py -n "$jobs"
     pytest_phase "interop-$1" tests/interop --ignore tests/interop/test_memory.py
-    FORESET_LONG='' pytest_phase "crash-$1" tests/crash/test_kills.py
+    FORESET_LONG='' pytest_phase "kills-$1" tests/crash/test_kills.py
+    if [ "$1" = asan ]; then
+        pytest_phase failpoints-asan tests/crash/test_failpoints.py -n "$jobs"
+    fi
     unset FORESET_BIN FORESET_PRELOAD
 }
 
@@ -100,15 +113,21 @@ fuzz_build() {
         cmake --build build-fuzz --target fuzz -j "$jobs"
 }
 
-# Every target for minutes, from its corpus; what it found new stays in build-fuzz/corpus for a merge into the kept one.
+# Every target for minutes, what reads manifests and state longest; what it found new stays in build-fuzz/corpus for a
+# merge into the kept one.
 fuzz_phase() {
-    local target name
+    local target name seconds
     step build-fuzz fuzz_build || return
     for target in build-fuzz/tests/fuzz/fuzz_*; do
         [ -f "$target" ] && [ -x "$target" ] || continue
         name=$(basename "$target")
+        [[ $name == *"$filter"* ]] || continue
+        case $name in
+            fuzz_manifest | fuzz_snapshot | fuzz_state | fuzz_kv) seconds=300 ;;
+            *) seconds=180 ;;
+        esac
         mkdir -p "build-fuzz/corpus/$name"
-        step "$name" "$target" "-max_total_time=${FORESET_FUZZ_SECONDS:-180}" -rss_limit_mb=2048 -print_final_stats=1 \
+        step "$name" "$target" "-max_total_time=${FORESET_FUZZ_SECONDS:-$seconds}" -rss_limit_mb=2048 -print_final_stats=1 \
             "-artifact_prefix=$results/$name-" "build-fuzz/corpus/$name" "tests/fuzz/corpus/$name"
     done
 }
@@ -137,7 +156,8 @@ fi
 
 if [ $long = yes ]; then
     export FORESET_LONG=1
-    pytest_phase crash-long tests/crash/test_kills.py
+    pytest_phase kills-long tests/crash/test_kills.py -s
+    volume_phase
     integration_under asan
     integration_under tsan
     fuzz_phase

@@ -26,6 +26,25 @@ def commits(table):
     return [(version, [json.loads(line) for line in path.read_text().splitlines() if line]) for version, path in found]
 
 
+def versions(table):
+    """Numbers of the commits that are there, ascending."""
+    return sorted(int(m.group(1)) for path in (pathlib.Path(table) / "_delta_log").iterdir()
+                  if (m := COMMIT.match(path.name)))
+
+
+def commit(table, version):
+    """The actions of one version; None if it is not there."""
+    path = pathlib.Path(table) / "_delta_log" / f"{version:020}.json"
+    if not path.exists():
+        return None
+    return [json.loads(line) for line in path.read_text().splitlines() if line]
+
+
+def plain_path(action):
+    """Where an add or remove points, within the table."""
+    return unquote(action["path"])
+
+
 def latest_version(table):
     return len(commits(table)) - 1
 
@@ -80,7 +99,11 @@ def simple_type(kind):
     return f"map<{simple_type(kind['keyType'])},{simple_type(kind['valueType'])}>"
 
 
+def columns_of(action):
+    """{name: simple type} of a metaData action."""
+    return {field["name"]: simple_type(field["type"]) for field in json.loads(action["schemaString"])["fields"]}
+
+
 def columns(table):
     """{name: simple type} of the latest schema."""
-    schema = json.loads(metadata(table)["schemaString"])
-    return {field["name"]: simple_type(field["type"]) for field in schema["fields"]}
+    return columns_of(metadata(table))

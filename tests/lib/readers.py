@@ -10,10 +10,11 @@ import glob
 import json
 import os
 import pathlib
+import tempfile
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
+import pyarrow.dataset as dataset
 
 import delta_log
 from kafka_broker import CACHE
@@ -49,9 +50,8 @@ PARTITION_TYPES = {"string": pa.string(), "date": pa.date32(), "int": pa.int32()
                    "tinyint": pa.int8(), "double": pa.float64(), "float": pa.float32()}
 
 
-def _partition_types(path):
-    columns = delta_log.columns(path)
-    return {name: PARTITION_TYPES[columns[name]] for name in delta_log.metadata(path).get("partitionColumns", [])}
+def _partition_types(columns, add):
+    return {name: PARTITION_TYPES[columns[name]] for name in add["partitionValues"]}
 
 
 def read_deltalake(path):
@@ -71,27 +71,35 @@ def _text_as(text, kind):
     return pc.cast(value, kind)[0]
 
 
-def read_pyarrow(path):
-    root, columns, types = pathlib.Path(path), _schema_columns(path), _partition_types(path)
+def read_files(path, adds, columns):
+    """The rows of these files: adds {file: add action}, columns {name: simple type} of the table."""
+    groups = {}  # files with the same partition values are read together
+    for name, add in sorted(adds.items()):
+        groups.setdefault(tuple(sorted(add["partitionValues"].items())), {})[str(pathlib.Path(path) / name)] = add
     parts = []
-    for name, add in sorted(delta_log.active_files(path).items()):
-        part = pq.read_table(root / name, partitioning=None)
-        if "numRecords" in (stats := json.loads(add.get("stats") or "{}")):
-            assert stats["numRecords"] == part.num_rows, f"{name}: stats say {stats['numRecords']}, has {part.num_rows}"
-        for column, kind in types.items():
+    for files in groups.values():
+        part = dataset.dataset(list(files), format="parquet").to_table()
+        stats = [json.loads(add["stats"]).get("numRecords", 0) if add.get("stats") else None for add in files.values()]
+        assert None in stats or sum(stats) == part.num_rows, f"stats say {stats} rows, there are {part.num_rows}"
+        add = next(iter(files.values()))
+        for column, kind in _partition_types(columns, add).items():
             value = _text_as(add["partitionValues"][column], kind)
             part = part.append_column(column, pa.repeat(value, part.num_rows))
-        parts.append(normal(part, columns))
-    if not parts:
-        return read_deltalake(path)
+        parts.append(normal(part, list(columns)))
     return pa.concat_tables(parts)
+
+
+def read_pyarrow(path):
+    adds = delta_log.active_files(path)
+    return read_files(path, adds, delta_log.columns(path)) if adds else read_deltalake(path)
 
 
 def read_duckdb(path):
     import duckdb
-    files, types = delta_log.active_files(path), _partition_types(path)
+    files = delta_log.active_files(path)
     if not files:
         return read_deltalake(path)
+    types = _partition_types(delta_log.columns(path), next(iter(files.values())))
     db = duckdb.connect()
     db.execute("SET TimeZone = 'UTC'")
     names = sorted(files)
@@ -120,6 +128,7 @@ def spark():
                .config("spark.sql.shuffle.partitions", "2").config("spark.databricks.delta.snapshotPartitions", "2")
                .config("spark.sql.session.timeZone", "UTC").config("spark.driver.host", "127.0.0.1")
                .config("spark.driver.maxResultSize", "0")
+               .config("spark.sql.parquet.outputTimestampType", "TIMESTAMP_MICROS")
                .config("spark.sql.extensions", "io.delta.sql.DeltaSparkSessionExtension")
                .config("spark.sql.catalog.spark_catalog", "org.apache.spark.sql.delta.catalog.DeltaCatalog")
                .getOrCreate())
@@ -128,7 +137,10 @@ def spark():
 
 
 def read_spark(path):
-    return normal(spark().read.format("delta").load(str(path)).toArrow(), _schema_columns(path))
+    """What Spark read, as it writes it to Parquet: collecting millions of rows takes more memory than the JVM has."""
+    with tempfile.TemporaryDirectory() as folder:
+        spark().read.format("delta").load(str(path)).write.mode("overwrite").parquet(folder)
+        return normal(dataset.dataset(folder, format="parquet").to_table(), _schema_columns(path))
 
 
 READERS = {"deltalake": read_deltalake, "polars": read_polars, "pyarrow": read_pyarrow, "duckdb": read_duckdb,

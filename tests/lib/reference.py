@@ -7,9 +7,11 @@ Silver may keep any of several records with one _event_id when they come from di
 that there is exactly one, and that it is one of the topic's.
 """
 
+import time
+
 import duckdb
 import pyarrow as pa
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, TopicPartition
 
 CONSUME_SECONDS_MAX = 60
 
@@ -56,42 +58,93 @@ FROM {silver} WHERE event_time IS NOT NULL GROUP BY ALL
 """
 
 
+class TopicReader:
+    """Reads a topic on and on, each record once, from the start of its log."""
+
+    def __init__(self, broker, topic):
+        self.topic = topic
+        self.next = {}  # {partition: offset} to be fetched next
+        self.early = []  # fetched beyond what was asked for
+        self.consumer = Consumer({"bootstrap.servers": broker, "group.id": "reference", "enable.auto.commit": False,
+                                  "auto.offset.reset": "error", "enable.partition.eof": False,
+                                  "queued.min.messages": 500000, "log_level": 0})
+
+    def log_ends(self):
+        found = self.consumer.list_topics(self.topic, timeout=10).topics[self.topic].partitions
+        return {p: self.consumer.get_watermark_offsets(TopicPartition(self.topic, p), timeout=10)[1] for p in found}
+
+    def read(self, ends):
+        """Every record below the ends {partition: next offset} that was not given before, as an Arrow table."""
+        fresh = [p for p, end in ends.items() if end > 0 and p not in self.next]
+        if fresh:
+            self.consumer.incremental_assign([TopicPartition(self.topic, p, 0) for p in fresh])
+            self.next.update(dict.fromkeys(fresh, 0))
+        chunks = [self._chunk(self.early, ends)]
+        progress = time.monotonic()
+        while any(self.next[p] < end for p, end in ends.items() if p in self.next):
+            messages = self.consumer.consume(20000, 0.1)  # it waits for as many, or that long
+            if messages:
+                progress = time.monotonic()
+            elif time.monotonic() > progress + CONSUME_SECONDS_MAX:
+                raise TimeoutError(f"{self.topic}: no more records, at {self.next} of {ends}")
+            for message in messages:
+                if not message.error():
+                    self.next[message.partition()] = message.offset() + 1
+            chunks.append(self._chunk(messages, ends))
+        return pa.concat_tables(chunks)
+
+    def _chunk(self, messages, ends):
+        rows, early = [], []
+        for message in messages:
+            if message.error():
+                if message.error().retriable() or message.error().code() == KafkaError._ALL_BROKERS_DOWN:
+                    continue  # a broker that is down for a while
+                raise RuntimeError(message.error())
+            if message.offset() < ends.get(message.partition(), 0):
+                rows.append((message.key(), message.value(), message.partition(), message.offset(),
+                             message.timestamp()[1] * 1000))
+            else:
+                early.append(message)
+        self.early = early if messages is self.early else self.early + early
+        columns = list(zip(*rows)) if rows else [[] for _ in SCHEMA]
+        return pa.table([pa.array(column, kind) for column, kind in zip(columns, SCHEMA.types)], schema=SCHEMA)
+
+    def close(self):
+        self.consumer.close()
+
+
 def read_topic(broker, topic, ends=None):
     """Every record of [0, end) per partition as an Arrow table; ends {partition: end}, default the log's ends now."""
-    consumer = Consumer({"bootstrap.servers": broker, "group.id": "reference", "enable.auto.commit": False,
-                         "auto.offset.reset": "error", "enable.partition.eof": False, "queued.min.messages": 500000,
-                         "log_level": 0})
+    reader = TopicReader(broker, topic)
     try:
-        found = consumer.list_topics(topic, timeout=10).topics[topic].partitions
-        if ends is None:
-            ends = {p: consumer.get_watermark_offsets(TopicPartition(topic, p), timeout=10)[1] for p in found}
-        ends = {p: end for p, end in ends.items() if end > 0}
-        left = dict(ends)
-        consumer.assign([TopicPartition(topic, p, 0) for p in left])
-        chunks = []
-        while left:
-            messages = consumer.consume(20000, CONSUME_SECONDS_MAX if not chunks else 10)
-            if not messages:
-                raise TimeoutError(f"{topic}: no more records, still missing up to {left}")
-            chunks.append(_chunk(messages, ends))
-            for message in messages:
-                if message.offset() + 1 >= ends[message.partition()]:
-                    left.pop(message.partition(), None)
-        return pa.concat_tables(chunks) if chunks else SCHEMA.empty_table()
+        return reader.read(reader.log_ends() if ends is None else ends)
     finally:
-        consumer.close()
+        reader.close()
 
 
-def _chunk(messages, ends):
-    rows = []
-    for message in messages:
-        if message.error():
-            raise RuntimeError(message.error())
-        if message.offset() < ends[message.partition()]:
-            rows.append((message.key(), message.value(), message.partition(), message.offset(),
-                         message.timestamp()[1] * 1000))
-    columns = list(zip(*rows)) if rows else [[] for _ in SCHEMA]
-    return pa.table([pa.array(column, kind) for column, kind in zip(columns, SCHEMA.types)], schema=SCHEMA)
+def differences(db, table, columns, expected, actual):
+    """Rows that one side has and the other has not, as texts; expected and actual are names in db."""
+    names = ", ".join(f'"{c}"' for c in columns)
+    found = []
+    for word, left, right in (("missing", expected, actual), ("unexpected", actual, expected)):
+        rows = f"(SELECT {names} FROM {left} EXCEPT ALL SELECT {names} FROM {right})"
+        count = db.execute(f"SELECT count(*) FROM {rows}").fetchall()[0][0]
+        if count:
+            sample = db.execute(f"SELECT CAST(COLUMNS(*) AS VARCHAR) FROM {rows} LIMIT 3").fetchall()
+            found.append(f"{table}: {count} rows {word}, as {sample}")
+    return found
+
+
+def gold_differences(db, actual, silver):
+    """Gold's rows (Arrow) against the groups of the silver rows that db knows by this name."""
+    db.register("actual_gold", actual)
+    db.execute(f"CREATE OR REPLACE TEMP TABLE gold AS {GOLD.format(silver=silver)}")
+    found = differences(db, "gold", (*GOLD_KEYS, "event_count"), "gold", "actual_gold")
+    on = " AND ".join(f"g.{key} IS NOT DISTINCT FROM a.{key}" for key in GOLD_KEYS)
+    apart = " OR ".join(f"(g.{c} IS NULL) <> (a.{c} IS NULL) OR abs(g.{c} - a.{c}) > 1e-9 * greatest(1, abs(g.{c}))"
+                        for c in ("total_revenue", "avg_order_value"))
+    wrong = db.execute(f"SELECT count(*) FROM gold g JOIN actual_gold a ON {on} WHERE {apart}").fetchall()[0][0]
+    return found + ([f"gold: {wrong} groups with another sum or average"] if wrong else [])
 
 
 class Reference:
@@ -109,20 +162,9 @@ class Reference:
     def one(self, sql):
         return self.db.execute(sql).fetchall()[0][0]
 
-    def _differences(self, table, columns, expected, actual):
-        names = ", ".join(f'"{c}"' for c in columns)
-        found = []
-        for word, left, right in (("missing", expected, actual), ("unexpected", actual, expected)):
-            rows = f"(SELECT {names} FROM {left} EXCEPT ALL SELECT {names} FROM {right})"
-            count = self.one(f"SELECT count(*) FROM {rows}")
-            if count:
-                sample = self.db.execute(f"SELECT CAST(COLUMNS(*) AS VARCHAR) FROM {rows} LIMIT 3").fetchall()
-                found.append(f"{table}: {count} rows {word}, as {sample}")
-        return found
-
     def check_bronze(self, actual):
         self.db.register("actual_bronze", actual)
-        return (self._differences("bronze", BRONZE_COLUMNS, "bronze", "actual_bronze") +
+        return (differences(self.db, "bronze", BRONZE_COLUMNS, "bronze", "actual_bronze") +
                 self._not_null("bronze", "actual_bronze", "_bronze_ingested_at"))
 
     def _not_null(self, table, actual, column):
@@ -148,16 +190,7 @@ class Reference:
 
     def check_gold(self, actual, silver="actual_silver"):
         """Against the checked silver rows: which of several repeats silver kept decides what gold adds up."""
-        self.db.register("actual_gold", actual)
-        self.db.execute(f"CREATE OR REPLACE TEMP TABLE gold AS {GOLD.format(silver=silver)}")
-        found = self._differences("gold", (*GOLD_KEYS, "event_count"), "gold", "actual_gold")
-        on = " AND ".join(f"g.{key} IS NOT DISTINCT FROM a.{key}" for key in GOLD_KEYS)
-        apart = " OR ".join(f"(g.{c} IS NULL) <> (a.{c} IS NULL) OR abs(g.{c} - a.{c}) > 1e-9 * greatest(1, abs(g.{c}))"
-                            for c in ("total_revenue", "avg_order_value"))
-        wrong = self.one(f"SELECT count(*) FROM gold g JOIN actual_gold a ON {on} WHERE {apart}")
-        if wrong:
-            found.append(f"gold: {wrong} groups with another sum or average")
-        return found
+        return gold_differences(self.db, actual, silver)
 
     def check(self, bronze, silver, gold):
         return self.check_bronze(bronze) + self.check_silver(silver) + self.check_gold(gold)
