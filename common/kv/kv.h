@@ -46,7 +46,6 @@ struct kv_op {
     int64_t lease; // 0: none
 };
 
-
 // All keys that begin with a prefix, ascending, as they were at one revision. kv_list_deinit frees.
 struct kv_item {
     char *key;

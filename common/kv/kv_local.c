@@ -41,6 +41,12 @@ struct kv_local_item {
     size_t size;
     int64_t create_revision, mod_revision;
     bool leased;
+    int64_t lease; // 0 behind a restart
+};
+struct kv_watch {
+    char *prefix;
+    kv_watch_fn on_news;
+    void *argument;
 };
 struct kv_local {
     struct kv base;
@@ -52,6 +58,8 @@ struct kv_local {
     uint64_t compact_at;
     int64_t revision;
     int64_t lease;                      // greatest granted
+    VECTOR(int64_t) leases;             // granted and not revoked
+    VECTOR(struct kv_watch *) watches;  // told under the lock
     bool dead;                          // an fsync failed
     VECTOR(struct kv_local_item) items; // ascending by key
 };
@@ -311,20 +319,48 @@ static struct kv_local *kv_local_of(struct kv *kv)
     return (struct kv_local *)kv;
 }
 
+static struct kv_value kv_local_value(const struct kv_local_item *item)
+{
+    struct kv_value value = {.size = item->size,
+                             .create_revision = item->create_revision,
+                             .mod_revision = item->mod_revision,
+                             .bytes = memory_alloc(item->size)};
+    if (item->size) memcpy(value.bytes, item->bytes, item->size);
+    return value;
+}
+
+static bool kv_local_begins(const char *key, const char *prefix)
+{
+    return strncmp(key, prefix, strlen(prefix)) == 0;
+}
+
 static enum status kv_local_get(struct kv *base, const char *key, struct kv_value *ret_value, struct error *err)
 {
     struct kv_local *kv = kv_local_of(base);
     pthread_mutex_lock(&kv->lock);
     enum status status = kv_local_check_alive(kv, err);
     if (status == STATUS_OK) {
-        *ret_value = (struct kv_value){0};
         const struct kv_local_item *item = kv_local_look(kv, key);
-        if (item) {
-            ret_value->bytes = memory_alloc(item->size);
-            if (item->size) memcpy(ret_value->bytes, item->bytes, item->size);
-            ret_value->size = item->size;
-            ret_value->create_revision = item->create_revision;
-            ret_value->mod_revision = item->mod_revision;
+        *ret_value = item ? kv_local_value(item) : (struct kv_value){0};
+    }
+    pthread_mutex_unlock(&kv->lock);
+    return status;
+}
+
+static enum status kv_local_list(struct kv *base, const char *prefix, struct kv_list *ret_list, struct error *err)
+{
+    struct kv_local *kv = kv_local_of(base);
+    bool found;
+    pthread_mutex_lock(&kv->lock);
+    enum status status = kv_local_check_alive(kv, err);
+    if (status == STATUS_OK) {
+        size_t from = kv_local_find(kv, prefix, &found), end = from;
+        while (end < kv->items.count && kv_local_begins(kv->items.items[end].key, prefix)) end++;
+        *ret_list = (struct kv_list){.count = end - from, .revision = kv->revision};
+        ret_list->items = memory_alloc((end - from) * sizeof *ret_list->items);
+        for (size_t i = from; i < end; i++) {
+            const struct kv_local_item *item = &kv->items.items[i];
+            ret_list->items[i - from] = (struct kv_item){memory_strdup(item->key), kv_local_value(item)};
         }
     }
     pthread_mutex_unlock(&kv->lock);
@@ -345,6 +381,20 @@ static bool kv_local_holds(const struct kv_local *kv, const struct kv_compare *c
     return false;
 }
 
+static bool kv_local_lease_lives(const struct kv_local *kv, int64_t lease)
+{
+    for (size_t i = 0; i < kv->leases.count; i++) {
+        if (kv->leases.items[i] == lease) return true;
+    }
+    return false;
+}
+
+static enum status kv_local_lease_gone(const struct kv_local *kv, int64_t lease, struct error *err)
+{
+    return error_set(err, STATUS_NOT_FOUND, ERROR_FENCED, "%s: lease %ld was never granted, or is revoked", kv->dir,
+                     (long)lease);
+}
+
 static enum status kv_local_check_ops(const struct kv_local *kv, const struct kv_op *ops, size_t count,
                                       struct error *err)
 {
@@ -358,9 +408,70 @@ static enum status kv_local_check_ops(const struct kv_local *kv, const struct kv
                              "%s/kv.log: key '%.64s': %zu bytes of key and %zu of value, at most %d and %u", kv->dir,
                              ops[i].key, strlen(ops[i].key), ops[i].size, KV_LOCAL_KEY_MAX, KV_VALUE_BYTES_MAX);
         }
+        if (ops[i].lease != 0 && !kv_local_lease_lives(kv, ops[i].lease)) {
+            return kv_local_lease_gone(kv, ops[i].lease, err);
+        }
     }
     return STATUS_OK;
 }
+
+// ---- watches
+
+// Tells what a transaction did; held[i]: the key of ops[i] was there before.
+static void kv_local_tell(const struct kv_local *kv, const struct kv_op *ops, size_t count, const bool *held)
+{
+    for (size_t i = 0; i < kv->watches.count; i++) {
+        const struct kv_watch *watch = kv->watches.items[i];
+        struct kv_event events[KV_OPS_MAX];
+        struct kv_watch_news news = {.events = events, .revision = kv->revision};
+        for (size_t j = 0; j < count; j++) {
+            const struct kv_local_item *item = kv_local_look(kv, ops[j].key);
+            if (!kv_local_begins(ops[j].key, watch->prefix) || (!item && !held[j])) continue;
+            events[news.count++] = (struct kv_event){.key = ops[j].key,
+                                                     .bytes = item ? item->bytes : NULL,
+                                                     .size = item ? item->size : 0,
+                                                     .removed = !item,
+                                                     .create_revision = item ? item->create_revision : 0,
+                                                     .mod_revision = kv->revision};
+        }
+        if (news.count > 0) watch->on_news(watch->argument, &news);
+    }
+}
+
+// There is no history: who asks for what is past is told to list again.
+static enum status kv_local_watch(struct kv *base, const char *prefix, int64_t from_revision, kv_watch_fn on_news,
+                                  void *argument, struct kv_watch **ret_watch, struct error *err)
+{
+    struct kv_local *kv = kv_local_of(base);
+    pthread_mutex_lock(&kv->lock);
+    enum status status = kv_local_check_alive(kv, err);
+    if (status == STATUS_OK) {
+        struct kv_watch *watch = memory_alloc(sizeof *watch);
+        *watch = (struct kv_watch){memory_strdup(prefix), on_news, argument};
+        vector_push(&kv->watches, watch);
+        *ret_watch = watch;
+        struct kv_watch_news news = {.revision = kv->revision, .lost = true};
+        if (from_revision != 0 && from_revision <= kv->revision) on_news(argument, &news);
+    }
+    pthread_mutex_unlock(&kv->lock);
+    return status;
+}
+
+static void kv_local_watch_stop(struct kv *base, struct kv_watch *watch)
+{
+    struct kv_local *kv = kv_local_of(base);
+    pthread_mutex_lock(&kv->lock);
+    for (size_t i = 0; i < kv->watches.count; i++) {
+        if (kv->watches.items[i] != watch) continue;
+        vector_remove(&kv->watches, i);
+        break;
+    }
+    pthread_mutex_unlock(&kv->lock);
+    memory_free(watch->prefix);
+    memory_free(watch);
+}
+
+// ---- transactions
 
 static struct kv_local_item kv_local_op_item(const struct kv_local *kv, const struct kv_op *op, int64_t revision)
 {
@@ -370,16 +481,29 @@ static struct kv_local_item kv_local_op_item(const struct kv_local *kv, const st
                                  .size = op->kind == KV_PUT ? op->size : 0,
                                  .create_revision = old ? old->create_revision : revision,
                                  .mod_revision = revision,
-                                 .leased = op->lease != 0};
+                                 .leased = op->lease != 0,
+                                 .lease = op->lease};
     return item;
+}
+
+// The file does not tell whose lease it is: it does not outlive the process.
+static void kv_local_mark_leases(struct kv_local *kv, const struct kv_op *ops, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        bool found;
+        size_t at = kv_local_find(kv, ops[i].key, &found);
+        if (found) kv->items.items[at].lease = ops[i].lease;
+    }
 }
 
 static enum status kv_local_txn_locked(struct kv_local *kv, const struct kv_op *ops, size_t count, struct error *err)
 {
     struct text record = {0};
     int64_t revision = kv->revision + 1;
+    bool held[KV_OPS_MAX];
     kv_local_record_begin(&record, revision);
     for (size_t i = 0; i < count; i++) {
+        held[i] = kv_local_look(kv, ops[i].key) != NULL;
         struct kv_local_item item = kv_local_op_item(kv, &ops[i], revision);
         kv_local_record_entry(&record, ops[i].kind, &item);
     }
@@ -387,6 +511,8 @@ static enum status kv_local_txn_locked(struct kv_local *kv, const struct kv_op *
     if (status == STATUS_OK) {
         struct slice payload = slice_of(record.data + KV_LOCAL_RECORD_HEAD, record.length - KV_LOCAL_RECORD_HEAD);
         ASSERT(kv_local_apply(kv, payload));
+        kv_local_mark_leases(kv, ops, count);
+        kv_local_tell(kv, ops, count, held);
         status = FAILPOINT("kv_append.after", err);
         if (status == STATUS_OK && kv->log_size > kv->compact_at) status = kv_local_compact(kv, err);
     }
@@ -417,7 +543,10 @@ static enum status kv_local_lease_grant(struct kv *base, int64_t ttl_ms, int64_t
     (void)ttl_ms; // the lock stands in for it: the lease lives as long as the process
     pthread_mutex_lock(&kv->lock);
     enum status status = kv_local_check_alive(kv, err);
-    if (status == STATUS_OK) *ret_lease = ++kv->lease;
+    if (status == STATUS_OK) {
+        vector_push(&kv->leases, ++kv->lease);
+        *ret_lease = kv->lease;
+    }
     pthread_mutex_unlock(&kv->lock);
     return status;
 }
@@ -427,18 +556,57 @@ static enum status kv_local_lease_keepalive(struct kv *base, int64_t lease, stru
     struct kv_local *kv = kv_local_of(base);
     pthread_mutex_lock(&kv->lock);
     enum status status = kv_local_check_alive(kv, err);
-    if (status == STATUS_OK && (lease <= 0 || lease > kv->lease)) {
-        status =
-            error_set(err, STATUS_NOT_FOUND, ERROR_FENCED, "%s: lease %ld was never granted", kv->dir, (long)lease);
-    }
+    if (status == STATUS_OK && !kv_local_lease_lives(kv, lease)) status = kv_local_lease_gone(kv, lease, err);
     pthread_mutex_unlock(&kv->lock);
     return status;
+}
+
+static enum status kv_local_revoke_locked(struct kv_local *kv, int64_t lease, struct error *err)
+{
+    enum status status = kv_local_check_alive(kv, err);
+    if (status == STATUS_OK && !kv_local_lease_lives(kv, lease)) status = kv_local_lease_gone(kv, lease, err);
+    while (status == STATUS_OK) {
+        struct kv_op ops[KV_OPS_MAX];
+        size_t count = 0;
+        for (size_t i = 0; i < kv->items.count && count < KV_OPS_MAX; i++) {
+            const struct kv_local_item *item = &kv->items.items[i];
+            if (item->lease == lease) ops[count++] = (struct kv_op){.kind = KV_DELETE, .key = memory_strdup(item->key)};
+        }
+        if (count > 0) status = kv_local_txn_locked(kv, ops, count, err);
+        for (size_t i = 0; i < count; i++) memory_free((void *)(uintptr_t)ops[i].key);
+        if (count == 0) break;
+    }
+    for (size_t i = kv->leases.count; i > 0 && status == STATUS_OK; i--) {
+        if (kv->leases.items[i - 1] == lease) vector_remove(&kv->leases, i - 1);
+    }
+    return status;
+}
+
+static enum status kv_local_lease_revoke(struct kv *base, int64_t lease, struct error *err)
+{
+    struct kv_local *kv = kv_local_of(base);
+    pthread_mutex_lock(&kv->lock);
+    enum status status = kv_local_revoke_locked(kv, lease, err);
+    pthread_mutex_unlock(&kv->lock);
+    return status;
+}
+
+// The lock keeps the directory this process's: the store cannot be another one later.
+static enum status kv_local_identity(struct kv *base, struct kv_identity *ret_identity, struct error *err)
+{
+    (void)base;
+    (void)err;
+    *ret_identity = (struct kv_identity){0};
+    return STATUS_OK;
 }
 
 static void kv_local_close(struct kv *base)
 {
     struct kv_local *kv = kv_local_of(base);
+    ASSERT(kv->watches.count == 0);
     kv_local_clear(kv);
+    vector_deinit(&kv->leases);
+    vector_deinit(&kv->watches);
     if (kv->log_fd >= 0) close(kv->log_fd);
     if (kv->lock_fd >= 0) close(kv->lock_fd); // the lock goes with it
     if (kv->dir_fd >= 0) close(kv->dir_fd);
@@ -453,6 +621,11 @@ static const struct kv_ops kv_local_ops = {
     .txn = kv_local_txn,
     .lease_grant = kv_local_lease_grant,
     .lease_keepalive = kv_local_lease_keepalive,
+    .lease_revoke = kv_local_lease_revoke,
+    .list = kv_local_list,
+    .watch = kv_local_watch,
+    .watch_stop = kv_local_watch_stop,
+    .identity = kv_local_identity,
 };
 
 // ---- opening
