@@ -115,7 +115,7 @@ static const uint8_t *decode_escape(const struct json_context *context, const ui
     return at + 1;
 }
 
-static uint8_t *scratch_reserve(struct json_context *context, size_t size)
+uint8_t *json_text_scratch(struct json_context *context, size_t size)
 {
     if (context->scratch_capacity < size) {
         context->scratch_capacity = size * 2 + 256;
@@ -141,7 +141,7 @@ const uint8_t *json_text_string(struct json_context *context, const uint8_t *at,
     if (high && !context->utf8_checked && !text_utf8_valid(from, (size_t)(at - from))) return NULL;
     *ret_value = slice_of((const char *)from, (size_t)(at - from));
     if (!escaped) return at + 1;
-    uint8_t *to = scratch_reserve(context, (size_t)(at - from) + 8), *start = to;
+    uint8_t *to = json_text_scratch(context, (size_t)(at - from) + 8), *start = to;
     while (from < at) {
         if (*from != '\\') {
             *to++ = *from++;
@@ -261,100 +261,6 @@ float json_text_float(const struct json_number *number, const uint8_t *at, const
     bool ok = number_text_parse_float((const char *)at, (size_t)(behind - at), &value);
     ASSERT(ok);
     return value;
-}
-
-bool json_text_special(struct slice value, double *ret_value)
-{
-    static const struct {
-        const char *word;
-        double value;
-    } words[] = {{"NaN", (double)NAN},           {"+INF", (double)INFINITY},  {"+Infinity", (double)INFINITY},
-                 {"Infinity", (double)INFINITY}, {"-INF", (double)-INFINITY}, {"-Infinity", (double)-INFINITY}};
-    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
-        if (!slice_equal(value, slice_str(words[i].word))) continue;
-        *ret_value = words[i].value;
-        return true;
-    }
-    return false;
-}
-
-// Java's BigDecimal of the text without its commas.
-bool json_text_decimal(const struct type *type, struct slice value, __int128 *ret_value)
-{
-    char on_stack[128];
-    bool overflow = false;
-    if (memchr(value.data, ',', value.length)) {
-        size_t length = 0;
-        if (value.length > sizeof on_stack) return false;
-        for (size_t i = 0; i < value.length; i++) {
-            if (value.data[i] != ',') on_stack[length++] = value.data[i];
-        }
-        value = slice_of(on_stack, length);
-    }
-    return value.length > 0 &&
-           number_text_parse_decimal(value.data, value.length, type->precision, type->scale, ret_value, &overflow) &&
-           !overflow;
-}
-
-// A date, or (as Spark 1.5 wrote them) days since 1970 as text.
-bool json_text_date(struct json_context *context, struct slice value, int32_t *ret_days)
-{
-    const struct json_scan_options *options = context->options;
-    if (options->parse_date) return options->parse_date(options->parse_context, value.data, value.length, ret_days);
-    if (datetime_text_parse_date(value.data, value.length, ret_days)) return true;
-    int64_t days = 0;
-    size_t i = value.length > 0 && (value.data[0] == '-' || value.data[0] == '+');
-    if (i == value.length || value.length > 11) return false;
-    for (; i < value.length; i++) {
-        if (!is_digit((uint8_t)value.data[i])) return false;
-        days = days * 10 + (value.data[i] - '0');
-    }
-    if (value.data[0] == '-') days = -days;
-    if (days < INT32_MIN || days > INT32_MAX) return false;
-    *ret_days = (int32_t)days;
-    return true;
-}
-
-static int base64_value(char c)
-{
-    if (c >= 'A' && c <= 'Z') return c - 'A';
-    if (c >= 'a' && c <= 'z') return c - 'a' + 26;
-    if (c >= '0' && c <= '9') return c - '0' + 52;
-    return c == '+' ? 62 : c == '/' ? 63 : -1;
-}
-
-// RFC 4648 with padding; blanks between groups, as Jackson's MIME_NO_LINEFEEDS.
-bool json_text_base64(struct json_context *context, struct slice value, struct slice *ret_bytes)
-{
-    size_t offset = 0;
-    bool inside = context->scratch && value.data >= (char *)context->scratch &&
-                  value.data < (char *)context->scratch + context->scratch_capacity;
-    if (inside) offset = value.length;
-    uint8_t *start = scratch_reserve(context, offset + value.length + 4);
-    if (inside) value.data = (char *)start;
-    uint8_t *to = start + offset;
-    start = to;
-    for (size_t i = 0; i < value.length;) {
-        if ((uint8_t)value.data[i] <= ' ') {
-            i++;
-            continue;
-        }
-        if (value.length - i < 4) return false;
-        const char *group = value.data + i;
-        int pads = group[3] != '=' ? 0 : group[2] == '=' ? 2 : 1;
-        uint32_t bits = 0;
-        for (int k = 0; k < 4 - pads; k++) {
-            int six = base64_value(group[k]);
-            if (six < 0) return false;
-            bits |= (uint32_t)six << (18 - 6 * k);
-        }
-        *to++ = (uint8_t)(bits >> 16);
-        if (pads < 2) *to++ = (uint8_t)(bits >> 8);
-        if (pads < 1) *to++ = (uint8_t)bits;
-        i += 4;
-    }
-    *ret_bytes = slice_of((const char *)start, (size_t)(to - start));
-    return true;
 }
 
 static void rewrite_string(struct text *text, struct slice value)

@@ -1,4 +1,4 @@
-// The scanner's slow parts, the same for every instruction set: escapes, odd numbers, Base64, rewriting, comments.
+// The scanner's slow parts, the same for every instruction set: escapes, odd numbers, rewriting, comments.
 #ifndef FORESET_DECODE_JSON_TEXT_H
 #define FORESET_DECODE_JSON_TEXT_H
 
@@ -20,16 +20,14 @@ const uint8_t *json_text_space(struct json_context *context, const uint8_t *at);
 // itself).
 const uint8_t *json_text_string(struct json_context *context, const uint8_t *at, uint8_t quote,
                                 struct slice *ret_value);
+// context->scratch with room for size bytes; what stood there is lost.
+uint8_t *json_text_scratch(struct json_context *context, size_t size);
 // A field name of any spelling at *at.
 const uint8_t *json_text_name(struct json_context *context, const uint8_t *at, struct slice *ret_name);
 const uint8_t *json_text_number(struct json_context *context, const uint8_t *at, struct json_number *ret_number);
 // The double of a number token.
 double json_text_double(const struct json_number *number, const uint8_t *at, const uint8_t *behind);
 float json_text_float(const struct json_number *number, const uint8_t *at, const uint8_t *behind);
-bool json_text_special(struct slice value, double *ret_value); // "NaN", "+INF", "-Infinity" … as a string's content
-bool json_text_decimal(const struct type *type, struct slice value, __int128 *ret_value);
-bool json_text_date(struct json_context *context, struct slice value, int32_t *ret_days);
-bool json_text_base64(struct json_context *context, struct slice value, struct slice *ret_bytes);
 // Valid JSON text of one value as Jackson's generator writes it: no blanks, numbers by value, strings escaped anew.
 struct slice json_text_rewrite(struct json_context *context, const uint8_t *at, const uint8_t *behind);
 
