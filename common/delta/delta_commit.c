@@ -117,6 +117,12 @@ out:
 
 enum status delta_commit_put(struct objstore *store, int64_t version, const char *bytes, size_t size, struct error *err)
 {
+    return delta_commit_put_guarded(store, version, bytes, size, NULL, NULL, err);
+}
+
+enum status delta_commit_put_guarded(struct objstore *store, int64_t version, const char *bytes, size_t size,
+                                     delta_commit_guard guard, const void *context, struct error *err)
+{
     enum status status = STATUS_OK;
     char key[DELTA_PATH_NAME_SIZE];
     int64_t hint;
@@ -129,6 +135,7 @@ enum status delta_commit_put(struct objstore *store, int64_t version, const char
     }
     TRY(FAILPOINT("put.before", err));
     delta_path_commit(version, key);
+    if (guard) TRY(guard(context, err));
     TRY(objstore_put_if_absent(store, key, bytes, size, err));
     TRY(FAILPOINT("put.after", err));
 out:

@@ -28,6 +28,11 @@ enum status delta_commit_encode(const struct delta_commit_content *content, stru
 //   STATUS_UNKNOWN   it may be there: settle by delta_commit_read and delta_commit_is
 enum status delta_commit_put(struct objstore *store, int64_t version, const char *bytes, size_t size,
                              struct error *err) MUST_USE;
+// The same; `guard` is asked when all has been read and nothing but the put is left to do, and what it refuses is not
+// put: reading may have stood still for longer than the right to write holds (P3).
+typedef enum status (*delta_commit_guard)(const void *context, struct error *err);
+enum status delta_commit_put_guarded(struct objstore *store, int64_t version, const char *bytes, size_t size,
+                                     delta_commit_guard guard, const void *context, struct error *err) MUST_USE;
 // Version N as it is in the log; STATUS_NOT_FOUND. Frees with delta_log_commit_destroy.
 enum status delta_commit_read(struct objstore *store, int64_t version, struct delta_commit **ret_commit,
                               struct error *err) MUST_USE;

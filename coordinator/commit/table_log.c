@@ -68,6 +68,19 @@ enum status table_log_refresh(struct table_log *log, bool *ret_exists, struct er
     return status == STATUS_NOT_FOUND ? STATUS_OK : status;
 }
 
+// ---- Putting ----
+
+static enum status table_log_leads(const void *lease, struct error *err)
+{
+    return lease_check(lease, "a put", err);
+}
+
+enum status table_log_put(struct table_log *log, int64_t version, const struct text *bytes, struct error *err)
+{
+    return delta_commit_put_guarded(log->store, version, bytes->data, bytes->length, table_log_leads,
+                                    log->context->meta->lease, err);
+}
+
 // ---- Version 0 ----
 
 static void table_log_configuration(const struct table_log *log, struct delta_pair *pairs, uint32_t *ret_count)
@@ -130,7 +143,7 @@ static enum status table_log_create(struct table_log *log, struct random *random
     TRY(FAILPOINT("create_table.before", err));
     TRY(lease_check(log->context->meta->lease, "creating a table", err));
     TRY(table_log_encode_first(log, random, &bytes, err));
-    status = delta_commit_put(log->store, 0, bytes.data, bytes.length, err);
+    status = table_log_put(log, 0, &bytes, err);
     // Whoever made version 0, and whether an unknown outcome happened: the caller reads and checks it.
     if (status == STATUS_EXISTS || status == STATUS_UNKNOWN) status = STATUS_OK;
     if (status != STATUS_OK) goto out;
@@ -163,8 +176,7 @@ static enum status table_log_take_over(struct table_log *log, struct random *ran
                                               .read_version = log->table->version,
                                               .txn_id = txn_id};
     TRY(delta_commit_encode(&content, &bytes, err));
-    TRY(lease_check(log->context->meta->lease, "taking over a table", err));
-    status = delta_commit_put(log->store, log->table->version + 1, bytes.data, bytes.length, err);
+    status = table_log_put(log, log->table->version + 1, &bytes, err);
     if (status == STATUS_EXISTS || status == STATUS_UNKNOWN || status == STATUS_CONFLICT) status = STATUS_OK;
 out:
     memory_free(pairs);
@@ -193,8 +205,7 @@ enum status table_log_accept(struct table_log *log, uint64_t epoch, struct rando
                                               .is_blind_append = true,
                                               .txn_id = txn_id};
     TRY(delta_commit_encode(&content, &bytes, err));
-    TRY(lease_check(log->context->meta->lease, "adopting a table", err));
-    TRY(delta_commit_put(log->store, log->table->version + 1, bytes.data, bytes.length, err));
+    TRY(table_log_put(log, log->table->version + 1, &bytes, err));
 out:
     text_deinit(&bytes);
     if (status == STATUS_EXISTS || status == STATUS_UNKNOWN) err->class = ERROR_RETRY; // recovery looks again

@@ -37,6 +37,8 @@ enum status table_log_ensure(struct table_log *log, bool adopt, struct random *r
 // --adopt of a table that was restored or replaced: its content is taken as it is, its txn set to what the pipeline
 // expects.
 enum status table_log_accept(struct table_log *log, uint64_t epoch, struct random *random, struct error *err) MUST_USE;
+// Puts a commit under the lease (P3); what delta_commit_put says, or ERROR_FENCED and nothing was put.
+enum status table_log_put(struct table_log *log, int64_t version, const struct text *bytes, struct error *err) MUST_USE;
 // Epoch of its last commit by this pipeline; 0: none. The log is refreshed.
 uint64_t table_log_txn(const struct table_log *log);
 // Whether the pipeline could put into it now (P17): identity, protocol, constraints, schema.

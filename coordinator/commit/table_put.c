@@ -328,8 +328,7 @@ static enum status table_put_attempt(struct table_put *put, unsigned attempt, en
     int64_t version = put->log->table->version + 1;
     random_uuid(put->random, txn_id);
     TRY(table_put_encode(put, txn_id, &bytes, err));
-    TRY(lease_check(put->log->context->meta->lease, "a put", err));
-    status = delta_commit_put(put->log->store, version, bytes.data, bytes.length, err);
+    status = table_log_put(put->log, version, &bytes, err);
     if (status == STATUS_OK) {
         ret_result->version = version;
     } else if (status == STATUS_UNKNOWN) {

@@ -39,6 +39,14 @@ enum status meta_store_init(struct meta_store *meta, struct kv *kv, struct seam 
     return STATUS_OK;
 }
 
+void meta_store_init_at(struct meta_store *meta, struct kv *kv, struct seam *seam, struct lease *lease,
+                        const char *prefix)
+{
+    *meta = (struct meta_store){.kv = kv, .seam = seam, .lease = lease};
+    ASSERT(strlen(prefix) < sizeof meta->prefix);
+    snprintf(meta->prefix, sizeof meta->prefix, "%s", prefix);
+}
+
 static const char *meta_key(const struct meta_store *meta, const char *name, char key[META_KEY_SIZE])
 {
     snprintf(key, META_KEY_SIZE, "%s%s", meta->prefix, name);
@@ -146,29 +154,74 @@ static struct kv_compare meta_value_is(const char *key, const struct meta_value 
 
 // ---- Leading ----
 
+// The leader key's value: "<name> <lease>". True if it is ours, with the lease that it hangs on.
+static bool meta_leader_is(const struct meta_value *value, const char *name, int64_t *ret_lease)
+{
+    size_t length = strlen(name);
+    return value->present && strncmp(value->text, name, length) == 0 &&
+           sscanf(value->text + length, " %" SCNd64, ret_lease) == 1;
+}
+
 enum status meta_store_campaign(struct meta_store *meta, const char *name, bool *ret_won, struct error *err)
 {
-    char key[META_KEY_SIZE];
+    char key[META_KEY_SIZE], text[META_VALUE_SIZE];
     meta_key(meta, "leader", key);
-    int64_t asked_us = clock_boot_us(meta->seam->clock), id = 0;
-    enum status status =
+    int64_t id = 0, holds = 0;
+    struct meta_value now;
+    *ret_won = false;
+    enum status status = meta_read(meta, key, &now, err);
+    if (status != STATUS_OK) return status;
+    if (now.present && !meta_leader_is(&now, name, &holds)) return STATUS_OK; // no lease is granted for nothing
+    int64_t asked_us = clock_boot_us(meta->seam->clock);
+    status =
         meta->kv->ops->lease_grant(meta->kv, meta->lease->ttl_us ? meta->lease->ttl_us / 1000 : 10000, &id, err);
     if (status != STATUS_OK) return status;
+    snprintf(text, sizeof text, "%s %" PRId64, name, id);
     struct kv_compare absent = {.key = key, .kind = KV_ABSENT};
-    struct kv_op put = meta_put_op(key, name);
+    struct kv_op put = meta_put_op(key, text);
     put.lease = id;
     status = kv_txn(meta->kv, &absent, 1, &put, 1, err);
     if (status != STATUS_OK && status != STATUS_CONFLICT && status != STATUS_UNKNOWN) return status;
-    struct meta_value now;
     status = meta_read(meta, key, &now, err);
     if (status != STATUS_OK) return status;
-    *ret_won = now.present && strcmp(now.text, name) == 0;
+    *ret_won = meta_leader_is(&now, name, &holds);
+    if (*ret_won && holds != id) { // an earlier try had happened after all: the key hangs on its lease, which is older
+        asked_us = clock_boot_us(meta->seam->clock);
+        status = meta->kv->ops->lease_keepalive(meta->kv, holds, err);
+        *ret_won = status == STATUS_OK;
+        if (status != STATUS_OK) return status == STATUS_NOT_FOUND ? STATUS_OK : status;
+    }
     if (*ret_won) {
-        meta->lease->id = id;
+        meta->lease->id = holds;
         atomic_store(&meta->lease->create_revision, now.create_revision);
         lease_renew(meta->lease, asked_us);
     }
     return STATUS_OK;
+}
+
+enum status meta_store_leader(struct meta_store *meta, char ret_name[META_LEADER_SIZE], struct error *err)
+{
+    char key[META_KEY_SIZE];
+    struct meta_value now;
+    enum status status = meta_read(meta, meta_key(meta, "leader", key), &now, err);
+    if (status == STATUS_OK) snprintf(ret_name, META_LEADER_SIZE, "%s", now.text);
+    return status;
+}
+
+enum status meta_store_as_leader(struct meta_store *meta, const struct kv_op *op, struct error *err)
+{
+    char leader[META_KEY_SIZE];
+    struct kv_compare compare = meta_leader(meta, leader);
+    for (unsigned attempt = 0; attempt < META_TRIES; attempt++) {
+        enum status status = lease_check(meta->lease, "a kv transaction", err);
+        if (status == STATUS_OK) status = kv_txn(meta->kv, &compare, 1, op, 1, err);
+        if (status == STATUS_CONFLICT)
+            return error_set(err, status, ERROR_FENCED, "kv key %s: another process leads", op->key);
+        if (status == STATUS_OK || (status != STATUS_UNKNOWN && err->class != ERROR_RETRY)) return status;
+        if (meta->seam->ops->stopping(meta->seam)) break;
+        meta_backoff(meta, attempt);
+    }
+    return error_set(err, STATUS_UNKNOWN, ERROR_RETRY, "kv store does not answer for %s", op->key);
 }
 
 enum status meta_store_keepalive(struct meta_store *meta, struct error *err)

@@ -106,7 +106,9 @@ static void cluster_fate(void *argument)
         } else if (process->alive && !process->dying && sim_core_roll(0.002)) {
             sim_core_kill(process);
         } else if (process->alive && !process->dying && sim_core_roll(0.004)) {
-            process->paused_until_us = sim->now_us + (int64_t)random_below(&sim->random, 15 * SIM_SECOND);
+            int64_t pause_us = (int64_t)random_below(&sim->random, 15 * SIM_SECOND);
+            process->paused_until_us = sim->now_us + pause_us;
+            if (sim_core_roll(0.3)) process->wall_skew_us -= pause_us; // a machine whose wall clock stood still too
             sim_core_trace("process %u stands still until %.3f", process->id, (double)process->paused_until_us / 1e6);
         } else if (sim_core_roll(0.002)) {
             process->wall_skew_us += (int64_t)random_below(&sim->random, 6 * SIM_SECOND) - 3 * SIM_SECOND;

@@ -14,9 +14,18 @@ struct sim_kv_lease {
     int64_t id, ttl_us, until_us;
     const struct sim_process *process; // that was granted it
 };
+struct kv_watch {
+    uint64_t id;
+    struct kv *kv;
+    char *prefix;
+    kv_watch_fn on_news;
+    void *argument;
+};
 static struct {
     VECTOR(struct sim_kv_item) items;
     VECTOR(struct sim_kv_lease) leases;
+    VECTOR(struct kv_watch *) watches;
+    uint64_t watch_id;
     int64_t revision;
 } kv_state;
 
@@ -30,6 +39,70 @@ static void sim_kv_release(void);
 static void sim_kv_late_free(void *argument);
 static struct sim_kv_late *kv_held; // a transaction that waits until the next generation is raised; NULL: none
 
+// ---- Watches: news come later, to processes that still live then ----
+
+struct sim_kv_told {
+    uint64_t watch;
+    struct kv_event event; // key NULL: lost
+    int64_t revision;
+};
+
+static void sim_kv_told_free(void *argument)
+{
+    struct sim_kv_told *told = argument;
+    memory_free((void *)(uintptr_t)told->event.key);
+    memory_free((void *)(uintptr_t)told->event.bytes);
+    memory_free(told);
+}
+
+static void sim_kv_told_run(void *argument)
+{
+    struct sim_kv_told *told = argument;
+    for (size_t i = 0; i < kv_state.watches.count; i++) {
+        struct kv_watch *watch = kv_state.watches.items[i];
+        if (watch->id != told->watch) continue;
+        bool lost = !told->event.key;
+        struct kv_watch_news news = {&told->event, lost ? 0 : 1, told->revision, lost, NULL};
+        watch->on_news(watch->argument, &news);
+        break;
+    }
+    sim_kv_told_free(told);
+}
+
+// A fixed delay, so that news stay in their order.
+static void sim_kv_tell(const struct kv_watch *watch, const struct sim_kv_item *item, bool removed)
+{
+    struct sim_kv_told *told = memory_calloc(1, sizeof *told);
+    told->watch = watch->id;
+    told->revision = kv_state.revision;
+    if (item) {
+        told->event.key = memory_strdup(item->key);
+        told->event.removed = removed;
+        told->event.mod_revision = kv_state.revision;
+    }
+    if (item && !removed) {
+        told->event.size = strlen(item->value);
+        told->event.bytes = memory_strdup(item->value);
+        told->event.create_revision = item->create_revision;
+    }
+    sim_core_at(SIM_SECOND / 1000, ((struct sim_kv *)watch->kv)->process, sim_kv_told_run, sim_kv_told_free, told);
+}
+
+static void sim_kv_tell_all(const struct sim_kv_item *item, bool removed)
+{
+    for (size_t i = 0; i < kv_state.watches.count; i++) {
+        const struct kv_watch *watch = kv_state.watches.items[i];
+        if (strncmp(item->key, watch->prefix, strlen(watch->prefix)) == 0) sim_kv_tell(watch, item, removed);
+    }
+}
+
+static void sim_kv_watch_end(size_t at)
+{
+    memory_free(kv_state.watches.items[at]->prefix);
+    memory_free(kv_state.watches.items[at]);
+    vector_remove(&kv_state.watches, at);
+}
+
 static void sim_kv_forget(size_t at)
 {
     memory_free(kv_state.items.items[at].key);
@@ -42,6 +115,8 @@ void sim_kv_reset(void)
     while (kv_state.items.count > 0) sim_kv_forget(kv_state.items.count - 1);
     vector_deinit(&kv_state.items);
     vector_deinit(&kv_state.leases);
+    while (kv_state.watches.count > 0) sim_kv_watch_end(kv_state.watches.count - 1);
+    vector_deinit(&kv_state.watches);
     kv_state.revision = 0;
     if (kv_held) sim_kv_late_free(kv_held);
     kv_held = NULL;
@@ -55,6 +130,17 @@ static struct sim_kv_lease *sim_kv_lease(int64_t id)
     return NULL;
 }
 
+// What held a lease that is gone.
+static void sim_kv_drop_leased(int64_t id)
+{
+    for (size_t i = kv_state.items.count; i > 0; i--) {
+        if (kv_state.items.items[i - 1].lease != id) continue;
+        kv_state.revision++;
+        sim_kv_tell_all(&kv_state.items.items[i - 1], true);
+        sim_kv_forget(i - 1);
+    }
+}
+
 static void sim_kv_expire(void)
 {
     for (size_t i = kv_state.leases.count; i > 0; i--) {
@@ -62,10 +148,20 @@ static void sim_kv_expire(void)
         if (lease.until_us > sim->now_us) continue;
         sim_core_trace("kv: lease %lld runs out", (long long)lease.id);
         vector_remove(&kv_state.leases, i - 1);
-        for (size_t j = kv_state.items.count; j > 0; j--) {
-            if (kv_state.items.items[j - 1].lease == lease.id) sim_kv_forget(j - 1);
-        }
+        sim_kv_drop_leased(lease.id);
     }
+}
+
+static void sim_kv_expire_run(void *argument)
+{
+    (void)argument;
+    sim_kv_expire();
+}
+
+// Who watches hears of a lease's end without anybody's call.
+static void sim_kv_expire_later(int64_t ttl_us)
+{
+    if (kv_state.watches.count > 0) sim_core_at(ttl_us, NULL, sim_kv_expire_run, NULL, NULL);
 }
 
 static struct sim_kv_item *sim_kv_find(const char *key)
@@ -114,6 +210,7 @@ static void sim_kv_put(const struct kv_op *op)
     item->value = memory_strndup(op->bytes, op->size);
     item->mod_revision = kv_state.revision;
     item->lease = op->lease;
+    sim_kv_tell_all(item, false);
     size_t length = strlen(op->key);
     if (length > 5 && strcmp(op->key + length - 5, "/last") == 0) sim_check_decided(item->value);
     if (length > 11 && strcmp(op->key + length - 11, "/generation") == 0) sim_kv_release();
@@ -136,6 +233,7 @@ static bool sim_kv_apply(const struct kv_compare *compares, size_t compare_count
             continue;
         }
         struct sim_kv_item *item = sim_kv_find(ops[i].key);
+        if (item) sim_kv_tell_all(item, true);
         if (item) sim_kv_forget((size_t)(item - kv_state.items.items));
     }
     return true;
@@ -208,6 +306,14 @@ static void sim_kv_later(struct sim_process *process, const struct kv_compare *c
 
 // ---- The contract ----
 
+static struct kv_value sim_kv_value(const struct sim_kv_item *item)
+{
+    return (struct kv_value){.bytes = memory_strdup(item->value),
+                             .size = strlen(item->value),
+                             .create_revision = item->create_revision,
+                             .mod_revision = item->mod_revision};
+}
+
 static enum status sim_kv_get(struct kv *kv, const char *key, struct kv_value *ret_value, struct error *err)
 {
     struct sim_process *process = ((struct sim_kv *)kv)->process;
@@ -217,17 +323,41 @@ static enum status sim_kv_get(struct kv *kv, const char *key, struct kv_value *r
     sim_kv_expire();
     struct sim_kv_item *item = sim_kv_find(key);
     struct kv_value value = {0};
-    if (item) {
-        value = (struct kv_value){.bytes = memory_strdup(item->value),
-                                  .size = strlen(item->value),
-                                  .create_revision = item->create_revision,
-                                  .mod_revision = item->mod_revision};
-    }
+    if (item) value = sim_kv_value(item);
     status = sim_core_effect(process, fault, err);
     if (status != STATUS_OK) {
         memory_free(value.bytes);
     } else {
         *ret_value = value;
+    }
+    return status;
+}
+
+static int sim_kv_by_key(const void *a, const void *b)
+{
+    return strcmp(((const struct kv_item *)a)->key, ((const struct kv_item *)b)->key);
+}
+
+static enum status sim_kv_list(struct kv *kv, const char *prefix, struct kv_list *ret_list, struct error *err)
+{
+    struct sim_process *process = ((struct sim_kv *)kv)->process;
+    enum sim_fault fault;
+    enum status status = sim_core_call(process, false, &fault, err);
+    if (status != STATUS_OK) return status;
+    sim_kv_expire();
+    struct kv_list list = {.revision = kv_state.revision};
+    list.items = memory_alloc(kv_state.items.count * sizeof *list.items);
+    for (size_t i = 0; i < kv_state.items.count; i++) {
+        const struct sim_kv_item *item = &kv_state.items.items[i];
+        if (strncmp(item->key, prefix, strlen(prefix)) != 0) continue;
+        list.items[list.count++] = (struct kv_item){memory_strdup(item->key), sim_kv_value(item)};
+    }
+    qsort(list.items, list.count, sizeof *list.items, sim_kv_by_key);
+    status = sim_core_effect(process, fault, err);
+    if (status != STATUS_OK) {
+        kv_list_deinit(&list);
+    } else {
+        *ret_list = list;
     }
     return status;
 }
@@ -260,6 +390,7 @@ static enum status sim_kv_grant(struct kv *kv, int64_t ttl_ms, int64_t *ret_leas
     if (status != STATUS_OK) return status;
     struct sim_kv_lease lease = {++kv_state.revision, ttl_ms * 1000, sim->now_us + ttl_ms * 1000, process};
     vector_push(&kv_state.leases, lease);
+    sim_kv_expire_later(lease.ttl_us);
     status = sim_core_effect(process, fault, err);
     if (status == STATUS_OK) *ret_lease = lease.id;
     return status;
@@ -273,14 +404,66 @@ static enum status sim_kv_keepalive(struct kv *kv, int64_t id, struct error *err
     if (status != STATUS_OK) return status;
     sim_kv_expire();
     struct sim_kv_lease *lease = sim_kv_lease(id);
-    if (lease && fault == SIM_FAULT_NONE) lease->until_us = sim->now_us + lease->ttl_us;
+    if (lease && fault == SIM_FAULT_NONE) {
+        lease->until_us = sim->now_us + lease->ttl_us;
+        sim_kv_expire_later(lease->ttl_us);
+    }
     status = sim_core_effect(process, fault, err);
     if (status == STATUS_OK && !lease) return error_set(err, STATUS_NOT_FOUND, ERROR_RETRY, "no such lease");
     return status;
 }
 
+static enum status sim_kv_revoke(struct kv *kv, int64_t id, struct error *err)
+{
+    struct sim_process *process = ((struct sim_kv *)kv)->process;
+    enum sim_fault fault;
+    enum status status = sim_core_call(process, false, &fault, err);
+    if (status != STATUS_OK) return status;
+    sim_kv_expire();
+    struct sim_kv_lease *lease = sim_kv_lease(id);
+    bool there = lease != NULL;
+    if (lease && fault == SIM_FAULT_NONE) {
+        vector_remove(&kv_state.leases, (size_t)(lease - kv_state.leases.items));
+        sim_kv_drop_leased(id);
+    }
+    status = sim_core_effect(process, fault, err);
+    if (status == STATUS_OK && !there) return error_set(err, STATUS_NOT_FOUND, ERROR_FENCED, "no such lease");
+    return status;
+}
+
+static enum status sim_kv_watch(struct kv *kv, const char *prefix, int64_t from_revision, kv_watch_fn on_news,
+                                void *argument, struct kv_watch **ret_watch, struct error *err)
+{
+    (void)err;
+    struct kv_watch *watch = memory_alloc(sizeof *watch);
+    *watch = (struct kv_watch){++kv_state.watch_id, kv, memory_strdup(prefix), on_news, argument};
+    vector_push(&kv_state.watches, watch);
+    if (from_revision != 0 && from_revision <= kv_state.revision) sim_kv_tell(watch, NULL, false); // no history
+    *ret_watch = watch;
+    return STATUS_OK;
+}
+
+static void sim_kv_watch_stop(struct kv *kv, struct kv_watch *watch)
+{
+    (void)kv;
+    for (size_t i = kv_state.watches.count; i > 0; i--) {
+        if (kv_state.watches.items[i - 1] == watch) sim_kv_watch_end(i - 1);
+    }
+}
+
+static enum status sim_kv_identity(struct kv *kv, struct kv_identity *ret_identity, struct error *err)
+{
+    (void)kv;
+    (void)err;
+    *ret_identity = (struct kv_identity){1, kv_state.revision};
+    return STATUS_OK;
+}
+
 static void sim_kv_close(struct kv *kv)
 {
+    for (size_t i = kv_state.watches.count; i > 0; i--) { // of a process that died
+        if (kv_state.watches.items[i - 1]->kv == kv) sim_kv_watch_end(i - 1);
+    }
     memory_free(kv);
 }
 
@@ -290,7 +473,12 @@ struct kv *sim_kv_open(struct sim_process *process)
                                       .get = sim_kv_get,
                                       .txn = sim_kv_txn,
                                       .lease_grant = sim_kv_grant,
-                                      .lease_keepalive = sim_kv_keepalive};
+                                      .lease_keepalive = sim_kv_keepalive,
+                                      .lease_revoke = sim_kv_revoke,
+                                      .list = sim_kv_list,
+                                      .watch = sim_kv_watch,
+                                      .watch_stop = sim_kv_watch_stop,
+                                      .identity = sim_kv_identity};
     struct sim_kv *kv = memory_calloc(1, sizeof *kv);
     kv->base.ops = &ops;
     kv->process = process;
