@@ -24,6 +24,8 @@ struct checkpoint_writer {
     struct buffer *bytes;
     size_t size;
     uint64_t rows, adds;
+    delta_commit_guard guard; // NULL: nobody needs to be asked
+    const void *guard_context;
 };
 
 static enum status checkpoint_sink(void *context, const void *bytes, size_t size, struct error *err)
@@ -302,6 +304,11 @@ out:
     return status;
 }
 
+static enum status checkpoint_may(const struct checkpoint_writer *writer, struct error *err)
+{
+    return writer->guard ? writer->guard(writer->guard_context, err) : STATUS_OK;
+}
+
 static enum status checkpoint_put_hint(struct objstore *store, int64_t version, const struct checkpoint_writer *writer,
                                        struct error *err)
 {
@@ -311,7 +318,9 @@ static enum status checkpoint_put_hint(struct objstore *store, int64_t version, 
     if (status != STATUS_OK || hint >= version) return status;
     text_printf(&text, "{\"version\":%ld,\"size\":%lu,\"sizeInBytes\":%lu,\"numOfAddFiles\":%lu}", (long)version,
                 (unsigned long)writer->rows, (unsigned long)writer->size, (unsigned long)writer->adds);
+    TRY(checkpoint_may(writer, err));
     TRY(objstore_remove(store, "_delta_log/._last_checkpoint.crc", err));
+    TRY(checkpoint_may(writer, err));
     TRY(objstore_put(store, "_delta_log/_last_checkpoint", text_str(&text), text.length, err));
 out:
     text_deinit(&text);
@@ -325,6 +334,7 @@ static enum status checkpoint_put(struct objstore *store, int64_t version, const
     char key[DELTA_PATH_NAME_SIZE];
     delta_path_checkpoint(version, key);
     TRY(FAILPOINT("checkpoint.before", err));
+    TRY(checkpoint_may(writer, err));
     status = objstore_put_if_absent(store, key, writer->bytes->data, writer->size, err);
     if (status == STATUS_EXISTS) return STATUS_OK; // another writer was first
     if (status != STATUS_OK) return status;
@@ -337,9 +347,17 @@ out:
 enum status delta_checkpoint_write(struct objstore *store, int64_t version, int64_t now_ms, struct budget *budget,
                                    struct error *err)
 {
+    return delta_checkpoint_write_guarded(store, version, now_ms, budget, NULL, NULL, err);
+}
+
+enum status delta_checkpoint_write_guarded(struct objstore *store, int64_t version, int64_t now_ms,
+                                           struct budget *budget, delta_commit_guard guard, const void *context,
+                                           struct error *err)
+{
     enum status status = STATUS_OK;
     struct delta_table *table = NULL;
-    struct checkpoint_writer writer = {.schema = delta_checkpoint_schema_written(), .budget = budget};
+    struct checkpoint_writer writer = {
+        .schema = delta_checkpoint_schema_written(), .budget = budget, .guard = guard, .guard_context = context};
     struct parquet_writer_options options = {.codec = PARQUET_SNAPPY, .checkpoint = true};
     TRY(delta_table_open(store, version, DELTA_LOAD_REMOVES, &table, err));
     TRY(delta_table_check_write(table, false, err));

@@ -3,6 +3,7 @@
 #ifndef FORESET_DELTA_DELTA_CHECKPOINT_H
 #define FORESET_DELTA_DELTA_CHECKPOINT_H
 
+#include "common/delta/delta_commit.h"
 #include "common/delta/delta_table.h"
 
 // Opens the table at `version` on its own, writes _delta_log/<version>.checkpoint.parquet and then _last_checkpoint. A
@@ -11,6 +12,10 @@
 // (delta.checkpointPolicy = v2).
 enum status delta_checkpoint_write(struct objstore *store, int64_t version, int64_t now_ms, struct budget *budget,
                                    struct error *err) MUST_USE;
+// The same; `guard` is asked right before each put and delete (delta_commit_put_guarded).
+enum status delta_checkpoint_write_guarded(struct objstore *store, int64_t version, int64_t now_ms,
+                                           struct budget *budget, delta_commit_guard guard, const void *context,
+                                           struct error *err) MUST_USE;
 // delta.checkpointInterval of a table, default 10.
 int64_t delta_checkpoint_interval(const struct delta_table *table);
 

@@ -191,8 +191,7 @@ static enum status sim_store_write_whole(struct objstore *store, const char *key
 {
     struct sim_process *process = sim_store_of(store)->process;
     enum sim_fault fault;
-    if (strncmp(key, "_delta_log/0", 12) == 0 && !strstr(key, ".checkpoint."))
-        sim_store_act(process, "puts", store, key);
+    if (strncmp(key, "_delta_log/", 11) == 0) sim_store_act(process, "puts", store, key);
     enum status status = sim_core_call(process, true, &fault, err);
     if (status != STATUS_OK) return status;
     char *name = sim_store_name(store->url, key);
