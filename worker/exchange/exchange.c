@@ -5,37 +5,42 @@
 
 uint64_t exchange_sent(struct exchange_channel *channel, uint64_t epoch, const struct batch *batch)
 {
-    channel->sent_batches++;
-    channel->sent_rows += batch->row_count;
     uint64_t bytes = batch_bytes(batch);
     if (batch->column_rows) bytes = bytes * batch->row_count / batch->column_rows;
     bytes += sizeof *batch;
-    atomic_fetch_add_explicit(&channel->outstanding_bytes[epoch & 1], bytes, memory_order_relaxed);
+    exchange_sent_bytes(channel, epoch, batch->row_count, bytes);
     return bytes;
 }
 
-enum status exchange_seen(struct exchange_channel *channel, uint64_t sequence, uint32_t rows, struct error *err)
+void exchange_sent_bytes(struct exchange_channel *channel, uint64_t epoch, uint32_t rows, uint64_t bytes)
 {
-    if (sequence != channel->seen_batches && !FORESET_BUG("batch-order-unchecked")) {
+    channel->sent_batches++;
+    channel->sent_rows += rows;
+    atomic_fetch_add_explicit(&channel->outstanding_bytes[epoch & 1], bytes, memory_order_relaxed);
+}
+
+enum status exchange_seen(struct exchange_inlet *inlet, uint64_t sequence, uint32_t rows, struct error *err)
+{
+    if (sequence != inlet->seen_batches) {
         return error_set(err, STATUS_CORRUPT, ERROR_RESTART_PIPELINE,
                          "exchange: column batch %llu came where %llu was expected (P9)", (unsigned long long)sequence,
-                         (unsigned long long)channel->seen_batches);
+                         (unsigned long long)inlet->seen_batches);
     }
-    channel->seen_batches++;
-    channel->seen_rows += rows;
+    inlet->seen_batches++;
+    inlet->seen_rows += rows;
     return STATUS_OK;
 }
 
-enum status exchange_marker(struct exchange_channel *channel, uint64_t batches, uint64_t rows, struct error *err)
+enum status exchange_marker(struct exchange_inlet *inlet, uint64_t batches, uint64_t rows, struct error *err)
 {
-    bool same = batches == channel->seen_batches && rows == channel->seen_rows;
+    bool same = batches == inlet->seen_batches && rows == inlet->seen_rows;
     if (!same && !FORESET_BUG("marker-count-ignored")) {
         return error_set(err, STATUS_CORRUPT, ERROR_RESTART_PIPELINE,
                          "exchange: the marker counts %llu column batches and %llu rows, %llu and %llu came (P9)",
-                         (unsigned long long)batches, (unsigned long long)rows,
-                         (unsigned long long)channel->seen_batches, (unsigned long long)channel->seen_rows);
+                         (unsigned long long)batches, (unsigned long long)rows, (unsigned long long)inlet->seen_batches,
+                         (unsigned long long)inlet->seen_rows);
     }
-    channel->seen_batches = channel->seen_rows = 0;
+    inlet->seen_batches = inlet->seen_rows = 0;
     return STATUS_OK;
 }
 
@@ -44,6 +49,16 @@ bool exchange_taken(struct exchange_channel *channel, uint64_t epoch, uint64_t b
     uint64_t before = atomic_fetch_sub_explicit(&channel->outstanding_bytes[epoch & 1], bytes, memory_order_relaxed);
     ASSERT(before >= bytes);
     return before >= limit_bytes && before - bytes < limit_bytes;
+}
+
+bool exchange_told(struct exchange_channel *channel, uint64_t epoch, uint64_t bytes)
+{
+    uint64_t before = atomic_load_explicit(&channel->outstanding_bytes[epoch & 1], memory_order_relaxed);
+    do {
+        if (before < bytes) return false;
+    } while (!atomic_compare_exchange_weak_explicit(&channel->outstanding_bytes[epoch & 1], &before, before - bytes,
+                                                    memory_order_relaxed, memory_order_relaxed));
+    return true;
 }
 
 void exchange_hash(const struct batch *batch, struct column *const *keys, uint32_t key_count, uint64_t hash_seed,

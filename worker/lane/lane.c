@@ -64,7 +64,9 @@ enum status lane_open(struct lane *lane, struct error *err)
     for (uint32_t t = 0; t < plan->n_tables; t++) {
         lane_clock_init(&lane->clocks[t], plan->tables[t], table_from(lane->group->from, t), lane->reading);
     }
-    lane->channels = memory_calloc((size_t)lane->group->exchange_count * lane->host.lanes + 1, sizeof *lane->channels);
+    size_t channels = (size_t)lane->group->exchange_count * lane->host.lanes + 1;
+    lane->channels = memory_calloc(channels, sizeof *lane->channels);
+    lane->inlets = memory_calloc(channels, sizeof *lane->inlets);
     lane->sources = memory_calloc(plan->n_nodes + 1, sizeof *lane->sources);
     for (uint32_t i = 0; i < plan->n_nodes; i++) {
         if (plan->nodes[i]->kind != FORESET__NODE__KIND__SOURCE) continue;
@@ -99,13 +101,19 @@ void lane_epoch_deinit(struct lane_epoch *epoch, const Foreset__Plan *plan)
     memset(epoch, 0, sizeof *epoch);
 }
 
+// A mail that nobody serves.
+void lane_mail_free(struct mail *mail)
+{
+    if (mail->kind == LANE_MAIL_PLAN) lane_plan_unref(((struct lane_mail_plan *)mail)->plan);
+    if (mail->kind == LANE_MAIL_BATCH) batch_unref(((struct lane_mail_batch *)mail)->batch);
+    memory_free(mail);
+}
+
 void lane_deinit(struct lane *lane)
 {
     struct mail *mail;
     while ((mail = mailbox_poll(&lane->mailbox))) {
-        if (mail->kind == LANE_MAIL_PLAN) lane_plan_unref(((struct lane_mail_plan *)mail)->plan);
-        if (mail->kind == LANE_MAIL_BATCH) batch_unref(((struct lane_mail_batch *)mail)->batch);
-        memory_free(mail);
+        lane_mail_free(mail);
     }
     lane_graph_close(lane);
     for (uint32_t i = 0; i < lane->source_count; i++) {
@@ -115,6 +123,8 @@ void lane_deinit(struct lane *lane)
     memory_free(lane->sources);
     memory_free(lane->clocks);
     memory_free(lane->channels);
+    memory_free(lane->inlets);
+    text_deinit(&lane->frame);
     memory_free(lane->host.shard_slots);
     mailbox_deinit(&lane->mailbox);
 }
@@ -417,12 +427,11 @@ static void lane_take_mail(struct lane *lane, struct mail *mail)
 {
     struct error err = {0};
     if (lane->failed) {
-        if (mail->kind == LANE_MAIL_PLAN) lane_plan_unref(((struct lane_mail_plan *)mail)->plan);
-        if (mail->kind == LANE_MAIL_BATCH) batch_unref(((struct lane_mail_batch *)mail)->batch);
         if (mail->kind == LANE_MAIL_STOP) lane->stopped = true;
-    } else if (lane_serve(lane, mail, &err) != STATUS_OK) {
-        lane_fail(lane, &err);
+        lane_mail_free(mail);
+        return;
     }
+    if (lane_serve(lane, mail, &err) != STATUS_OK) lane_fail(lane, &err);
     memory_free(mail);
 }
 
@@ -443,11 +452,13 @@ bool lane_step(struct lane *lane)
 void *lane_run(void *argument)
 {
     struct lane *lane = argument;
+    bool beats = lane->index == 0 && lane->group->routing->workers > 1;
     while (!lane->stopped) {
+        if (beats) lane_remote_beat(lane);
         if (lane_step(lane)) continue;
         // With an epoch to read, a wake that came before the wait costs a poll interval at most.
         bool reads = !lane->failed && lane->released >= lane->reading;
-        struct mail *mail = mailbox_wait(&lane->mailbox, reads ? LANE_POLL_US : -1);
+        struct mail *mail = mailbox_wait(&lane->mailbox, reads ? LANE_POLL_US : beats ? LANE_BEAT_US : -1);
         if (mail) lane_take_mail(lane, mail);
     }
     return NULL;

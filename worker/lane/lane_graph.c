@@ -117,15 +117,14 @@ out:
 // What a stateful table emitted goes to every lane: it decides whether tables behind take part (SQL.md, Batches 2).
 static void lane_tell_emitted(struct lane *lane, uint64_t epoch, uint32_t table, uint64_t rows, bool final)
 {
-    for (uint32_t i = 0; i < lane->host.lanes; i++) {
-        struct lane_mail_emitted *mail = memory_calloc(1, sizeof *mail);
-        mail->mail.kind = LANE_MAIL_EMITTED;
-        mail->epoch = epoch;
-        mail->table = table;
-        mail->rows = rows;
-        mail->final = final;
+    struct lane_mail_emitted said = {
+        .mail.kind = LANE_MAIL_EMITTED, .epoch = epoch, .table = table, .rows = rows, .final = final};
+    for (uint32_t i = 0; i < lane->group->lane_count; i++) {
+        struct lane_mail_emitted *mail = memory_alloc(sizeof *mail);
+        *mail = said;
         mailbox_post(&lane->group->lanes[i].mailbox, &mail->mail);
     }
+    lane_remote_emitted(lane, &said);
 }
 
 static bool stateful_table(const struct lane_node *node)
@@ -165,6 +164,7 @@ static enum status node_complete(struct lane_node *node, struct error *err)
     if (node->waits_for_rows && !node_clock_before(node)) return STATUS_OK;
     enum status status = STATUS_OK;
     TRY(node_begin(node, err));
+    if (node->receiver) lane_remote_settle(node, node->epoch);
     if (node->op) TRY(node_marker_operator(node, epoch, err));
     if (stateful_table(node)) {
         lane_tell_emitted(lane, node->epoch, node->plan_node->table, epoch->emitted[node->plan_node->table], true);
@@ -193,8 +193,10 @@ static enum status node_process(struct lane_node *node, uint32_t input, struct l
     if (item->batch) {
         enum status status = node_take_batch(node, input, item->batch, err);
         if (item->channel && exchange_taken(item->channel, item->epoch, item->bytes, node->lane->group->credit_bytes)) {
-            mailbox_wake(&node->lane->group->lanes[item->sender].mailbox);
+            struct lane_group *group = node->lane->group;
+            mailbox_wake(&group->lanes[item->sender - group->routing->lane_first].mailbox);
         }
+        if (item->remote) lane_remote_taken(node, item);
         return status;
     }
     ASSERT(!node->inputs[input].at_marker);
@@ -216,7 +218,7 @@ static enum status node_drain(struct lane_node *node, struct error *err)
         while (input->head < input->items.count && node_may_take(node, input, &input->items.items[input->head])) {
             struct lane_item item = input->items.items[input->head++];
             if (input->head == input->items.count) input->head = input->items.count = 0;
-            if (!item.channel) node->lane->held_bytes -= item.bytes;
+            if (!item.channel && !item.remote) node->lane->held_bytes -= item.bytes;
             enum status status = node_process(node, i, &item, err);
             batch_unref(item.batch);
             if (status != STATUS_OK) return status;
@@ -234,7 +236,7 @@ static enum status node_push(struct lane_node *node, uint32_t at, struct lane_it
         batch_unref(item->batch);
         return status;
     }
-    if (!item->channel && item->batch) {
+    if (!item->channel && !item->remote && item->batch) {
         item->bytes = batch_bytes(item->batch);
         node->lane->held_bytes += item->bytes;
     }
@@ -292,7 +294,7 @@ enum status lane_graph_emit(struct lane_node *node, struct batch *batch, struct 
     return STATUS_OK;
 }
 
-// To one lane: its own end at once, others through their mailbox.
+// To one lane: its own end at once, others through their mailbox, another worker's as a frame.
 static enum status lane_graph_send(struct operator* op, uint32_t target, struct batch *batch, struct error *err)
 {
     struct lane_node *node = op->lane_node;
@@ -302,6 +304,7 @@ static enum status lane_graph_send(struct operator* op, uint32_t target, struct 
         uint32_t receiver = (uint32_t)lane->group->plan->n_nodes + node->exchange;
         return node_push(&lane->nodes[receiver], lane->host.lane, &item, err);
     }
+    if (!exchange_routing_is_here(lane->group->routing, target)) return lane_remote_send(node, target, batch, err);
     struct exchange_channel *channel = &lane->channels[node->exchange * lane->host.lanes + target];
     struct lane_mail_batch *mail = memory_calloc(1, sizeof *mail);
     mail->mail.kind = LANE_MAIL_BATCH;
@@ -311,7 +314,7 @@ static enum status lane_graph_send(struct operator* op, uint32_t target, struct 
     mail->batches = channel->sent_batches;
     mail->credit_bytes = exchange_sent(channel, node->epoch, batch);
     mail->batch = batch_ref(batch);
-    mailbox_post(&lane->group->lanes[target].mailbox, &mail->mail);
+    mailbox_post(&lane->group->lanes[target - lane->group->routing->lane_first].mailbox, &mail->mail);
     return STATUS_OK;
 }
 
@@ -321,6 +324,11 @@ static enum status exchange_send_markers(struct lane_node *node, uint64_t epoch,
     for (uint32_t target = 0; target < lane->host.lanes; target++) {
         if (target == lane->host.lane) continue;
         struct exchange_channel *channel = &lane->channels[node->exchange * lane->host.lanes + target];
+        if (!exchange_routing_is_here(lane->group->routing, target)) {
+            lane_remote_marker(node, target, epoch, channel);
+            channel->sent_batches = channel->sent_rows = 0;
+            continue;
+        }
         struct lane_mail_batch *mail = memory_calloc(1, sizeof *mail);
         mail->mail.kind = LANE_MAIL_MARKER;
         mail->epoch = epoch;
@@ -329,7 +337,7 @@ static enum status exchange_send_markers(struct lane_node *node, uint64_t epoch,
         mail->batches = channel->sent_batches;
         mail->rows = channel->sent_rows;
         channel->sent_batches = channel->sent_rows = 0;
-        mailbox_post(&lane->group->lanes[target].mailbox, &mail->mail);
+        mailbox_post(&lane->group->lanes[target - lane->group->routing->lane_first].mailbox, &mail->mail);
     }
     struct lane_item item = {.epoch = epoch};
     uint32_t receiver = (uint32_t)lane->group->plan->n_nodes + node->exchange;
@@ -353,17 +361,20 @@ enum status lane_graph_marker(struct lane_node *node, uint64_t epoch, struct err
 enum status lane_graph_receive(struct lane *lane, const struct lane_mail_batch *mail, struct error *err)
 {
     struct lane_node *node = &lane->nodes[lane->group->plan->n_nodes + mail->exchange];
-    struct exchange_channel *channel =
-        &lane->group->lanes[mail->sender].channels[mail->exchange * lane->host.lanes + lane->host.lane];
-    struct lane_item item = {.epoch = mail->epoch, .batch = mail->batch};
+    struct exchange_inlet *inlet = &lane->inlets[mail->exchange * lane->host.lanes + mail->sender];
+    struct lane_item item = {.epoch = mail->epoch, .batch = mail->batch, .sender = mail->sender};
     enum status status;
     if (mail->batch) {
-        status = exchange_seen(channel, mail->batches, mail->batch->row_count, err);
-        item.channel = channel;
-        item.sender = mail->sender;
+        const struct lane_group *group = lane->group;
+        status = exchange_seen(inlet, mail->batches, mail->batch->row_count, err);
+        item.remote = mail->remote;
         item.bytes = mail->credit_bytes;
+        if (!mail->remote) {
+            struct lane *sender = &group->lanes[mail->sender - group->routing->lane_first];
+            item.channel = &sender->channels[mail->exchange * lane->host.lanes + lane->host.lane];
+        }
     } else {
-        status = exchange_marker(channel, mail->batches, mail->rows, err);
+        status = exchange_marker(inlet, mail->batches, mail->rows, err);
     }
     if (status != STATUS_OK) {
         batch_unref(mail->batch);

@@ -44,6 +44,9 @@ static void group_destroy(struct lane_group *group)
     memory_free(group->records);
     memory_free(group->maxima);
     memory_free(group->lanes);
+    lane_remote_close(group);
+    memory_free(group->exchange_types);
+    pthread_mutex_destroy(&group->gate);
     exchange_routing_destroy(group->routing);
     if (group->from) foreset__manifest__free_unpacked(group->from, NULL);
     if (group->plan) foreset__plan__free_unpacked(group->plan, NULL);
@@ -90,6 +93,12 @@ static enum status group_plan(struct dataflow *flow, uint64_t epoch, const Fores
 {
     struct lane_group *group = group_of(flow);
     struct lane_plan *dealt;
+    if (group->routing->version && plan->routing_version != group->routing->version) {
+        return error_set(err, STATUS_INVALID, ERROR_RESTART_PIPELINE,
+                         "epoch %llu was planned under routing %llu, this worker knows %llu (P22)",
+                         (unsigned long long)epoch, (unsigned long long)plan->routing_version,
+                         (unsigned long long)group->routing->version);
+    }
     enum status status = lane_plan_create(group->plan, epoch, plan, group->routing, &dealt, err);
     if (status != STATUS_OK) return status;
     pthread_mutex_lock(&group->lock);
@@ -114,6 +123,7 @@ static enum status group_plan(struct dataflow *flow, uint64_t epoch, const Fores
         mail->plan = lane_plan_ref(dealt);
         group_post(group, i, &mail->mail, LANE_MAIL_PLAN);
     }
+    lane_remote_dealt(group, epoch);
     for (uint32_t i = 0; i < group->lane_count; i++) {
         struct lane_mail_read *mail = memory_calloc(1, sizeof *mail);
         mail->epoch = epoch;
@@ -197,7 +207,8 @@ void lane_group_fail(struct lane_group *group, const struct error *err)
     pthread_mutex_unlock(&group->lock);
 }
 
-static const struct dataflow_ops group_ops = {.close = group_close, .plan = group_plan, .watermark = group_watermark};
+static const struct dataflow_ops group_ops = {
+    .close = group_close, .plan = group_plan, .watermark = group_watermark, .receive = lane_remote_receive};
 
 static Foreset__Plan *plan_copy(const Foreset__Plan *plan)
 {
@@ -258,6 +269,8 @@ static struct lane_group *group_create(const struct dataflow_open_args *args, co
     group->args = *args;
     group->options = *options;
     pthread_mutex_init(&group->lock, NULL);
+    pthread_mutex_init(&group->gate, NULL);
+    group->dealt = args->from ? args->from->epoch : 0;
     group->plan = plan_copy(args->plan);
     group->from = args->from ? manifest_copy(args->from) : NULL;
     group->args.plan = group->plan;
@@ -305,6 +318,7 @@ enum status lane_group_open_with(const struct dataflow_open_args *args, const st
     uint8_t *owned = NULL;
     struct lane_group *group = group_create(args, options, routing);
     for (uint32_t i = 0; i < group->lane_count; i++) TRY(lane_open(&group->lanes[i], err));
+    lane_remote_open(group);
     owned = memory_calloc(exchange_routing_set_size(shards), 1);
     for (uint32_t shard = 0; shard < shards; shard++) {
         if (exchange_routing_is_here(routing, routing->shard_lanes[shard])) exchange_routing_put(owned, shard);
@@ -328,6 +342,12 @@ out:
 enum status lane_group_open(const struct dataflow_open_args *args, struct dataflow **ret_flow, struct error *err)
 {
     return lane_group_open_with(args, &(struct lane_group_options){0}, ret_flow, err);
+}
+
+void lane_group_beat(struct dataflow *flow)
+{
+    group_of(flow)->lanes[0].beat_us = 0;
+    lane_remote_beat(&group_of(flow)->lanes[0]);
 }
 
 bool lane_group_step(struct dataflow *flow, uint32_t lane)

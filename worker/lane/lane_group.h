@@ -15,5 +15,7 @@ enum status lane_group_open_with(const struct dataflow_open_args *args, const st
                                  struct dataflow **ret_flow, struct error *err) MUST_USE;
 // Stepped: one step of one lane. Returns whether it did anything.
 bool lane_group_step(struct dataflow *flow, uint32_t lane);
+// Stepped: what the first lane does once a second: tells the other workers how many frames there were.
+void lane_group_beat(struct dataflow *flow);
 
 #endif

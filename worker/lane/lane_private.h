@@ -7,6 +7,7 @@
 //   lane.c            one lane: its thread, its mailbox, polling its sources
 //   lane_graph.c      the nodes of the plan on one lane: queues, markers, waiting
 //   lane_clock.c      who takes part, L, W, batch numbers (pure)
+//   lane_remote.c   lanes of other workers: frames out and in, credits, frames that come before their plan
 //   operator_table.c  Node.kind → operator
 #ifndef FORESET_LANE_LANE_PRIVATE_H
 #define FORESET_LANE_LANE_PRIVATE_H
@@ -14,6 +15,7 @@
 #include "common/base/random.h"
 #include "common/base/thread.h"
 #include "worker/exchange/exchange.h"
+#include "worker/exchange/exchange_frame.h"
 #include "worker/exchange/exchange_routing.h"
 #include "worker/lane/dataflow.h"
 #include "worker/lane/lane_clock.h"
@@ -21,12 +23,15 @@
 #include "worker/operator/operator.h"
 #include "worker/source/source.h"
 
-#define LANE_EPOCHS_MAX        8u          // planned and not yet frozen, on one lane
-#define LANE_CREDIT_MAX_BYTES  (32u << 20) // per channel and epoch parity (P14); less with little memory
-#define LANE_HELD_MAX_BYTES    (64u << 20) // rows of later epochs that wait on one lane
-#define LANE_STALL_US          60000000ll  // a source that memory keeps from reading for so long is an error (P14)
-#define LANE_POLL_US           10000       // how long a waiting source may be left alone
-#define LANE_BATCHES_PER_ROUND 4u          // source batches between two looks into the mailbox
+#define LANE_EPOCHS_MAX        8u           // planned and not yet frozen, on one lane
+#define LANE_CREDIT_MAX_BYTES  (32u << 20)  // per channel and epoch parity (P14); less with little memory
+#define LANE_HELD_MAX_BYTES    (64u << 20)  // rows of later epochs that wait on one lane
+#define LANE_STALL_US          60000000ll   // a source that memory keeps from reading for so long is an error (P14)
+#define LANE_POLL_US           10000        // how long a waiting source may be left alone
+#define LANE_BEAT_US           1000000      // how often other workers are told how many frames there were
+#define LANE_OWED_MAX_BYTES    (256u << 10) // taken from another worker's lane and not yet told
+#define LANE_FRAME_BYTES       (4u << 20)   // a larger frame is cut in two, as long as it has two rows
+#define LANE_BATCHES_PER_ROUND 4u           // source batches between two looks into the mailbox
 
 // An epoch plan as dealt out: which lane reads what.
 struct lane_share {
@@ -51,9 +56,9 @@ void lane_plan_unref(struct lane_plan *plan);
 enum lane_mail_kind {
     LANE_MAIL_PLAN,      // group → lane: lane_mail_plan
     LANE_MAIL_WATERMARK, // group → lane: lane_mail_watermark
-    LANE_MAIL_BATCH,     // lane → lane, by an exchange: lane_mail_batch
-    LANE_MAIL_MARKER,    // lane → lane, behind the batches: lane_mail_batch without a batch
-    LANE_MAIL_EMITTED,   // lane → lane: what a stateful table emitted: lane_mail_emitted
+    LANE_MAIL_BATCH,     // lane → lane, by an exchange: lane_mail_batch; from another worker: posted by its thread
+    LANE_MAIL_MARKER,    // lane → lane, behind the batches: lane_mail_batch without a batch; the same
+    LANE_MAIL_EMITTED,   // lane → lane: what a stateful table emitted: lane_mail_emitted; the same
     LANE_MAIL_READ,      // group → lane: every lane's mailbox holds the plan of `epoch`, read it: lane_mail_read
     LANE_MAIL_STOP,      // group → lane
 };
@@ -82,6 +87,7 @@ struct lane_mail_batch {
     uint64_t batches;  // a batch: its sequence; a marker: how many there were
     uint64_t rows;     // a marker: how many there were
     uint64_t credit_bytes;
+    bool remote;
     struct batch *batch;
 };
 struct lane_mail_emitted {
@@ -95,7 +101,8 @@ struct lane_mail_emitted {
 struct lane_item {
     uint64_t epoch;
     struct batch *batch;              // NULL: marker
-    struct exchange_channel *channel; // whose credit it holds; NULL: local
+    struct exchange_channel *channel; // whose credit it holds; NULL: this lane's own, or another worker's
+    bool remote;                      // it holds another worker's credit
     uint32_t sender;
     uint64_t bytes;
 };
@@ -171,6 +178,9 @@ struct lane {
     uint64_t released; // epochs up to this one are in every lane's mailbox, so that no row can overtake its plan
     struct table_clock *clocks;
     struct exchange_channel *channels; // sent by this lane: [exchange * lanes + receiver]
+    struct exchange_inlet *inlets;     // received by this lane: [exchange * lanes + sender]
+    struct text frame;                 // to another worker, being made
+    int64_t beat_us;
     uint64_t held_bytes;
     int64_t stalled_us; // since when credit or waiting rows keep it from reading; 0: they do not
     struct lane_epoch epochs[LANE_EPOCHS_MAX];
@@ -201,6 +211,21 @@ static inline struct lane_node *lane_node_of(struct lane *lane, uint32_t plan_in
     return &lane->nodes[plan_index];
 }
 
+// lane_remote.c
+void lane_remote_open(struct lane_group *group); // under the group's routing
+void lane_remote_close(struct lane_group *group);
+enum status lane_remote_send(struct lane_node *node, uint32_t target, const struct batch *batch,
+                             struct error *err) MUST_USE;
+void lane_remote_marker(struct lane_node *node, uint32_t target, uint64_t epoch,
+                        const struct exchange_channel *channel);
+void lane_remote_emitted(struct lane *lane, const struct lane_mail_emitted *mail);
+void lane_remote_taken(struct lane_node *node, const struct lane_item *item);
+void lane_remote_settle(struct lane_node *node, uint64_t epoch); // tells what is still owed of an epoch
+void lane_remote_beat(struct lane *lane);
+void lane_remote_receive(struct dataflow *flow, uint32_t worker, const void *bytes, size_t size);
+void lane_remote_dealt(struct lane_group *group, uint64_t epoch); // every lane's mailbox holds its plan
+void lane_mail_free(struct mail *mail);
+
 // operator_table.c
 enum status operator_table_open(struct operator_host *host, uint32_t node, struct operator** ret_op,
                                 struct error *err) MUST_USE; // *ret_op NULL: SOURCE
@@ -213,6 +238,17 @@ struct group_epoch {
     struct lane_maximum *maxima; // by node, over the lanes
     bool *took_part;             // by table
     struct lane_epoch *reports;  // by lane
+};
+// Another worker. Who sends numbers its frames under the lock, so that they go out in that order.
+struct lane_peer {
+    pthread_mutex_t lock;
+    uint64_t sent;     // frames
+    uint64_t expected; // under the gate: the next frame's number
+};
+struct lane_waiting {
+    struct mail *mail;
+    uint32_t lane; // of this worker
+    uint64_t epoch;
 };
 struct lane_group {
     struct dataflow base;
@@ -227,8 +263,14 @@ struct lane_group {
     uint32_t exchange_count;
     uint64_t queue_bytes_max; // of one source on one lane
     uint64_t credit_bytes, held_bytes_max;
-    const char *record;   // FORESET_RECORD's directory; NULL
-    pthread_mutex_t lock; // guards what follows; nothing is called under it but notify's preparation
+    const char *record;                    // FORESET_RECORD's directory; NULL
+    const struct type **exchange_types;    // by exchange: of its rows
+    struct lane_peer *peers;               // by worker
+    pthread_mutex_t gate;                  // guards the routing against lane_remote_receive, and the four that follow
+    uint64_t dealt;                        // epochs up to this one are in every lane's mailbox
+    VECTOR(struct lane_waiting) waiting;   // mails of later epochs, in order
+    uint64_t dropped_old, dropped_repeats; // frames of another generation or routing; frames that came twice
+    pthread_mutex_t lock;                  // guards what follows; nothing is called under it but notify's preparation
     bool failed, closing;
     struct group_epoch epochs[LANE_EPOCHS_MAX];
     struct lane_maximum *maxima; // cumulative, by node

@@ -22,15 +22,15 @@ static void a_gap_a_repeat_and_a_wrong_count_restart_the_pipeline(void **state)
 {
     (void)state;
     struct error err;
-    struct exchange_channel channel = {0};
-    assert_int_equal(exchange_seen(&channel, 0, 5, &err), STATUS_OK);
-    assert_int_equal(exchange_seen(&channel, 0, 5, &err), STATUS_CORRUPT); // a repeat
+    struct exchange_inlet inlet = {0};
+    assert_int_equal(exchange_seen(&inlet, 0, 5, &err), STATUS_OK);
+    assert_int_equal(exchange_seen(&inlet, 0, 5, &err), STATUS_CORRUPT); // a repeat
     assert_int_equal(err.class, ERROR_RESTART_PIPELINE);
-    assert_int_equal(exchange_seen(&channel, 2, 5, &err), STATUS_CORRUPT); // a gap
-    assert_int_equal(exchange_marker(&channel, 2, 5, &err), STATUS_CORRUPT);
-    assert_int_equal(exchange_marker(&channel, 1, 6, &err), STATUS_CORRUPT);
-    assert_int_equal(exchange_marker(&channel, 1, 5, &err), STATUS_OK);
-    assert_int_equal(exchange_seen(&channel, 0, 1, &err), STATUS_OK); // the next epoch counts anew
+    assert_int_equal(exchange_seen(&inlet, 2, 5, &err), STATUS_CORRUPT); // a gap
+    assert_int_equal(exchange_marker(&inlet, 2, 5, &err), STATUS_CORRUPT);
+    assert_int_equal(exchange_marker(&inlet, 1, 6, &err), STATUS_CORRUPT);
+    assert_int_equal(exchange_marker(&inlet, 1, 5, &err), STATUS_OK);
+    assert_int_equal(exchange_seen(&inlet, 0, 1, &err), STATUS_OK); // the next epoch counts anew
 }
 
 static void credit_is_apart_for_two_epochs_and_comes_back(void **state)

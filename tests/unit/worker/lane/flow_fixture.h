@@ -1,11 +1,13 @@
 // A data flow under test: plans built by hand, rows by hand through a scripted source, and a leader of a few lines that
-// plans epochs, derives watermarks as SQL.md says and turns reports into manifests.
+// plans epochs, derives watermarks as SQL.md says and turns reports into manifests. It may run on several workers in
+// this process, joined by a network (flow_link.h); shards are then dealt to lanes at random.
 #ifndef FORESET_TEST_FLOW_FIXTURE_H
 #define FORESET_TEST_FLOW_FIXTURE_H
 
-#include "worker/lane/lane_group.h"
-
 #include <pthread.h>
+
+#include "tests/unit/worker/lane/flow_link.h"
+#include "worker/lane/lane_group.h"
 
 #define FLOW_TABLES_MAX 4
 #define FLOW_NULL       INT64_MIN
@@ -19,6 +21,11 @@ struct flow_row {
     int64_t ts; // FLOW_NULL: null
 };
 
+struct flow_worker {
+    struct flow *flow;
+    uint32_t index;
+    struct dataflow *dataflow;
+};
 struct flow {
     struct arena arena;
     Foreset__Plan plan;
@@ -28,8 +35,13 @@ struct flow {
     char dir[64];
     struct objstore *stores[FLOW_TABLES_MAX], *dead[FLOW_TABLES_MAX], *state;
     struct budget budget;
-    struct dataflow *dataflow;
-    uint32_t lanes;
+    struct dataflow *dataflow; // of the first worker
+    struct flow_worker at[FLOW_WORKERS_MAX];
+    uint32_t workers;         // may change between close and open
+    uint32_t lanes;           // of each
+    Foreset__Routing routing; // version 0: one worker that makes its own
+    struct random random;
+    struct flow_link link;
     bool threaded;
     uint64_t epoch;
     int64_t now_us;
@@ -45,6 +57,7 @@ struct flow {
     bool failed;
 };
 
+extern uint32_t flow_workers; // that flow_init gives a flow; 1 at first
 void flow_init(struct flow *flow, uint32_t lanes, bool threaded);
 void flow_deinit(struct flow *flow);
 
@@ -79,12 +92,13 @@ struct flow_range {
 void flow_plan(struct flow *flow, const struct flow_range *ranges, size_t count, bool no_data, int publishes);
 void flow_watermarks(struct flow *flow, uint64_t epoch);
 void flow_run(struct flow *flow, const struct flow_range *ranges, size_t count, bool no_data, int publishes);
+bool flow_step(struct flow *flow); // stepped: every lane once, and some frames. Returns whether anything was done
 // Waits until the epoch is frozen (or the flow failed) and takes its report in.
 void flow_wait(struct flow *flow, uint64_t epoch);
 // All rows of the one source's next rows on partition 0 as an epoch.
 void flow_epoch(struct flow *flow, const struct flow_row *rows, size_t count);
 void flow_no_data(struct flow *flow);
-Foreset__TableEpoch *flow_report(struct flow *flow, uint32_t table);
+Foreset__TableEpoch *flow_report(struct flow *flow, uint32_t table); // of all workers together
 // The rows of the last recorded batch of a table as JSON texts, sorted and joined by '\n'; "-" if there is none.
 const char *flow_batch(struct flow *flow, const char *table);
 size_t flow_batches(struct flow *flow, const char *table);

@@ -129,7 +129,7 @@ static void two_epochs_run_at_once_and_rows_of_the_later_wait(void **state)
     flow_rows(0, (struct flow_row[]){{"a", "x", 1, MINUTE}, {"b", "x", 2, 2 * MINUTE}, {"c", "x", 4, 30 * MINUTE}}, 3);
     flow_plan(&flow, (struct flow_range[]){{0, 0, 2}}, 1, false, 0xF);
     flow_plan(&flow, (struct flow_range[]){{0, 2, 3}}, 1, false, 0xF);
-    for (uint32_t i = 0; i < 20; i++) lane_group_step(flow.dataflow, i % 2); // both read; no watermark is there yet
+    for (uint32_t i = 0; i < 20; i++) flow_step(&flow); // both read; no watermark is there yet
     flow_watermarks(&flow, 1);
     flow_wait(&flow, 1);
     assert_int_equal(flow_report(&flow, 0)->rows_in, 2);
@@ -398,5 +398,8 @@ int main(void)
         cmocka_unit_test(four_threads_with_little_credit_lose_and_repeat_nothing),
         cmocka_unit_test(a_broken_part_is_refused_by_name),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    int failed = 0;
+    for (flow_workers = 1; flow_workers <= FLOW_WORKERS_MAX; flow_workers++)
+        failed += cmocka_run_group_tests(tests, NULL, NULL);
+    return failed;
 }

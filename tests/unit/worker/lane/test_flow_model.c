@@ -212,6 +212,7 @@ static void run_case(const struct model_case *at, uint64_t seed, bool threaded)
     random_init(&random, seed);
     memset(&model, 0, sizeof model);
     model.first = true;
+    flow_workers = 1 + (uint32_t)(seed / 2 % FLOW_WORKERS_MAX);
     flow_init(&flow, 1 + (uint32_t)(seed % 4), threaded);
     if (at->dedup) {
         plan_dedup(&flow, at->kind);
@@ -223,6 +224,7 @@ static void run_case(const struct model_case *at, uint64_t seed, bool threaded)
         if (random_below(&random, 4) == 0) {
             flow_close(&flow);
             flow.lanes = 1 + (uint32_t)random_below(&random, 5);
+            flow.workers = 1 + (uint32_t)random_below(&random, FLOW_WORKERS_MAX);
             flow_open(&flow);
         }
         model_epoch(&flow, at, &random, &value);

@@ -1,0 +1,40 @@
+// A network between the workers of a flow under test: each pair of workers keeps its order, pairs overtake each other at
+// random. Stepped: the test delivers frame by frame; threaded: a thread does. A test may look at every frame and lose,
+// repeat or replace it.
+#ifndef FORESET_TEST_FLOW_LINK_H
+#define FORESET_TEST_FLOW_LINK_H
+
+#include <pthread.h>
+
+#include "common/base/random.h"
+#include "common/base/text.h"
+#include "common/base/vector.h"
+
+#define FLOW_WORKERS_MAX 3
+
+struct flow;
+enum flow_link_fate { FLOW_LINK_DELIVER, FLOW_LINK_LOSE, FLOW_LINK_REPEAT };
+struct flow_link_queue {
+    VECTOR(struct text) frames;
+};
+struct flow_link {
+    struct flow *flow;
+    struct random random;
+    pthread_mutex_t lock;
+    pthread_cond_t filled;
+    struct flow_link_queue queues[FLOW_WORKERS_MAX][FLOW_WORKERS_MAX];
+    bool running, stopping;
+    pthread_t thread;
+    uint64_t frames, bytes;                                         // sent so far
+    enum flow_link_fate (*fate)(void *context, struct text *frame); // NULL: all are delivered; may alter the frame
+    void *fate_context;
+};
+void flow_link_init(struct flow_link *link, struct flow *flow);
+void flow_link_deinit(struct flow_link *link);
+void flow_link_reset(struct flow_link *link); // what is under way is lost
+void flow_link_start(struct flow_link *link);
+void flow_link_stop(struct flow_link *link);
+void flow_link_send(struct flow_link *link, uint32_t from, uint32_t to, const void *bytes, size_t size);
+bool flow_link_deliver(struct flow_link *link); // one frame; false: there is none
+
+#endif
