@@ -1,4 +1,4 @@
-// Column batches. batch_flatten can fail (STATUS_NO_MEMORY); the rest cannot.
+// Column batches. batch_build and batch_flatten can fail (STATUS_NO_MEMORY); the rest cannot.
 #include "common/columnar/batch.h"
 
 #include <string.h>
@@ -23,6 +23,22 @@ struct batch *batch_create(const struct type *schema, uint32_t column_rows, stru
         ASSERT(columns[i]->type == schema->children[i].type && columns[i]->length == column_rows);
     }
     return batch_alloc(schema, column_rows, columns);
+}
+
+enum status batch_build(const struct type *schema, struct column_builder *const *builders, struct batch **ret_batch,
+                        struct error *err)
+{
+    uint32_t count = schema->child_count;
+    uint32_t rows = count ? column_builder_length(builders[0]) : 0;
+    struct column **columns = memory_calloc(count + (size_t)1, sizeof *columns);
+    enum status status = STATUS_OK;
+    for (uint32_t i = 0; i < count; i++) TRY(column_builder_finish(builders[i], &columns[i], err));
+    *ret_batch = batch_create(schema, rows, columns);
+    memset(columns, 0, count * sizeof *columns);
+out:
+    for (uint32_t i = 0; i < count; i++) column_unref(columns[i]);
+    memory_free(columns);
+    return status;
 }
 
 void batch_origin_set(struct batch *batch, struct batch *origin)

@@ -24,6 +24,10 @@ struct batch {
 
 // Takes the columns (each counted once for the batch).
 struct batch *batch_create(const struct type *schema, uint32_t column_rows, struct column *const *columns);
+// A batch of what the builders hold, one builder for each of the schema's columns, all of one length; they are reset.
+// After a failure they can only be destroyed.
+enum status batch_build(const struct type *schema, struct column_builder *const *builders, struct batch **ret_batch,
+                        struct error *err) MUST_USE;
 // As batch_create, over the rows of `parent`: shares its selection and its origin. For projections.
 struct batch *batch_derive(const struct batch *parent, const struct type *schema, struct column *const *columns);
 void batch_origin_set(struct batch *batch, struct batch *origin); // counts it; only while the batch has one holder

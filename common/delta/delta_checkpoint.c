@@ -120,17 +120,11 @@ out:
 
 static enum status checkpoint_flush(struct checkpoint_writer *writer, struct error *err)
 {
-    enum status status = STATUS_OK;
-    struct column *columns[CHECKPOINT_WRITTEN] = {NULL};
-    struct batch *batch = NULL;
-    uint32_t rows = column_builder_length(writer->builders[0]);
-    if (rows == 0) return STATUS_OK;
-    for (int i = 0; i < CHECKPOINT_WRITTEN; i++) TRY(column_builder_finish(writer->builders[i], &columns[i], err));
-    batch = batch_create(writer->schema, rows, columns);
-    memset(columns, 0, sizeof columns);
-    TRY(parquet_writer_write(writer->parquet, batch, err));
-out:
-    for (int i = 0; i < CHECKPOINT_WRITTEN; i++) column_unref(columns[i]);
+    struct batch *batch;
+    if (column_builder_length(writer->builders[0]) == 0) return STATUS_OK;
+    enum status status = batch_build(writer->schema, writer->builders, &batch, err);
+    if (status != STATUS_OK) return status;
+    status = parquet_writer_write(writer->parquet, batch, err);
     batch_unref(batch);
     return status;
 }

@@ -11,7 +11,7 @@ typedef enum status (*function_rule)(struct function_rule_call *call, struct err
 #define FUNCTION_NULL_TOLERANT    2u // may return a value for null arguments
 #define FUNCTION_MANY             FUNCTION_ARGS_MAX
 
-// A function: by signature or by rule. A signature is one letter per argument, behind '?' they are optional, '+' repeats
+// A function: by signature or by rule. A signature is a letter per argument, behind '?' they are optional, '+' repeats
 // the letter before it, then '>' and the result: a letter, or 1..9 for the type of that argument.
 //   s string  y binary  i int  l bigint  d double  b boolean  D date  T timestamp  z timestamp_ntz
 //   a any  N numeric  I integral  Y string or binary  t string or datetime  A array  M map  V interval

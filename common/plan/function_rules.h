@@ -1,4 +1,4 @@
-// Rules of functions whose types no signature can say. Inside common/plan; each reads and fills a function_rule_call and
+// Rules of functions whose types no signature can say. Inside common/plan; each fills a function_rule_call and
 // fails with Spark's condition (DATATYPE_MISMATCH.… and the like).
 #ifndef FORESET_PLAN_FUNCTION_RULES_H
 #define FORESET_PLAN_FUNCTION_RULES_H

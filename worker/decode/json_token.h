@@ -1,5 +1,5 @@
 // Tokens, for the instruction set that the including file is compiled for: blanks, strings, numbers, names, and whole
-// values that are only checked. Each function returns where the text goes on, or NULL where it is not JSON. Bytes behind
+// values that are only checked. Each function returns where the text goes on, or NULL where it is no JSON. Bytes behind
 // context->end may be read (BUFFER_PADDING of them are there) but are never part of the record: every value checks that
 // it ends before, since a closing brace or bracket must still follow it. Everything is static; included by json_row.h.
 #ifndef FORESET_DECODE_JSON_TOKEN_H

@@ -1,4 +1,4 @@
-// What Jackson and Spark's JacksonParser read from the text of a token for DECIMAL, DATE, the timestamps, BINARY and the
+// What Spark's JacksonParser reads from the text of a token for DECIMAL, DATE, the timestamps, BINARY and the
 // named values of FLOAT and DOUBLE. Text that is none is a misfit, not a failure.
 #include "worker/decode/json_value.h"
 

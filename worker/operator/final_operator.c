@@ -101,23 +101,14 @@ static enum status final_emit_built(struct final_operator *final, struct error *
     struct operator* op = & final->base;
     uint32_t count = op->schema->child_count;
     bool update = final->mode == FORESET__TABLE__MODE__UPDATE;
-    uint32_t rows = column_builder_length(final->builders[count]);
-    struct column **columns = memory_calloc(count + (size_t)3, sizeof *columns);
     struct batch *batch = NULL, *origin = NULL;
     enum status status = STATUS_OK;
-    if (rows == 0) goto out;
-    for (uint32_t i = 0; i < count + 3; i++) TRY(column_builder_finish(final->builders[i], &columns[i], err));
-    batch = batch_create(op->schema, rows, columns);
-    memset(columns, 0, count * sizeof *columns);
-    if (update) {
-        origin = batch_create(group_origin_type(), rows, columns + count);
-        memset(columns + count, 0, 3 * sizeof *columns);
-        batch_origin_set(batch, origin);
-    }
+    if (column_builder_length(final->builders[count]) == 0) return STATUS_OK;
+    TRY(batch_build(op->schema, final->builders, &batch, err));
+    TRY(batch_build(group_origin_type(), final->builders + count, &origin, err));
+    if (update) batch_origin_set(batch, origin);
     TRY(operator_emit(op, batch, err));
 out:
-    for (uint32_t i = 0; i < count + 3; i++) column_unref(columns[i]);
-    memory_free(columns);
     batch_unref(batch);
     batch_unref(origin);
     return status;
@@ -174,20 +165,9 @@ out:
 // Removes what is due by W; `emit`: as results.
 static enum status final_evict(struct final_operator *final, int64_t watermark_us, bool emit, struct error *err)
 {
-    struct key_table *table = &final->state.table;
-    VECTOR(struct key_entry *) due = {0};
+    struct key_entries due = {0};
     enum status status = STATUS_OK;
-    if (!table->slots || table->earliest_us > watermark_us) return STATUS_OK;
-    table->earliest_us = INT64_MAX;
-    for (uint64_t i = 0; i <= table->mask; i++) {
-        struct key_entry *entry = table->slots[i].entry;
-        if (!entry) continue;
-        if (entry->expiry_us <= watermark_us) {
-            vector_push(&due, entry);
-        } else if (entry->expiry_us < table->earliest_us) {
-            table->earliest_us = entry->expiry_us;
-        }
-    }
+    key_table_due(&final->state.table, watermark_us, &due);
     for (size_t i = 0; emit && i < due.count; i++) TRY(final_build(final, due.items[i], err));
     if (emit) TRY(final_emit_built(final, err));
     for (size_t i = 0; i < due.count; i++) keyed_state_remove(&final->state, &final->base, due.items[i]);

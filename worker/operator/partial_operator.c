@@ -56,20 +56,12 @@ static void partial_close(struct operator* op)
 
 // ---- groups out ----
 static enum status partial_emit_groups(struct partial_operator *partial, struct column_builder **builders,
-                                       uint32_t count, struct error *err)
+                                       struct error *err)
 {
-    struct operator* op = & partial->base;
-    struct column **columns = memory_calloc(count, sizeof *columns);
-    struct batch *batch = NULL;
-    uint32_t rows = column_builder_length(builders[count - 1]);
-    enum status status = STATUS_OK;
-    for (uint32_t i = 0; i < count; i++) TRY(column_builder_finish(builders[i], &columns[i], err));
-    batch = batch_create(op->schema, rows, columns);
-    memset(columns, 0, count * sizeof *columns);
-    TRY(operator_emit(op, batch, err));
-out:
-    for (uint32_t i = 0; i < count; i++) column_unref(columns[i]);
-    memory_free(columns);
+    struct batch *batch;
+    enum status status = batch_build(partial->base.schema, builders, &batch, err);
+    if (status != STATUS_OK) return status;
+    status = operator_emit(&partial->base, batch, err);
     batch_unref(batch);
     return status;
 }
@@ -95,9 +87,9 @@ static enum status partial_flush(struct partial_operator *partial, struct error 
         aggregate_group_save(&partial->group, entry, &states);
         TRY(column_builder_bytes(builders[keys], text_str(&states), states.length, err));
         if (column_builder_length(builders[keys]) < BATCH_ROWS_MAX) continue;
-        TRY(partial_emit_groups(partial, builders, count, err));
+        TRY(partial_emit_groups(partial, builders, err));
     }
-    if (column_builder_length(builders[keys])) TRY(partial_emit_groups(partial, builders, count, err));
+    if (column_builder_length(builders[keys])) TRY(partial_emit_groups(partial, builders, err));
     key_table_clear(table, partial_free, partial);
 out:
     for (uint32_t i = 0; i < count; i++) column_builder_destroy(builders[i]);

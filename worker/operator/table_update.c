@@ -78,20 +78,11 @@ struct update_writer {
 static enum status write_built(struct update_writer *writer, struct error *err)
 {
     struct table_update *update = writer->update;
-    struct operator* op = update->op;
-    uint32_t count = op->schema->child_count;
-    uint32_t rows = column_builder_length(update->builders[0]);
-    struct column **columns = memory_calloc(count + (size_t)1, sizeof *columns);
-    struct batch *batch = NULL;
-    enum status status = STATUS_OK;
-    if (rows == 0) goto out;
-    for (uint32_t i = 0; i < count; i++) TRY(column_builder_finish(update->builders[i], &columns[i], err));
-    batch = batch_create(op->schema, rows, columns);
-    memset(columns, 0, count * sizeof *columns);
-    TRY(partition_sink_write(writer->sink, writer->epoch, writer->sequence, batch, err));
-out:
-    for (uint32_t i = 0; i < count; i++) column_unref(columns[i]);
-    memory_free(columns);
+    struct batch *batch;
+    if (column_builder_length(update->builders[0]) == 0) return STATUS_OK;
+    enum status status = batch_build(update->op->schema, update->builders, &batch, err);
+    if (status != STATUS_OK) return status;
+    status = partition_sink_write(writer->sink, writer->epoch, writer->sequence, batch, err);
     batch_unref(batch);
     return status;
 }
@@ -109,20 +100,9 @@ static enum status write_entry(struct update_writer *writer, const struct key_en
 static enum status write_closed(struct update_writer *writer, const struct operator_marker *marker, struct error *err)
 {
     struct table_update *update = writer->update;
-    struct key_table *table = &update->state.table;
-    VECTOR(struct key_entry *) due = {0};
+    struct key_entries due = {0};
     enum status status = STATUS_OK;
-    if (!table->slots || table->earliest_us > marker->watermark_us) return STATUS_OK;
-    table->earliest_us = INT64_MAX;
-    for (uint64_t i = 0; i <= table->mask; i++) {
-        struct key_entry *entry = table->slots[i].entry;
-        if (!entry) continue;
-        if (entry->expiry_us <= marker->watermark_us) {
-            vector_push(&due, entry);
-        } else if (entry->expiry_us < table->earliest_us) {
-            table->earliest_us = entry->expiry_us;
-        }
-    }
+    key_table_due(&update->state.table, marker->watermark_us, &due);
     for (size_t i = 0; i < due.count; i++) TRY(write_entry(writer, due.items[i], err));
     TRY(write_built(writer, err));
     for (size_t i = 0; i < due.count; i++) {

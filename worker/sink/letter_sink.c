@@ -92,18 +92,13 @@ static struct letter_file *letter_file_of(struct letter_sink *letters, uint64_t 
 
 static enum status letter_flush(struct letter_sink *letters, struct letter_file *file, struct error *err)
 {
-    struct column *columns[LETTER_COUNT] = {0};
     struct batch *batch = NULL;
-    uint32_t rows = column_builder_length(file->builders[0]);
     enum status status = STATUS_OK;
-    if (rows == 0) return STATUS_OK;
-    for (int i = 0; i < LETTER_COUNT; i++) TRY(column_builder_finish(file->builders[i], &columns[i], err));
-    batch = batch_create(letters->args.schema, rows, columns);
-    memset(columns, 0, sizeof columns);
+    if (column_builder_length(file->builders[0]) == 0) return STATUS_OK;
+    TRY(batch_build(letters->args.schema, file->builders, &batch, err));
     if (!file->file) TRY(file_sink_open(&letters->args, "", file->epoch, SEQUENCE, &file->file, err));
     TRY(file_sink_write(file->file, batch, err));
 out:
-    for (int i = 0; i < LETTER_COUNT; i++) column_unref(columns[i]);
     batch_unref(batch);
     return status;
 }

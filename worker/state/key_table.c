@@ -131,6 +131,21 @@ out:
     return status;
 }
 
+void key_table_due(struct key_table *table, int64_t watermark_us, struct key_entries *ret_due)
+{
+    if (!table->slots || table->earliest_us > watermark_us) return;
+    table->earliest_us = INT64_MAX;
+    for (uint64_t i = 0; i <= table->mask; i++) {
+        struct key_entry *entry = table->slots[i].entry;
+        if (!entry) continue;
+        if (entry->expiry_us <= watermark_us) {
+            vector_push(ret_due, entry);
+        } else if (entry->expiry_us < table->earliest_us) {
+            table->earliest_us = entry->expiry_us;
+        }
+    }
+}
+
 void key_table_touch(struct key_table *table, struct key_entry *entry)
 {
     if (entry->flags & KEY_ENTRY_DIRTY) return;

@@ -61,6 +61,13 @@ struct key_entry *key_table_find(const struct key_table *table, uint64_t hash, s
 // Finds or adds. STATUS_NO_MEMORY beyond the budget.
 enum status key_table_get(struct key_table *table, uint64_t hash, struct slice key, struct key_entry **ret_entry,
                           bool *ret_added, struct error *err) MUST_USE;
+// The entries that expire at or before watermark_us, to act upon and remove; vector_deinit when done. The table then
+// counts them as gone when it next looks for what expires first.
+struct key_entries {
+    struct key_entry **items;
+    size_t count, capacity;
+};
+void key_table_due(struct key_table *table, int64_t watermark_us, struct key_entries *ret_due);
 // Puts the entry into the list of changes.
 void key_table_touch(struct key_table *table, struct key_entry *entry);
 void key_table_expire_at(struct key_table *table, struct key_entry *entry, int64_t expiry_us);
