@@ -7,28 +7,14 @@
 #include <cmocka.h>
 
 #include "common/delta/delta_action_json.h"
+#include "tests/unit/lib/unit_arena.h"
 
-static struct arena arena;
 static struct error err;
-
-static int setup(void **state)
-{
-    (void)state;
-    arena_init(&arena, 0);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    arena_deinit(&arena);
-    return 0;
-}
 
 static enum status read_line(const char *line, struct delta_action *action)
 {
     memset(action, 0, sizeof *action);
-    return delta_action_json_read(line, strlen(line), &arena, action, &err);
+    return delta_action_json_read(line, strlen(line), &unit_arena, action, &err);
 }
 
 // What is written from an action reads back as the same text.
@@ -169,12 +155,14 @@ static void the_hint_is_read_or_not_believed(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(actions_are_rewritten_as_they_were, setup, teardown),
-        cmocka_unit_test_setup_teardown(commit_info_carries_epochs_and_manifests, setup, teardown),
-        cmocka_unit_test_setup_teardown(foreign_commit_info_is_free_form, setup, teardown),
-        cmocka_unit_test_setup_teardown(unknown_actions_and_fields_are_ignored, setup, teardown),
-        cmocka_unit_test_setup_teardown(wrong_types_and_missing_fields_are_named, setup, teardown),
-        cmocka_unit_test_setup_teardown(the_hint_is_read_or_not_believed, setup, teardown),
+        cmocka_unit_test_setup_teardown(actions_are_rewritten_as_they_were, unit_arena_setup, unit_arena_teardown),
+        cmocka_unit_test_setup_teardown(commit_info_carries_epochs_and_manifests, unit_arena_setup,
+                                        unit_arena_teardown),
+        cmocka_unit_test_setup_teardown(foreign_commit_info_is_free_form, unit_arena_setup, unit_arena_teardown),
+        cmocka_unit_test_setup_teardown(unknown_actions_and_fields_are_ignored, unit_arena_setup, unit_arena_teardown),
+        cmocka_unit_test_setup_teardown(wrong_types_and_missing_fields_are_named, unit_arena_setup,
+                                        unit_arena_teardown),
+        cmocka_unit_test_setup_teardown(the_hint_is_read_or_not_believed, unit_arena_setup, unit_arena_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -13,21 +13,21 @@
 #include "common/delta/delta_commit.h"
 #include "common/delta/delta_path.h"
 #include "common/parquet/parquet_reader.h"
+#include "tests/unit/lib/unit_folder.h"
 
 #define DAY_MS INT64_C(86400000)
 #define NOW_MS (1000 * DAY_MS)
 #define SCHEMA                                                                                                         \
     "{\"type\":\"struct\",\"fields\":[{\"name\":\"p\",\"type\":\"string\",\"nullable\":true,\"metadata\":{}}]}"
 
-static char folder[64];
+static const char *folder;
 static struct objstore *store;
 static struct error err;
 
 static int setup(void **state)
 {
     (void)state;
-    snprintf(folder, sizeof folder, "/tmp/test_checkpoint_XXXXXX");
-    if (!mkdtemp(folder)) return 1;
+    folder = unit_folder_create();
     return objstore_open(folder, true, &store, &err) == STATUS_OK ? 0 : 1;
 }
 
@@ -35,9 +35,8 @@ static int teardown(void **state)
 {
     (void)state;
     objstore_close(store);
-    char command[128];
-    snprintf(command, sizeof command, "rm -rf %s", folder);
-    return system(command);
+    unit_folder_remove();
+    return 0;
 }
 
 static struct delta_add add_of(const char *path, struct delta_pair *pair)

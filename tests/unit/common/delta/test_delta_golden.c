@@ -13,6 +13,8 @@
 
 #include "common/delta/delta_scan.h"
 #include "common/parquet/parquet_reader.h"
+#include "tests/unit/lib/unit_data.h"
+#include "tests/unit/lib/unit_folder.h"
 
 enum { PATH_SIZE = 512 };
 
@@ -34,7 +36,7 @@ static const struct {
     const char *column;
 } left_out[] = {{"data-reader-partition-values", "as_timestamp"}};
 
-static char folder[64];
+static const char *folder;
 static struct error err;
 
 struct lines {
@@ -201,16 +203,9 @@ static int check_table(const char *name)
 static void golden_tables_read_as_spark_reads_them(void **state)
 {
     (void)state;
-    const char *data = getenv("FORESET_TEST_DATA");
-    char command[2 * PATH_SIZE], source[PATH_SIZE];
-    snprintf(source, sizeof source, "%s/golden-tables", data ? data : "../shared/data");
-    if (access(source, R_OK) != 0) {
-        if (getenv("CI")) fail_msg("missing: %s", source);
-        print_message("missing: %s\n", source);
-        skip();
-    }
-    snprintf(folder, sizeof folder, "/tmp/test_golden_XXXXXX");
-    assert_non_null(mkdtemp(folder));
+    char command[2 * PATH_SIZE];
+    const char *source = unit_data_path("golden-tables");
+    folder = unit_folder_create();
     snprintf(command, sizeof command, "for f in %s/*.tar.zst; do tar --zstd -xf $f -C %s || exit 1; done", source,
              folder);
     assert_int_equal(system(command), 0);
@@ -223,8 +218,7 @@ static void golden_tables_read_as_spark_reads_them(void **state)
         good += check_table(entry->d_name);
     }
     closedir(dir);
-    snprintf(command, sizeof command, "rm -rf %s", folder);
-    assert_int_equal(system(command), 0);
+    unit_folder_remove();
     print_message("%d golden tables, %d as expected\n", tables, good);
     assert_int_equal(good, tables);
 }

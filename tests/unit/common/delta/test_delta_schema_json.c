@@ -8,23 +8,9 @@
 
 #include "common/delta/delta_path.h"
 #include "common/delta/delta_schema_json.h"
+#include "tests/unit/lib/unit_arena.h"
 
-static struct arena arena;
 static struct error err;
-
-static int setup(void **state)
-{
-    (void)state;
-    arena_init(&arena, 0);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    arena_deinit(&arena);
-    return 0;
-}
 
 static const struct type *parse(const char *text)
 {
@@ -42,7 +28,7 @@ static void a_schema_written_reads_back(void **state)
     struct text text = {0};
     struct delta_schema schema;
     assert_int_equal(delta_schema_json_write(type, &text, &err), STATUS_OK);
-    assert_int_equal(delta_schema_json_read(text_str(&text), &arena, &schema, &err), STATUS_OK);
+    assert_int_equal(delta_schema_json_read(text_str(&text), &unit_arena, &schema, &err), STATUS_OK);
     assert_ptr_equal(schema.type, type);
     assert_int_equal(schema.field_count, 14);
     assert_true(schema.fields[13].children[0].nullable);
@@ -73,7 +59,7 @@ static void metadata_of_columns_is_kept_where_it_matters(void **state)
         "\"decimal(5,2)\",\"nullable\":true,\"metadata\":{\"delta.columnMapping.id\":4,\"delta.columnMapping."
         "physicalName\":"
         "\"col-9\"}}]},\"containsNull\":false},\"nullable\":true,\"metadata\":{\"comment\":\"hi\"}}]}";
-    assert_int_equal(delta_schema_json_read(json, &arena, &schema, &err), STATUS_OK);
+    assert_int_equal(delta_schema_json_read(json, &unit_arena, &schema, &err), STATUS_OK);
     assert_ptr_equal(schema.type, parse("struct<a:int,b:array<struct<c:decimal(5,2)>>>"));
     assert_false(schema.fields[0].nullable);
     assert_string_equal(schema.fields[0].refused, "delta.invariants");
@@ -94,14 +80,14 @@ static void what_is_no_schema_is_refused(void **state)
                                           "{\"type\":\"struct\",\"fields\":[{\"type\":\"string\"}]}",
                                           "{\"type\":\"struct\",\"fields\":[{\"name\":\"a\"}]}"};
     for (size_t i = 0; i < sizeof corrupt / sizeof *corrupt; i++) {
-        assert_int_equal(delta_schema_json_read(corrupt[i], &arena, &schema, &err), STATUS_CORRUPT);
+        assert_int_equal(delta_schema_json_read(corrupt[i], &unit_arena, &schema, &err), STATUS_CORRUPT);
     }
     static const char *const unknown[] = {"variant",     "decimal(39,2)", "decimal(3,4)",
                                           "decimal(3,2", "geometry(1)",   "udt"};
     for (size_t i = 0; i < sizeof unknown / sizeof *unknown; i++) {
         struct text json = {0};
         text_printf(&json, "{\"type\":\"struct\",\"fields\":[{\"name\":\"a\",\"type\":\"%s\"}]}", unknown[i]);
-        assert_int_equal(delta_schema_json_read(text_str(&json), &arena, &schema, &err), STATUS_UNSUPPORTED);
+        assert_int_equal(delta_schema_json_read(text_str(&json), &unit_arena, &schema, &err), STATUS_UNSUPPORTED);
         assert_non_null(strstr(err.message, unknown[i]));
         text_deinit(&json);
     }
@@ -111,7 +97,7 @@ static void what_is_no_schema_is_refused(void **state)
     text_append_str(&deep, "\"string\"");
     for (int i = 0; i < 100; i++) text_append_char(&deep, '}');
     text_append_str(&deep, "}]}");
-    assert_int_equal(delta_schema_json_read(text_str(&deep), &arena, &schema, &err), STATUS_CORRUPT);
+    assert_int_equal(delta_schema_json_read(text_str(&deep), &unit_arena, &schema, &err), STATUS_CORRUPT);
     text_deinit(&deep);
 }
 
@@ -190,14 +176,17 @@ static void names_are_escaped_as_hive_does(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(a_schema_written_reads_back, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_column_that_delta_cannot_hold_is_named, setup, teardown),
-        cmocka_unit_test_setup_teardown(metadata_of_columns_is_kept_where_it_matters, setup, teardown),
-        cmocka_unit_test_setup_teardown(what_is_no_schema_is_refused, setup, teardown),
-        cmocka_unit_test_setup_teardown(columns_are_added_and_old_ones_stay_as_they_are, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_path_is_encoded_once_and_decoded_once, setup, teardown),
-        cmocka_unit_test_setup_teardown(paths_outside_the_table_are_refused, setup, teardown),
-        cmocka_unit_test_setup_teardown(names_are_escaped_as_hive_does, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_schema_written_reads_back, unit_arena_setup, unit_arena_teardown),
+        cmocka_unit_test_setup_teardown(a_column_that_delta_cannot_hold_is_named, unit_arena_setup,
+                                        unit_arena_teardown),
+        cmocka_unit_test_setup_teardown(metadata_of_columns_is_kept_where_it_matters, unit_arena_setup,
+                                        unit_arena_teardown),
+        cmocka_unit_test_setup_teardown(what_is_no_schema_is_refused, unit_arena_setup, unit_arena_teardown),
+        cmocka_unit_test_setup_teardown(columns_are_added_and_old_ones_stay_as_they_are, unit_arena_setup,
+                                        unit_arena_teardown),
+        cmocka_unit_test_setup_teardown(a_path_is_encoded_once_and_decoded_once, unit_arena_setup, unit_arena_teardown),
+        cmocka_unit_test_setup_teardown(paths_outside_the_table_are_refused, unit_arena_setup, unit_arena_teardown),
+        cmocka_unit_test_setup_teardown(names_are_escaped_as_hive_does, unit_arena_setup, unit_arena_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -14,6 +14,7 @@
 #include "common/delta/delta_feature.h"
 #include "common/delta/delta_path.h"
 #include "common/delta/delta_table.h"
+#include "tests/unit/lib/unit_folder.h"
 
 #define PROTOCOL       "{\"protocol\":{\"minReaderVersion\":1,\"minWriterVersion\":2}}\n"
 #define SCHEMA(fields) "{\\\"type\\\":\\\"struct\\\",\\\"fields\\\":[" fields "]}"
@@ -29,7 +30,7 @@
 #define REMOVE(path)      "{\"remove\":{\"path\":\"" path "\",\"deletionTimestamp\":1,\"dataChange\":true}}\n"
 #define TXN(app, version) "{\"txn\":{\"appId\":\"" app "\",\"version\":" version "}}\n"
 
-static char folder[64];
+static const char *folder;
 static struct objstore *store;
 static struct delta_table *table;
 static struct error err;
@@ -37,9 +38,8 @@ static struct error err;
 static int setup(void **state)
 {
     (void)state;
-    snprintf(folder, sizeof folder, "/tmp/test_delta_XXXXXX");
     table = NULL;
-    if (!mkdtemp(folder)) return 1;
+    folder = unit_folder_create();
     return objstore_open(folder, true, &store, &err) == STATUS_OK ? 0 : 1;
 }
 
@@ -48,9 +48,8 @@ static int teardown(void **state)
     (void)state;
     delta_table_close(table);
     objstore_close(store);
-    char command[128];
-    snprintf(command, sizeof command, "rm -rf %s", folder);
-    return system(command);
+    unit_folder_remove();
+    return 0;
 }
 
 static void put(const char *name, const char *text)

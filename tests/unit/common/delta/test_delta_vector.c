@@ -11,6 +11,7 @@
 #include "common/base/text.h"
 #include "common/compress/crc32.h"
 #include "common/delta/delta_vector.h"
+#include "tests/unit/lib/unit_folder.h"
 
 static struct error err;
 
@@ -132,12 +133,10 @@ static void a_few_bytes_cannot_name_billions_of_rows(void **state)
 static void a_file_is_found_by_its_uuid_and_checked(void **state)
 {
     (void)state;
-    char folder[64] = "/tmp/test_vector_XXXXXX", command[128];
     struct objstore *store;
     struct text text = {0}, file = {0};
     struct delta_vector vector;
-    assert_non_null(mkdtemp(folder));
-    assert_int_equal(objstore_open(folder, true, &store, &err), STATUS_OK);
+    assert_int_equal(objstore_open(unit_folder_create(), true, &store, &err), STATUS_OK);
     put_three_kinds(&text);
     uint32_t size = __builtin_bswap32((uint32_t)text.length);
     uint32_t sum = __builtin_bswap32(crc32_update(0, text.data, text.length));
@@ -164,8 +163,7 @@ static void a_file_is_found_by_its_uuid_and_checked(void **state)
     objstore_close(store);
     text_deinit(&text);
     text_deinit(&file);
-    snprintf(command, sizeof command, "rm -rf %s", folder);
-    assert_int_equal(system(command), 0);
+    unit_folder_remove();
 }
 
 int main(void)

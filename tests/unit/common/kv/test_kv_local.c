@@ -14,16 +14,17 @@
 
 #include "common/base/failpoint.h"
 #include "common/kv/kv.h"
+#include "tests/unit/lib/unit_folder.h"
 
-static char folder[64], log_path[128];
+static const char *folder;
+static char log_path[128];
 static struct kv *kv;
 static struct error err;
 
 static int setup(void **state)
 {
     (void)state;
-    snprintf(folder, sizeof folder, "/tmp/test_kv_XXXXXX");
-    if (!mkdtemp(folder)) return 1;
+    folder = unit_folder_create();
     snprintf(log_path, sizeof log_path, "%s/kv.log", folder);
     kv = NULL;
     return kv_local_open(folder, &kv, &err) == STATUS_OK ? 0 : 1;
@@ -33,9 +34,8 @@ static int teardown(void **state)
 {
     (void)state;
     kv_close(kv);
-    char command[128];
-    snprintf(command, sizeof command, "rm -rf %s", folder);
-    return system(command);
+    unit_folder_remove();
+    return 0;
 }
 
 static void reopen(void)

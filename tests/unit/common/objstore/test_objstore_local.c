@@ -12,17 +12,17 @@
 
 #include "common/base/thread.h"
 #include "common/objstore/objstore.h"
+#include "tests/unit/lib/unit_folder.h"
 
 enum { NOBODY = 65534 };
-static char folder[64];
+static const char *folder;
 static struct objstore *store;
 static struct error err;
 
 static int setup(void **state)
 {
     (void)state;
-    snprintf(folder, sizeof folder, "/tmp/test_objstore_XXXXXX");
-    if (!mkdtemp(folder)) return 1;
+    folder = unit_folder_create();
     return objstore_open(folder, true, &store, &err) == STATUS_OK ? 0 : 1;
 }
 
@@ -30,9 +30,8 @@ static int teardown(void **state)
 {
     (void)state;
     objstore_close(store);
-    char command[256];
-    snprintf(command, sizeof command, "chmod -R u+w %s; rm -rf %s", folder, folder);
-    return system(command);
+    unit_folder_remove();
+    return 0;
 }
 
 static void assert_content(const char *key, const char *expected)

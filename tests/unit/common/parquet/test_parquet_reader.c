@@ -12,6 +12,7 @@
 
 #include "common/base/hash.h"
 #include "tests/unit/common/parquet/parquet_samples.h"
+#include "tests/unit/lib/unit_data.h"
 
 #define BUDGET_BYTES (64u << 20)
 
@@ -60,15 +61,11 @@ static const struct expectation expectations[] = {
 
 static struct buffer *open_file(const char *name, size_t *ret_size)
 {
-    char path[1024];
-    const char *data = getenv("FORESET_TEST_DATA");
-    snprintf(path, sizeof path, "%s/parquet-files/%s", data ? data : "../shared/data", name);
-    struct buffer *file = parquet_samples_file(path, ret_size);
-    if (file) return file;
-    print_message("missing test data: %s\n", path);
-    if (getenv("CI")) fail();
-    skip();
-    return NULL;
+    char file_name[512];
+    snprintf(file_name, sizeof file_name, "parquet-files/%s", name);
+    struct buffer *file = parquet_samples_file(unit_data_path(file_name), ret_size);
+    assert_non_null(file);
+    return file;
 }
 
 static void files_of_other_writers_give_their_rows(void **state)

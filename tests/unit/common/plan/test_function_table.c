@@ -8,22 +8,7 @@
 #include <cmocka.h>
 
 #include "common/plan/function_table.h"
-
-static struct arena arena;
-
-static int arena_up(void **state)
-{
-    (void)state;
-    arena_init(&arena, 0);
-    return 0;
-}
-
-static int arena_down(void **state)
-{
-    (void)state;
-    arena_deinit(&arena);
-    return 0;
-}
+#include "tests/unit/lib/unit_arena.h"
 
 // Resolves name(types…); types end with NULL. The result's type, or the error's condition.
 static const char *resolve(struct function_binding *binding, const char *name, ...)
@@ -40,7 +25,7 @@ static const char *resolve(struct function_binding *binding, const char *name, .
     va_end(args);
     call.literals = literals;
     error_clear(&err);
-    enum status status = function_resolve(&call, &arena, binding, &err);
+    enum status status = function_resolve(&call, &unit_arena, binding, &err);
     if (status == STATUS_OK) return binding->type->text;
     return status == STATUS_UNSUPPORTED ? "unsupported" : err.condition;
 }
@@ -157,5 +142,5 @@ int main(void)
         cmocka_unit_test(casts_between_numbers_and_dates_are_refused),
         cmocka_unit_test(random_functions_are_not_deterministic),
     };
-    return cmocka_run_group_tests(tests, arena_up, arena_down);
+    return cmocka_run_group_tests(tests, unit_arena_setup, unit_arena_teardown);
 }

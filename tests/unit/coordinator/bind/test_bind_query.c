@@ -8,27 +8,13 @@
 
 #include "coordinator/bind/bind.h"
 #include "coordinator/sql/sql_parse.h"
+#include "tests/unit/lib/unit_arena.h"
 
 #define FILES                                                                                                          \
     "STREAM read_files('in', format => 'json', schema => 'id STRING, v INT, ts TIMESTAMP, s STRUCT<a: INT, B: "        \
     "STRING>')"
 
-static struct arena arena;
 static struct sql_text text;
-
-static int setup(void **state)
-{
-    (void)state;
-    arena_init(&arena, 0);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    arena_deinit(&arena);
-    return 0;
-}
 
 static enum status no_table(void *data, const struct sql_name *name, const struct bind_table **ret_table,
                             struct error *err)
@@ -46,19 +32,19 @@ static const char *const *no_names(void *data)
 
 static struct bind_node *bound(const char *query)
 {
-    const char *sql = arena_printf(&arena, "CREATE STREAMING TABLE t AS %s", query);
+    const char *sql = arena_printf(&unit_arena, "CREATE STREAMING TABLE t AS %s", query);
     text = (struct sql_text){"t.sql", sql, strlen(sql)};
-    struct bind_context *context = arena_calloc(&arena, 1, sizeof *context);
+    struct bind_context *context = arena_calloc(&unit_arena, 1, sizeof *context);
     *context = (struct bind_context){.text = &text,
-                                     .arena = &arena,
+                                     .arena = &unit_arena,
                                      .directory = "/w",
                                      .find_table = no_table,
                                      .table_names = no_names,
-                                     .marks = arena_calloc(&arena, 1, sizeof(uint32_t))};
+                                     .marks = arena_calloc(&unit_arena, 1, sizeof(uint32_t))};
     struct sql_script *script = NULL;
     struct bind_node *node = NULL;
     struct error err = {0};
-    if (sql_parse_script(&text, &arena, &script, &err) != STATUS_OK) fail_msg("%s", err.message);
+    if (sql_parse_script(&text, &unit_arena, &script, &err) != STATUS_OK) fail_msg("%s", err.message);
     if (bind_query(context, script->statements.items[0]->query, &node, &err) != STATUS_OK) fail_msg("%s", err.message);
     return node;
 }
@@ -71,7 +57,7 @@ static const char *chain(const struct bind_node *node)
     const char *whole = names[node->kind];
     while (node->inputs.count == 1) {
         node = node->inputs.items[0];
-        whole = arena_printf(&arena, "%s %s", whole, names[node->kind]);
+        whole = arena_printf(&unit_arena, "%s %s", whole, names[node->kind]);
     }
     return whole;
 }
@@ -176,13 +162,15 @@ static void a_union_takes_the_wider_types(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(operators_stand_in_sparks_order, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_column_passed_on_stays_the_same_column, setup, teardown),
-        cmocka_unit_test_setup_teardown(event_time_is_marked_through_aliases_windows_and_unions, setup, teardown),
-        cmocka_unit_test_setup_teardown(the_left_side_of_between_is_shared, setup, teardown),
-        cmocka_unit_test_setup_teardown(equal_aggregates_are_kept_once, setup, teardown),
-        cmocka_unit_test_setup_teardown(fields_and_stars_are_found_in_any_case, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_union_takes_the_wider_types, setup, teardown),
+        cmocka_unit_test_setup_teardown(operators_stand_in_sparks_order, unit_arena_setup, unit_arena_teardown),
+        cmocka_unit_test_setup_teardown(a_column_passed_on_stays_the_same_column, unit_arena_setup,
+                                        unit_arena_teardown),
+        cmocka_unit_test_setup_teardown(event_time_is_marked_through_aliases_windows_and_unions, unit_arena_setup,
+                                        unit_arena_teardown),
+        cmocka_unit_test_setup_teardown(the_left_side_of_between_is_shared, unit_arena_setup, unit_arena_teardown),
+        cmocka_unit_test_setup_teardown(equal_aggregates_are_kept_once, unit_arena_setup, unit_arena_teardown),
+        cmocka_unit_test_setup_teardown(fields_and_stars_are_found_in_any_case, unit_arena_setup, unit_arena_teardown),
+        cmocka_unit_test_setup_teardown(a_union_takes_the_wider_types, unit_arena_setup, unit_arena_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

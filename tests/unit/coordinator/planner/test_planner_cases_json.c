@@ -6,8 +6,8 @@
 #include <jansson.h>
 
 #include "tests/unit/coordinator/planner/planner_fixture.h"
+#include "tests/unit/lib/unit_data.h"
 
-#define LINE_MAX_BYTES (1 << 20)
 // Known: extract from intervals (2), quoted field names in type text, default separators of str_to_map.
 #define WRONG_MAX 4
 
@@ -71,26 +71,19 @@ static void check_case(const json_t *test, struct tally *tally)
 static void every_expression_case_has_sparks_types(void **state)
 {
     (void)state;
-    const char *data = getenv("FORESET_TEST_DATA");
-    char path[512];
-    snprintf(path, sizeof path, "%s/conformance/expr/cases.jsonl", data ? data : "../shared/data");
-    FILE *file = fopen(path, "rb");
-    if (!file) {
-        if (getenv("CI") && strcmp(getenv("CI"), "true") == 0) fail_msg("%s is missing", path);
-        print_message("%s is missing: nothing to check\n", path);
-        skip();
-    }
-    char *line = memory_alloc(LINE_MAX_BYTES);
+    FILE *file = fopen(unit_data_path("conformance/expr/cases.jsonl"), "rb");
+    assert_non_null(file);
+    struct text line = {0};
     struct tally tally = {0};
-    while (fgets(line, LINE_MAX_BYTES, file)) {
+    while (text_read_line(file, &line)) {
         json_error_t json_error;
-        json_t *test = json_loads(line, JSON_DECODE_INT_AS_REAL | JSON_ALLOW_NUL, &json_error);
-        if (!test) fail_msg("%s: %s at %.80s", path, json_error.text, line);
+        json_t *test = json_loads(text_str(&line), JSON_DECODE_INT_AS_REAL | JSON_ALLOW_NUL, &json_error);
+        if (!test) fail_msg("%s at %.80s", json_error.text, text_str(&line));
         check_case(test, &tally);
         json_decref(test);
     }
     fclose(file);
-    memory_free(line);
+    text_deinit(&line);
     print_message("%d cases, %d refused by name, %d wrong\n", tally.cases, tally.refused, tally.wrong);
     assert_true(tally.cases > 1000);
     assert_true(tally.refused * 50 < tally.cases);

@@ -4,17 +4,7 @@
 #include <stdlib.h>
 
 #include "tests/unit/coordinator/planner/planner_fixture.h"
-
-static char *read_file(const char *path)
-{
-    FILE *file = fopen(path, "rb");
-    if (!file) return NULL;
-    char *bytes = memory_calloc(1, 1 << 16);
-    size_t length = fread(bytes, 1, (1 << 16) - 1, file);
-    bytes[length] = '\0';
-    fclose(file);
-    return bytes;
-}
+#include "tests/unit/lib/unit_data.h"
 
 // The word that later.txt asks of the refusal; NULL: the case is not there.
 static bool later_word(const char *later, const char *name, char word[64])
@@ -28,11 +18,12 @@ static void check_case(const char *directory, const char *name, const char *late
     char path[1024], word[64];
     struct fixture fixture;
     snprintf(path, sizeof path, "%s/%s/pipeline.sql", directory, name);
-    char *sql = read_file(path);
+    struct text sql = {0}, description_text = {0};
+    assert_true(unit_data_append(path, &sql));
     snprintf(path, sizeof path, "%s/%s/case.json", directory, name);
-    char *description = read_file(path);
-    assert_true(sql && description);
-    enum status status = fixture_try(&fixture, sql, NULL);
+    assert_true(unit_data_append(path, &description_text));
+    const char *description = text_str(&description_text);
+    enum status status = fixture_try(&fixture, text_str(&sql), NULL);
     const char *error = strstr(description, "\"error\": \"");
     if (later_word(later, name, word)) {
         if (status != STATUS_UNSUPPORTED || !strcasestr(fixture.err.message, word))
@@ -45,32 +36,26 @@ static void check_case(const char *directory, const char *name, const char *late
         fail_msg("%s: %s", name, fixture.err.message);
     }
     fixture_end(&fixture);
-    memory_free(sql);
-    memory_free(description);
+    text_deinit(&sql);
+    text_deinit(&description_text);
 }
 
 static void every_streaming_case_compiles_or_is_refused_by_name(void **state)
 {
     (void)state;
-    const char *data = getenv("FORESET_TEST_DATA");
-    char directory[512];
-    snprintf(directory, sizeof directory, "%s/conformance/stream", data ? data : "../shared/data");
+    const char *directory = unit_data_path("conformance/stream");
     DIR *folder = opendir(directory);
-    if (!folder) {
-        if (getenv("CI") && strcmp(getenv("CI"), "true") == 0) fail_msg("%s is missing", directory);
-        print_message("%s is missing: nothing to check\n", directory);
-        skip();
-    }
-    char *later = read_file("tests/conformance/later.txt");
-    assert_non_null(later);
+    assert_non_null(folder);
+    struct text later = {0};
+    assert_true(unit_data_append("tests/conformance/later.txt", &later));
     int cases = 0;
     for (const struct dirent *entry; (entry = readdir(folder));) {
         if (entry->d_name[0] < '0' || entry->d_name[0] > '9') continue;
-        check_case(directory, entry->d_name, later);
+        check_case(directory, entry->d_name, text_str(&later));
         cases++;
     }
     assert_true(cases > 50);
-    memory_free(later);
+    text_deinit(&later);
     closedir(folder);
 }
 

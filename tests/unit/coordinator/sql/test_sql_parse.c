@@ -6,30 +6,15 @@
 #include <cmocka.h>
 
 #include "coordinator/sql/sql_parse.h"
-
-static struct arena arena;
-
-static int setup(void **state)
-{
-    (void)state;
-    arena_init(&arena, 0);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    arena_deinit(&arena);
-    return 0;
-}
+#include "tests/unit/lib/unit_arena.h"
 
 static const struct sql_script *parsed(const char *sql)
 {
-    struct sql_text *text = arena_calloc(&arena, 1, sizeof *text);
+    struct sql_text *text = arena_calloc(&unit_arena, 1, sizeof *text);
     *text = (struct sql_text){"t.sql", sql, strlen(sql)};
     struct sql_script *script = NULL;
     struct error err = {0};
-    if (sql_parse_script(text, &arena, &script, &err) != STATUS_OK) fail_msg("%s", err.message);
+    if (sql_parse_script(text, &unit_arena, &script, &err) != STATUS_OK) fail_msg("%s", err.message);
     return script;
 }
 
@@ -174,7 +159,7 @@ static void every_refusal_names_place_and_remedy(void **state)
         struct sql_text text = {"t.sql", refusals[i].sql, strlen(refusals[i].sql)};
         struct sql_script *script = NULL;
         struct error err = {0};
-        enum status status = sql_parse_script(&text, &arena, &script, &err);
+        enum status status = sql_parse_script(&text, &unit_arena, &script, &err);
         bool good = status == refusals[i].code && err.class == ERROR_USAGE &&
                     strncmp(err.message, refusals[i].place, strlen(refusals[i].place)) == 0 &&
                     strstr(err.message, refusals[i].words) && strstr(err.message, "^") &&
@@ -193,7 +178,7 @@ static void the_caret_stands_under_the_place(void **state)
     struct sql_text text = {"t.sql", sql, strlen(sql)};
     struct sql_script *script = NULL;
     struct error err = {0};
-    assert_int_equal(sql_parse_script(&text, &arena, &script, &err), STATUS_INVALID);
+    assert_int_equal(sql_parse_script(&text, &unit_arena, &script, &err), STATUS_INVALID);
     assert_string_equal(err.message, "t.sql:3:14: [PARSE_SYNTAX_ERROR] an expression is expected, \"FROM\" is there\n"
                                      "   SELECT 'ü', FROM STREAM s\n"
                                      "               ^");
@@ -209,20 +194,20 @@ static void a_text_that_is_no_text_is_refused(void **state)
     for (size_t i = 0; i < 3; i++) {
         struct sql_script *script = NULL;
         struct error err = {0};
-        assert_int_equal(sql_parse_script(&texts[i], &arena, &script, &err), STATUS_INVALID);
+        assert_int_equal(sql_parse_script(&texts[i], &unit_arena, &script, &err), STATUS_INVALID);
     }
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(settings_take_their_text_as_it_stands, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_table_holds_all_its_clauses, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_relation_holds_its_modifiers, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_query_holds_its_clauses, setup, teardown),
-        cmocka_unit_test_setup_teardown(every_refusal_names_place_and_remedy, setup, teardown),
-        cmocka_unit_test_setup_teardown(the_caret_stands_under_the_place, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_text_that_is_no_text_is_refused, setup, teardown),
+        cmocka_unit_test_setup_teardown(settings_take_their_text_as_it_stands, unit_arena_setup, unit_arena_teardown),
+        cmocka_unit_test_setup_teardown(a_table_holds_all_its_clauses, unit_arena_setup, unit_arena_teardown),
+        cmocka_unit_test_setup_teardown(a_relation_holds_its_modifiers, unit_arena_setup, unit_arena_teardown),
+        cmocka_unit_test_setup_teardown(a_query_holds_its_clauses, unit_arena_setup, unit_arena_teardown),
+        cmocka_unit_test_setup_teardown(every_refusal_names_place_and_remedy, unit_arena_setup, unit_arena_teardown),
+        cmocka_unit_test_setup_teardown(the_caret_stands_under_the_place, unit_arena_setup, unit_arena_teardown),
+        cmocka_unit_test_setup_teardown(a_text_that_is_no_text_is_refused, unit_arena_setup, unit_arena_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

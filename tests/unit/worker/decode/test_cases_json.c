@@ -12,9 +12,8 @@
 #include <cmocka.h>
 
 #include "common/columnar/datetime_text.h"
+#include "tests/unit/lib/unit_data.h"
 #include "worker/decode/json_context.h"
-
-#define CASE_LINE_MAX (8u << 20)
 
 static const char *const simds[] = {"scalar", "sse2", "neon", "avx2"};
 
@@ -252,26 +251,15 @@ static bool run_from_json(const json_t *test)
     return true;
 }
 
-static FILE *open_cases(void)
-{
-    char path[4096];
-    const char *data = getenv("FORESET_TEST_DATA"), *ci = getenv("CI");
-    snprintf(path, sizeof path, "%s/conformance/expr/cases.jsonl", data ? data : "../shared/data");
-    FILE *file = fopen(path, "r");
-    if (file) return file;
-    print_message("%s is missing; set FORESET_TEST_DATA\n", path);
-    if (ci && strcmp(ci, "true") == 0) fail_msg("%s is missing", path);
-    skip();
-    return NULL;
-}
-
 static void every_case_gives_what_spark_gives(void **state)
 {
     (void)state;
     size_t sources = 0, from_jsons = 0, others = 0;
-    char *line = memory_alloc(CASE_LINE_MAX);
-    FILE *file = open_cases();
-    while (fgets(line, CASE_LINE_MAX, file)) {
+    struct text read = {0};
+    FILE *file = fopen(unit_data_path("conformance/expr/cases.jsonl"), "rb");
+    assert_non_null(file);
+    while (text_read_line(file, &read)) {
+        const char *line = text_str(&read);
         bool source = strstr(line, "\"category\": \"json_source\"") || strstr(line, "\"category\":\"json_source\"");
         if (!source && !strstr(line, "from_json(")) continue;
         json_error_t error;
@@ -291,7 +279,7 @@ static void every_case_gives_what_spark_gives(void **state)
         json_decref(test);
     }
     fclose(file);
-    memory_free(line);
+    text_deinit(&read);
     print_message("%zu json_source runs, %zu from_json runs; %zu need more than the scanner\n", sources, from_jsons,
                   others);
     assert_true(sources >= 90 && from_jsons >= 30);

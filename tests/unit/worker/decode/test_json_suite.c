@@ -10,35 +10,16 @@
 
 #include <cmocka.h>
 
+#include "tests/unit/lib/unit_data.h"
 #include "worker/decode/json_context.h"
 
 static const char *const simds[] = {"scalar", "sse2", "neon", "avx2"};
 
-static const char *suite_folder(char *path, size_t size)
-{
-    const char *data = getenv("FORESET_TEST_DATA"), *ci = getenv("CI");
-    snprintf(path, size, "%s/json-test-suite/test_parsing", data ? data : "../shared/data");
-    DIR *folder = opendir(path);
-    if (folder) {
-        closedir(folder);
-        return path;
-    }
-    print_message("%s is missing; set FORESET_TEST_DATA\n", path);
-    if (ci && strcmp(ci, "true") == 0) fail_msg("%s is missing", path);
-    skip();
-    return NULL;
-}
-
 static struct column *file_column(const char *path, const char *envelope)
 {
     struct text text = {0};
-    char block[4096];
-    size_t got;
-    FILE *file = fopen(path, "rb");
-    assert_non_null(file);
     text_append_str(&text, envelope);
-    while ((got = fread(block, 1, sizeof block, file)) > 0) text_append(&text, block, got);
-    fclose(file);
+    assert_true(unit_data_append(path, &text));
     if (*envelope) text_append_str(&text, "}");
     struct column_builder *builder = column_builder_create(NULL, type_of(TYPE_BINARY));
     struct column *column = NULL;
@@ -69,8 +50,8 @@ static void scan_inside(const char *path, const char *name, struct json_scan *sc
 static void every_file_is_judged_right(void **state)
 {
     (void)state;
-    char folder_path[4096], path[8192];
-    if (!suite_folder(folder_path, sizeof folder_path)) return;
+    char path[8192];
+    const char *folder_path = unit_data_path("json-test-suite/test_parsing");
     struct json_scan_options options = {.strict = true, .exact_text = true};
     const struct type *type = NULL;
     size_t count = 0;

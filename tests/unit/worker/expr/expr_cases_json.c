@@ -175,31 +175,6 @@ bool expr_cases_json_batch(const struct expr_case *item, struct batch **ret_batc
     return good;
 }
 
-bool expr_cases_json_path(char *path, size_t size)
-{
-    const char *data = getenv("FORESET_TEST_DATA");
-    snprintf(path, size, "%s/conformance/expr/cases.jsonl", data ? data : "../shared/data");
-    FILE *file = fopen(path, "r");
-    if (file) {
-        fclose(file);
-        return true;
-    }
-    printf("missing: %s\n", path);
-    if (getenv("CI")) abort();
-    return false;
-}
-
-char *expr_cases_json_file(const char *path)
-{
-    FILE *file = fopen(path, "r");
-    struct text text = {0};
-    char block[4096];
-    size_t length;
-    while (file && (length = fread(block, 1, sizeof block, file)) > 0) text_append(&text, block, length);
-    if (file) fclose(file);
-    return text.data ? text_take(&text) : memory_strdup("");
-}
-
 bool expr_cases_json_listed(const char *list, const char *id)
 {
     size_t length = strlen(id);

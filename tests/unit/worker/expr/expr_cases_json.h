@@ -1,4 +1,4 @@
-// The conformance cases of expressions: reading them, and judging results. For test_expr_cases.
+// The conformance cases of expressions: reading them, judging results. For test_expr_cases, test_aggregate_cases.
 #ifndef FORESET_TEST_EXPR_CASES_JSON_H
 #define FORESET_TEST_EXPR_CASES_JSON_H
 
@@ -27,9 +27,6 @@ bool expr_cases_json_equal(const struct expr_case *item, size_t row, size_t inde
 const char *expr_cases_json_expected(const struct expr_case *item, size_t row, size_t index, char *buffer, size_t size);
 // The case's input as a batch.
 bool expr_cases_json_batch(const struct expr_case *item, struct batch **ret_batch, struct error *err);
-// Where the cases are. False: they are missing, and this is not CI.
-bool expr_cases_json_path(char *path, size_t size);
-char *expr_cases_json_file(const char *path);                  // its content; "" if there is none; memory_free
 bool expr_cases_json_listed(const char *list, const char *id); // a line of the list begins with the id
 
 #endif

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "coordinator/planner/planner.h"
+#include "tests/unit/lib/unit_data.h"
 #include "tests/unit/worker/expr/expr_cases_json.h"
 #include "worker/expr/expr.h"
 
@@ -23,7 +24,7 @@ struct category {
 struct run {
     struct category categories[64];
     unsigned category_count;
-    char *later;
+    const char *later;
     unsigned surprises;
     bool verbose;
     const char *only;
@@ -142,9 +143,10 @@ static void every_case_equals_spark(void **state)
 {
     (void)state;
     struct run run = {.verbose = getenv("FORESET_EXPR_VERBOSE") != NULL, .only = getenv("FORESET_EXPR_CASE")};
-    char path[4096];
-    if (!expr_cases_json_path(path, sizeof path)) skip();
-    run.later = expr_cases_json_file("tests/unit/worker/expr/expr_cases_later.txt");
+    struct text later = {0};
+    const char *path = unit_data_path("conformance/expr/cases.jsonl");
+    assert_true(unit_data_append("tests/unit/worker/expr/expr_cases_later.txt", &later));
+    run.later = text_str(&later);
     assert_true(expr_cases_json_read(path, run_case, &run));
     unsigned passed = 0, failed = 0;
     for (unsigned i = 0; i < run.category_count; i++) {
@@ -155,7 +157,7 @@ static void every_case_equals_spark(void **state)
     }
     printf("%-14s %4u passed %4u failed\n", "all", passed, failed);
     for (unsigned i = 0; i < run.category_count; i++) memory_free((char *)(uintptr_t)run.categories[i].name);
-    memory_free(run.later);
+    text_deinit(&later);
     assert_int_equal(run.surprises, 0);
 }
 
