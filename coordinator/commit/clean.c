@@ -15,38 +15,67 @@
 #include <string.h>
 
 #include "common/base/failpoint.h"
+#include "common/base/hash.h"
 #include "common/base/log.h"
 #include "common/base/planted.h"
 #include "common/delta/delta_path.h"
 
+// Names as hashes: one manifest names what the one before did and a little more, so thousands of them are read one at a
+// time and only what they name is kept. Two names of one hash: the file stays, as if it were named.
+enum { CLEAN_SETTLE_MIN = 64 << 10 };
 struct clean_names {
-    VECTOR(const char *) items; // sorted once filled
+    VECTOR(uint64_t) items; // ascending, each once, after clean_names_settle
+    size_t settle_at;
 };
 struct clean_kept { // one decided manifest that stays
     uint64_t epoch;
-    struct manifest *manifest;
+    uint64_t name; // its hash
 };
 struct clean_state {
     struct clean *clean;
-    VECTOR(struct clean_kept) kept; // ascending by epoch
+    VECTOR(struct clean_kept) kept; // descending by epoch
     struct clean_names parts;       // that a kept manifest reaches
+    struct clean_names *tables;     // for each log: data files that a kept manifest names
     int64_t now_us;
 };
 
-static int clean_compare(const void *a, const void *b)
+static uint64_t clean_hash(const char *name)
 {
-    return strcmp(*(const char *const *)a, *(const char *const *)b);
+    return hash_64(name, strlen(name), 0);
 }
 
-static void clean_names_sort(struct clean_names *names)
+static int clean_compare(const void *a, const void *b)
 {
-    if (names->items.count > 0) qsort(names->items.items, names->items.count, sizeof(char *), clean_compare);
+    uint64_t left = *(const uint64_t *)a, right = *(const uint64_t *)b;
+    return left < right ? -1 : left > right;
+}
+
+static void clean_names_settle(struct clean_names *names)
+{
+    size_t count = 0;
+    if (names->items.count == 0) return;
+    qsort(names->items.items, names->items.count, sizeof(uint64_t), clean_compare);
+    for (size_t i = 0; i < names->items.count; i++) {
+        if (count == 0 || names->items.items[count - 1] != names->items.items[i])
+            names->items.items[count++] = names->items.items[i];
+    }
+    names->items.count = count;
+}
+
+static void clean_names_add(struct clean_names *names, const char *name)
+{
+    if (names->items.count >= CLEAN_SETTLE_MIN && names->items.count >= names->settle_at) {
+        clean_names_settle(names);
+        names->settle_at = 2 * names->items.count;
+    }
+    vector_push(&names->items, clean_hash(name));
 }
 
 static bool clean_names_has(const struct clean_names *names, const char *name)
 {
+    uint64_t hash = clean_hash(name);
     if (names->items.count == 0) return false;
-    return bsearch(&name, names->items.items, names->items.count, sizeof(char *), clean_compare) != NULL;
+    return bsearch(&hash, names->items.items, names->items.count, sizeof hash, clean_compare) != NULL;
 }
 
 static bool clean_is_old(const struct clean_state *state, const struct objstore_entry *entry)
@@ -70,20 +99,58 @@ out:
 
 // ---- Manifests ----
 
-static struct manifest *clean_manifest(struct clean_state *state, uint64_t epoch)
+static const struct clean_kept *clean_kept_of(const struct clean_state *state, uint64_t epoch)
 {
-    for (size_t i = 0; i < state->kept.count; i++) {
-        if (state->kept.items[i].epoch == epoch) return state->kept.items[i].manifest;
+    size_t low = 0, high = state->kept.count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (state->kept.items[middle].epoch == epoch) return &state->kept.items[middle];
+        if (state->kept.items[middle].epoch > epoch) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
     }
     return NULL;
 }
 
-static void clean_keep(struct clean_state *state, struct manifest *manifest)
+static void clean_name_files(struct clean_names *names, Foreset__DataFile **files, size_t count)
 {
-    struct clean_kept kept = {manifest->body->epoch, manifest};
+    for (size_t i = 0; i < count; i++) clean_names_add(names, files[i]->path);
+}
+
+static void clean_name_table(struct clean_names *names, const struct table_log *log, const Foreset__TableEpoch *table)
+{
+    if (log->dead_letters) {
+        clean_name_files(names, table->dead_letters, table->n_dead_letters);
+        clean_name_files(names, table->dead_letters_pending, table->n_dead_letters_pending);
+        return;
+    }
+    clean_name_files(names, table->adds, table->n_adds);
+    clean_name_files(names, table->removes, table->n_removes);
+    clean_name_files(names, table->open, table->n_open);
+    if (!FORESET_BUG("pending-not-kept")) clean_name_files(names, table->pending, table->n_pending);
+}
+
+static void clean_keep(struct clean_state *state, const struct manifest *manifest)
+{
+    const struct table_logs *logs = state->clean->logs;
+    struct clean_kept kept = {manifest->body->epoch, clean_hash(manifest->record.name)};
     vector_push(&state->kept, kept);
-    for (size_t i = 0; i < manifest->body->n_parts; i++)
-        vector_push(&state->parts.items, manifest->body->parts[i]->key);
+    for (size_t i = 0; i < manifest->body->n_parts; i++) clean_names_add(&state->parts, manifest->body->parts[i]->key);
+    for (size_t i = 0; i < logs->count; i++) {
+        const Foreset__TableEpoch *table = manifest_table(manifest, logs->items[i].number);
+        if (table) clean_name_table(&state->tables[i], &logs->items[i], table);
+    }
+}
+
+static bool clean_previous(const struct manifest *manifest, struct meta_record *ret_record)
+{
+    const char *previous = manifest->body->previous;
+    *ret_record = (struct meta_record){.hash = manifest->body->previous_hash};
+    if (!previous || !manifest_name_parse(previous, &ret_record->epoch, &ret_record->generation)) return false;
+    snprintf(ret_record->name, sizeof ret_record->name, "%s", previous);
+    return true;
 }
 
 // Follows the chain from the last decided manifest back, as far as it is there. Only this chain was decided.
@@ -102,12 +169,11 @@ static enum status clean_read_chain(struct clean_state *state, struct error *err
         }
         if (status != STATUS_OK) return STATUS_OK; // the end of what is kept
         clean_keep(state, manifest);
-        bool enough = state->kept.count >= CLEAN_MANIFESTS_MIN && manifest->body->epoch <= clean->published;
-        if (enough && manifest->body->timestamp_us + 2 * clean->grace_us < state->now_us) break;
-        const char *previous = manifest->body->previous;
-        record = (struct meta_record){.hash = manifest->body->previous_hash};
-        if (!previous || !manifest_name_parse(previous, &record.epoch, &record.generation)) break;
-        snprintf(record.name, sizeof record.name, "%s", previous);
+        bool more = state->kept.count < CLEAN_MANIFESTS_MIN || manifest->body->epoch > clean->published ||
+                    manifest->body->timestamp_us + 2 * clean->grace_us >= state->now_us;
+        more = more && clean_previous(manifest, &record);
+        manifest_unref(manifest);
+        if (!more) break;
     }
     return STATUS_OK;
 }
@@ -123,8 +189,8 @@ static enum status clean_manifests(struct clean_state *state, struct error *err)
         uint64_t epoch, generation;
         if (!manifest_name_parse(entry->key, &epoch, &generation) || !clean_is_old(state, entry)) continue;
         if (epoch > clean->published || epoch > clean->last.epoch) continue; // might still be decided, or put
-        const struct manifest *kept = clean_manifest(state, epoch);
-        if (epoch >= oldest && (!kept || strcmp(kept->record.name, entry->key) == 0)) continue;
+        const struct clean_kept *kept = clean_kept_of(state, epoch);
+        if (epoch >= oldest && (!kept || kept->name == clean_hash(entry->key))) continue;
         status = clean_delete(clean, clean->context->state, entry->key, err);
     }
     objstore_list_deinit(&list);
@@ -154,24 +220,6 @@ static enum status clean_parts(struct clean_state *state, struct error *err)
 
 // ---- Data files ----
 
-static void clean_name_files(struct clean_names *names, Foreset__DataFile **files, size_t count)
-{
-    for (size_t i = 0; i < count; i++) vector_push(&names->items, files[i]->path);
-}
-
-static void clean_name_table(struct clean_names *names, const struct table_log *log, const Foreset__TableEpoch *table)
-{
-    if (log->dead_letters) {
-        clean_name_files(names, table->dead_letters, table->n_dead_letters);
-        clean_name_files(names, table->dead_letters_pending, table->n_dead_letters_pending);
-        return;
-    }
-    clean_name_files(names, table->adds, table->n_adds);
-    clean_name_files(names, table->removes, table->n_removes);
-    clean_name_files(names, table->open, table->n_open);
-    if (!FORESET_BUG("pending-not-kept")) clean_name_files(names, table->pending, table->n_pending);
-}
-
 // Files below one prefix of a table; a partitioned table's lie in folders "<column>=<value>/".
 static enum status clean_prefix(struct clean_state *state, struct table_log *log, const char *prefix,
                                 const struct clean_names *names, struct error *err)
@@ -186,7 +234,7 @@ static enum status clean_prefix(struct clean_state *state, struct table_log *log
         uint64_t epoch, generation;
         if (!manifest_part_parse(name, "part-", &epoch, &generation) || !clean_is_old(state, entry)) continue;
         bool running = generation > clean->context->generation || epoch > clean->last.epoch;
-        bool known = clean_manifest(state, epoch) != NULL;
+        bool known = clean_kept_of(state, epoch) != NULL;
         if (FORESET_BUG("clean-by-old-leader")) known = !running || (running = false, true);
         if (FORESET_BUG("clean-undecided") && epoch > clean->last.epoch) known = !(running = false);
         if (running || !known || clean_names_has(names, entry->key)) continue;
@@ -197,28 +245,24 @@ out:
     return status;
 }
 
-static enum status clean_table(struct clean_state *state, struct table_log *log, struct error *err)
+static enum status clean_table(struct clean_state *state, size_t number, struct error *err)
 {
+    struct table_log *log = &state->clean->logs->items[number];
     const Foreset__Table *table = state->clean->context->plan->tables[log->number];
-    struct clean_names names = {0};
+    struct clean_names *names = &state->tables[number];
     struct text folder = {0};
     enum status status = STATUS_OK;
-    for (size_t i = 0; i < state->kept.count; i++) {
-        const Foreset__TableEpoch *kept = manifest_table(state->kept.items[i].manifest, log->number);
-        if (kept) clean_name_table(&names, log, kept);
-    }
-    clean_names_sort(&names);
-    if (log->dead_letters && names.items.count == 0) goto out; // there may be no such table
+    clean_names_settle(names);
+    if (log->dead_letters && names->items.count == 0) goto out; // there may be no such table
     TRY(table_log_open_store(log, err));
-    TRY(clean_prefix(state, log, "part-", &names, err));
+    TRY(clean_prefix(state, log, "part-", names, err));
     if (table->n_partition_columns > 0) {
         delta_path_escape(table->partition_columns[0], &folder);
         text_append_char(&folder, '=');
-        TRY(clean_prefix(state, log, text_str(&folder), &names, err));
+        TRY(clean_prefix(state, log, text_str(&folder), names, err));
     }
 out:
     text_deinit(&folder);
-    vector_deinit(&names.items);
     return status;
 }
 
@@ -228,14 +272,16 @@ enum status clean_run(struct clean *clean, struct error *err)
     struct clean_state state = {.clean = clean, .now_us = clock_wall_us(clean->context->seam->clock)};
     if (clean->last.epoch == 0) return STATUS_OK;
     TRY(lease_check(clean->context->meta->lease, "cleaning", err));
+    state.tables = memory_calloc(clean->logs->count + 1, sizeof *state.tables);
     TRY(clean_read_chain(&state, err));
     if (state.kept.count == 0) goto out;
-    clean_names_sort(&state.parts);
+    clean_names_settle(&state.parts);
     TRY(clean_parts(&state, err));
-    for (size_t i = 0; i < clean->logs->count; i++) TRY(clean_table(&state, &clean->logs->items[i], err));
+    for (size_t i = 0; i < clean->logs->count; i++) TRY(clean_table(&state, i, err));
     TRY(clean_manifests(&state, err));
 out:
-    for (size_t i = 0; i < state.kept.count; i++) manifest_unref(state.kept.items[i].manifest);
+    for (size_t i = 0; state.tables && i < clean->logs->count; i++) vector_deinit(&state.tables[i].items);
+    memory_free(state.tables);
     vector_deinit(&state.kept);
     vector_deinit(&state.parts.items);
     return status;

@@ -7,7 +7,7 @@
 #include "worker/lane/lane_private.h"
 #include "worker/snapshot/snapshot_part.h"
 
-#define PARTS_MAX 4000u // more are made into bases
+#define PARTS_PER_STATE 128u // on average; of more, bases are made
 
 struct load {
     struct lane_group *group;
@@ -107,7 +107,12 @@ out:
 // State that lies in very many parts is written as bases at the next freeze.
 static void load_rebase(struct lane_group *group)
 {
-    bool many = group->from && group->from->n_parts > PARTS_MAX;
+    size_t states = 0;
+    for (uint32_t k = 0; k < group->plan->n_nodes; k++) {
+        const struct operator* op = group->lanes[0].nodes[k].op;
+        if (op && op->ops->load) states += group->lanes[0].host.lanes;
+    }
+    bool many = group->from && group->from->n_parts > PARTS_PER_STATE * states;
     for (uint32_t i = 0; i < group->lane_count; i++) group->lanes[i].host.rebase = many;
 }
 

@@ -4,13 +4,18 @@
 #include "worker/exchange/exchange.h"
 #include "worker/exchange/exchange_routing.h"
 
+#define DELTAS_MIN         64u
 #define DELTAS_MAX         1000u
+#define LIVE_PER_DELTA     2048u       // a base costs each delta behind it the writing of so many entries
 #define DEAD_ENTRIES_FLOOR (64u << 10) // fewer are not worth a base
 #define RECORD_HEAD        24u         // hash, batch, expiry
 
+// Every manifest names every part, so a small state is not left in many.
 bool operator_state_base_due(const struct state_history *history, uint64_t live)
 {
-    return history->base_next || history->deltas >= DELTAS_MAX || history->entries > 2 * live + DEAD_ENTRIES_FLOOR;
+    uint64_t deltas = DELTAS_MIN + live / LIVE_PER_DELTA;
+    if (deltas > DELTAS_MAX) deltas = DELTAS_MAX;
+    return history->base_next || history->deltas >= deltas || history->entries > 2 * live + DEAD_ENTRIES_FLOOR;
 }
 
 static void history_add(struct state_history *history, bool is_base, uint64_t entries)
