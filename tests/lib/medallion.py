@@ -5,6 +5,7 @@ check() compares all three tables with the reference and returns the differences
 """
 
 import pathlib
+import re
 
 import delta_log
 import foreset
@@ -32,6 +33,12 @@ class Medallion:
         self.pipeline.write_text(text)
         self.args = ["run", self.pipeline, "--warehouse", self.warehouse, "--kafka", f"bootstrap.servers={broker}",
                      "--kafka", "security.protocol=plaintext", "--progress", "json", "--memory", "1G"]
+
+    def limit_offsets(self, offsets_per_epoch):
+        """Another rate limit from the next start on: a change of the text that keeps all state."""
+        text = re.sub(r"maxOffsetsPerTrigger => \d+", f"maxOffsetsPerTrigger => {offsets_per_epoch}",
+                      self.pipeline.read_text())
+        self.pipeline.write_text(text)
 
     def start(self, *args, **kwargs):
         return foreset.Run([*self.args, *args], **kwargs)
