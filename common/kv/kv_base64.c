@@ -8,6 +8,7 @@ static const char kv_base64_digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmn
 void kv_base64_append(struct text *text, const void *bytes, size_t size)
 {
     const uint8_t *in = bytes;
+    if (size == 0) return;
     text_reserve(text, (size + 2) / 3 * 4);
     for (size_t i = 0; i < size; i += 3) {
         size_t left = size - i;
