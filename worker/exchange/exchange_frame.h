@@ -3,7 +3,7 @@
 //
 //   "FSX1"  u8 kind  u8 final  u16 0  u64 XXH3 of the head's rest  u64 XXH3 of the batch
 //   u64 generation  u64 routing version  u64 sequence  u64 epoch
-//   u32 exchange or table  u32 sender lane  u32 receiver lane  u32 0  u64 batches  u64 rows
+//   u32 exchange or table  u32 sender (lane)  u32 receiver (lane)  u32 0  u64 batches  u64 rows
 //
 //   kind     who → whom                     exchange/table  batches            rows
 //   BATCH    lane → lane                    exchange        its sequence       its rows            the batch behind

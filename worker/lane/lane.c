@@ -57,6 +57,13 @@ static const Foreset__TableEpoch *table_from(const Foreset__Manifest *from, uint
     return NULL;
 }
 
+void lane_channels(struct lane *lane)
+{
+    size_t channels = (size_t)lane->group->exchange_count * lane->host.lanes + 1;
+    lane->channels = memory_calloc(channels, sizeof *lane->channels);
+    lane->inlets = memory_calloc(channels, sizeof *lane->inlets);
+}
+
 enum status lane_open(struct lane *lane, struct error *err)
 {
     const Foreset__Plan *plan = lane->group->plan;
@@ -64,9 +71,7 @@ enum status lane_open(struct lane *lane, struct error *err)
     for (uint32_t t = 0; t < plan->n_tables; t++) {
         lane_clock_init(&lane->clocks[t], plan->tables[t], table_from(lane->group->from, t), lane->reading);
     }
-    size_t channels = (size_t)lane->group->exchange_count * lane->host.lanes + 1;
-    lane->channels = memory_calloc(channels, sizeof *lane->channels);
-    lane->inlets = memory_calloc(channels, sizeof *lane->inlets);
+    lane_channels(lane);
     lane->sources = memory_calloc(plan->n_nodes + 1, sizeof *lane->sources);
     for (uint32_t i = 0; i < plan->n_nodes; i++) {
         if (plan->nodes[i]->kind != FORESET__NODE__KIND__SOURCE) continue;
@@ -286,6 +291,12 @@ static enum status source_begin(struct lane *lane, struct lane_source *source, s
     source->epoch = epoch->epoch;
     source->waiting = false;
     source->done = false;
+    bool moved = source->moved;
+    source->moved = false;
+    if (share->count == 0 && moved && source->source) {
+        source->source->ops->close(source->source);
+        source->source = NULL;
+    }
     if (share->count == 0) return STATUS_OK;
     if (!source->source) {
         struct source_open_args args = {.plan = lane->group->plan,

@@ -66,14 +66,30 @@ static void group_close(struct dataflow *flow)
     pthread_mutex_lock(&group->lock);
     group->closing = true;
     pthread_mutex_unlock(&group->lock);
+    lane_group_halt(group);
+    group_destroy(group);
+}
+
+void lane_group_halt(struct lane_group *group)
+{
     for (uint32_t i = 0; i < group->lane_count; i++) {
         if (!group->lanes[i].threaded) continue;
         group_post(group, i, memory_calloc(1, sizeof(struct mail)), LANE_MAIL_STOP);
     }
     for (uint32_t i = 0; i < group->lane_count; i++) {
         if (group->lanes[i].threaded) thread_join(group->lanes[i].thread);
+        group->lanes[i].threaded = group->lanes[i].stopped = false;
     }
-    group_destroy(group);
+}
+
+void lane_group_start(struct lane_group *group)
+{
+    for (uint32_t i = 0; i < group->lane_count && !group->options.stepped; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "lane-%u", i);
+        group->lanes[i].threaded = true;
+        thread_create(&group->lanes[i].thread, name, lane_run, &group->lanes[i]);
+    }
 }
 
 static void group_notify(struct lane_group *group, enum dataflow_event_kind kind, uint64_t epoch,
@@ -208,7 +224,12 @@ void lane_group_fail(struct lane_group *group, const struct error *err)
 }
 
 static const struct dataflow_ops group_ops = {
-    .close = group_close, .plan = group_plan, .watermark = group_watermark, .receive = lane_remote_receive};
+    .close = group_close,
+    .plan = group_plan,
+    .watermark = group_watermark,
+    .receive = lane_remote_receive,
+    .reroute = lane_move,
+};
 
 static Foreset__Plan *plan_copy(const Foreset__Plan *plan)
 {
@@ -232,9 +253,24 @@ static Foreset__Manifest *manifest_copy(const Foreset__Manifest *manifest)
     return copy;
 }
 
-// Cumulative maxima and update mode's open files go on from the manifest.
-static void group_continue(struct lane_group *group)
+// Credits and waiting rows take a sixteenth of the memory each at most, down to what a few batches need.
+static void group_limits(struct lane_group *group, uint64_t limit)
 {
+    uint64_t channels = (uint64_t)group->exchange_count * group->lane_count * group->routing->lanes * 2 + 1;
+    uint64_t credit = limit ? limit / 16 / channels : LANE_CREDIT_MAX_BYTES;
+    uint64_t held = limit ? limit / 16 / group->lane_count : LANE_HELD_MAX_BYTES;
+    if (credit > LANE_CREDIT_MAX_BYTES) credit = LANE_CREDIT_MAX_BYTES;
+    if (held > LANE_HELD_MAX_BYTES) held = LANE_HELD_MAX_BYTES;
+    group->credit_bytes = credit < LIMIT_MIN_BYTES ? LIMIT_MIN_BYTES : credit;
+    group->held_bytes_max = held < LIMIT_MIN_BYTES ? LIMIT_MIN_BYTES : held;
+}
+
+// Cumulative maxima and update mode's open files go on from the manifest; credits hang on how many lanes there are.
+void lane_group_continue(struct lane_group *group, const Foreset__Manifest *from)
+{
+    Foreset__Manifest *copy = from ? manifest_copy(from) : NULL;
+    if (group->from) foreset__manifest__free_unpacked(group->from, NULL);
+    group->args.from = group->from = copy;
     for (size_t i = 0; group->from && i < group->from->n_tables; i++) {
         const Foreset__TableEpoch *table = group->from->tables[i];
         ASSERT(table->table < group->plan->n_tables);
@@ -246,18 +282,7 @@ static void group_continue(struct lane_group *group)
         }
     }
     lane_report_continue(group);
-}
-
-// Credits and waiting rows take a sixteenth of the memory each at most, down to what a few batches need.
-static void group_limits(struct lane_group *group, uint64_t limit)
-{
-    uint64_t channels = (uint64_t)group->exchange_count * group->lane_count * group->routing->lanes * 2 + 1;
-    uint64_t credit = limit ? limit / 16 / channels : LANE_CREDIT_MAX_BYTES;
-    uint64_t held = limit ? limit / 16 / group->lane_count : LANE_HELD_MAX_BYTES;
-    if (credit > LANE_CREDIT_MAX_BYTES) credit = LANE_CREDIT_MAX_BYTES;
-    if (held > LANE_HELD_MAX_BYTES) held = LANE_HELD_MAX_BYTES;
-    group->credit_bytes = credit < LIMIT_MIN_BYTES ? LIMIT_MIN_BYTES : credit;
-    group->held_bytes_max = held < LIMIT_MIN_BYTES ? LIMIT_MIN_BYTES : held;
+    group_limits(group, group->args.budget ? group->args.budget->limit_bytes : 0);
 }
 
 // Takes the routing.
@@ -272,9 +297,8 @@ static struct lane_group *group_create(const struct dataflow_open_args *args, co
     pthread_mutex_init(&group->gate, NULL);
     group->dealt = args->from ? args->from->epoch : 0;
     group->plan = plan_copy(args->plan);
-    group->from = args->from ? manifest_copy(args->from) : NULL;
     group->args.plan = group->plan;
-    group->args.from = group->from;
+    group->args.from = NULL;
     group->routing = routing;
     group->lane_count = routing->lane_count;
     group->args.routing = NULL;
@@ -292,13 +316,12 @@ static struct lane_group *group_create(const struct dataflow_open_args *args, co
         if (share < group->queue_bytes_max)
             group->queue_bytes_max = share > SOURCE_QUEUE_MIN ? share : SOURCE_QUEUE_MIN;
     }
-    group_limits(group, limit);
     group->maxima = memory_calloc(group->plan->n_nodes + 1, sizeof *group->maxima);
     group->open = memory_calloc(group->plan->n_tables + 1, sizeof *group->open);
     group->rewrite = memory_calloc(group->plan->n_tables + 1, sizeof *group->rewrite);
     group->records = memory_calloc(group->plan->n_tables + 1, sizeof *group->records);
     group->lanes = memory_calloc(group->lane_count, sizeof *group->lanes);
-    group_continue(group);
+    lane_group_continue(group, args->from);
     for (uint32_t i = 0; i < group->lane_count; i++) lane_init(&group->lanes[i], group, i);
     return group;
 }
@@ -325,12 +348,7 @@ enum status lane_group_open_with(const struct dataflow_open_args *args, const st
     }
     TRY(lane_load(group, owned, err));
     memory_free(owned);
-    for (uint32_t i = 0; i < group->lane_count && !options->stepped; i++) {
-        char name[16];
-        snprintf(name, sizeof name, "lane-%u", i);
-        group->lanes[i].threaded = true;
-        thread_create(&group->lanes[i].thread, name, lane_run, &group->lanes[i]);
-    }
+    lane_group_start(group);
     *ret_flow = &group->base;
     return STATUS_OK;
 out:

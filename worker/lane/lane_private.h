@@ -7,6 +7,7 @@
 //   lane.c            one lane: its thread, its mailbox, polling its sources
 //   lane_graph.c      the nodes of the plan on one lane: queues, markers, waiting
 //   lane_clock.c      who takes part, L, W, batch numbers (pure)
+//   lane_move.c     going on under another routing (P22)
 //   lane_remote.c   lanes of other workers: frames out and in, credits, frames that come before their plan
 //   operator_table.c  Node.kind → operator
 #ifndef FORESET_LANE_LANE_PRIVATE_H
@@ -138,6 +139,7 @@ struct lane_source {
     uint64_t epoch;        // being read or last read
     bool done;             // with `epoch`
     bool waiting;          // the last poll found nothing
+    bool moved;            // partitions may have gone to other lanes: without a range, the handle is closed
 };
 
 struct lane_maximum {
@@ -190,6 +192,7 @@ struct lane {
 void lane_init(struct lane *lane, struct lane_group *group, uint32_t index);
 void lane_route(struct lane *lane); // takes its number and its shards from the group's routing
 enum status lane_open(struct lane *lane, struct error *err) MUST_USE;
+void lane_channels(struct lane *lane); // made for the routing
 void lane_deinit(struct lane *lane);
 void *lane_run(void *argument);
 // Serves the mailbox and polls the sources once. Returns whether anything was done.
@@ -286,6 +289,15 @@ struct group_open {
 void lane_group_measured(struct lane_group *group, struct lane_epoch *epoch);
 void lane_group_frozen(struct lane_group *group, uint32_t lane, struct lane_epoch *report); // takes *report's contents
 void lane_group_fail(struct lane_group *group, const struct error *err);
+// For lane_move.c. halt: the lanes' threads have ended; continue: what the group knows from a manifest, copied; the
+// limits under its routing.
+void lane_group_halt(struct lane_group *group);
+void lane_group_start(struct lane_group *group);
+void lane_group_continue(struct lane_group *group, const Foreset__Manifest *from);
+
+// lane_move.c
+enum status lane_move(struct dataflow *flow, const Foreset__Routing *message, uint32_t worker_index,
+                      const Foreset__Manifest *from, struct error *err) MUST_USE;
 
 // lane_report.c; under the group's lock
 Foreset__ReadDone *lane_report_read_done(struct lane_group *group, struct group_epoch *epoch);

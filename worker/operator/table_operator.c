@@ -169,6 +169,15 @@ static enum status table_load_end(struct operator* op, int64_t batch, int64_t ev
     return STATUS_OK;
 }
 
+static void table_rerouted(struct operator* op)
+{
+    struct table_operator *table = (struct table_operator *)op;
+    table->args.lane = op->host->lane;
+    partition_sink_lane(table->sink, op->host->lane);
+    letter_sink_destroy(table->letters);
+    table->letters = NULL;
+}
+
 static const struct operator_ops table_ops = {
     .close = table_close,
     .on_batch = table_on_batch,
@@ -177,6 +186,7 @@ static const struct operator_ops table_ops = {
     .load = table_load,
     .load_clear = table_load_clear,
     .load_end = table_load_end,
+    .rerouted = table_rerouted,
 };
 
 enum status table_operator_open(struct operator_host *host, uint32_t node, struct operator** ret_op, struct error *err)

@@ -86,6 +86,11 @@ static void partitions_forget(struct partition_sink *sink)
     sink->open = 0;
 }
 
+void partition_sink_lane(struct partition_sink *sink, uint32_t lane)
+{
+    sink->args.lane = lane;
+}
+
 void partition_sink_destroy(struct partition_sink *sink)
 {
     if (!sink) return;

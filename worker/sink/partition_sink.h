@@ -12,7 +12,8 @@ struct partition_sink;
 enum status partition_sink_create(const Foreset__Table *table, const struct type *table_schema,
                                   const struct file_sink_args *args, struct partition_sink **ret_sink,
                                   struct error *err) MUST_USE;
-void partition_sink_destroy(struct partition_sink *sink); // NULL allowed; unfinished files are removed
+void partition_sink_lane(struct partition_sink *sink, uint32_t lane); // of files from now on
+void partition_sink_destroy(struct partition_sink *sink);             // NULL allowed; unfinished files are removed
 // Rows of the table's schema. sequence numbers the files of the lane's table in the epoch.
 enum status partition_sink_write(struct partition_sink *sink, uint64_t epoch, uint32_t *sequence, struct batch *batch,
                                  struct error *err) MUST_USE;

@@ -35,11 +35,12 @@ struct flow {
     char dir[64];
     struct objstore *stores[FLOW_TABLES_MAX], *dead[FLOW_TABLES_MAX], *state;
     struct budget budget;
-    struct dataflow *dataflow; // of the first worker
-    struct flow_worker at[FLOW_WORKERS_MAX];
-    uint32_t workers;         // may change between close and open
-    uint32_t lanes;           // of each
-    Foreset__Routing routing; // version 0: one worker that makes its own
+    struct dataflow *dataflow;               // of the first worker
+    struct flow_worker at[FLOW_WORKERS_MAX]; // processes, so to speak
+    uint32_t order[FLOW_WORKERS_MAX];        // by worker of the routing: which of them
+    uint32_t workers;                        // may change between close and open
+    uint32_t lanes;                          // of each
+    Foreset__Routing routing;                // version 0: one worker that makes its own
     struct random random;
     struct flow_link link;
     bool threaded;
@@ -83,6 +84,10 @@ void flow_rows_forget(void);
 
 void flow_open(struct flow *flow);
 enum status flow_try_open(struct flow *flow, struct error *err);
+// P22: after an epoch. The workers are these processes now, in this order: those that run go on under the new routing,
+// others come, the rest closes. stays: shards whose lane is still there stay, but for a few; else all are dealt anew.
+void flow_move(struct flow *flow, const uint32_t *order, uint32_t workers, bool stays);
+extern uint32_t flow_source_opens;  // handles that were opened so far
 void flow_close(struct flow *flow); // as a crash: what was not frozen is lost
 // One epoch over [from, to) of each partition: planned, watermark given, frozen. Returns its number.
 struct flow_range {

@@ -12,10 +12,11 @@
 
 #include "common/base/hash.h"
 #include "common/base/thread.h"
+#include "tests/unit/worker/lane/flow_reports.h"
 
 #define PARTITIONS_MAX 4
 
-uint32_t flow_workers = 1;
+uint32_t flow_workers = 1, flow_source_opens;
 
 // ---- the scripted source ----
 static struct {
@@ -129,6 +130,7 @@ static enum status script_open(const struct source_open_args *args, struct sourc
 {
     struct script_source *script = memory_calloc(1, sizeof *script);
     script->base.ops = &script_ops;
+    __atomic_fetch_add(&flow_source_opens, 1, __ATOMIC_RELAXED);
     assert_int_equal(type_parse(args->plan->nodes[args->node]->schema, &script->schema, err), STATUS_OK);
     *ret_source = &script->base;
     return STATUS_OK;
@@ -334,10 +336,20 @@ static struct objstore *open_store(struct flow *flow, const char *name, uint32_t
     return store;
 }
 
-// Shards at random, so that no lane's are a range; every lane owns some, if there are enough.
-static void make_routing(struct flow *flow)
+// Where the lane of the routing before is now; UINT32_MAX: its worker is gone.
+static uint32_t lane_now(const struct flow *flow, const uint32_t *order_before, uint32_t lane)
+{
+    for (uint32_t i = 0; i < flow->workers; i++) {
+        if (flow->order[i] == order_before[lane / flow->lanes]) return i * flow->lanes + lane % flow->lanes;
+    }
+    return UINT32_MAX;
+}
+
+// Shards at random, so that no lane's are a range. order_before: of the routing that this one follows; NULL: none.
+static void make_routing(struct flow *flow, const uint32_t *order_before)
 {
     Foreset__Routing *routing = &flow->routing;
+    const uint32_t *lanes_before = routing->shard_lanes;
     uint32_t lanes = flow->lanes * flow->workers;
     routing->version++;
     routing->workers = arena_calloc(&flow->arena, flow->workers, sizeof *routing->workers);
@@ -346,7 +358,7 @@ static void make_routing(struct flow *flow)
         Foreset__RoutingWorker *worker = make(flow, sizeof *worker);
         foreset__routing_worker__init(worker);
         worker->name = worker->url = "";
-        worker->peer = i;
+        worker->peer = flow->order[i];
         worker->lane_first = i * flow->lanes;
         worker->lanes = flow->lanes;
         routing->workers[i] = worker;
@@ -354,14 +366,16 @@ static void make_routing(struct flow *flow)
     routing->shard_lanes = arena_calloc(&flow->arena, flow->plan.shards, sizeof *routing->shard_lanes);
     routing->n_shard_lanes = flow->plan.shards;
     for (uint32_t i = 0; i < flow->plan.shards; i++) {
-        routing->shard_lanes[i] = (uint32_t)random_below(&flow->random, lanes);
+        uint32_t stays = order_before ? lane_now(flow, order_before, lanes_before[i]) : UINT32_MAX;
+        bool moves = stays == UINT32_MAX || random_below(&flow->random, 8) == 0;
+        routing->shard_lanes[i] = moves ? (uint32_t)random_below(&flow->random, lanes) : stays;
     }
 }
 
 static enum status open_worker(struct flow *flow, uint32_t index, struct error *err)
 {
-    struct flow_worker *worker = &flow->at[index];
-    *worker = (struct flow_worker){.flow = flow, .index = index};
+    struct flow_worker *worker = &flow->at[flow->order[index]];
+    *worker = (struct flow_worker){.flow = flow, .index = flow->order[index]};
     struct dataflow_open_args args = {.plan = &flow->plan,
                                       .from = flow->manifest.epoch ? &flow->manifest : NULL,
                                       .generation = 1,
@@ -377,7 +391,8 @@ static enum status open_worker(struct flow *flow, uint32_t index, struct error *
                                       .notify = flow_notify,
                                       .send = flow_send,
                                       .context = worker};
-    struct lane_group_options options = {.stepped = !flow->threaded, .source = script_open, .seed = 5};
+    struct lane_group_options options = {
+        .stepped = !flow->threaded, .source = script_open, .seed = 5 + 1000 * worker->index};
     return lane_group_open_with(&args, &options, &worker->dataflow, err);
 }
 
@@ -396,12 +411,49 @@ enum status flow_try_open(struct flow *flow, struct error *err)
     }
     if (!flow->state) flow->state = open_store(flow, "state", 0);
     flow->epoch = flow->manifest.epoch;
-    if (flow->workers > 1 || flow->routing.version) make_routing(flow);
+    for (uint32_t i = 0; i < FLOW_WORKERS_MAX; i++) flow->order[i] = i;
+    flow_link_order(&flow->link, flow->order);
+    if (flow->workers > 1 || flow->routing.version) make_routing(flow, NULL);
     for (uint32_t i = 0; i < flow->workers; i++) TRY(open_worker(flow, i, err));
     flow->dataflow = flow->at[0].dataflow;
-    if (flow->threaded && flow->workers > 1) flow_link_start(&flow->link);
+    if (flow->threaded) flow_link_start(&flow->link);
 out:
     return status;
+}
+
+static bool in_order(const struct flow *flow, uint32_t process)
+{
+    for (uint32_t i = 0; i < flow->workers; i++) {
+        if (flow->order[i] == process) return true;
+    }
+    return false;
+}
+
+void flow_move(struct flow *flow, const uint32_t *order, uint32_t workers, bool stays)
+{
+    uint32_t before[FLOW_WORKERS_MAX];
+    struct error err = {0};
+    flow_link_stop(&flow->link);
+    memcpy(before, flow->order, sizeof before);
+    memcpy(flow->order, order, workers * sizeof *order);
+    flow->workers = workers;
+    flow_link_order(&flow->link, flow->order);
+    bool follows = stays && flow->routing.version;
+    make_routing(flow, follows ? before : NULL);
+    const Foreset__Manifest *from = flow->manifest.epoch ? &flow->manifest : NULL;
+    for (uint32_t i = 0; i < FLOW_WORKERS_MAX; i++) {
+        if (in_order(flow, i) || !flow->at[i].dataflow) continue;
+        flow->at[i].dataflow->ops->close(flow->at[i].dataflow);
+        flow->at[i].dataflow = NULL;
+    }
+    for (uint32_t i = 0; i < workers; i++) {
+        struct dataflow *dataflow = flow->at[order[i]].dataflow;
+        enum status status =
+            dataflow ? dataflow->ops->reroute(dataflow, &flow->routing, i, from, &err) : open_worker(flow, i, &err);
+        if (status != STATUS_OK) fail_msg("%s", err.message);
+    }
+    flow->dataflow = flow->at[order[0]].dataflow;
+    if (flow->threaded) flow_link_start(&flow->link);
 }
 
 void flow_open(struct flow *flow)
@@ -476,7 +528,7 @@ static void plan_worker(struct flow *flow, uint32_t worker, Foreset__EpochPlan *
         plan->n_ranges++;
     }
     struct error err;
-    struct dataflow *dataflow = flow->at[worker].dataflow;
+    struct dataflow *dataflow = flow->at[flow->order[worker]].dataflow;
     assert_int_equal(dataflow->ops->plan(dataflow, flow->epoch, plan, &err), STATUS_OK);
 }
 
@@ -541,130 +593,9 @@ void flow_watermarks(struct flow *flow, uint64_t epoch)
     message.items = pointers;
     struct error err;
     for (uint32_t i = 0; i < flow->workers; i++) {
-        struct dataflow *dataflow = flow->at[i].dataflow;
+        struct dataflow *dataflow = flow->at[flow->order[i]].dataflow;
         assert_int_equal(dataflow->ops->watermark(dataflow, epoch, &message, &err), STATUS_OK);
     }
-}
-
-static bool part_has(const Foreset__SnapshotPart *part, uint32_t shard)
-{
-    if (shard < part->shard_first || shard > part->shard_last) return false;
-    return !part->has_shards || (part->shards.data[shard / 8] >> (shard % 8) & 1);
-}
-
-// Parts whose every shard newer bases cover are dead.
-static void drop_dead_parts(struct flow *flow)
-{
-    size_t left = 0;
-    for (size_t i = 0; i < flow->parts.count; i++) {
-        const Foreset__SnapshotPart *part = flow->parts.items[i];
-        bool dead = true;
-        for (uint32_t shard = 0; shard < flow->plan.shards && dead; shard++) {
-            bool covered = !part_has(part, shard);
-            for (size_t k = i + 1; k < flow->parts.count && !covered; k++) {
-                const Foreset__SnapshotPart *newer = flow->parts.items[k];
-                covered = newer->is_base && newer->epoch > part->epoch && part_has(newer, shard) &&
-                          strcmp(newer->operator_, part->operator_) == 0;
-            }
-            dead = covered;
-        }
-        if (!dead) flow->parts.items[left++] = flow->parts.items[i];
-    }
-    flow->parts.count = left;
-}
-
-static void take_parts(struct flow *flow, const struct dataflow_event *event, uint32_t number)
-{
-    struct dataflow_frozen *frozen = event->frozen;
-    for (size_t i = 0; i < frozen->part_count; i++) {
-        Foreset__SnapshotPart *part = &frozen->parts[i].meta;
-        char key[64];
-        struct error err;
-        snprintf(key, sizeof key, "part-%llu-%u-%zu", (unsigned long long)event->epoch, number, i);
-        part->checksum = hash_64(frozen->parts[i].bytes->data, frozen->parts[i].size, 0);
-        memory_free(part->key);
-        part->key = memory_strdup(key);
-        assert_int_equal(objstore_put(flow->state, key, frozen->parts[i].bytes->data, frozen->parts[i].size, &err),
-                         STATUS_OK);
-        vector_push(&flow->parts, part);
-    }
-}
-
-#define APPEND(flow, to, from, field)                                                                                  \
-    append((flow), (void ***)&(to)->field, &(to)->n_##field, (void **)(from)->field, (from)->n_##field)
-static void append(struct flow *flow, void ***items, size_t *count, void **more, size_t more_count)
-{
-    void **grown = arena_calloc(&flow->arena, *count + more_count + 1, sizeof *grown);
-    if (*count) memcpy(grown, *items, *count * sizeof *grown);
-    if (more_count) memcpy(grown + *count, more, more_count * sizeof *grown);
-    *items = grown;
-    *count += more_count;
-}
-
-static void merge_maxima(Foreset__TableEpoch *to, const Foreset__TableEpoch *from)
-{
-    for (size_t i = 0; i < from->n_maxima; i++) {
-        bool found = false;
-        for (size_t k = 0; k < to->n_maxima; k++) {
-            if (to->maxima[k]->node != from->maxima[i]->node) continue;
-            found = true;
-            if (from->maxima[i]->event_time_us > to->maxima[k]->event_time_us) to->maxima[k] = from->maxima[i];
-        }
-        if (!found) to->maxima[to->n_maxima++] = from->maxima[i];
-    }
-}
-
-static void merge_table(struct flow *flow, Foreset__TableEpoch *to, const Foreset__TableEpoch *from)
-{
-    assert_int_equal(to->takes_part, from->takes_part);
-    assert_int_equal(to->publishes, from->publishes);
-    assert_int_equal(to->batch, from->batch);
-    assert_true(to->late_us == from->late_us && to->watermark_us == from->watermark_us);
-    to->rows_in += from->rows_in;
-    to->rows_out += from->rows_out;
-    to->rows_late += from->rows_late;
-    to->rows_dead += from->rows_dead;
-    to->content_hash += from->content_hash;
-    APPEND(flow, to, from, adds);
-    APPEND(flow, to, from, removes);
-    APPEND(flow, to, from, open);
-    APPEND(flow, to, from, dead_letters);
-    merge_maxima(to, from);
-}
-
-// All workers' reports as one, as the leader merges them.
-static Foreset__Prepared *merge_reports(struct flow *flow, struct dataflow_event *const *events)
-{
-    Foreset__Prepared *merged = make(flow, sizeof *merged);
-    *merged = *events[0]->frozen->prepared;
-    merged->tables = arena_calloc(&flow->arena, merged->n_tables + 1, sizeof *merged->tables);
-    for (size_t t = 0; t < merged->n_tables; t++) {
-        const Foreset__TableEpoch *first = events[0]->frozen->prepared->tables[t];
-        Foreset__TableEpoch *table = merged->tables[t] = make(flow, sizeof *table);
-        *table = *first;
-        table->maxima = arena_calloc(&flow->arena, flow->plan.n_nodes + 1, sizeof *table->maxima);
-        memcpy(table->maxima, first->maxima, first->n_maxima * sizeof *table->maxima);
-        for (uint32_t i = 1; i < flow->workers; i++) merge_table(flow, table, events[i]->frozen->prepared->tables[t]);
-    }
-    for (uint32_t i = 1; i < flow->workers; i++) APPEND(flow, merged, events[i]->frozen->prepared, ranges);
-    return merged;
-}
-
-// Stores the parts and makes the manifest that a restart would begin from.
-static void take_reports(struct flow *flow, struct dataflow_event **events)
-{
-    flow->prepared = merge_reports(flow, events);
-    for (uint32_t i = 0; i < flow->workers; i++) {
-        take_parts(flow, events[i], i);
-        vector_push(&flow->kept, events[i]->frozen);
-        events[i]->frozen = NULL;
-    }
-    drop_dead_parts(flow);
-    flow->manifest.epoch = events[0]->epoch;
-    flow->manifest.tables = flow->prepared->tables;
-    flow->manifest.n_tables = flow->prepared->n_tables;
-    flow->manifest.parts = flow->parts.items;
-    flow->manifest.n_parts = flow->parts.count;
 }
 
 static bool take_events(struct flow *flow, uint64_t epoch)
@@ -684,7 +615,7 @@ static bool take_events(struct flow *flow, uint64_t epoch)
     }
     if (!found && count == flow->workers) {
         found = true;
-        take_reports(flow, frozen);
+        flow_reports_take(flow, frozen);
         for (size_t i = flow->events.count; i > 0; i--) {
             struct dataflow_event *event = flow->events.items[i - 1];
             if (event->kind != DATAFLOW_FROZEN || event->epoch != epoch) continue;
@@ -702,7 +633,7 @@ bool flow_step(struct flow *flow)
     for (uint32_t i = 0; i < flow->workers; i++) {
         uint32_t worker = flow->workers > 1 ? (uint32_t)random_below(&flow->random, flow->workers) : 0;
         for (uint32_t lane = 0; lane < flow->lanes; lane++) {
-            any = lane_group_step(flow->at[worker].dataflow, lane) || any;
+            any = lane_group_step(flow->at[flow->order[worker]].dataflow, lane) || any;
         }
         for (uint64_t k = random_below(&flow->random, 6); flow->workers > 1 && k > 0; k--) {
             any = flow_link_deliver(&flow->link) || any;
@@ -716,13 +647,13 @@ static bool flow_is_still(struct flow *flow)
 {
     bool any = false;
     for (uint32_t i = 0; i < flow->workers; i++) {
-        if (flow->workers > 1) lane_group_beat(flow->at[i].dataflow);
+        if (flow->workers > 1) lane_group_beat(flow->at[flow->order[i]].dataflow);
     }
     while (flow_link_deliver(&flow->link)) {
     }
     for (uint32_t i = 0; i < flow->workers; i++) {
         for (uint32_t lane = 0; lane < flow->lanes; lane++) {
-            any = lane_group_step(flow->at[i].dataflow, lane) || any;
+            any = lane_group_step(flow->at[flow->order[i]].dataflow, lane) || any;
         }
     }
     return !any && flow->events.count == flow->seen;

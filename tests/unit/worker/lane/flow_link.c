@@ -1,6 +1,8 @@
 // The network (see the header). Frames to a worker that is not there are lost.
 #include "tests/unit/worker/lane/flow_link.h"
 
+#include <string.h>
+
 #include "common/base/thread.h"
 #include "tests/unit/worker/lane/flow_fixture.h"
 
@@ -36,12 +38,20 @@ static void link_push(struct flow_link *link, uint32_t from, uint32_t to, const 
     pthread_cond_signal(&link->filled);
 }
 
-void flow_link_send(struct flow_link *link, uint32_t from, uint32_t to, const void *bytes, size_t size)
+void flow_link_order(struct flow_link *link, const uint32_t *order)
+{
+    pthread_mutex_lock(&link->lock);
+    memcpy(link->order, order, sizeof link->order);
+    pthread_mutex_unlock(&link->lock);
+}
+
+void flow_link_send(struct flow_link *link, uint32_t from, uint32_t worker, const void *bytes, size_t size)
 {
     enum flow_link_fate fate = FLOW_LINK_DELIVER;
     struct text frame = {0};
     text_append(&frame, bytes, size);
     pthread_mutex_lock(&link->lock);
+    uint32_t to = link->order[worker];
     link->frames++;
     link->bytes += size;
     if (link->fate) fate = link->fate(link->fate_context, &frame);
@@ -70,8 +80,11 @@ static bool link_pop(struct flow_link *link, struct text *ret_frame, uint32_t *r
 
 static void link_hand_over(struct flow_link *link, struct text *frame, uint32_t from, uint32_t to)
 {
-    struct dataflow *dataflow = link->flow->at[to].dataflow;
-    if (dataflow) dataflow->ops->receive(dataflow, from, frame->data, frame->length);
+    const struct flow *flow = link->flow;
+    struct dataflow *dataflow = flow->at[to].dataflow;
+    for (uint32_t i = 0; dataflow && i < flow->workers; i++) {
+        if (flow->order[i] == from) dataflow->ops->receive(dataflow, i, frame->data, frame->length);
+    }
     text_deinit(frame);
 }
 

@@ -23,6 +23,7 @@ struct flow_link {
     pthread_mutex_t lock;
     pthread_cond_t filled;
     struct flow_link_queue queues[FLOW_WORKERS_MAX][FLOW_WORKERS_MAX];
+    uint32_t order[FLOW_WORKERS_MAX]; // by worker of the routing: which process
     bool running, stopping;
     pthread_t thread;
     uint64_t frames, bytes;                                         // sent so far
@@ -32,9 +33,11 @@ struct flow_link {
 void flow_link_init(struct flow_link *link, struct flow *flow);
 void flow_link_deinit(struct flow_link *link);
 void flow_link_reset(struct flow_link *link); // what is under way is lost
+void flow_link_order(struct flow_link *link, const uint32_t *order);
 void flow_link_start(struct flow_link *link);
 void flow_link_stop(struct flow_link *link);
-void flow_link_send(struct flow_link *link, uint32_t from, uint32_t to, const void *bytes, size_t size);
+// from: a process; worker: of the routing.
+void flow_link_send(struct flow_link *link, uint32_t from, uint32_t worker, const void *bytes, size_t size);
 bool flow_link_deliver(struct flow_link *link); // one frame; false: there is none
 
 #endif

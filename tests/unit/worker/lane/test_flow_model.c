@@ -204,6 +204,18 @@ static void model_no_data(struct flow *flow, const struct model_case *at)
     if (joins) assert_string_equal(flow_batch(flow, "t"), model_batch(flow));
 }
 
+// Other processes, in another order, at a border.
+static void move(struct flow *flow, struct random *random)
+{
+    uint32_t order[FLOW_WORKERS_MAX] = {0, 1, 2}, workers = 1 + (uint32_t)random_below(random, FLOW_WORKERS_MAX);
+    for (uint32_t i = FLOW_WORKERS_MAX - 1; i > 0; i--) {
+        uint32_t at = (uint32_t)random_below(random, i + 1), kept = order[i];
+        order[i] = order[at];
+        order[at] = kept;
+    }
+    flow_move(flow, order, workers, random_below(random, 2));
+}
+
 static void run_case(const struct model_case *at, uint64_t seed, bool threaded)
 {
     struct flow flow;
@@ -226,6 +238,8 @@ static void run_case(const struct model_case *at, uint64_t seed, bool threaded)
             flow.lanes = 1 + (uint32_t)random_below(&random, 5);
             flow.workers = 1 + (uint32_t)random_below(&random, FLOW_WORKERS_MAX);
             flow_open(&flow);
+        } else if (random_below(&random, 3) == 0) {
+            move(&flow, &random);
         }
         model_epoch(&flow, at, &random, &value);
         if (random_below(&random, 3) == 0) model_no_data(&flow, at);
