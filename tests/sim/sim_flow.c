@@ -35,6 +35,7 @@ struct flow_epoch {
 struct sim_flow {
     struct dataflow base;
     struct dataflow_open_args args;
+    Foreset__Routing *routing; // our copy
     struct sim_process *process;
     unsigned refs; // the worker's and the lane's
     bool closing, lane_done;
@@ -66,6 +67,7 @@ static void flow_unref(struct sim_flow *flow)
     if (--flow->refs > 0) return;
     for (size_t i = 0; i < flow->queued; i++) foreset__epoch_plan__free_unpacked(flow->queue[i].plan, NULL);
     for (uint32_t i = 0; i < SIM_PARTITIONS_MAX; i++) memory_free(flow->partitions[i].open);
+    foreset__routing__free_unpacked(flow->routing, NULL);
     memory_free(flow);
 }
 
@@ -86,9 +88,22 @@ static void flow_notify(struct sim_flow *flow, enum dataflow_event_kind kind, ui
     }
 }
 
+static void flow_route(struct sim_flow *flow, const Foreset__Routing *routing, uint32_t worker_index)
+{
+    size_t size = foreset__routing__get_packed_size(routing);
+    uint8_t *packed = memory_alloc(size + 1);
+    foreset__routing__pack(routing, packed);
+    if (flow->routing) foreset__routing__free_unpacked(flow->routing, NULL);
+    flow->routing = foreset__routing__unpack(NULL, size, packed);
+    memory_free(packed);
+    ASSERT(flow->routing && worker_index < flow->routing->n_workers);
+    flow->args.routing = NULL;
+    flow->args.worker_index = worker_index;
+}
+
 static bool flow_owns(const struct sim_flow *flow, uint32_t partition)
 {
-    const Foreset__Routing *routing = flow->args.routing;
+    const Foreset__Routing *routing = flow->routing;
     const Foreset__RoutingWorker *self = routing->workers[flow->args.worker_index];
     uint32_t lane = routing->shard_lanes[partition % routing->n_shard_lanes]; // numbered rows are a shard's own
     return lane >= self->lane_first && lane < self->lane_first + self->lanes;
@@ -389,12 +404,21 @@ static enum status flow_freeze(struct sim_flow *flow, const struct flow_epoch *e
     return STATUS_OK;
 }
 
-static enum status flow_load(struct sim_flow *flow, struct error *err)
+static void flow_forget(struct flow_partition *state)
 {
-    const Foreset__Manifest *from = flow->args.from;
+    memory_free(state->open);
+    memset(state, 0, sizeof *state);
+    for (size_t k = 0; k < SIM_KEYS; k++) state->latest[k] = -1;
+}
+
+// The state of the wanted partitions, as the manifest has it.
+static enum status flow_load(struct sim_flow *flow, const bool *wanted, const Foreset__Manifest *from,
+                             struct error *err)
+{
     for (size_t i = 0; from && i < from->n_parts; i++) {
         struct buffer *bytes = NULL;
         struct flow_image image;
+        if (!wanted[from->parts[i]->shard_first]) continue;
         enum status status = objstore_get(flow->args.state, from->parts[i]->key, &bytes, err);
         // A worker that stood still may load for a leader that is long gone.
         if (status == STATUS_NOT_FOUND && from->epoch + 10 > sim_model_epoch()) {
@@ -416,10 +440,18 @@ static enum status flow_load(struct sim_flow *flow, struct error *err)
         memcpy(state->chain, image.chain, sizeof image.chain);
         state->chain_count = image.chain_count;
     }
+    for (size_t i = 0; from && i < from->n_tables; i++) {
+        const Foreset__TableEpoch *table = from->tables[i];
+        for (size_t j = 0; table->table == SIM_LATEST && j < table->n_open; j++) {
+            if (!wanted[table->open[j]->slice]) continue;
+            ASSERT(!flow->partitions[table->open[j]->slice].open);
+            flow->partitions[table->open[j]->slice].open = memory_strdup(table->open[j]->path);
+        }
+    }
     return STATUS_OK;
 }
 
-static void flow_load_tables(struct sim_flow *flow)
+static void flow_load_clocks(struct sim_flow *flow)
 {
     const Foreset__Manifest *from = flow->args.from;
     for (uint32_t i = 0; i < SIM_TABLES; i++) {
@@ -428,9 +460,6 @@ static void flow_load_tables(struct sim_flow *flow)
             if (from->tables[j]->table == i) table = from->tables[j];
         }
         lane_clock_init(&flow->clocks[i], sim->plan->tables[i], table, from ? from->epoch + 1 : 1);
-        for (size_t j = 0; i == SIM_LATEST && table && j < table->n_open; j++) {
-            flow->partitions[table->open[j]->slice].open = memory_strdup(table->open[j]->path);
-        }
     }
 }
 
@@ -595,19 +624,45 @@ static void flow_close(struct dataflow *base)
     flow_unref(flow);
 }
 
+// A planned move (P22): state that stays is not touched.
+static enum status flow_reroute(struct dataflow *base, const Foreset__Routing *routing, uint32_t worker_index,
+                                const Foreset__Manifest *from, struct error *err)
+{
+    struct sim_flow *flow = (struct sim_flow *)base;
+    bool owned[SIM_PARTITIONS_MAX], came[SIM_PARTITIONS_MAX];
+    uint64_t border = from ? from->epoch : 0;
+    if (flow->queued > 0 || flow->lane_done || flow->clocks[0].next_epoch != border + 1) {
+        return error_set(err, STATUS_INVALID, ERROR_RESTART_PIPELINE, "epoch %" PRIu64 " is no border here", border);
+    }
+    if (routing->version <= flow->routing->version)
+        return error_set(err, STATUS_INVALID, ERROR_RESTART_PIPELINE, "the routing is an old one");
+    for (uint32_t i = 0; i < SIM_PARTITIONS_MAX; i++) owned[i] = flow_owns(flow, i);
+    flow_route(flow, routing, worker_index);
+    for (uint32_t i = 0; i < SIM_PARTITIONS_MAX; i++) {
+        bool owns = flow_owns(flow, i);
+        came[i] = owns && !owned[i] && !FORESET_BUG("move-without-state");
+        if (owned[i] && !owns && !FORESET_BUG("move-keeps-state")) flow_forget(&flow->partitions[i]);
+    }
+    return flow_load(flow, came, from, err);
+}
+
 enum status sim_flow_open(const struct dataflow_open_args *args, struct dataflow **ret_flow, struct error *err)
 {
-    static const struct dataflow_ops ops = {.close = flow_close, .plan = flow_plan, .watermark = flow_watermark};
+    static const struct dataflow_ops ops = {
+        .close = flow_close, .plan = flow_plan, .watermark = flow_watermark, .reroute = flow_reroute};
+    bool wanted[SIM_PARTITIONS_MAX];
     struct sim_flow *flow = memory_calloc(1, sizeof *flow);
     flow->base.ops = &ops;
     flow->args = *args;
     flow->process = sim->current;
     flow->refs = 1;
+    flow_route(flow, args->routing, args->worker_index);
     for (uint32_t i = 0; i < SIM_PARTITIONS_MAX; i++) {
-        for (size_t k = 0; k < SIM_KEYS; k++) flow->partitions[i].latest[k] = -1;
+        flow_forget(&flow->partitions[i]);
+        wanted[i] = flow_owns(flow, i);
     }
-    flow_load_tables(flow);
-    enum status status = flow_load(flow, err);
+    flow_load_clocks(flow);
+    enum status status = flow_load(flow, wanted, args->from, err);
     if (status != STATUS_OK) {
         flow_unref(flow);
         return status;

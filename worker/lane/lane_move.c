@@ -1,12 +1,12 @@
 // A planned move (P22) on one worker: the flow goes on under another routing, at a border where nothing runs.
 //
-// The happy path: the lanes stop; what hangs on who is who is made anew (numbers of lanes, channels, the receiving ends'
-// inputs, the other workers); each lane drops the shards that it no longer owns and gets those that came from the parts
-// of the border's manifest; the lanes go on. State that stays is not touched, sources keep their handles.
+// The happy path: the lanes stop; what hangs on who is who is made anew (numbers of lanes, channels, the receiving
+// ends' inputs, the other workers); each lane drops the shards that it no longer owns and gets those that came from the
+// parts of the border's manifest; the lanes go on. State that stays is not touched, sources keep their handles.
 //
-// What can fail: a routing that contradicts itself or is not newer, an epoch that still runs, a manifest that is not the
-// border's (RESTART_PIPELINE); parts that are missing or broken, memory (lane_load.c). The flow is then good for nothing
-// but to be closed: the worker reports, and the next generation loads everything anew.
+// What can fail: a routing that contradicts itself or is not newer, an epoch that still runs, a manifest that is not
+// the border's (RESTART_PIPELINE); parts that are missing or broken, memory (lane_load.c). The flow is then good for
+// nothing but to be closed: the worker reports, and the next generation loads everything anew.
 #include "worker/lane/lane_private.h"
 
 static enum status move_check(struct lane_group *group, const struct exchange_routing *routing,

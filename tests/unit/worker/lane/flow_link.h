@@ -1,6 +1,6 @@
-// A network between the workers of a flow under test: each pair of workers keeps its order, pairs overtake each other at
-// random. Stepped: the test delivers frame by frame; threaded: a thread does. A test may look at every frame and lose,
-// repeat or replace it.
+// A network between the workers of a flow under test: each pair of workers keeps its order, pairs overtake each other
+// at random. Stepped: the test delivers frame by frame; threaded: a thread does. A test may look at every frame and
+// lose, repeat or replace it.
 #ifndef FORESET_TEST_FLOW_LINK_H
 #define FORESET_TEST_FLOW_LINK_H
 

@@ -1,4 +1,5 @@
-// The leader of a flow under test: reports of all workers as one, and the manifest (see the header). Fails by assertion.
+// The leader of a flow under test: reports of all workers as one, and the manifest (see the header). It fails by
+// assertion.
 #include "tests/unit/worker/lane/flow_reports.h"
 
 #include <setjmp.h>
