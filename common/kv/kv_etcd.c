@@ -2,7 +2,7 @@
 // writes and reads them, kv_etcd_watch.c watches).
 //
 // Reads are linearizable. A list is read in pages as of the first page's revision; where a compaction takes that
-// revision away meanwhile, it begins anew. A lease's keepalive has a third of its time to live as deadline, so that two
+// revision away meanwhile, it begins anew; a page too large for an answer is asked for in smaller ones. A lease's keepalive has a third of its time to live as deadline, so that two
 // more can follow; a grant whose answer was lost is granted again, and the lost one runs out by itself.
 #include "common/kv/kv_etcd.h"
 
@@ -14,7 +14,7 @@
 
 #define KV_ETCD_ANSWER_MAX (64u << 20)
 #define KV_ETCD_KEY_MAX    1024u
-enum { KV_ETCD_PAGE = 1000, KV_ETCD_LIST_TRIES = 3 };
+enum { KV_ETCD_PAGE = 1024, KV_ETCD_PAGE_SHRINKS = 8, KV_ETCD_LIST_TRIES = 3 };
 
 struct kv_etcd_lease {
     int64_t id, ttl_ms;
@@ -119,6 +119,7 @@ static enum status kv_etcd_pages(struct kv_etcd *kv, const char *prefix, struct 
     enum status status = STATUS_OK;
     struct text body = {0}, end = {0}, from = {0};
     struct kv_etcd_call call = {0};
+    int64_t page = KV_ETCD_PAGE;
     text_append_str(&from, prefix[0] ? prefix : "");
     if (!prefix[0]) text_append(&from, "\0", 1);
     kv_etcd_watch_range_end(prefix, &end);
@@ -126,9 +127,14 @@ static enum status kv_etcd_pages(struct kv_etcd *kv, const char *prefix, struct 
         struct kv_etcd_header header;
         size_t before = list->count;
         text_reset(&body);
-        kv_etcd_json_range(&body, slice_of(from.data, from.length), slice_of(end.data, end.length), KV_ETCD_PAGE,
+        kv_etcd_json_range(&body, slice_of(from.data, from.length), slice_of(end.data, end.length), page,
                            list->revision);
-        TRY(kv_etcd_range(kv, &body, &call, &header, list, &more, err));
+        status = kv_etcd_range(kv, &body, &call, &header, list, &more, err);
+        if (status == STATUS_NO_MEMORY && page > 1) {
+            page /= KV_ETCD_PAGE_SHRINKS;
+            continue;
+        }
+        TRY(status);
         *ret_compacted = call.refusal.code == KV_ETCD_OUT_OF_RANGE;
         if (*ret_compacted) goto out;
         if (call.refusal.code != KV_ETCD_OK) TRY(kv_etcd_refused(&call, &kv->link, err));

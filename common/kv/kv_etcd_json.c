@@ -256,8 +256,10 @@ void kv_etcd_json_read_refusal(struct slice json, long http_code, struct kv_etcd
 {
     json_t *root = NULL;
     *ret_refusal = (struct kv_etcd_refusal){.code = KV_ETCD_UNKNOWN};
-    snprintf(ret_refusal->message, sizeof ret_refusal->message,
-             "HTTP %ld without etcd's words; the address must be a client URL of etcd 3.4 or later", http_code);
+    snprintf(
+        ret_refusal->message, sizeof ret_refusal->message,
+        "HTTP %ld without etcd's words; the address must be a client URL of etcd 3.4 or later, https if it speaks TLS",
+        http_code);
     if (kv_etcd_load(json, &root, NULL) != STATUS_OK) return;
     const json_t *error = json_object_get(root, "error");
     kv_etcd_refusal_of(json_is_object(error) ? error : root, ret_refusal);

@@ -1,5 +1,5 @@
-// etcd's JSON: requests written, answers read. Pure. Keys and values are Base64, 64-bit numbers are strings, and what is
-// zero, empty or false is left out (protobuf's JSON form). Any bytes may come in: an error then, STATUS_CORRUPT.
+// etcd's JSON: requests written, answers read. Pure. Keys and values are Base64, 64-bit numbers are strings, and what
+// is zero, empty or false is left out (protobuf's JSON form). Any bytes may come in: an error then, STATUS_CORRUPT.
 #ifndef FORESET_KV_ETCD_JSON_H
 #define FORESET_KV_ETCD_JSON_H
 

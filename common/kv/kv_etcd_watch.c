@@ -3,7 +3,7 @@
 // Happy path: the stream's first line says "created", each later one carries the events of some revisions, whole. What
 // can fail:
 //   - the stream breaks, its member loses its leader or is gone: the next member, with a pause that grows to a second;
-//   - nothing comes for KV_ETCD_IDLE_US: perhaps nothing happened, perhaps the member stands still. The stream is opened
+//   - nothing comes for KV_ETCD_IDLE_US: perhaps nothing happened, perhaps the member stands still. The stream is begun
 //     anew, which a member that stands still does not answer;
 //   - the revision to begin from was compacted: `lost`, and on from the compaction;
 //   - a line is larger than KV_ETCD_LINE_MAX: `lost` with the next stream's first line, and on from there;

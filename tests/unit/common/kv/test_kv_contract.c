@@ -375,6 +375,45 @@ static void two_watches_hear_their_own(void **state)
     kv_value_deinit(&now);
 }
 
+// Together far more than a store may answer at once.
+static void large_values_are_listed_whole_and_watched_or_lost(void **state)
+{
+    (void)state;
+    enum { KEYS = 72 };
+    struct mailbox box;
+    struct kv_watch *watch;
+    struct kv_list list;
+    char key[32], *bytes = memory_calloc(1, KV_VALUE_BYTES_MAX);
+    put("large", "", 0);
+    struct kv_value before = value_of("large");
+    for (int i = 0; i < KEYS; i++) {
+        snprintf(key, sizeof key, "large/%04d", i);
+        memcpy(bytes, key, strlen(key));
+        struct kv_op op = {KV_PUT, key, bytes, KV_VALUE_BYTES_MAX, 0};
+        ok(kv_txn(kv, NULL, 0, &op, 1, &err));
+    }
+    ok(kv_list(kv, "large/", &list, &err));
+    assert_int_equal(list.count, KEYS);
+    for (int i = 0; i < KEYS; i++) {
+        snprintf(key, sizeof key, "large/%04d", i);
+        assert_string_equal(list.items[i].key, key);
+        assert_int_equal(list.items[i].value.size, KV_VALUE_BYTES_MAX);
+        assert_memory_equal(list.items[i].value.bytes, key, strlen(key));
+    }
+    mailbox_init(&box);
+    ok(kv_watch(kv, "large/", before.mod_revision + 1, on_news, &box, &watch, &err));
+    struct news *news = (struct news *)mailbox_wait(&box, 60000000);
+    assert_true(news && news->lost && news->revision >= list.revision);
+    memory_free(news);
+    delete ("large/0003");
+    expect(&box, "large/0003- ");
+    kv_watch_stop(kv, watch);
+    mailbox_deinit(&box);
+    kv_list_deinit(&list);
+    kv_value_deinit(&before);
+    memory_free(bytes);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -388,6 +427,7 @@ int main(void)
         cmocka_unit_test(a_revoked_lease_takes_its_keys),
         cmocka_unit_test(a_watch_tells_what_follows_a_list),
         cmocka_unit_test(two_watches_hear_their_own),
+        cmocka_unit_test(large_values_are_listed_whole_and_watched_or_lost),
     };
     int failed = cmocka_run_group_tests_name("kv_local", tests, local_setup, local_teardown);
     if (!etcd_fixture_found()) return failed ? failed : getenv("CI") != NULL;
