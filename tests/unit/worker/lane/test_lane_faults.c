@@ -64,23 +64,23 @@ void __wrap_mailbox_post(struct mailbox *mailbox, struct mail *mail)
 // Three epochs of rows on two lanes, with one mail of the first hit. True: the flow noticed, as it must.
 static bool noticed(enum fault fault, int kind, uint64_t at, struct error *ret_err)
 {
-    static const char *const ids[] = {"a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l"};
     struct flow flow;
     wire.fault = FAULT_NONE;
     flow_init(&flow, 2, false);
     plan_dedup(&flow, DEDUP_FOREVER);
     flow_open(&flow);
-    for (uint32_t i = 0; i < 12; i++) {
-        struct flow_row row = {ids[i], "x", (int32_t)i, 0};
-        flow_rows(0, &row, 1);
-        flow_rows(1, &row, 1);
+    for (int i = 0; i < 24; i++) {
+        for (uint32_t partition = 0; partition < 2; partition++) {
+            struct flow_row row = {arena_printf(&flow.arena, "%u-%d", partition, i), "x", i, 0};
+            flow_rows(partition, &row, 1);
+        }
     }
     wire.count = 0;
     wire.at = at;
     wire.kind = kind;
     wire.fault = fault;
-    for (int64_t from = 0; from < 12 && !flow.failed; from += 4) {
-        flow_run(&flow, (struct flow_range[]){{0, from, from + 4}, {1, from, from + 4}}, 2, false, 0xF);
+    for (int64_t from = 0; from < 24 && !flow.failed; from += 8) {
+        flow_run(&flow, (struct flow_range[]){{0, from, from + 8}, {1, from, from + 8}}, 2, false, 0xF);
     }
     wire.fault = FAULT_NONE;
     if (wire.kept) wire_drop(wire.kept);
@@ -125,7 +125,36 @@ static void a_repeated_batch_restarts_the_pipeline(void **state)
 static void a_batch_that_overtakes_restarts_the_pipeline(void **state)
 {
     (void)state;
-    every_one_of(FAULT_OVERTAKE, LANE_MAIL_BATCH, 1); // whoever sends it has another one in this epoch
+    every_one_of(FAULT_OVERTAKE, LANE_MAIL_BATCH, mails_of(LANE_MAIL_BATCH));
+}
+
+// Lane 0 is an epoch ahead: its rows of it wait until lane 1's marker of this one is there.
+static void rows_of_the_next_epoch_wait_for_the_markers_of_all_lanes(void **state)
+{
+    (void)state;
+    struct flow flow;
+    wire.fault = FAULT_NONE;
+    flow_init(&flow, 2, false);
+    plan_dedup(&flow, DEDUP_FOREVER);
+    flow_open(&flow);
+    for (int i = 0; i < 16; i++) {
+        for (uint32_t partition = 0; partition < 2; partition++) {
+            struct flow_row row = {arena_printf(&flow.arena, "%u-%d", partition, i), "x", i, 0};
+            flow_rows(partition, &row, 1);
+        }
+    }
+    flow_plan(&flow, (struct flow_range[]){{0, 0, 4}, {1, 0, 4}}, 2, false, 0xF);
+    flow_plan(&flow, (struct flow_range[]){{0, 4, 16}, {1, 4, 16}}, 2, false, 0xF);
+    for (int i = 0; i < 20; i++) lane_group_step(flow.dataflow, 0);
+    flow_watermarks(&flow, 1);
+    flow_watermarks(&flow, 2);
+    flow_wait(&flow, 1);
+    assert_false(flow.failed);
+    assert_int_equal(flow_report(&flow, 0)->rows_out, 8);
+    flow_wait(&flow, 2);
+    assert_false(flow.failed);
+    assert_int_equal(flow_report(&flow, 0)->rows_out, 24);
+    flow_deinit(&flow);
 }
 
 // ---- Standing still ----
@@ -205,6 +234,7 @@ int main(void)
         cmocka_unit_test(a_lost_batch_restarts_the_pipeline),
         cmocka_unit_test(a_repeated_batch_restarts_the_pipeline),
         cmocka_unit_test(a_batch_that_overtakes_restarts_the_pipeline),
+        cmocka_unit_test(rows_of_the_next_epoch_wait_for_the_markers_of_all_lanes),
         cmocka_unit_test(a_source_without_credit_waits_59_seconds_and_goes_on),
         cmocka_unit_test(a_source_without_credit_for_60_seconds_fails_the_pipeline),
     };
