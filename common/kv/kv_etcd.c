@@ -2,8 +2,9 @@
 // writes and reads them, kv_etcd_watch.c watches).
 //
 // Reads are linearizable. A list is read in pages as of the first page's revision; where a compaction takes that
-// revision away meanwhile, it begins anew; a page too large for an answer is asked for in smaller ones. A lease's keepalive has a third of its time to live as deadline, so that two
-// more can follow; a grant whose answer was lost is granted again, and the lost one runs out by itself.
+// revision away meanwhile, it begins anew; a page too large for an answer is asked for in smaller ones. A lease's
+// keepalive has a third of its time to live as deadline, so that two more can follow; a grant whose answer was lost is
+// granted again, and the lost one runs out by itself.
 #include "common/kv/kv_etcd.h"
 
 #include <inttypes.h>

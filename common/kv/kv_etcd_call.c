@@ -4,8 +4,8 @@
 // refuses at once instead of waiting), and answers 200. What can fail, for a member:
 //   1. it cannot be reached, or refuses before anything happened: the next member, in rounds, until the deadline;
 //   2. it took the request and gives no clear answer: a read goes to the next member; a write is STATUS_UNKNOWN, and
-//      not sent again. A member gets the deadline's share (deadline ÷ members), so that one that stands still
-//      (SIGSTOP) leaves time for the others;
+//      not sent again. A member gets the deadline's share (deadline ÷ members, a second at most, more from round to
+//      round), so that one that stands still (SIGSTOP), or waits for a leader that does, leaves time for the others;
 //   3. the token does not hold: a new one, once, and again. Nothing has happened then;
 //   4. it says what every member would say (no such lease, not allowed): the caller's to judge;
 //   5. its cluster id is another, or the revision went back: KV_REPLACED, for good.
@@ -21,6 +21,7 @@
 
 #define KV_ETCD_DEADLINE_US    5000000
 #define KV_ETCD_SHARE_US_MIN   300000
+#define KV_ETCD_SHARE_US_MAX   1000000 // in the first round, where there are others to ask
 #define KV_ETCD_ROUND_PAUSE_US 100000
 enum { KV_ETCD_REASON_SIZE = 160, KV_ETCD_URL_SIZE = 512, KV_ETCD_TOKEN_BYTES_MAX = 1 << 16 };
 
@@ -393,6 +394,7 @@ enum status kv_etcd_call_send(struct kv_etcd_link *link, struct kv_etcd_call *ca
     struct error local;
     int64_t until_us = clock_boot_us(clock) + call->deadline_us;
     int64_t share_us = call->deadline_us / (int64_t)link->endpoint_count;
+    if (share_us > KV_ETCD_SHARE_US_MAX && link->endpoint_count > 1) share_us = KV_ETCD_SHARE_US_MAX;
     if (share_us < KV_ETCD_SHARE_US_MIN) share_us = KV_ETCD_SHARE_US_MIN;
     if (!err) err = &local;
     enum status status = kv_etcd_call_check_same(link, err);
@@ -407,6 +409,7 @@ enum status kv_etcd_call_send(struct kv_etcd_link *link, struct kv_etcd_call *ca
         kv_etcd_call_leave(link, call->endpoint);
         call->endpoint = (call->endpoint + 1) % link->endpoint_count;
         if (asked % link->endpoint_count != 0) continue;
+        share_us *= 2;
         if (kv_etcd_all_hopeless(link, &reasons)) return kv_etcd_unavailable(link, &reasons, err);
         left_us = until_us - clock_boot_us(clock);
         if (left_us > 0) thread_sleep_us(left_us < KV_ETCD_ROUND_PAUSE_US ? left_us : KV_ETCD_ROUND_PAUSE_US);
