@@ -204,8 +204,11 @@ enum status meta_store_leader(struct meta_store *meta, char ret_name[META_LEADER
     char key[META_KEY_SIZE];
     struct meta_value now;
     enum status status = meta_read(meta, meta_key(meta, "leader", key), &now, err);
-    if (status == STATUS_OK) snprintf(ret_name, META_LEADER_SIZE, "%s", now.text);
-    return status;
+    if (status != STATUS_OK) return status;
+    snprintf(ret_name, META_LEADER_SIZE, "%s", now.text);
+    char *lease = strrchr(ret_name, ' ');
+    if (lease) *lease = '\0';
+    return STATUS_OK;
 }
 
 enum status meta_store_as_leader(struct meta_store *meta, const struct kv_op *op, struct error *err)

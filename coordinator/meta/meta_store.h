@@ -9,6 +9,7 @@
 
 #define META_NAME_SIZE  128
 #define META_KEY_SIZE   320
+#define META_LEADER_SIZE 256
 #define META_DECIDE_MAX 8 // epochs in one transaction
 
 // A decided epoch: which manifest it is. epoch 0: none yet.
@@ -26,8 +27,16 @@ struct meta_store {
 enum status meta_store_init(struct meta_store *meta, struct kv *kv, struct seam *seam, struct lease *lease,
                             const char *pipeline, struct error *err) MUST_USE;
 
+// The same below any other prefix, which ends in '/'.
+void meta_store_init_at(struct meta_store *meta, struct kv *kv, struct seam *seam, struct lease *lease,
+                        const char *prefix);
+
 // Stands for election under `name` (unique per incarnation). *ret_won false: another leads. RETRY errors: ask again.
 enum status meta_store_campaign(struct meta_store *meta, const char *name, bool *ret_won, struct error *err) MUST_USE;
+// Who leads, in the words of its campaign; "": nobody.
+enum status meta_store_leader(struct meta_store *meta, char ret_name[META_LEADER_SIZE], struct error *err) MUST_USE;
+// One put or delete that happens only while we lead. Repeated when its outcome is unknown: `op` must not mind.
+enum status meta_store_as_leader(struct meta_store *meta, const struct kv_op *op, struct error *err) MUST_USE;
 // Renews the lease; ERROR_FENCED if it is gone.
 enum status meta_store_keepalive(struct meta_store *meta, struct error *err) MUST_USE;
 

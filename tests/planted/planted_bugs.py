@@ -25,8 +25,8 @@ def run(folder, test, bug=""):
     """(passed, the tests that failed)"""
     environment = dict(os.environ, FORESET_PLANTED_BUG=bug)
     try:
-        done = subprocess.run([folder / f"planted_{test}"], env=environment, timeout=TIMEOUT_S, text=True, errors="replace",
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        done = subprocess.run([folder / f"planted_{test}"], env=environment, timeout=TIMEOUT_S, text=True,
+                              errors="replace", stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     except subprocess.TimeoutExpired:
         return False, ["it does not end"]
     failed = sorted(set(re.findall(r"^\[  FAILED  \] (\w+)$", done.stdout, re.M)))
