@@ -1,6 +1,8 @@
 // Base64. Contract: kv_base64.h. Reading is strict: whole groups of four, padding at the end only, no spaces.
 #include "common/kv/kv_base64.h"
 
+#include <string.h>
+
 #include "common/base/memory.h"
 
 static const char kv_base64_digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -48,9 +50,8 @@ bool kv_base64_read(const char *coded, size_t length, char **ret_bytes, size_t *
             }
             group = group << 6 | (uint32_t)digit;
         }
-        bytes[i / 4 * 3] = (char)(group >> 16);
-        bytes[i / 4 * 3 + 1] = (char)(group >> 8 & 255);
-        bytes[i / 4 * 3 + 2] = (char)(group & 255);
+        uint8_t three[3] = {(uint8_t)(group >> 16), (uint8_t)(group >> 8), (uint8_t)group};
+        memcpy(bytes + i / 4 * 3, three, sizeof three);
     }
     bytes[size] = '\0';
     *ret_bytes = bytes;

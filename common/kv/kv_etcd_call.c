@@ -75,10 +75,7 @@ enum status kv_etcd_call_open(const struct kv_etcd_config *config, struct kv_etc
     http.connect_us = link->deadline_us / 3;
     TRY(http_client_create(&http, &link->http, err));
 out:
-    if (status != STATUS_OK) {
-        (void)error_prefix(err, "--etcd");
-        kv_etcd_call_close(link);
-    }
+    if (status != STATUS_OK) kv_etcd_call_close(link);
     return status;
 }
 
