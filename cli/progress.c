@@ -4,8 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
+#include "common/base/memory.h"
 #include "common/base/text.h"
 
 void progress_init(struct progress *progress, bool json, bool terminal)
@@ -17,16 +17,6 @@ void progress_break(struct progress *progress)
 {
     if (progress->line_open) fputc('\n', stderr);
     progress->line_open = false;
-}
-
-uint64_t progress_resident_bytes(void)
-{
-    unsigned long long total = 0, resident = 0;
-    FILE *file = fopen("/proc/self/statm", "re");
-    if (!file) return 0;
-    if (fscanf(file, "%llu %llu", &total, &resident) != 2) resident = 0;
-    fclose(file);
-    return resident * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
 static void progress_time(int64_t us, char ret_text[40])
@@ -70,7 +60,7 @@ static void progress_text(struct progress *progress, const struct pipeline_progr
         progress_time(slowest->watermark_us, time_text);
         text_printf(&line, "  watermark %s", time_text);
     }
-    text_printf(&line, "  memory %llu MiB", (unsigned long long)(progress_resident_bytes() >> 20));
+    text_printf(&line, "  memory %llu MiB", (unsigned long long)(memory_resident_bytes() >> 20));
     if (dead) text_printf(&line, "  dead letters %llu", (unsigned long long)dead);
     fprintf(stderr, progress->terminal ? "\r\033[K%s" : "%s\n", text_str(&line));
     fflush(stderr);

@@ -14,6 +14,5 @@ struct progress {
 void progress_init(struct progress *progress, bool json, bool terminal);
 void progress_published(struct progress *progress, const struct pipeline_progress *published);
 void progress_break(struct progress *progress); // before other text is written
-uint64_t progress_resident_bytes(void);
 
 #endif

@@ -17,6 +17,8 @@
 #define COORDINATOR_URL "inproc://foreset-coordinator"
 #define WORKER_URL      "inproc://foreset-worker"
 #define JOB_THREADS     4
+#define MEMORY_WATCH_MS 50
+#define PROCESS_BYTES   (24u << 20) // code, threads, plans, logs: counted whatever they are
 
 enum { PEER_COORDINATOR = 1, PEER_WORKER = 2 };
 
@@ -163,7 +165,8 @@ static void standalone_wait(struct standalone *standalone)
     role_thread_start(standalone->worker_thread, &role);
     bool draining = false;
     while (!atomic_load(&standalone->ended)) {
-        bool caught = signals_wait(-1);
+        bool caught = signals_wait(MEMORY_WATCH_MS);
+        memory_watch(standalone->config->memory_bytes);
         if (!caught || draining) continue;
         draining = true;
         role_thread_post(standalone->coordinator_thread, pipeline_drain_event());
@@ -189,6 +192,7 @@ enum pipeline_outcome standalone_run(const struct standalone_config *config, str
 {
     struct standalone standalone = {.config = config, .outcome = PIPELINE_FAILED};
     budget_init(&standalone.budget, "memory", NULL, config->memory_bytes);
+    budget_force(&standalone.budget, PROCESS_BYTES);
     enum status status = standalone_open_stores(&standalone, err);
     if (status == STATUS_OK) status = standalone_open_roles(&standalone, err);
     if (status == STATUS_OK) {

@@ -4,10 +4,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
+
+#include "common/base/clock.h"
 
 #define ARENA_BLOCK_DEFAULT (64u << 10)
 #define ARENA_ALIGN         16u
 #define BUFFER_ALIGN        64u
+#define WATCH_TRIM_US       200000
+#define WATCH_MAP_FROM      (128 << 10)
 
 struct arena_block {
     struct arena_block *next;
@@ -68,6 +76,31 @@ char *memory_strndup(const char *text, size_t length)
 void memory_free(void *block)
 {
     free(block);
+}
+
+uint64_t memory_resident_bytes(void)
+{
+    unsigned long long total = 0, resident = 0;
+    FILE *file = fopen("/proc/self/statm", "re");
+    if (!file) return 0;
+    if (fscanf(file, "%llu %llu", &total, &resident) != 2) resident = 0;
+    fclose(file);
+    return resident * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+void memory_watch(uint64_t bound_bytes)
+{
+#ifdef __GLIBC__
+    static int64_t trimmed_us;
+    if (memory_resident_bytes() < bound_bytes / 8 * 7) return;
+    int64_t now_us = clock_boot_us(clock_system());
+    if (trimmed_us && now_us - trimmed_us < WATCH_TRIM_US) return;
+    if (!trimmed_us) mallopt(M_MMAP_THRESHOLD, WATCH_MAP_FROM);
+    malloc_trim(0);
+    trimmed_us = clock_boot_us(clock_system());
+#else
+    (void)bound_bytes;
+#endif
 }
 
 void budget_init(struct budget *budget, const char *name, struct budget *parent, uint64_t limit_bytes)

@@ -18,6 +18,13 @@ char *memory_strdup(const char *text);
 char *memory_strndup(const char *text, size_t length);
 void memory_free(void *block); // NULL allowed
 
+// What the process has in RAM; 0: the system does not say.
+uint64_t memory_resident_bytes(void);
+// Keeps the allocator's slack in check; to be called now and then, by one thread. Nothing happens while less than 7/8
+// of bound_bytes is resident. Beyond that free pages go back to the system, at most every 200 ms, and from the first
+// time on large blocks are mapped one by one, so that each goes back when it is freed.
+void memory_watch(uint64_t bound_bytes);
+
 // A byte budget, shared by threads. A child's bytes also count in its parent. limit 0: no limit.
 struct budget {
     const char *name; // for messages: "state", "kafka queue"

@@ -11,11 +11,14 @@
 #include <string.h>
 #include <strings.h>
 
+#include "common/base/clock.h"
 #include "common/base/memory.h"
 #include "common/base/text.h"
 #include "common/kafka/kafka_offsets_json.h"
 
-#define TOPICS_MAX 256u
+#define TOPICS_MAX       256u
+#define FIRST_SLICE_MS   500  // an unreachable broker is known this soon; a slow one gets three times as long each time
+#define FIRST_CONTACT_MS 4000 // the first attempt of all: trouble is told soon
 
 struct kafka_catalog {
     struct kafka_client *client;
@@ -24,6 +27,8 @@ struct kafka_catalog {
     bool assign;
     struct kafka_offsets starts; // startingOffsets as JSON
     int64_t start_default;       // KAFKA_OFFSET_EARLIEST, _LATEST, or 0 with starts
+    bool tried;
+    int64_t deadline_us; // of the poll at hand
 };
 
 static const char *kafka_catalog_intern(struct kafka_catalog *catalog, const char *topic)
@@ -119,7 +124,28 @@ static bool kafka_catalog_wants(const struct kafka_catalog *catalog, const char 
     return false;
 }
 
-static enum status kafka_catalog_topic_partitions(struct kafka_catalog *catalog, const char *topic, int timeout_ms,
+static int kafka_catalog_left_ms(const struct kafka_catalog *catalog)
+{
+    int64_t left_ms = (catalog->deadline_us - clock_boot_us(clock_system())) / 1000;
+    return left_ms < 1 ? 1 : left_ms > INT32_MAX ? INT32_MAX : (int)left_ms;
+}
+
+// In slices, so that trouble which librdkafka knows of is told before the time is up.
+static rd_kafka_resp_err_t kafka_catalog_metadata(struct kafka_catalog *catalog, rd_kafka_topic_t *topic,
+                                                  const struct rd_kafka_metadata **ret_metadata)
+{
+    for (int slice_ms = FIRST_SLICE_MS;; slice_ms *= 3) {
+        int left_ms = kafka_catalog_left_ms(catalog);
+        bool last = slice_ms >= left_ms;
+        rd_kafka_resp_err_t code =
+            rd_kafka_metadata(catalog->client->handle, 0, topic, ret_metadata, last ? left_ms : slice_ms);
+        // Trouble may be over by now where it was known before: a broker that has just come up is slow to answer.
+        bool enough = !catalog->tried || slice_ms >= 4 * FIRST_SLICE_MS;
+        if (!code || last || (kafka_client_troubled(catalog->client) && enough)) return code;
+    }
+}
+
+static enum status kafka_catalog_topic_partitions(struct kafka_catalog *catalog, const char *topic,
                                                   struct kafka_catalog_partitions *ret, struct error *err)
 {
     rd_kafka_t *handle = catalog->client->handle;
@@ -129,7 +155,7 @@ static enum status kafka_catalog_topic_partitions(struct kafka_catalog *catalog,
         return error_set(err, STATUS_INVALID, ERROR_FAIL_PIPELINE, "Kafka topic '%s': %s", topic,
                          rd_kafka_err2str(rd_kafka_last_error()));
     }
-    rd_kafka_resp_err_t code = rd_kafka_metadata(handle, 0, topic_handle, &metadata, timeout_ms);
+    rd_kafka_resp_err_t code = kafka_catalog_metadata(catalog, topic_handle, &metadata);
     rd_kafka_topic_destroy(topic_handle);
     if (code)
         return kafka_client_fail(catalog->client, "asking for the topic's partitions", rd_kafka_err2str(code), err);
@@ -185,20 +211,22 @@ static enum status kafka_catalog_start(const struct kafka_catalog *catalog, stru
     if (start == KAFKA_OFFSET_EARLIEST) start = item->low;
     if (start == KAFKA_OFFSET_LATEST) start = item->high;
     if (start < item->low || start > item->high) {
-        return error_set(err, STATUS_INVALID, ERROR_FAIL_PIPELINE,
-                         "startingOffsets: offset %lld of %s/%d does not exist; the partition holds [%lld, %lld)",
-                         (long long)start, item->topic, item->partition, (long long)item->low, (long long)item->high);
+        return error_set(
+            err, STATUS_INVALID, ERROR_FAIL_PIPELINE,
+            "startingOffsets: offset %lld of %s/%d does not exist: the partition holds [%lld, %lld); name an "
+            "offset in it, -2 (earliest) or -1 (latest)",
+            (long long)start, item->topic, item->partition, (long long)item->low, (long long)item->high);
     }
     item->start = start;
     return STATUS_OK;
 }
 
-static enum status kafka_catalog_fill(struct kafka_catalog *catalog, bool first, int timeout_ms,
+static enum status kafka_catalog_fill(struct kafka_catalog *catalog, bool first,
                                       struct kafka_catalog_partitions *partitions, struct error *err)
 {
     enum status status = STATUS_OK;
     for (size_t i = 0; i < catalog->topics.count; i++) {
-        TRY(kafka_catalog_topic_partitions(catalog, catalog->topics.items[i], timeout_ms, partitions, err));
+        TRY(kafka_catalog_topic_partitions(catalog, catalog->topics.items[i], partitions, err));
     }
     if (partitions->items.count > 0)
         qsort(partitions->items.items, partitions->items.count, sizeof *partitions->items.items, kafka_catalog_order);
@@ -210,14 +238,18 @@ static enum status kafka_catalog_fill(struct kafka_catalog *catalog, bool first,
             found = found || (item->partition == wanted->partition && strcmp(item->topic, wanted->topic) == 0);
         }
         if (!found) {
-            return error_set(err, STATUS_NOT_FOUND, ERROR_FAIL_PIPELINE,
-                             "assign names partition %s/%d, which does not exist", wanted->topic, wanted->partition);
+            return error_set(
+                err, STATUS_NOT_FOUND, ERROR_FAIL_PIPELINE,
+                "assign names partition %s/%d, which does not exist at %s; take it out, or give the topic more "
+                "partitions",
+                wanted->topic, wanted->partition, catalog->client->brokers);
         }
     }
     for (size_t i = 0; i < partitions->items.count; i++) {
         struct kafka_catalog_partition *item = &partitions->items.items[i];
-        rd_kafka_resp_err_t code = rd_kafka_query_watermark_offsets(
-            catalog->client->handle, item->topic, item->partition, &item->low, &item->high, timeout_ms);
+        rd_kafka_resp_err_t code =
+            rd_kafka_query_watermark_offsets(catalog->client->handle, item->topic, item->partition, &item->low,
+                                             &item->high, kafka_catalog_left_ms(catalog));
         if (code) return kafka_client_fail(catalog->client, "asking for offsets", rd_kafka_err2str(code), err);
         item->start = item->low;
         if (first) TRY(kafka_catalog_start(catalog, item, err));
@@ -230,14 +262,15 @@ enum status kafka_catalog_poll(struct kafka_catalog *catalog, bool first, int ti
                                struct kafka_catalog_partitions *ret_partitions, struct error *err)
 {
     struct kafka_catalog_partitions partitions = {0};
-    enum status status = kafka_catalog_fill(catalog, first, timeout_ms, &partitions, err);
+    if (!catalog->tried && timeout_ms > FIRST_CONTACT_MS) timeout_ms = FIRST_CONTACT_MS;
+    catalog->deadline_us = clock_boot_us(clock_system()) + timeout_ms * 1000ll;
+    enum status status = kafka_catalog_fill(catalog, first, &partitions, err);
+    catalog->tried = true;
     if (status != STATUS_OK) {
         vector_deinit(&partitions.items);
         return status;
     }
-    pthread_mutex_lock(&catalog->client->lock);
-    catalog->client->last_error[0] = '\0';
-    pthread_mutex_unlock(&catalog->client->lock);
+    kafka_client_works(catalog->client);
     *ret_partitions = partitions;
     return STATUS_OK;
 }

@@ -28,13 +28,23 @@ static bool kafka_client_error_is_fatal(rd_kafka_resp_err_t code)
     }
 }
 
+// librdkafka's words without its own bookkeeping: "(after 0ms in state CONNECT, 30 identical error(s) suppressed)".
+static void kafka_client_reason(const char *reason, char *ret_text, size_t size)
+{
+    const char *end = strstr(reason, " (after ");
+    snprintf(ret_text, size, "%.*s", (int)(end ? end - reason : (ptrdiff_t)strlen(reason)), reason);
+}
+
 static void kafka_client_on_error(rd_kafka_t *handle, int code, const char *reason, void *opaque)
 {
     (void)handle;
     struct kafka_client *client = opaque;
     pthread_mutex_lock(&client->lock);
-    snprintf(client->last_error, sizeof client->last_error, "%s", reason);
-    client->fatal = kafka_client_error_is_fatal((rd_kafka_resp_err_t)code);
+    if (code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) client->down = true; // the reason came before
+    if (code != RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN || !client->last_error[0]) {
+        kafka_client_reason(reason, client->last_error, sizeof client->last_error);
+        client->fatal = kafka_client_error_is_fatal((rd_kafka_resp_err_t)code);
+    }
     pthread_mutex_unlock(&client->lock);
     log_debug("kafka_error", "code=%s reason=\"%s\"", rd_kafka_err2name((rd_kafka_resp_err_t)code), reason);
 }
@@ -198,15 +208,32 @@ void kafka_client_close(struct kafka_client *client)
     memory_free(client);
 }
 
+bool kafka_client_troubled(struct kafka_client *client)
+{
+    rd_kafka_poll(client->handle, 0);
+    pthread_mutex_lock(&client->lock);
+    bool troubled = client->down || client->fatal;
+    pthread_mutex_unlock(&client->lock);
+    return troubled;
+}
+
+void kafka_client_works(struct kafka_client *client)
+{
+    pthread_mutex_lock(&client->lock);
+    client->last_error[0] = '\0';
+    client->down = client->fatal = false;
+    pthread_mutex_unlock(&client->lock);
+}
+
 enum status kafka_client_fail(struct kafka_client *client, const char *what, const char *reason, struct error *err)
 {
     rd_kafka_poll(client->handle, 0); // lets the error callback speak
     pthread_mutex_lock(&client->lock);
     bool fatal = client->fatal;
     enum status status =
-        error_set(err, STATUS_ERROR, fatal ? ERROR_FAIL_PIPELINE : ERROR_RETRY, "Kafka at %s: %s: %s%s%s; %s",
-                  client->brokers, what, reason, client->last_error[0] ? ": " : "", client->last_error,
-                  fatal ? "check credentials and kafka.security.protocol"
+        error_set(err, STATUS_ERROR, fatal ? ERROR_FAIL_PIPELINE : ERROR_RETRY, "Kafka at %s: %s: %s; %s",
+                  client->brokers, what, client->last_error[0] ? client->last_error : reason,
+                  fatal ? "check kafka.security.protocol, kafka.sasl.mechanism and credentials"
                         : "check that the broker runs and the address is right");
     pthread_mutex_unlock(&client->lock);
     return status;

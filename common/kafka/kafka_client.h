@@ -19,6 +19,7 @@ struct kafka_client {
     char *brokers; // for messages
     pthread_mutex_t lock;
     char last_error[256];                                // librdkafka's newest error, "" if none since it last worked
+    bool down;                                           // no broker can be reached, as far as librdkafka knows
     bool fatal;                                          // authentication, unknown configuration: waiting does not help
     void (*delivery)(void *opaque, const char *failure); // producers: per message, failure NULL: delivered
     void *delivery_opaque;
@@ -32,6 +33,9 @@ enum status kafka_client_consumer(const Foreset__Source *source, const struct ka
 enum status kafka_client_plain(bool producer, const struct kafka_client_property *properties, size_t count,
                                struct kafka_client **ret_client, struct error *err) MUST_USE;
 void kafka_client_close(struct kafka_client *client); // NULL allowed
+// Serves callbacks; true if every broker is known to be away or to refuse this client: no use in waiting for an answer.
+bool kafka_client_troubled(struct kafka_client *client);
+void kafka_client_works(struct kafka_client *client); // an answer came: forgets earlier trouble
 // err from an unreachable or refusing broker: the call that failed, the brokers, librdkafka's newest error. Class
 // RETRY, or FAIL_PIPELINE where waiting does not help (credentials, TLS).
 enum status kafka_client_fail(struct kafka_client *client, const char *what, const char *reason, struct error *err);

@@ -164,7 +164,7 @@ out:
     return status;
 }
 
-static uint64_t group_buffered(const struct parquet_writer *writer)
+uint64_t parquet_writer_buffered(const struct parquet_writer *writer)
 {
     uint64_t bytes = 0;
     for (uint32_t i = 0; i < writer->schema.leaf_count; i++) bytes += parquet_chunk_buffered(&writer->chunks[i]);
@@ -200,7 +200,7 @@ enum status parquet_writer_write(struct parquet_writer *writer, const struct bat
         from += rows;
         writer->group_rows += rows;
         if (writer->group_rows >= options->row_group_rows_max ||
-            group_buffered(writer) >= options->row_group_bytes_max) {
+            parquet_writer_buffered(writer) >= options->row_group_bytes_max) {
             TRY(end_group(writer, err));
         }
     }
@@ -209,9 +209,17 @@ out:
     return status;
 }
 
+enum status parquet_writer_end_group(struct parquet_writer *writer, struct error *err)
+{
+    ASSERT(!writer->finished && !writer->broken);
+    enum status status = end_group(writer, err);
+    writer->broken |= status != STATUS_OK;
+    return status;
+}
+
 uint64_t parquet_writer_bytes(const struct parquet_writer *writer)
 {
-    return writer->sunk_bytes + group_buffered(writer);
+    return writer->sunk_bytes + parquet_writer_buffered(writer);
 }
 
 uint64_t parquet_writer_rows(const struct parquet_writer *writer)

@@ -52,7 +52,10 @@ enum status parquet_writer_create(const struct type *schema, const struct parque
                                   struct parquet_writer **ret_writer, struct error *err) MUST_USE;
 void parquet_writer_destroy(struct parquet_writer *writer); // also half-written
 enum status parquet_writer_write(struct parquet_writer *writer, const struct batch *batch, struct error *err) MUST_USE;
-uint64_t parquet_writer_bytes(const struct parquet_writer *writer); // so far: sunk plus buffered
+uint64_t parquet_writer_bytes(const struct parquet_writer *writer);    // so far: sunk plus buffered
+uint64_t parquet_writer_buffered(const struct parquet_writer *writer); // encoded, of the row group at hand
+// Ends the row group at hand early: what is buffered goes to the sink.
+enum status parquet_writer_end_group(struct parquet_writer *writer, struct error *err) MUST_USE;
 uint64_t parquet_writer_rows(const struct parquet_writer *writer);
 // Writes the footer; the writer stays for its statistics.
 enum status parquet_writer_finish(struct parquet_writer *writer, struct error *err) MUST_USE;

@@ -95,6 +95,14 @@ static enum status pipeline_plan_ask(struct pipeline_job *base, struct error *er
     return STATUS_OK;
 }
 
+static void pipeline_plan_say_silent(struct pipeline *pipeline, const struct error *err, int64_t most_us)
+{
+    struct text line = {0};
+    text_printf(&line, "notice: %s. Trying again for %lld s", err->message, (long long)most_us / 1000000);
+    pipeline_say(pipeline, text_str(&line));
+    text_deinit(&line);
+}
+
 static void pipeline_plan_asked(struct pipeline_job *base)
 {
     struct pipeline *pipeline = base->pipeline;
@@ -104,9 +112,12 @@ static void pipeline_plan_asked(struct pipeline_job *base)
     enum status status = base->status;
     if (status != STATUS_OK && (err.class == ERROR_RETRY || err.class == ERROR_RESTART_PIPELINE)) {
         int64_t now_us = clock_boot_us(pipeline->seam->clock);
-        if (pipeline->silent_us == 0) pipeline->silent_us = now_us;
-        pipeline->ask_at_us = now_us + PIPELINE_BACKOFF_US * 10;
         int64_t most_us = pipeline->asked ? PIPELINE_SOURCE_SILENCE_US : PIPELINE_SOURCE_NEVER_US;
+        if (pipeline->silent_us == 0) {
+            pipeline->silent_us = now_us;
+            pipeline_plan_say_silent(pipeline, &err, most_us);
+        }
+        pipeline->ask_at_us = now_us + PIPELINE_BACKOFF_US * 10;
         if (now_us - pipeline->silent_us < most_us) return;
         err.class = ERROR_FAIL_PIPELINE;
     }
@@ -115,6 +126,7 @@ static void pipeline_plan_asked(struct pipeline_job *base)
         pipeline_trouble(pipeline, &err);
         return;
     }
+    if (pipeline->silent_us) pipeline_say(pipeline, "notice: the sources answer again");
     pipeline->silent_us = 0;
     pipeline->asked = pipeline->offered = true;
 }

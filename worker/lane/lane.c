@@ -418,7 +418,7 @@ static enum status lane_read(struct lane *lane, bool *ret_any, struct error *err
         if (source->epoch != lane->reading) status = source_begin(lane, source, epoch, err);
         if (status == STATUS_OK && !source->done) status = source_read(lane, source, epoch, ret_any, err);
         if (status != STATUS_OK)
-            return error_prefix(err, "source %s: ", lane->group->plan->nodes[source->node]->source->name);
+            return error_prefix(err, "source %s", lane->group->plan->nodes[source->node]->source->name);
         all_done = all_done && source->done;
     }
     if (all_done) {
@@ -428,10 +428,17 @@ static enum status lane_read(struct lane *lane, bool *ret_any, struct error *err
     return STATUS_OK;
 }
 
+// What is short of memory is often not what takes it: the size of the state is always told.
 static void lane_fail(struct lane *lane, const struct error *err)
 {
+    struct error told = *err;
     lane->failed = true;
-    lane_group_fail(lane->group, err);
+    if (err->code == STATUS_NO_MEMORY && !strstr(err->message, "state of ")) {
+        size_t used = strlen(told.message);
+        snprintf(told.message + used, sizeof told.message - used, " (state takes %llu bytes of it)",
+                 (unsigned long long)lane->group->state_budget.used_bytes);
+    }
+    lane_group_fail(lane->group, &told);
 }
 
 static void lane_take_mail(struct lane *lane, struct mail *mail)

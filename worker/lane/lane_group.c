@@ -7,11 +7,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define SOURCE_BUDGET_SHARE  4 // a quarter of the memory for queues of sources
-#define STATE_BUDGET_SHARE   2 // half for state
-#define LIMIT_MIN_BYTES      (1u << 20)
-#define SOURCE_QUEUE_MIN     (8u << 20)
-#define SOURCE_QUEUE_DEFAULT (32u << 20) // payload; librdkafka needs about as much again for each record
+#define SOURCE_BUDGET_SHARE 4 // a quarter of the memory for queues of sources
+#define STATE_BUDGET_SHARE  2 // half for state
+#define LIMIT_MIN_BYTES     (1u << 20)
+#define SOURCE_QUEUE_MIN    (8u << 20)
+#define SOURCE_QUEUE_MAX    (128u << 20)
 
 static struct lane_group *group_of(struct dataflow *flow)
 {
@@ -285,6 +285,14 @@ void lane_group_continue(struct lane_group *group, const Foreset__Manifest *from
     group_limits(group, group->args.budget ? group->args.budget->limit_bytes : 0);
 }
 
+// What shares are cut from: the memory without what the process has taken for itself.
+static uint64_t group_memory(const struct budget *budget)
+{
+    if (!budget || !budget->limit_bytes) return 0;
+    uint64_t used = budget->used_bytes;
+    return used < budget->limit_bytes / 2 ? budget->limit_bytes - used : budget->limit_bytes / 2;
+}
+
 // Takes the routing.
 static struct lane_group *group_create(const struct dataflow_open_args *args, const struct lane_group_options *options,
                                        struct exchange_routing *routing)
@@ -303,14 +311,14 @@ static struct lane_group *group_create(const struct dataflow_open_args *args, co
     group->lane_count = routing->lane_count;
     group->args.routing = NULL;
     group->record = getenv("FORESET_RECORD");
-    uint64_t limit = args->budget ? args->budget->limit_bytes : 0;
+    uint64_t limit = group_memory(args->budget);
     budget_init(&group->state_budget, "state", args->budget, limit / STATE_BUDGET_SHARE);
     uint32_t sources = 0;
     for (size_t i = 0; i < group->plan->n_nodes; i++) {
         if (group->plan->nodes[i]->kind == FORESET__NODE__KIND__EXCHANGE) group->exchange_count++;
         if (group->plan->nodes[i]->kind == FORESET__NODE__KIND__SOURCE) sources++;
     }
-    group->queue_bytes_max = SOURCE_QUEUE_DEFAULT;
+    group->queue_bytes_max = SOURCE_QUEUE_MAX;
     if (limit && sources) {
         uint64_t share = limit / SOURCE_BUDGET_SHARE / sources / group->lane_count;
         if (share < group->queue_bytes_max)

@@ -102,7 +102,7 @@ static enum status load_part(struct load *load, const Foreset__SnapshotPart *par
     TRY(load_records(load, node, &reader, err));
 out:
     buffer_unref(bytes);
-    if (status != STATUS_OK) error_prefix(err, "state snapshot part %s of %s: ", part->key, part->operator_);
+    if (status != STATUS_OK) error_prefix(err, "state snapshot part %s of %s", part->key, part->operator_);
     return status;
 }
 

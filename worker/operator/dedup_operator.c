@@ -16,11 +16,6 @@
 #define HASH_SEED_HIGH 0x6465647570ull
 #define HASH_NULL_KEY  0x6E756C6Cull
 
-// Entries of one shard that are new since the last freeze.
-struct dedup_fresh {
-    VECTOR(struct dedup_entry) entries;
-};
-
 struct dedup_operator {
     struct operator base;
     struct expr **exprs;
@@ -28,8 +23,6 @@ struct dedup_operator {
     uint32_t key_count;
     struct dedup_table table;
     struct text name, scratch;
-    struct dedup_fresh *fresh; // by shard
-    uint64_t fresh_count;
     struct state_history history;
     uint64_t *low;
     struct hash128 *hashes;
@@ -44,8 +37,6 @@ static void dedup_close(struct operator* op)
     memory_free(dedup->keys);
     memory_free(dedup->low);
     memory_free(dedup->hashes);
-    for (uint32_t i = 0; dedup->fresh && i < dedup->table.shard_count; i++) vector_deinit(&dedup->fresh[i].entries);
-    memory_free(dedup->fresh);
     dedup_table_deinit(&dedup->table);
     text_deinit(&dedup->name);
     text_deinit(&dedup->scratch);
@@ -135,15 +126,11 @@ static enum status dedup_probe(struct dedup_operator *dedup, const struct batch 
                 dedup->base.counts.rows_late++;
                 continue;
             }
-            struct dedup_entry entry = {dedup->hashes[i], dedup_expiry(dedup, time, row)};
-            uint32_t shard = dedup_shard(dedup, entry.key);
             bool added;
-            enum status status = dedup_table_add(&dedup->table, shard, entry.key, entry.expiry_us, &added, err);
+            enum status status = dedup_table_add(&dedup->table, dedup_shard(dedup, dedup->hashes[i]), dedup->hashes[i],
+                                                 dedup_expiry(dedup, time, row), &added, err);
             if (status != STATUS_OK) return status;
-            if (!added) continue;
-            vector_push(&dedup->fresh[shard].entries, entry);
-            dedup->fresh_count++;
-            rows[count++] = row;
+            if (added) rows[count++] = row;
         }
     }
     *ret_count = count;
@@ -197,29 +184,28 @@ static enum status dedup_freeze(struct operator* op, struct operator_frozen *fro
     struct dedup_operator *dedup = (struct dedup_operator *)op;
     uint32_t shards = dedup->table.shard_count;
     bool is_base = operator_state_base_due(&dedup->history, dedup->table.count);
-    if (!is_base && dedup->fresh_count == 0) return STATUS_OK;
-    uint64_t *counts = memory_calloc(shards + (size_t)1, sizeof *counts);
-    for (uint32_t shard = 0; shard < shards; shard++) {
-        counts[shard] = is_base ? dedup->table.shards[shard].count : dedup->fresh[shard].entries.count;
-    }
-    struct snapshot_fixed fixed = {.key_size = sizeof(struct hash128), .value_size = sizeof(int64_t)};
-    enum status status = STATUS_OK;
-    TRY(snapshot_fixed_create(&fixed, is_base, 0, shards, counts, op->host->budget, err));
+    uint64_t total = 0, *counts = memory_calloc(shards + (size_t)1, sizeof *counts);
     for (uint32_t shard = 0; shard < shards; shard++) {
         const struct dedup_shard *at = &dedup->table.shards[shard];
-        struct dedup_fresh *fresh = &dedup->fresh[shard];
-        for (uint64_t i = 0; is_base && at->entries && i <= at->mask; i++) {
-            const struct dedup_entry *entry = &at->entries[i];
-            if (entry->key.low | entry->key.high) snapshot_fixed_add(&fixed, &entry->key, &entry->expiry_us);
+        counts[shard] = is_base ? at->count : at->fresh_count;
+        total += counts[shard];
+    }
+    // Where no key ever expires, none is written with its expiry.
+    struct snapshot_fixed fixed = {.key_size = sizeof(struct hash128),
+                                   .value_size = op->plan_node->has_watermark ? sizeof(int64_t) : 0};
+    enum status status = STATUS_OK;
+    if (!is_base && total == 0) goto out;
+    TRY(snapshot_fixed_create(&fixed, is_base, 0, shards, counts, op->host->budget, err));
+    for (uint32_t shard = 0; shard < shards; shard++) {
+        const struct dedup_entry *entry;
+        uint64_t at = 0;
+        while ((entry = dedup_table_next(&dedup->table.shards[shard], !is_base, &at))) {
+            snapshot_fixed_add(&fixed, &entry->key, &entry->expiry_us);
         }
-        for (size_t i = 0; !is_base && i < fresh->entries.count; i++) {
-            snapshot_fixed_add(&fixed, &fresh->entries.items[i].key, &fresh->entries.items[i].expiry_us);
-        }
-        vector_reset(&fresh->entries);
+        dedup_table_fresh_reset(&dedup->table, shard);
     }
     snapshot_fixed_finish(&fixed);
     operator_state_part_take(&fixed, is_base, &dedup->history, frozen);
-    dedup->fresh_count = 0;
 out:
     memory_free(counts);
     return status;
@@ -229,14 +215,15 @@ static enum status dedup_load(struct operator* op, const struct operator_record 
 {
     struct dedup_operator *dedup = (struct dedup_operator *)op;
     struct hash128 key;
-    int64_t expiry_us;
+    int64_t expiry_us = DEDUP_NEVER;
     bool added;
-    if (record->removed || record->key.length != sizeof key || record->value.length != sizeof expiry_us) {
+    if (record->removed || record->key.length != sizeof key ||
+        (record->value.length != sizeof expiry_us && record->value.length != 0)) {
         return error_set(err, STATUS_CORRUPT, ERROR_FAIL_PIPELINE, "state of %s: a record has the wrong size",
                          text_str(&dedup->name));
     }
     memcpy(&key, record->key.data, sizeof key);
-    memcpy(&expiry_us, record->value.data, sizeof expiry_us);
+    memcpy(&expiry_us, record->value.data, record->value.length);
     if (exchange_shard(key.low, op->host->plan->shards) != record->shard) {
         return error_set(err, STATUS_CORRUPT, ERROR_FAIL_PIPELINE, "state of %s: a record is in the wrong shard",
                          text_str(&dedup->name));
@@ -284,7 +271,6 @@ enum status dedup_operator_open(struct operator_host *host, uint32_t node, struc
     dedup->exprs = memory_calloc(dedup->key_count + (size_t)1, sizeof *dedup->exprs);
     dedup->keys = memory_calloc(dedup->key_count + (size_t)1, sizeof *dedup->keys);
     dedup_table_init(&dedup->table, host->plan->shards, host->state_budget, operator_name(op, &dedup->name));
-    dedup->fresh = memory_calloc(dedup->table.shard_count + (size_t)1, sizeof *dedup->fresh);
     ASSERT(!op->plan_node->has_event_time || op->plan_node->event_time < dedup->key_count);
     TRY(expr_compile_list(host->plan, op->plan_node->exprs, dedup->key_count, op->inputs[0], host->budget, dedup->exprs,
                           err));

@@ -7,6 +7,10 @@
 #include "worker/operator/table_update.h"
 #include "worker/sink/letter_sink.h"
 
+#define BUFFERED_SHARE     8u
+#define BUFFERED_BYTES_MIN (1u << 20)
+#define BUFFERED_BYTES_MAX (128u << 20)
+
 struct table_operator {
     struct operator base;
     struct file_sink_args args;
@@ -131,6 +135,15 @@ enum status table_operator_dead(struct operator* op, uint64_t epoch, int64_t fai
     return letter_sink_add(table->letters, epoch, failed_at_us, batch, errors, err);
 }
 
+// An eighth of the memory for what open files buffer, over all tables and lanes; it bounds row groups, too.
+static uint64_t buffered_max(const struct operator_host *host)
+{
+    uint64_t limit = host->budget ? host->budget->limit_bytes : 0;
+    uint64_t share = limit / BUFFERED_SHARE / (host->lanes * (uint64_t)host->plan->n_tables);
+    if (limit && share < BUFFERED_BYTES_MIN) return BUFFERED_BYTES_MIN;
+    return limit && share < BUFFERED_BYTES_MAX ? share : BUFFERED_BYTES_MAX;
+}
+
 static enum status table_freeze(struct operator* op, struct operator_frozen *frozen, struct error *err)
 {
     struct table_operator *table = (struct table_operator *)op;
@@ -199,6 +212,7 @@ enum status table_operator_open(struct operator_host *host, uint32_t node, struc
     const Foreset__Table *plan = operator_table_of(op);
     table->mode = plan->mode;
     table->args = (struct file_sink_args){.budget = host->budget,
+                                          .buffered_bytes_max = buffered_max(host),
                                           .random = host->random,
                                           .generation = host->generation,
                                           .incarnation = host->incarnation,

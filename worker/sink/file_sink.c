@@ -11,6 +11,10 @@
 #include "common/base/text.h"
 #include "common/delta/delta_stats.h"
 
+#define PAGES_PER_BUFFER 16u
+#define PAGE_BYTES_MIN   (64u << 10)
+#define PAGE_BYTES_MAX   (1u << 20)
+
 struct file_sink {
     struct file_sink_args args;
     uint64_t epoch;
@@ -75,6 +79,17 @@ enum status file_sink_properties(const Foreset__Table *table, struct file_sink_a
     return STATUS_OK;
 }
 
+// With little to buffer pages and dictionaries are smaller too: every column of every open file has one at hand.
+static struct parquet_writer_options writer_options(const struct file_sink_args *args)
+{
+    uint64_t page = args->buffered_bytes_max / PAGES_PER_BUFFER;
+    if (page < PAGE_BYTES_MIN) page = PAGE_BYTES_MIN;
+    if (page > PAGE_BYTES_MAX) page = PAGE_BYTES_MAX;
+    struct parquet_writer_options options = {.codec = args->codec, .row_group_bytes_max = args->buffered_bytes_max};
+    if (args->buffered_bytes_max) options.page_bytes_max = options.dictionary_bytes_max = (uint32_t)page;
+    return options;
+}
+
 enum status file_sink_open(const struct file_sink_args *args, const char *folder, uint64_t epoch, uint32_t sequence,
                            struct file_sink **ret_sink, struct error *err)
 {
@@ -93,7 +108,7 @@ enum status file_sink_open(const struct file_sink_args *args, const char *folder
                 (unsigned long long)sink->args.generation, (unsigned long long)sink->args.incarnation, args->lane,
                 sequence, uuid, parquet_codec_name(args->codec));
     sink->key = text_take(&key);
-    struct parquet_writer_options options = {.codec = args->codec};
+    struct parquet_writer_options options = writer_options(args);
     enum status status = STATUS_OK;
     TRY(args->store->ops->create(args->store, sink->key, &sink->object, err));
     TRY(parquet_writer_create(args->schema, &options, args->budget, file_write, sink, &sink->parquet, err));
@@ -107,6 +122,16 @@ out:
 enum status file_sink_write(struct file_sink *sink, const struct batch *batch, struct error *err)
 {
     return parquet_writer_write(sink->parquet, batch, err);
+}
+
+uint64_t file_sink_buffered(const struct file_sink *sink)
+{
+    return parquet_writer_buffered(sink->parquet);
+}
+
+enum status file_sink_flush(struct file_sink *sink, struct error *err)
+{
+    return parquet_writer_end_group(sink->parquet, err);
 }
 
 Foreset__DataFile *file_sink_seal(const struct file_sink *sink, int64_t modified_ms)

@@ -17,6 +17,7 @@ struct file_sink_args {
     enum parquet_codec codec;
     int32_t stats_columns; // leaf columns with statistics, -1: all
     struct budget *budget;
+    uint64_t buffered_bytes_max; // by all open files of the table on the lane, encoded; 0: the writer's default
     struct random *random;
     uint64_t generation, incarnation;
     uint32_t lane;
@@ -36,5 +37,7 @@ enum status file_sink_finish(struct file_sink *sink, int64_t modified_ms, Forese
 void file_sink_close(struct file_sink *sink); // NULL allowed; removes the object if it was not finished
 // Removes a finished file that no report names. Best effort: cleaning finds what stays (P24).
 void file_sink_discard(struct objstore *store, const Foreset__DataFile *file);
+uint64_t file_sink_buffered(const struct file_sink *sink);                       // bytes not yet written
+enum status file_sink_flush(struct file_sink *sink, struct error *err) MUST_USE; // writes them
 
 #endif

@@ -118,7 +118,7 @@ static enum status partition_texts(struct partition_sink *sink, const struct par
         enum status status = delta_stats_partition_text(partition->values[k], 0, &text, &null, err);
         if (status != STATUS_OK) {
             text_deinit(&text);
-            return error_prefix(err, "table %s, partition column %s: ", sink->table->name,
+            return error_prefix(err, "table %s, partition column %s", sink->table->name,
                                 sink->table->partition_columns[k]);
         }
         texts[k] = null ? NULL : memory_strdup(text_str(&text));
@@ -191,6 +191,23 @@ static enum status make_room(struct partition_sink *sink, struct error *err)
     return partition_close(sink, oldest, 0, err);
 }
 
+// Many open files share what one may buffer: the fullest writes its row group out early.
+static enum status keep_bound(struct partition_sink *sink, struct error *err)
+{
+    uint64_t total = 0, most = 0;
+    struct file_sink *fullest = NULL;
+    if (sink->open < 2 || sink->args.buffered_bytes_max == 0) return STATUS_OK;
+    for (size_t i = 0; i < sink->partitions.count; i++) {
+        struct file_sink *file = sink->partitions.items[i].file;
+        uint64_t bytes = file ? file_sink_buffered(file) : 0;
+        total += bytes;
+        if (bytes <= most) continue;
+        most = bytes;
+        fullest = file;
+    }
+    return total > sink->args.buffered_bytes_max ? file_sink_flush(fullest, err) : STATUS_OK;
+}
+
 static enum status partition_write(struct partition_sink *sink, struct partition *partition, uint64_t epoch,
                                    uint32_t *sequence, const struct batch *batch, struct error *err)
 {
@@ -202,6 +219,7 @@ static enum status partition_write(struct partition_sink *sink, struct partition
         sink->open++;
     }
     TRY(file_sink_write(partition->file, batch, err));
+    TRY(keep_bound(sink, err));
 out:
     return status;
 }

@@ -60,7 +60,7 @@ static enum status file_open(struct files_source *files, struct error *err)
     enum status status = files->store->ops->stat(files->store, file_name(files), &entry, err);
     if (status != STATUS_OK) {
         if (err) err->class = ERROR_FAIL_PIPELINE;
-        return error_prefix(err, "file %s was listed but cannot be read: ", file_name(files));
+        return error_prefix(err, "file %s was listed but cannot be read", file_name(files));
     }
     memory_free(entry.key);
     files->size = entry.size_bytes;
@@ -90,7 +90,7 @@ static enum status file_read(struct files_source *files, struct error *err)
     files->offset += length;
 out:
     buffer_unref(piece);
-    if (status != STATUS_OK) error_prefix(err, "file %s: ", file_name(files));
+    if (status != STATUS_OK) error_prefix(err, "file %s", file_name(files));
     return status;
 }
 
@@ -113,7 +113,7 @@ static enum status file_scan(struct files_source *files, struct batch **ret_batc
             struct json_lines lines = {0};
             enum status status = json_scan_lines(files->scan, files->block->data + files->from, files->to - files->from,
                                                  last, &lines, err);
-            if (status != STATUS_OK) return error_prefix(err, "file %s: ", file_name(files));
+            if (status != STATUS_OK) return error_prefix(err, "file %s", file_name(files));
             files->from += lines.used;
             files->malformed += lines.bad_count;
             *ret_batch = lines.batch;

@@ -7,7 +7,8 @@
 #include "common/base/text.h"
 #include "common/base/vector.h"
 
-#define VALUE_BYTES_MAX (BATCH_BYTES_MAX)
+#define VALUE_BYTES_MIN (256u << 10)
+#define MEMORY_SHARE    128u // of the memory for one batch's payload: several are under way on each lane
 
 enum kafka_column { KEY, VALUE, TOPIC, PARTITION, OFFSET, TIMESTAMP, TIMESTAMP_TYPE, HEADERS, COLUMN_COUNT };
 static const char *const column_names[COLUMN_COUNT] = {"key",    "value",     "topic",         "partition",
@@ -27,6 +28,7 @@ struct kafka_rows {
     int wanted[COLUMN_COUNT]; // schema's column i is raw column wanted[i]
     bool with_headers;
     uint32_t count;
+    size_t value_bytes_max, value_bytes_last; // payload of a batch: at most, and of the last one
     struct bytes_rows key, value;
     struct buffer *topics, *partitions, *offsets, *timestamps, *timestamp_types;
     struct column_builder *headers;
@@ -79,7 +81,7 @@ static enum status bytes_rows_append(struct bytes_rows *rows, uint32_t row, cons
         rows->nulls++;
     } else {
         if (rows->used + size > rows->bytes->size_bytes) {
-            size_t want = rows->bytes->size_bytes * 2;
+            size_t want = rows->bytes->size_bytes / 2 * 3;
             enum status status = buffer_grow(rows->bytes, want > rows->used + size ? want : rows->used + size, err);
             if (status != STATUS_OK) return status;
         }
@@ -107,7 +109,7 @@ static enum status kafka_rows_begin(struct kafka_rows *rows, struct error *err)
     rows->count = 0;
     vector_reset(&rows->topic_names);
     TRY(bytes_rows_begin(&rows->key, budget, BATCH_ROWS_MAX * 8, err));
-    TRY(bytes_rows_begin(&rows->value, budget, BATCH_BYTES_MAX / 2, err));
+    TRY(bytes_rows_begin(&rows->value, budget, rows->value_bytes_last / 16 * 17, err));
     TRY(buffer_create(budget, BATCH_ROWS_MAX * sizeof(uint32_t), &rows->topics, err));
     TRY(buffer_create(budget, BATCH_ROWS_MAX * sizeof(int32_t), &rows->partitions, err));
     TRY(buffer_create(budget, BATCH_ROWS_MAX * sizeof(int64_t), &rows->offsets, err));
@@ -130,12 +132,21 @@ static void kafka_rows_drop(struct kafka_rows *rows)
     rows->count = 0;
 }
 
+static size_t kafka_rows_value_max(const struct budget *budget)
+{
+    uint64_t limit = budget && budget->limit_bytes ? budget->limit_bytes : UINT64_MAX;
+    uint64_t share = limit / MEMORY_SHARE;
+    return share < VALUE_BYTES_MIN ? VALUE_BYTES_MIN : share < BATCH_BYTES_MAX ? (size_t)share : BATCH_BYTES_MAX;
+}
+
 enum status kafka_rows_create(const struct type *schema, struct budget *budget, struct kafka_rows **ret_rows,
                               struct error *err)
 {
     struct kafka_rows *rows = memory_calloc(1, sizeof *rows);
     rows->budget = budget;
     rows->schema = schema;
+    rows->value_bytes_max = kafka_rows_value_max(budget);
+    rows->value_bytes_last = rows->value_bytes_max / 2;
     ASSERT(schema->child_count <= COLUMN_COUNT);
     struct field fields[COLUMN_COUNT];
     for (int i = 0; i < COLUMN_COUNT; i++) fields[i] = (struct field){column_names[i], kafka_rows_column_type(i)};
@@ -173,7 +184,7 @@ size_t kafka_rows_count(const struct kafka_rows *rows)
 
 size_t kafka_rows_room(const struct kafka_rows *rows)
 {
-    return rows->value.used >= VALUE_BYTES_MAX ? 0 : BATCH_ROWS_MAX - rows->count;
+    return rows->value.used >= rows->value_bytes_max ? 0 : BATCH_ROWS_MAX - rows->count;
 }
 
 static uint32_t kafka_rows_topic(struct kafka_rows *rows, const char *topic)
@@ -264,6 +275,9 @@ enum status kafka_rows_finish(struct kafka_rows *rows, struct batch **ret_batch,
     struct column *raw[COLUMN_COUNT] = {0}, *wanted[COLUMN_COUNT];
     TRY(kafka_rows_topic_column(rows, &raw[TOPIC], err));
     if (rows->with_headers) TRY(column_builder_finish(rows->headers, &raw[HEADERS], err));
+    rows->value_bytes_last /= 2; // an epoch's last batch may be short
+    if (rows->value.used > rows->value_bytes_last) rows->value_bytes_last = rows->value.used;
+    if (rows->value_bytes_last < VALUE_BYTES_MIN) rows->value_bytes_last = VALUE_BYTES_MIN;
     raw[KEY] = bytes_rows_column(&rows->key, rows->count);
     raw[VALUE] = bytes_rows_column(&rows->value, rows->count);
     raw[PARTITION] = kafka_rows_fixed(rows, PARTITION, &rows->partitions);

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/clock.h"
 #include "common/base/hash.h"
 #include "common/base/log.h"
 #include "common/base/planted.h"
@@ -21,10 +22,13 @@
 #include "worker/source/kafka_waker.h"
 #include "worker/source/source.h"
 
-#define POLL_MESSAGES_MAX          4096u
-#define PARTITION_QUEUE_KBYTES_MIN 1024u
-#define PARTITION_QUEUE_KBYTES_MAX (256u << 10)
-#define HASH_SEED                  0u
+#define POLL_MESSAGES_MAX     4096u
+#define PARTITION_BYTES_MIN   (512u << 10)
+#define RECORD_OVERHEAD_BYTES 256u // librdkafka's own for each queued record
+#define FETCH_BYTES_MIN       (64u << 10)
+#define FETCH_BYTES_MAX       (4u << 20)
+#define SILENCE_US_MAX        60000000ll // as long as the leader waits for an answer
+#define HASH_SEED             0u
 
 struct kafka_partition {
     char *topic;
@@ -49,11 +53,14 @@ struct kafka_source {
     const struct type *schema;
     struct kafka_client *client; // NULL until the first plan
     struct kafka_waker *waker;   // NULL where librdkafka needs none
-    uint64_t queue_bytes;        // what a partition's queue holds at most
+    uint64_t reserved_bytes;     // of the budget, for all queues
+    uint64_t queue_bytes;        // payload that a partition's queue holds at most …
+    uint64_t queue_records;      // … and how many records
     VECTOR(struct kafka_partition *) partitions;
     VECTOR(const Foreset__Range *) evidence;
     size_t turn; // which partition is polled next
     size_t unfinished;
+    int64_t silent_us; // since when no broker can be reached; 0: one can
     struct kafka_rows *rows;
     rd_kafka_message_t *messages[POLL_MESSAGES_MAX];
 };
@@ -75,6 +82,8 @@ static void kafka_source_disconnect(struct kafka_source *source)
     vector_reset(&source->partitions);
     kafka_client_close(source->client);
     source->client = NULL;
+    budget_give(source->args.budget, source->reserved_bytes);
+    source->reserved_bytes = 0;
 }
 
 static void kafka_source_close(struct source *base)
@@ -94,15 +103,29 @@ static void kafka_source_on_queue(rd_kafka_t *handle, void *opaque)
     source->args.wake(source->args.wake_context);
 }
 
+// What the queues may take is split: a quarter for payload, the rest for what librdkafka keeps beside each record, so
+// that small records, whose payload weighs least, are bounded too. All of it is taken from the budget at once.
+static void kafka_source_reserve(struct kafka_source *source, size_t count)
+{
+    uint64_t share = source->args.queue_bytes_max / (count ? count : 1);
+    if (share < PARTITION_BYTES_MIN) share = PARTITION_BYTES_MIN;
+    source->queue_bytes = share / 4;
+    source->queue_records = (share - source->queue_bytes) / RECORD_OVERHEAD_BYTES;
+    source->reserved_bytes = share * count;
+    budget_force(source->args.budget, source->reserved_bytes);
+}
+
 static enum status kafka_source_connect(struct kafka_source *source, Foreset__Range *const *ranges, size_t count,
                                         struct error *err)
 {
-    char queue_kbytes[24], fetch_bytes[24];
-    uint64_t share = source->args.queue_bytes_max / 1024 / (count ? count : 1);
-    if (share < PARTITION_QUEUE_KBYTES_MIN) share = PARTITION_QUEUE_KBYTES_MIN;
-    if (share > PARTITION_QUEUE_KBYTES_MAX) share = PARTITION_QUEUE_KBYTES_MAX;
-    snprintf(queue_kbytes, sizeof queue_kbytes, "%llu", (unsigned long long)share);
-    snprintf(fetch_bytes, sizeof fetch_bytes, "%llu", (unsigned long long)(share < 4096 ? share << 10 : 4u << 20));
+    char queue_kbytes[24], queue_records[24], fetch_bytes[24];
+    kafka_source_reserve(source, count);
+    uint64_t fetch = source->queue_bytes / 4;
+    if (fetch < FETCH_BYTES_MIN) fetch = FETCH_BYTES_MIN;
+    if (fetch > FETCH_BYTES_MAX) fetch = FETCH_BYTES_MAX;
+    snprintf(queue_kbytes, sizeof queue_kbytes, "%llu", (unsigned long long)source->queue_bytes >> 10);
+    snprintf(queue_records, sizeof queue_records, "%llu", (unsigned long long)source->queue_records);
+    snprintf(fetch_bytes, sizeof fetch_bytes, "%llu", (unsigned long long)fetch);
     const struct kafka_client_property extra[] = {
         {"group.id", "foreset"}, // librdkafka wants one; nothing is ever committed with it
         {"enable.auto.commit", "false"},
@@ -110,7 +133,7 @@ static enum status kafka_source_connect(struct kafka_source *source, Foreset__Ra
         {"auto.offset.reset", FORESET_BUG("offset-reset-latest") ? "latest" : "error"},
         {"enable.partition.eof", "true"},
         {"check.crcs", "true"},
-        {"queued.min.messages", "10000000"},
+        {"queued.min.messages", queue_records},
         {"queued.max.messages.kbytes", queue_kbytes},
         {"fetch.message.max.bytes", fetch_bytes},
         {"fetch.wait.max.ms", "100"},
@@ -125,7 +148,6 @@ static enum status kafka_source_connect(struct kafka_source *source, Foreset__Ra
         kafka_client_consumer(source->source, extra, sizeof extra / sizeof *extra, &source->client, err);
     if (status != STATUS_OK) return status;
     rd_kafka_t *handle = source->client->handle;
-    source->queue_bytes = share << 10;
 #if RD_KAFKA_VERSION < 0x020200ff
     source->waker = kafka_waker_create(handle);
 #endif
@@ -368,8 +390,9 @@ static void kafka_partition_wake(struct kafka_source *source, struct kafka_parti
     for (ssize_t i = 0; i < got; i++) partition->got_bytes += source->messages[i]->len + source->messages[i]->key_len;
     partition->got_messages += (uint64_t)got;
     uint64_t mean = partition->got_messages ? partition->got_bytes / partition->got_messages : 0;
-    uint64_t queued = rd_kafka_queue_length(partition->queue) * (mean ? mean : 1);
-    if (queued < source->queue_bytes / 2) kafka_waker_wake(source->waker, partition->topic, partition->partition);
+    uint64_t queued = rd_kafka_queue_length(partition->queue);
+    if (queued < source->queue_records / 2 && queued * (mean ? mean : 1) < source->queue_bytes / 2)
+        kafka_waker_wake(source->waker, partition->topic, partition->partition);
 }
 
 static enum status kafka_source_poll_partition(struct kafka_source *source, struct kafka_partition *partition,
@@ -390,6 +413,8 @@ static enum status kafka_source_poll_partition(struct kafka_source *source, stru
     if (source->waker) kafka_partition_wake(source, partition, got);
     if (got > 0) {
         *ret_got = true;
+        if (source->silent_us) kafka_client_works(source->client);
+        source->silent_us = 0;
         TRY(kafka_partition_take_all(source, partition, source->messages, (size_t)got, err));
     }
     kafka_partition_settle(source, partition);
@@ -397,11 +422,19 @@ out:
     return status;
 }
 
-static enum status kafka_source_fatal(struct kafka_source *source, struct error *err)
+// Nothing came. A broker that is away makes the source wait, but not for ever.
+static enum status kafka_source_waits(struct kafka_source *source, struct error *err)
 {
-    rd_kafka_poll(source->client->handle, 0);
-    if (!source->client->fatal) return STATUS_OK;
-    return kafka_client_fail(source->client, "reading", "the broker refuses this client", err);
+    if (!kafka_client_troubled(source->client)) {
+        source->silent_us = 0;
+        return STATUS_OK;
+    }
+    int64_t now_us = clock_boot_us(clock_system());
+    if (source->silent_us == 0) source->silent_us = now_us;
+    if (!source->client->fatal && now_us - source->silent_us < SILENCE_US_MAX) return STATUS_OK;
+    (void)kafka_client_fail(source->client, "reading", "the broker is away or refuses this client", err);
+    if (err) err->class = ERROR_FAIL_PIPELINE;
+    return STATUS_ERROR;
 }
 
 static enum status kafka_source_poll(struct source *base, uint64_t epoch, enum source_result *ret_result,
@@ -424,7 +457,7 @@ static enum status kafka_source_poll(struct source *base, uint64_t epoch, enum s
     } else if (source->unfinished == 0) {
         *ret_result = SOURCE_DONE;
     } else {
-        TRY(kafka_source_fatal(source, err));
+        TRY(kafka_source_waits(source, err));
         *ret_result = SOURCE_WAITING;
     }
 out:

@@ -37,8 +37,8 @@ struct source_open_args {
     const Foreset__Plan *plan;
     uint32_t node; // SOURCE node
     uint32_t lane;
-    struct budget *budget; // bytes it may queue
-    uint64_t queue_bytes_max;
+    struct budget *budget;
+    uint64_t queue_bytes_max;    // what its queues may take in all; it counts them in the budget
     void (*wake)(void *context); // may be called from any thread
     void *wake_context;
 };

@@ -23,7 +23,7 @@ static enum status take_bytes(struct key_table *table, uint64_t bytes, struct er
     enum status status = budget_take(table->budget, step, err);
     if (status != STATUS_OK) {
         table->used_bytes -= bytes;
-        return error_prefix(err, "state of %s holds %llu keys in %llu bytes: ", table->name,
+        return error_prefix(err, "state of %s holds %llu keys in %llu bytes", table->name,
                             (unsigned long long)table->count, (unsigned long long)table->used_bytes);
     }
     table->taken_bytes += step;

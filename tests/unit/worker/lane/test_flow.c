@@ -317,15 +317,15 @@ static void state_beyond_its_share_of_memory_fails_naming_the_operator(void **st
     struct flow flow;
     flow_init(&flow, 1, false);
     plan_dedup(&flow, DEDUP_FOREVER);
-    budget_init(&flow.budget, "test", NULL, 2u << 20);
+    budget_init(&flow.budget, "test", NULL, 24u << 20);
     flow_open(&flow);
     VECTOR(struct flow_row) rows = {0};
-    for (int i = 0; i < 60000; i++) {
+    for (int i = 0; i < 600000; i++) {
         struct flow_row row = {arena_printf(&flow.arena, "%d", i), "x", i, 0};
         vector_push(&rows, row);
     }
     flow_rows(0, rows.items, rows.count);
-    flow_plan(&flow, (struct flow_range[]){{0, 0, 60000}}, 1, false, 0xF);
+    flow_plan(&flow, (struct flow_range[]){{0, 0, 600000}}, 1, false, 0xF);
     flow_wait(&flow, 1);
     assert_true(flow.failed);
     assert_int_equal(flow.err.code, STATUS_NO_MEMORY);
