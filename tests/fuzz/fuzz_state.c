@@ -88,7 +88,8 @@ static enum status fuzz_load(struct operator* op, const uint8_t *bytes, size_t s
     struct snapshot_reader reader;
     enum status status = snapshot_reader_open(&reader, bytes, size, err);
     if (status != STATUS_OK) return status;
-    if (reader.is_base) op->ops->load_clear(op, 0, fuzz_plan->shards - 1);
+    const uint8_t every_shard[] = {1};
+    if (reader.is_base) op->ops->load_clear(op, every_shard);
     for (;;) {
         struct snapshot_record record;
         bool end;
@@ -132,9 +133,16 @@ static void fuzz_operator(uint32_t node, const uint8_t *bytes, size_t size)
     struct error err = {0};
     budget_init(&budget, "fuzz", NULL, FUZZ_MEMORY_MAX);
     random_init(&random, 1);
+    static const uint32_t shard_lanes[1];
+    static uint32_t shard_slots[1];
+    static const bool rewrite[64];
+    ASSERT(fuzz_plan->shards == 1 && fuzz_plan->n_tables <= 64);
     struct operator_host host = {.plan = fuzz_plan,
                                  .lanes = 1,
-                                 .shard_last = fuzz_plan->shards - 1,
+                                 .shard_lanes = shard_lanes,
+                                 .shard_slots = shard_slots,
+                                 .shard_count = 1,
+                                 .rewrite = rewrite,
                                  .hash_seed = 1,
                                  .generation = 1,
                                  .budget = &budget,
