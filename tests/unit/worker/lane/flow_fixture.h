@@ -41,6 +41,7 @@ struct flow {
     uint32_t workers;                        // may change between close and open
     uint32_t lanes;                          // of each
     Foreset__Routing routing;                // version 0: one worker that makes its own
+    uint64_t generation;
     struct random random;
     struct flow_link link;
     bool threaded;
@@ -97,7 +98,8 @@ struct flow_range {
 void flow_plan(struct flow *flow, const struct flow_range *ranges, size_t count, bool no_data, int publishes);
 void flow_watermarks(struct flow *flow, uint64_t epoch);
 void flow_run(struct flow *flow, const struct flow_range *ranges, size_t count, bool no_data, int publishes);
-bool flow_step(struct flow *flow); // stepped: every lane once, and some frames. Returns whether anything was done
+bool flow_is_still(struct flow *flow); // stepped: nobody has anything to do, nor has a frame been lost
+bool flow_step(struct flow *flow);     // stepped: every lane once, and some frames. Returns whether anything was done
 // Waits until the epoch is frozen (or the flow failed) and takes its report in.
 void flow_wait(struct flow *flow, uint64_t epoch);
 // All rows of the one source's next rows on partition 0 as an epoch.

@@ -155,6 +155,7 @@ void flow_init(struct flow *flow, uint32_t lanes, bool threaded)
     flow->lanes = lanes;
     flow->workers = flow_workers;
     flow->threaded = threaded;
+    flow->generation = 1;
     foreset__routing__init(&flow->routing);
     random_init(&flow->random, 7);
     flow->now_us = 1000000;
@@ -378,7 +379,7 @@ static enum status open_worker(struct flow *flow, uint32_t index, struct error *
     *worker = (struct flow_worker){.flow = flow, .index = flow->order[index]};
     struct dataflow_open_args args = {.plan = &flow->plan,
                                       .from = flow->manifest.epoch ? &flow->manifest : NULL,
-                                      .generation = 1,
+                                      .generation = flow->generation,
                                       .incarnation = 2,
                                       .hash_seed = 77,
                                       .lanes = flow->lanes,
@@ -642,8 +643,8 @@ bool flow_step(struct flow *flow)
     return any;
 }
 
-// Nobody seems to have anything to do: with every lane looked at and every frame delivered, is that so?
-static bool flow_is_still(struct flow *flow)
+// With every lane looked at and every frame delivered.
+bool flow_is_still(struct flow *flow)
 {
     bool any = false;
     for (uint32_t i = 0; i < flow->workers; i++) {

@@ -54,11 +54,18 @@ void flow_link_send(struct flow_link *link, uint32_t from, uint32_t worker, cons
     uint32_t to = link->order[worker];
     link->frames++;
     link->bytes += size;
-    if (link->fate) fate = link->fate(link->fate_context, &frame);
+    if (link->fate) fate = link->fate(link->fate_context, from, to, &frame);
     if (fate != FLOW_LINK_LOSE) link_push(link, from, to, frame.data, frame.length);
     if (fate == FLOW_LINK_REPEAT) link_push(link, from, to, frame.data, frame.length);
     pthread_mutex_unlock(&link->lock);
     text_deinit(&frame);
+}
+
+void flow_link_inject(struct flow_link *link, uint32_t from, uint32_t to, const void *bytes, size_t size)
+{
+    pthread_mutex_lock(&link->lock);
+    link_push(link, from, to, bytes, size);
+    pthread_mutex_unlock(&link->lock);
 }
 
 // Under the lock. False: nothing is under way.

@@ -26,8 +26,9 @@ struct flow_link {
     uint32_t order[FLOW_WORKERS_MAX]; // by worker of the routing: which process
     bool running, stopping;
     pthread_t thread;
-    uint64_t frames, bytes;                                         // sent so far
-    enum flow_link_fate (*fate)(void *context, struct text *frame); // NULL: all are delivered; may alter the frame
+    uint64_t frames, bytes; // sent so far
+    // Between two processes; may alter the frame. NULL: all are delivered. Under the link's lock.
+    enum flow_link_fate (*fate)(void *context, uint32_t from, uint32_t to, struct text *frame);
     void *fate_context;
 };
 void flow_link_init(struct flow_link *link, struct flow *flow);
@@ -39,5 +40,7 @@ void flow_link_stop(struct flow_link *link);
 // from: a process; worker: of the routing.
 void flow_link_send(struct flow_link *link, uint32_t from, uint32_t worker, const void *bytes, size_t size);
 bool flow_link_deliver(struct flow_link *link); // one frame; false: there is none
+// Puts a frame of the test's own under way.
+void flow_link_inject(struct flow_link *link, uint32_t from, uint32_t to, const void *bytes, size_t size);
 
 #endif
