@@ -107,6 +107,23 @@ out:
     return status;
 }
 
+static enum status standalone_open_network(struct standalone *standalone, struct error *err)
+{
+    enum status status = STATUS_OK;
+    const struct rpc_config coordinator = {.url = COORDINATOR_URL,
+                                           .self = PEER_COORDINATOR,
+                                           .received = standalone_to_coordinator,
+                                           .context = standalone};
+    const struct rpc_config worker = {
+        .url = WORKER_URL, .self = PEER_WORKER, .received = standalone_to_worker, .context = standalone};
+    TRY(rpc_open(&coordinator, &standalone->coordinator_rpc, err));
+    TRY(rpc_open(&worker, &standalone->worker_rpc, err));
+    TRY(rpc_dial(standalone->coordinator_rpc, PEER_WORKER, WORKER_URL, RPC_PUSH, err));
+    TRY(rpc_dial(standalone->worker_rpc, PEER_COORDINATOR, COORDINATOR_URL, RPC_PUSH, err));
+out:
+    return status;
+}
+
 static enum status standalone_open_roles(struct standalone *standalone, struct error *err)
 {
     static const uint32_t coordinators[] = {PEER_COORDINATOR};
@@ -117,11 +134,7 @@ static enum status standalone_open_roles(struct standalone *standalone, struct e
     standalone->coordinator_thread =
         role_thread_create("coordinator", JOB_THREADS, standalone_coordinator_send, standalone);
     standalone->worker_thread = role_thread_create("worker", JOB_THREADS, standalone_worker_send, standalone);
-    TRY(rpc_open(COORDINATOR_URL, PEER_COORDINATOR, standalone_to_coordinator, standalone, &standalone->coordinator_rpc,
-                 err));
-    TRY(rpc_open(WORKER_URL, PEER_WORKER, standalone_to_worker, standalone, &standalone->worker_rpc, err));
-    TRY(rpc_dial(standalone->coordinator_rpc, PEER_WORKER, WORKER_URL, err));
-    TRY(rpc_dial(standalone->worker_rpc, PEER_COORDINATOR, COORDINATOR_URL, err));
+    TRY(standalone_open_network(standalone, err));
     const struct pipeline_config pipeline = {.process = process,
                                              .plan = config->plan,
                                              .state_url = config->state_url,

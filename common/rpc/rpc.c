@@ -1,158 +1,217 @@
-// nng behind rpc.h: one PULL socket to receive, one PUSH socket and a sending thread per peer. PUSH and PULL neither
-// drop nor resend; the sending thread takes the wait away from the role. (Pairs in polyamorous mode drop when a peer is
-// slow.)
+// Endpoints: what they listen at, whom they dial, and what comes in. Connections that come in are rpc_listener.c's,
+// outgoing links rpc_peer.c's; endpoints of this process find each other by name in rpc_local.c.
 //
-// What can fail: the address cannot be listened at or dialled (said at once); a send that fails for RPC_SEND_MS is
-// dropped, the receiver sees the gap in the numbers and the pipeline's attempt is restarted (P15).
+// What can fail: the address cannot be listened at (said at once); what happens to a message that cannot be sent stands
+// at struct rpc_config and in the counters.
+//
+// Lock order: deliver, then lock; an owner's received and requested run under deliver.
 #include "common/rpc/rpc.h"
 
-#include <nng/nng.h>
-#include <nng/protocol/pipeline0/pull.h>
-#include <nng/protocol/pipeline0/push.h>
+#include <stdio.h>
 #include <string.h>
 
-#include "common/base/log.h"
 #include "common/base/memory.h"
-#include "common/base/thread.h"
+#include "common/rpc/rpc_listener.h"
+#include "common/rpc/rpc_local.h"
+#include "common/rpc/rpc_peer.h"
+#include "common/rpc/rpc_private.h"
+#include "common/rpc/rpc_request.h"
 
-enum { RPC_PEERS_MAX = 256, RPC_SEND_MS = 5000, RPC_BUFFERED = 1024 };
-
-struct rpc_mail {
-    struct mail mail;
-    nng_msg *message; // NULL: end
-};
-struct rpc_peer {
-    uint32_t number;
-    nng_socket socket;
-    struct mailbox mailbox;
-    pthread_t thread;
-};
-struct rpc {
-    uint32_t self;
-    nng_socket socket;
-    pthread_t thread;
-    void (*received)(void *context, uint32_t peer, const void *bytes, size_t size);
-    void *context;
-    struct rpc_peer *peers[RPC_PEERS_MAX];
-    unsigned peer_count;
-};
-
-static enum status rpc_failed(struct error *err, const char *what, const char *url, int code)
+struct rpc *rpc_ref(struct rpc *rpc)
 {
-    return error_set(err, STATUS_ERROR, ERROR_FAIL_PIPELINE, "cannot %s %s: %s", what, url, nng_strerror(code));
+    atomic_fetch_add(&rpc->refs, 1);
+    return rpc;
 }
 
-static void *rpc_receive(void *argument)
+void rpc_unref(struct rpc *rpc)
 {
-    struct rpc *rpc = argument;
-    for (;;) {
-        nng_msg *message = NULL;
-        int code = nng_recvmsg(rpc->socket, &message, 0);
-        if (code == NNG_ECLOSED) return NULL;
-        if (code != 0) continue;
-        uint32_t peer;
-        if (nng_msg_trim_u32(message, &peer) == 0) {
-            rpc->received(rpc->context, peer, nng_msg_body(message), nng_msg_len(message));
-        }
-        nng_msg_free(message);
+    if (atomic_fetch_sub(&rpc->refs, 1) > 1) return;
+    rpc_tls_unload(&rpc->tls);
+    rpc_guard_deinit(&rpc->guard);
+    pthread_mutex_destroy(&rpc->deliver);
+    pthread_mutex_destroy(&rpc->lock);
+    memory_free(rpc);
+}
+
+void rpc_deliver(struct rpc *rpc, uint32_t sender, const void *bytes, size_t size)
+{
+    pthread_mutex_lock(&rpc->deliver);
+    if (!rpc->closed) {
+        atomic_fetch_add(&rpc->counters.received, 1);
+        atomic_fetch_add(&rpc->counters.received_bytes, size);
+        rpc->config.received(rpc->config.context, sender, bytes, size);
     }
+    pthread_mutex_unlock(&rpc->deliver);
 }
 
-static void *rpc_transmit(void *argument)
+static enum status rpc_listen(struct rpc *rpc, struct error *err)
 {
-    struct rpc_peer *peer = argument;
-    for (;;) {
-        struct rpc_mail *mail = (struct rpc_mail *)mailbox_wait(&peer->mailbox, -1);
-        if (!mail) continue;
-        nng_msg *message = mail->message;
-        memory_free(mail);
-        if (!message) return NULL;
-        int code = nng_sendmsg(peer->socket, message, 0);
-        if (code != 0) {
-            log_debug("rpc_send_failed", "peer=%u error=\"%s\"", peer->number, nng_strerror(code));
-            nng_msg_free(message);
-        }
+    enum status status = STATUS_OK;
+    struct rpc_url parsed;
+    snprintf(rpc->url, sizeof rpc->url, "%s", rpc->config.url);
+    TRY(rpc_url_parse(rpc->config.url, true, &parsed, err));
+    if (parsed.scheme != RPC_URL_INPROC) {
+        TRY(rpc_listener_open(rpc, &parsed, &rpc->listener, err));
+    } else if (!rpc_local_add(rpc)) {
+        status = error_set(err, STATUS_ERROR, ERROR_FAIL_PIPELINE, "cannot listen at %s: another process listens there",
+                           rpc->url);
     }
+out:
+    return status;
 }
 
-enum status rpc_open(const char *url, uint32_t self,
-                     void (*received)(void *context, uint32_t peer, const void *bytes, size_t size), void *context,
-                     struct rpc **ret_rpc, struct error *err)
+enum status rpc_open(const struct rpc_config *config, struct rpc **ret_rpc, struct error *err)
 {
+    enum status status = STATUS_OK;
+    ASSERT(config->url && config->received);
     struct rpc *rpc = memory_calloc(1, sizeof *rpc);
-    rpc->self = self;
-    rpc->received = received;
-    rpc->context = context;
-    int code = nng_pull0_open(&rpc->socket);
-    if (code != 0) {
-        memory_free(rpc);
-        return rpc_failed(err, "open a socket for", url, code);
-    }
-    code = nng_listen(rpc->socket, url, NULL, 0);
-    if (code != 0) {
-        nng_close(rpc->socket);
-        memory_free(rpc);
-        return rpc_failed(err, "listen at", url, code);
-    }
-    thread_create(&rpc->thread, "rpc-receive", rpc_receive, rpc);
+    atomic_store(&rpc->refs, 1);
+    rpc->config = *config;
+    if (!rpc->config.message_bytes_max) rpc->config.message_bytes_max = RPC_MESSAGE_BYTES_MAX;
+    if (!rpc->config.queue_bytes_max) rpc->config.queue_bytes_max = RPC_QUEUE_BYTES_MAX;
+    if (!rpc->config.deadline_us) rpc->config.deadline_us = RPC_DEADLINE_US;
+    ASSERT(rpc->config.message_bytes_max <= UINT32_MAX);
+    pthread_mutex_init(&rpc->deliver, NULL);
+    pthread_mutex_init(&rpc->lock, NULL);
+    rpc_guard_init(&rpc->guard);
+    TRY(rpc_tls_load(config->tls, &rpc->tls, err));
+    TRY(rpc_listen(rpc, err));
     *ret_rpc = rpc;
     return STATUS_OK;
-}
-
-enum status rpc_dial(struct rpc *rpc, uint32_t peer, const char *url, struct error *err)
-{
-    ASSERT(rpc->peer_count < RPC_PEERS_MAX);
-    struct rpc_peer *at = memory_calloc(1, sizeof *at);
-    at->number = peer;
-    int code = nng_push0_open(&at->socket);
-    if (code == 0) code = nng_socket_set_ms(at->socket, NNG_OPT_SENDTIMEO, RPC_SEND_MS);
-    if (code == 0) code = nng_dial(at->socket, url, NULL, NNG_FLAG_NONBLOCK);
-    if (code != 0) {
-        nng_close(at->socket);
-        memory_free(at);
-        return rpc_failed(err, "dial", url, code);
-    }
-    mailbox_init(&at->mailbox);
-    thread_create(&at->thread, "rpc-send", rpc_transmit, at);
-    rpc->peers[rpc->peer_count++] = at;
-    return STATUS_OK;
-}
-
-static void rpc_post(struct rpc_peer *peer, nng_msg *message)
-{
-    struct rpc_mail *mail = memory_calloc(1, sizeof *mail);
-    mail->message = message;
-    mailbox_post(&peer->mailbox, &mail->mail);
-}
-
-void rpc_send(struct rpc *rpc, uint32_t peer, const void *bytes, size_t size)
-{
-    for (unsigned i = 0; i < rpc->peer_count; i++) {
-        if (rpc->peers[i]->number != peer) continue;
-        nng_msg *message = NULL;
-        int code = nng_msg_alloc(&message, 0);
-        if (code == 0) code = nng_msg_append_u32(message, rpc->self);
-        if (code == 0) code = nng_msg_append(message, bytes, size);
-        ASSERT(code == 0);
-        rpc_post(rpc->peers[i], message);
-        return;
-    }
-}
-
-static void rpc_peer_close(struct rpc_peer *peer)
-{
-    nng_close(peer->socket);
-    rpc_post(peer, NULL);
-    thread_join(peer->thread);
-    mailbox_deinit(&peer->mailbox);
-    memory_free(peer);
+out:
+    rpc_unref(rpc);
+    return status;
 }
 
 void rpc_close(struct rpc *rpc)
 {
     if (!rpc) return;
-    for (unsigned i = 0; i < rpc->peer_count; i++) rpc_peer_close(rpc->peers[i]);
-    nng_close(rpc->socket);
-    thread_join(rpc->thread);
-    memory_free(rpc);
+    if (!rpc->listener) rpc_local_remove(rpc);
+    pthread_mutex_lock(&rpc->deliver);
+    rpc->closed = true;
+    pthread_mutex_unlock(&rpc->deliver);
+    rpc_listener_close(rpc->listener);
+    for (unsigned i = 0; i < rpc->peer_count; i++) rpc_peer_destroy(rpc->peers[i]);
+    rpc->peer_count = 0;
+    rpc_unref(rpc);
+}
+
+const char *rpc_url(const struct rpc *rpc)
+{
+    return rpc->url;
+}
+
+const struct rpc_counters *rpc_counters(const struct rpc *rpc)
+{
+    return &rpc->counters;
+}
+
+// Under the lock. The peer's place, or peer_count.
+static unsigned rpc_find(const struct rpc *rpc, uint32_t peer)
+{
+    unsigned i = 0;
+    while (i < rpc->peer_count && rpc_peer_number(rpc->peers[i]) != peer) i++;
+    return i;
+}
+
+enum status rpc_dial(struct rpc *rpc, uint32_t peer, const char *url, enum rpc_kind kind, struct error *err)
+{
+    enum status status = STATUS_OK;
+    const struct rpc_peer_config config = {.number = peer,
+                                           .self = rpc->config.self,
+                                           .kind = kind,
+                                           .url = url,
+                                           .tls = &rpc->tls,
+                                           .counters = &rpc->counters,
+                                           .queue_bytes_max = rpc->config.queue_bytes_max,
+                                           .deadline_us = rpc->config.deadline_us};
+    struct rpc_peer *fresh = NULL, *old = NULL;
+    pthread_mutex_lock(&rpc->lock);
+    unsigned at = rpc_find(rpc, peer);
+    bool same = at < rpc->peer_count && rpc_peer_leads_to(rpc->peers[at], url, kind);
+    pthread_mutex_unlock(&rpc->lock);
+    if (same) return STATUS_OK;
+    TRY(rpc_peer_create(&config, &fresh, err));
+    pthread_mutex_lock(&rpc->lock);
+    at = rpc_find(rpc, peer);
+    if (at == RPC_PEERS_MAX) {
+        old = fresh;
+        status = error_set(err, STATUS_ERROR, ERROR_FAIL_PIPELINE, "cannot dial %s: %d peers are dialled already", url,
+                           RPC_PEERS_MAX);
+    } else {
+        if (at == rpc->peer_count) {
+            rpc->peer_count++;
+        } else {
+            old = rpc->peers[at];
+        }
+        rpc->peers[at] = fresh;
+    }
+    pthread_mutex_unlock(&rpc->lock);
+    rpc_peer_destroy(old);
+out:
+    return status;
+}
+
+void rpc_hangup(struct rpc *rpc, uint32_t peer)
+{
+    struct rpc_peer *old = NULL;
+    pthread_mutex_lock(&rpc->lock);
+    unsigned at = rpc_find(rpc, peer);
+    if (at < rpc->peer_count) {
+        old = rpc->peers[at];
+        rpc->peers[at] = rpc->peers[--rpc->peer_count];
+    }
+    pthread_mutex_unlock(&rpc->lock);
+    rpc_peer_destroy(old);
+}
+
+void rpc_send(struct rpc *rpc, uint32_t peer, const void *bytes, size_t size)
+{
+    rpc_send_parts(rpc, peer, bytes, size, NULL, 0);
+}
+
+void rpc_send_parts(struct rpc *rpc, uint32_t peer, const void *head, size_t head_size, const void *bytes, size_t size)
+{
+    ASSERT(head_size + size <= rpc->config.message_bytes_max);
+    struct rpc_mail *mail = rpc_peer_mail(head, head_size, bytes, size);
+    pthread_mutex_lock(&rpc->lock);
+    unsigned at = rpc_find(rpc, peer);
+    bool known = at < rpc->peer_count;
+    if (known) rpc_peer_post(rpc->peers[at], mail);
+    pthread_mutex_unlock(&rpc->lock);
+    if (known) return;
+    memory_free(mail);
+    atomic_fetch_add(&rpc->counters.dropped_unknown, 1);
+}
+
+void rpc_reply(struct rpc_request *request, const void *bytes, size_t size)
+{
+    rpc_request_answer(request, false, bytes, size);
+}
+
+void rpc_refuse(struct rpc_request *request, const char *why)
+{
+    rpc_request_answer(request, true, why, strlen(why));
+}
+
+enum status rpc_check_listen(const char *url, const struct rpc_tls *tls, bool insecure, struct error *err)
+{
+    struct rpc_url parsed;
+    enum status status = rpc_url_parse(url, true, &parsed, err);
+    if (status != STATUS_OK) return status;
+    if (parsed.scheme == RPC_URL_TLS && !tls) {
+        return error_set(err, STATUS_INVALID, ERROR_USAGE,
+                         "%s needs three PEM files: the authorities, the certificate and its key", url);
+    }
+    if (parsed.scheme == RPC_URL_TCP && tls) {
+        return error_set(err, STATUS_INVALID, ERROR_USAGE,
+                         "certificates are given, but %s does not use them; write tls+%s", url, url);
+    }
+    if (parsed.scheme == RPC_URL_TCP && !insecure && !rpc_url_is_local(&parsed)) {
+        return error_set(err, STATUS_INVALID, ERROR_USAGE,
+                         "%s would take anybody's commands, unencrypted: listen at tls+tcp://… with certificates, at "
+                         "a loopback address (tcp://127.0.0.1:%u), or say --insecure",
+                         url, parsed.port);
+    }
+    return STATUS_OK;
 }

@@ -1,78 +1,275 @@
-// Messages between two ends: all of them, in order, whoever is there first.
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <string.h>
-#include <cmocka.h>
+// Endpoints and links: every message, whole, in order, whoever is there first; and what is lost is counted.
+#include "tests/unit/common/rpc/inbox.h"
 
-#include "common/base/thread.h"
-#include "common/rpc/rpc.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
 
-enum { MESSAGES = 5000 };
+enum { MESSAGES = 5000, SENDERS = 8 };
 
-struct end {
-    struct mailbox done;
-    uint32_t next, peer;
-    bool wrong;
-};
+static char folder[] = "/tmp/foreset-rpc-XXXXXX";
 
-static void received(void *context, uint32_t peer, const void *bytes, size_t size)
+// Each kind of address twice: what two ends listen at.
+static const char *address(unsigned kind, unsigned end)
 {
-    struct end *end = context;
-    uint32_t number;
-    if (size != sizeof number) {
-        end->wrong = true;
-        return;
-    }
-    memcpy(&number, bytes, sizeof number);
-    if (number != end->next || peer != end->peer) end->wrong = true;
-    if (++end->next == MESSAGES) mailbox_wake(&end->done);
+    static char urls[2][128];
+    if (kind == 0) return end ? "inproc://test-b" : "inproc://test-a";
+    if (kind == 1) return "tcp://127.0.0.1:0";
+    snprintf(urls[end], sizeof urls[end], "ipc://%s/%u", folder, end);
+    return urls[end];
 }
 
 static void messages_arrive_in_order_both_ways(void **state)
 {
     (void)state;
-    struct end ends[2] = {{.peer = 2}, {.peer = 1}};
-    struct rpc *rpcs[2];
-    struct error err;
-    mailbox_init(&ends[0].done);
-    mailbox_init(&ends[1].done);
-    assert_int_equal(rpc_open("inproc://test-a", 1, received, &ends[0], &rpcs[0], &err), STATUS_OK);
-    assert_int_equal(rpc_dial(rpcs[0], 2, "inproc://test-b", &err), STATUS_OK); // nobody listens there yet
-    uint32_t first = 0;
-    rpc_send(rpcs[0], 2, &first, sizeof first);
-    assert_int_equal(rpc_open("inproc://test-b", 2, received, &ends[1], &rpcs[1], &err), STATUS_OK);
-    assert_int_equal(rpc_dial(rpcs[1], 1, "inproc://test-a", &err), STATUS_OK);
-    for (uint32_t i = 0; i < MESSAGES; i++) {
-        if (i > 0) rpc_send(rpcs[0], 2, &i, sizeof i);
-        rpc_send(rpcs[1], 1, &i, sizeof i);
-    }
-    mailbox_wait(&ends[0].done, 20000000);
-    if (ends[1].next < MESSAGES) mailbox_wait(&ends[1].done, 20000000);
-    rpc_close(rpcs[0]);
-    rpc_close(rpcs[1]);
-    for (int i = 0; i < 2; i++) {
-        assert_int_equal(ends[i].next, MESSAGES);
-        assert_false(ends[i].wrong);
-        mailbox_deinit(&ends[i].done);
+    for (unsigned kind = 0; kind < 3; kind++) {
+        struct inbox boxes[2];
+        struct rpc *rpcs[2];
+        for (unsigned i = 0; i < 2; i++) {
+            inbox_init(&boxes[i]);
+            boxes[i].peer = 2 - i;
+            rpcs[i] = inbox_open(&boxes[i], address(kind, i), i + 1);
+        }
+        for (unsigned i = 0; i < 2; i++) inbox_dial(rpcs[i], 2 - i, rpc_url(rpcs[1 - i]), RPC_PUSH);
+        for (uint32_t i = 0; i < 2 * MESSAGES; i++) inbox_send(rpcs[i % 2], 2 - i % 2, 0, i / 2, 20 + i % 300);
+        for (unsigned i = 0; i < 2; i++) {
+            INBOX_AWAIT(inbox_count(&boxes[i]) == MESSAGES);
+            assert_false(boxes[i].wrong);
+            assert_int_equal(boxes[i].gaps, 0);
+            assert_int_equal(rpc_counters(rpcs[i])->received, MESSAGES);
+        }
+        for (unsigned i = 0; i < 2; i++) rpc_close(rpcs[i]);
     }
 }
 
-static void taken_address_is_told(void **state)
+static void messages_wait_for_who_is_not_there_yet(void **state)
 {
     (void)state;
-    struct end end = {0};
-    struct rpc *rpc, *second;
+    struct inbox boxes[2];
+    inbox_init(&boxes[0]);
+    inbox_init(&boxes[1]);
+    struct rpc *first = inbox_open(&boxes[0], "inproc://test-a", 1);
+    inbox_dial(first, 2, "inproc://test-b", RPC_PUSH);
+    for (uint32_t i = 0; i < 10; i++) inbox_send(first, 2, 0, i, 100);
+    struct rpc *second = inbox_open(&boxes[1], "inproc://test-b", 2);
+    INBOX_AWAIT(inbox_count(&boxes[1]) == 10);
+    assert_false(boxes[1].wrong);
+    rpc_close(first);
+    rpc_close(second);
+}
+
+static void large_messages_arrive_whole(void **state)
+{
+    (void)state;
+    struct inbox boxes[2];
+    inbox_init(&boxes[0]);
+    inbox_init(&boxes[1]);
+    struct rpc *from = inbox_open(&boxes[0], "inproc://test-a", 1);
+    struct rpc *to = inbox_open(&boxes[1], "tcp://127.0.0.1:0", 2);
+    inbox_dial(from, 2, rpc_url(to), RPC_PUSH);
+    for (uint32_t i = 0; i < 3; i++) inbox_send(from, 2, 0, i, 64u << 20);
+    INBOX_AWAIT(inbox_count(&boxes[1]) == 3);
+    assert_false(boxes[1].wrong);
+    assert_int_equal(rpc_counters(to)->received_bytes, 3ull * (64u << 20));
+    rpc_close(from);
+    rpc_close(to);
+}
+
+static void a_peer_that_comes_back_is_found_again(void **state)
+{
+    (void)state;
+    char url[128];
+    struct inbox boxes[2];
+    inbox_init(&boxes[0]);
+    inbox_init(&boxes[1]);
+    struct rpc *from = inbox_open(&boxes[0], "inproc://test-a", 1);
+    struct rpc *to = inbox_open(&boxes[1], "tcp://127.0.0.1:0", 2);
+    snprintf(url, sizeof url, "%s", rpc_url(to));
+    inbox_dial(from, 2, url, RPC_PUSH);
+    uint32_t number = 0;
+    for (int round = 0; round < 3; round++) {
+        uint64_t before = inbox_count(&boxes[1]);
+        // What is sent into the old connection is lost, so it is sent until something comes.
+        INBOX_AWAIT((inbox_send(from, 2, 0, number++, 100), inbox_count(&boxes[1]) > before + 5));
+        rpc_close(to);
+        to = inbox_open(&boxes[1], url, 2);
+    }
+    assert_false(boxes[1].wrong);
+    rpc_close(from);
+    rpc_close(to);
+}
+
+static void a_number_that_is_dialled_again_leads_elsewhere(void **state)
+{
+    (void)state;
+    struct inbox boxes[3];
+    struct rpc *rpcs[3];
+    for (unsigned i = 0; i < 3; i++) {
+        inbox_init(&boxes[i]);
+        rpcs[i] = inbox_open(&boxes[i], "tcp://127.0.0.1:0", i);
+    }
+    inbox_dial(rpcs[0], 7, rpc_url(rpcs[1]), RPC_PUSH);
+    inbox_send(rpcs[0], 7, 0, 0, 100);
+    INBOX_AWAIT(inbox_count(&boxes[1]) == 1);
+    inbox_dial(rpcs[0], 7, rpc_url(rpcs[1]), RPC_PUSH); // the same: nothing happens
+    inbox_send(rpcs[0], 7, 0, 1, 100);
+    INBOX_AWAIT(inbox_count(&boxes[1]) == 2);
+    assert_int_equal(rpc_counters(rpcs[1])->connections, 1);
+    inbox_dial(rpcs[0], 7, rpc_url(rpcs[2]), RPC_PUSH);
+    inbox_send(rpcs[0], 7, 0, 2, 100);
+    INBOX_AWAIT(inbox_count(&boxes[2]) == 1);
+    rpc_hangup(rpcs[0], 7);
+    rpc_hangup(rpcs[0], 7);
+    inbox_send(rpcs[0], 7, 0, 3, 100);
+    assert_int_equal(rpc_counters(rpcs[0])->dropped_unknown, 1);
+    for (unsigned i = 0; i < 3; i++) rpc_close(rpcs[i]);
+    assert_int_equal(boxes[1].count, 2);
+    assert_int_equal(boxes[2].count, 1);
+}
+
+struct sender {
+    struct rpc *rpc;
+    uint32_t stream, messages, peers;
+    pthread_t thread;
+};
+
+static void *send_all(void *argument)
+{
+    const struct sender *sender = argument;
+    for (uint32_t i = 0; i < sender->messages; i++) {
+        inbox_send(sender->rpc, 10 + (sender->peers ? i % sender->peers : 0), sender->stream, i, 16 + i % 5000);
+    }
+    return NULL;
+}
+
+static void start_senders(struct sender senders[SENDERS], struct rpc *rpc, uint32_t messages, uint32_t peers)
+{
+    for (uint32_t i = 0; i < SENDERS; i++) {
+        senders[i] = (struct sender){.rpc = rpc, .stream = i, .messages = messages, .peers = peers};
+        thread_create(&senders[i].thread, "sender", send_all, &senders[i]);
+    }
+}
+
+static void concurrent_senders_each_keep_their_order(void **state)
+{
+    (void)state;
+    struct sender senders[SENDERS];
+    struct inbox boxes[2];
+    inbox_init(&boxes[0]);
+    inbox_init(&boxes[1]);
+    struct rpc *from = inbox_open(&boxes[0], "inproc://test-a", 1);
+    struct rpc *to = inbox_open(&boxes[1], "tcp://127.0.0.1:0", 2);
+    inbox_dial(from, 10, rpc_url(to), RPC_PUSH);
+    start_senders(senders, from, MESSAGES, 0);
+    for (unsigned i = 0; i < SENDERS; i++) thread_join(senders[i].thread);
+    INBOX_AWAIT(inbox_count(&boxes[1]) == SENDERS * MESSAGES);
+    assert_false(boxes[1].wrong);
+    assert_int_equal(boxes[1].gaps, 0);
+    rpc_close(from);
+    rpc_close(to);
+}
+
+static uint64_t all_fates(const struct rpc_counters *counters)
+{
+    return counters->sent + counters->dropped_unknown + counters->dropped_full + counters->dropped_late +
+           counters->dropped_hangup + counters->unacknowledged;
+}
+
+static void peers_come_and_go_while_others_send(void **state)
+{
+    (void)state;
+    enum { PEERS = 4, ROUNDS = 60 };
+    struct sender senders[SENDERS];
+    struct inbox boxes[2];
+    inbox_init(&boxes[0]);
+    inbox_init(&boxes[1]);
+    struct rpc *from = inbox_open(&boxes[0], "inproc://test-a", 1);
+    struct rpc *to = inbox_open(&boxes[1], "tcp://127.0.0.1:0", 2);
+    struct rpc *other = inbox_open(&boxes[0], "inproc://test-b", 3);
+    start_senders(senders, from, MESSAGES, PEERS);
+    for (uint32_t i = 0; i < ROUNDS; i++) {
+        inbox_dial(from, 10 + i % PEERS, i % 3 ? rpc_url(to) : "inproc://test-b", RPC_PUSH);
+        if (i % 5 == 4) rpc_hangup(from, 10 + (i / 5) % PEERS);
+    }
+    for (unsigned i = 0; i < SENDERS; i++) thread_join(senders[i].thread);
+    for (uint32_t i = 0; i < PEERS; i++) rpc_hangup(from, 10 + i);
+    assert_int_equal(all_fates(rpc_counters(from)), SENDERS * MESSAGES); // none is forgotten, none counted twice
+    rpc_close(from);
+    rpc_close(to);
+    rpc_close(other);
+}
+
+static void what_waits_for_nobody_is_bounded_in_bytes_and_time(void **state)
+{
+    (void)state;
+    struct inbox box;
+    inbox_init(&box);
+    const struct rpc_config config = {.url = "inproc://test-a",
+                                      .self = 1,
+                                      .received = inbox_received,
+                                      .context = &box,
+                                      .queue_bytes_max = 64 << 10,
+                                      .deadline_us = 100000};
+    struct rpc *from = NULL;
+    struct error err;
+    assert_int_equal(rpc_open(&config, &from, &err), STATUS_OK);
+    const struct rpc_counters *counters = rpc_counters(from);
+    inbox_dial(from, 10, "inproc://test-b", RPC_PUSH);
+    for (uint32_t i = 0; i < 200; i++) inbox_send(from, 10, 0, i, 1000);
+    assert_in_range(counters->dropped_full, 200 - 66, 200 - 60);
+    INBOX_AWAIT(all_fates(counters) == 200);
+    assert_int_equal(counters->dropped_late, 200 - counters->dropped_full);
+    struct rpc *to = inbox_open(&box, "inproc://test-b", 2);
+    uint32_t number = 200;
+    INBOX_AWAIT((inbox_send(from, 10, 0, number++, 100), inbox_count(&box) > 0));
+    rpc_close(from);
+    rpc_close(to);
+}
+
+static void an_address_that_cannot_be_had_is_told(void **state)
+{
+    (void)state;
+    struct inbox box;
+    struct rpc *second = NULL;
     struct error err = {0};
-    assert_int_equal(rpc_open("inproc://test-c", 1, received, &end, &rpc, &err), STATUS_OK);
-    assert_int_equal(rpc_open("inproc://test-c", 1, received, &end, &second, &err), STATUS_ERROR);
-    assert_non_null(strstr(err.message, "inproc://test-c"));
-    rpc_close(rpc);
+    inbox_init(&box);
+    struct rpc_config config = {.self = 1, .received = inbox_received, .context = &box};
+    for (unsigned kind = 0; kind < 3; kind++) {
+        struct rpc *rpc = inbox_open(&box, address(kind, 0), 1);
+        config.url = rpc_url(rpc);
+        assert_int_equal(rpc_open(&config, &second, &err), STATUS_ERROR);
+        assert_non_null(strstr(err.message, rpc_url(rpc)));
+        assert_non_null(strstr(err.message, "another process listens there"));
+        rpc_close(rpc);
+    }
+    config.url = "tcp://192.0.2.1:7400";
+    assert_int_equal(rpc_open(&config, &second, &err), STATUS_ERROR);
+    assert_non_null(strstr(err.message, "no address of this machine"));
+    assert_null(second);
+}
+
+static int make_folder(void **state)
+{
+    (void)state;
+    return mkdtemp(folder) ? 0 : -1;
+}
+
+static int remove_folder(void **state)
+{
+    (void)state;
+    return rmdir(folder); // sockets are gone with their endpoints
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(messages_arrive_in_order_both_ways),
-                                       cmocka_unit_test(taken_address_is_told)};
-    return cmocka_run_group_tests(tests, NULL, NULL);
+                                       cmocka_unit_test(messages_wait_for_who_is_not_there_yet),
+                                       cmocka_unit_test(large_messages_arrive_whole),
+                                       cmocka_unit_test(a_peer_that_comes_back_is_found_again),
+                                       cmocka_unit_test(a_number_that_is_dialled_again_leads_elsewhere),
+                                       cmocka_unit_test(concurrent_senders_each_keep_their_order),
+                                       cmocka_unit_test(peers_come_and_go_while_others_send),
+                                       cmocka_unit_test(what_waits_for_nobody_is_bounded_in_bytes_and_time),
+                                       cmocka_unit_test(an_address_that_cannot_be_had_is_told)};
+    return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

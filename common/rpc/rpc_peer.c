@@ -1,0 +1,298 @@
+// A link. One thread sends one message after the other, so that order is kept and nobody else waits. A PING goes behind
+// a message when the queue is empty, or much was sent since the last (RPC_REQUEST: behind each); its PONG says that all
+// before it has arrived. An idle link pings now and then, so that both sides know whether the other is there.
+//
+// What can fail: nobody is there, or nothing goes through. Then the connection is made anew until the message's time is
+// over; it is dropped and counted then, the receiver sees the gap in the numbers, and the pipeline's attempt is
+// restarted (P15). A connection that breaks, or on which nothing moves for a deadline, is closed; what was sent since
+// the last PONG may have arrived, is counted as unacknowledged and not sent again.
+#include "common/rpc/rpc_peer.h"
+
+#include <string.h>
+
+#include "common/base/clock.h"
+#include "common/base/log.h"
+#include "common/base/memory.h"
+#include "common/base/thread.h"
+#include "common/rpc/rpc_frame.h"
+#include "common/rpc/rpc_local.h"
+#include "common/rpc/rpc_stream.h"
+
+enum {
+    RPC_PEER_WINDOW_BYTES = 16 << 20, // between two PINGs
+    RPC_PEER_IDLE_US = 5000000,
+    RPC_PEER_ATTEMPT_US = 1000000, // to connect, at least, whatever the message's time
+    RPC_PEER_PAUSE_MIN_US = 20000, // between attempts, doubling
+    RPC_PEER_PAUSE_MAX_US = 1000000,
+};
+
+struct rpc_mail {
+    struct mail mail;
+    int64_t posted_us;
+    size_t size;
+    bool end;
+    uint8_t bytes[];
+};
+struct rpc_peer {
+    uint32_t number, self;
+    enum rpc_kind kind;
+    char *url;
+    bool local;
+    nng_tls_config *tls;
+    struct rpc_counters *counters;
+    size_t queue_bytes_max;
+    int64_t deadline_us;
+    struct mailbox mailbox;
+    _Atomic size_t queued_bytes;
+    pthread_t thread;
+    pthread_mutex_t lock;
+    bool stopping;             // lock
+    struct rpc_stream *stream; // lock to change; NULL: not connected
+    struct mailbox stop;       // ends a pause
+    struct mail stopped;
+    // The thread's:
+    int64_t progress_us;
+    bool connected_before;
+    uint64_t unsynced, unsynced_bytes; // sent since the last PONG
+};
+
+static int64_t rpc_peer_now(void)
+{
+    return clock_boot_us(clock_system());
+}
+
+static bool rpc_peer_stopping(struct rpc_peer *peer)
+{
+    pthread_mutex_lock(&peer->lock);
+    bool stopping = peer->stopping;
+    pthread_mutex_unlock(&peer->lock);
+    return stopping;
+}
+
+static void rpc_peer_disconnect(struct rpc_peer *peer)
+{
+    pthread_mutex_lock(&peer->lock);
+    struct rpc_stream *stream = peer->stream;
+    peer->stream = NULL;
+    pthread_mutex_unlock(&peer->lock);
+    rpc_stream_destroy(stream);
+    atomic_fetch_add(&peer->counters->unacknowledged, peer->unsynced);
+    peer->unsynced = peer->unsynced_bytes = 0;
+}
+
+static int rpc_peer_await_pong(struct rpc_peer *peer)
+{
+    uint8_t header[RPC_FRAME_BYTES];
+    char words[RPC_FRAME_WORDS_MAX + 1];
+    struct rpc_frame frame = {0};
+    int64_t until_us = rpc_peer_now() + peer->deadline_us;
+    int code = rpc_stream_recv(peer->stream, header, sizeof header, until_us);
+    if (code != 0) return code;
+    enum rpc_frame_fault fault = rpc_frame_read(header, &frame);
+    if (fault == RPC_FRAME_OK && frame.kind == RPC_FRAME_PONG) {
+        peer->progress_us = rpc_peer_now();
+        atomic_fetch_add(&peer->counters->sent, peer->unsynced);
+        atomic_fetch_add(&peer->counters->sent_bytes, peer->unsynced_bytes);
+        peer->unsynced = peer->unsynced_bytes = 0;
+        return 0;
+    }
+    atomic_fetch_add(&peer->counters->errors, 1);
+    if (fault == RPC_FRAME_MALFORMED || frame.kind != RPC_FRAME_REFUSED) return NNG_EPROTO;
+    code = rpc_stream_recv(peer->stream, words, frame.size, until_us);
+    words[code == 0 ? frame.size : 0] = 0;
+    log_debug("rpc_refused", "peer=%u url=%s why=\"%s\"", peer->number, peer->url, words);
+    return NNG_EPROTO;
+}
+
+static int rpc_peer_ping(struct rpc_peer *peer)
+{
+    uint8_t header[RPC_FRAME_BYTES];
+    const struct rpc_frame frame = {.kind = RPC_FRAME_PING, .sender = peer->self};
+    rpc_frame_write(&frame, header);
+    const struct rpc_stream_bytes part = {header, sizeof header};
+    int code = rpc_stream_send(peer->stream, &part, 1, peer->deadline_us);
+    return code == 0 ? rpc_peer_await_pong(peer) : code;
+}
+
+// One attempt; nng's code.
+static int rpc_peer_attempt(struct rpc_peer *peer, int64_t until_us)
+{
+    struct rpc_stream *stream = rpc_stream_create();
+    pthread_mutex_lock(&peer->lock);
+    bool stopping = peer->stopping;
+    if (!stopping) peer->stream = stream;
+    pthread_mutex_unlock(&peer->lock);
+    if (stopping) {
+        rpc_stream_destroy(stream);
+        return NNG_ECLOSED;
+    }
+    int code = rpc_stream_dial(stream, peer->url, peer->tls, until_us);
+    if (code == 0) code = rpc_peer_ping(peer);
+    if (code != 0) rpc_peer_disconnect(peer);
+    return code;
+}
+
+// Whether the message has found a way by until_us: a connection, or for inproc the endpoint.
+static bool rpc_peer_reach(struct rpc_peer *peer, int64_t until_us, struct rpc **ret_local)
+{
+    for (int64_t pause_us = RPC_PEER_PAUSE_MIN_US;; pause_us *= 2) {
+        int64_t now = rpc_peer_now();
+        int64_t least_us = peer->deadline_us < RPC_PEER_ATTEMPT_US ? peer->deadline_us : RPC_PEER_ATTEMPT_US;
+        if (peer->local && (*ret_local = rpc_local_find(peer->url))) return true;
+        int code = peer->local ? NNG_ECONNREFUSED
+                               : rpc_peer_attempt(peer, until_us - now < least_us ? now + least_us : until_us);
+        if (code == 0) {
+            if (peer->connected_before) atomic_fetch_add(&peer->counters->reconnected, 1);
+            peer->connected_before = true;
+            return true;
+        }
+        log_debug("rpc_unreachable", "peer=%u url=%s error=\"%s\"", peer->number, peer->url, nng_strerror(code));
+        int64_t left_us = until_us - rpc_peer_now();
+        if (left_us <= 0 || rpc_peer_stopping(peer)) return false;
+        if (pause_us > RPC_PEER_PAUSE_MAX_US) pause_us = RPC_PEER_PAUSE_MAX_US;
+        if (mailbox_wait(&peer->stop, left_us < pause_us ? left_us : pause_us)) return false;
+    }
+}
+
+static int rpc_peer_transmit(struct rpc_peer *peer, const struct rpc_mail *mail)
+{
+    uint8_t header[RPC_FRAME_BYTES], ping[RPC_FRAME_BYTES];
+    const struct rpc_frame frame = {RPC_FRAME_MESSAGE, peer->self, (uint32_t)mail->size};
+    const struct rpc_frame ping_frame = {.kind = RPC_FRAME_PING, .sender = peer->self};
+    rpc_frame_write(&frame, header);
+    rpc_frame_write(&ping_frame, ping);
+    peer->unsynced++;
+    peer->unsynced_bytes += mail->size;
+    bool pings = peer->kind == RPC_REQUEST || atomic_load(&peer->queued_bytes) == 0 ||
+                 peer->unsynced_bytes >= RPC_PEER_WINDOW_BYTES;
+    const struct rpc_stream_bytes parts[] = {{header, sizeof header}, {mail->bytes, mail->size}, {ping, sizeof ping}};
+    int code = rpc_stream_send(peer->stream, parts, pings ? 3 : 2, peer->deadline_us);
+    return code == 0 && pings ? rpc_peer_await_pong(peer) : code;
+}
+
+static void rpc_peer_deliver(struct rpc_peer *peer, const struct rpc_mail *mail)
+{
+    int64_t since_us = mail->posted_us > peer->progress_us ? mail->posted_us : peer->progress_us;
+    int64_t until_us = since_us + peer->deadline_us;
+    struct rpc *local = NULL;
+    if (peer->stream && peer->unsynced == 0 && rpc_stream_ended(peer->stream)) rpc_peer_disconnect(peer);
+    bool reached = peer->stream || (rpc_peer_now() < until_us && rpc_peer_reach(peer, until_us, &local));
+    if (!reached) {
+        bool stopping = rpc_peer_stopping(peer);
+        atomic_fetch_add(stopping ? &peer->counters->dropped_hangup : &peer->counters->dropped_late, 1);
+        return;
+    }
+    if (local) {
+        rpc_deliver(local, peer->self, mail->bytes, mail->size);
+        rpc_unref(local);
+        peer->progress_us = rpc_peer_now();
+        atomic_fetch_add(&peer->counters->sent, 1);
+        atomic_fetch_add(&peer->counters->sent_bytes, mail->size);
+        return;
+    }
+    int code = rpc_peer_transmit(peer, mail);
+    if (code == 0) return;
+    log_debug("rpc_send_failed", "peer=%u url=%s error=\"%s\"", peer->number, peer->url, nng_strerror(code));
+    rpc_peer_disconnect(peer);
+}
+
+static void *rpc_peer_run(void *argument)
+{
+    struct rpc_peer *peer = argument;
+    for (bool end = false; !end;) {
+        struct rpc_mail *mail = (struct rpc_mail *)mailbox_wait(&peer->mailbox, peer->stream ? RPC_PEER_IDLE_US : -1);
+        if (!mail) {
+            if (peer->stream && (rpc_stream_ended(peer->stream) || rpc_peer_ping(peer) != 0)) rpc_peer_disconnect(peer);
+            continue;
+        }
+        atomic_fetch_sub(&peer->queued_bytes, mail->size);
+        end = mail->end;
+        if (!end && rpc_peer_stopping(peer)) {
+            atomic_fetch_add(&peer->counters->dropped_hangup, 1);
+        } else if (!end) {
+            rpc_peer_deliver(peer, mail);
+        }
+        memory_free(mail);
+    }
+    rpc_peer_disconnect(peer);
+    return NULL;
+}
+
+enum status rpc_peer_create(const struct rpc_peer_config *config, struct rpc_peer **ret_peer, struct error *err)
+{
+    enum status status = STATUS_OK;
+    struct rpc_url parsed;
+    struct rpc_peer *peer = memory_calloc(1, sizeof *peer);
+    peer->number = config->number;
+    peer->self = config->self;
+    peer->kind = config->kind;
+    peer->url = memory_strdup(config->url);
+    peer->counters = config->counters;
+    peer->queue_bytes_max = config->queue_bytes_max;
+    peer->deadline_us = config->deadline_us;
+    TRY(rpc_url_parse(config->url, false, &parsed, err));
+    TRY(rpc_tls_configure(config->tls, config->url, &parsed, false, &peer->tls, err));
+    peer->local = parsed.scheme == RPC_URL_INPROC;
+    pthread_mutex_init(&peer->lock, NULL);
+    mailbox_init(&peer->mailbox);
+    mailbox_init(&peer->stop);
+    thread_create(&peer->thread, "rpc-send", rpc_peer_run, peer);
+    *ret_peer = peer;
+    return STATUS_OK;
+out:
+    memory_free(peer->url);
+    memory_free(peer);
+    return status;
+}
+
+struct rpc_mail *rpc_peer_mail(const void *head, size_t head_size, const void *bytes, size_t size)
+{
+    struct rpc_mail *mail = memory_alloc(sizeof *mail + head_size + size);
+    *mail = (struct rpc_mail){.posted_us = rpc_peer_now(), .size = head_size + size};
+    if (head_size > 0) memcpy(mail->bytes, head, head_size);
+    if (size > 0) memcpy(mail->bytes + head_size, bytes, size);
+    return mail;
+}
+
+void rpc_peer_post(struct rpc_peer *peer, struct rpc_mail *mail)
+{
+    size_t queued = atomic_fetch_add(&peer->queued_bytes, mail->size);
+    if (queued > 0 && queued + mail->size > peer->queue_bytes_max) { // one message always fits
+        atomic_fetch_sub(&peer->queued_bytes, mail->size);
+        atomic_fetch_add(&peer->counters->dropped_full, 1);
+        memory_free(mail);
+        return;
+    }
+    mailbox_post(&peer->mailbox, &mail->mail);
+}
+
+uint32_t rpc_peer_number(const struct rpc_peer *peer)
+{
+    return peer->number;
+}
+
+bool rpc_peer_leads_to(const struct rpc_peer *peer, const char *url, enum rpc_kind kind)
+{
+    return peer->kind == kind && strcmp(peer->url, url) == 0;
+}
+
+void rpc_peer_destroy(struct rpc_peer *peer)
+{
+    if (!peer) return;
+    pthread_mutex_lock(&peer->lock);
+    peer->stopping = true;
+    if (peer->stream) rpc_stream_close(peer->stream); // what the thread waits for ends
+    pthread_mutex_unlock(&peer->lock);
+    mailbox_post(&peer->stop, &peer->stopped);
+    struct rpc_mail *end = rpc_peer_mail(NULL, 0, NULL, 0);
+    end->end = true;
+    mailbox_post(&peer->mailbox, &end->mail);
+    thread_join(peer->thread);
+    mailbox_poll(&peer->stop);
+    mailbox_deinit(&peer->stop);
+    mailbox_deinit(&peer->mailbox);
+    if (peer->tls) nng_tls_config_free(peer->tls);
+    pthread_mutex_destroy(&peer->lock);
+    memory_free(peer->url);
+    memory_free(peer);
+}

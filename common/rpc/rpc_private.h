@@ -1,0 +1,36 @@
+// An endpoint, as rpc's own files share it.
+#ifndef FORESET_RPC_RPC_PRIVATE_H
+#define FORESET_RPC_RPC_PRIVATE_H
+
+#include <pthread.h>
+
+#include "common/rpc/rpc.h"
+#include "common/rpc/rpc_guard.h"
+#include "common/rpc/rpc_tls.h"
+
+struct rpc_listener;
+struct rpc_peer;
+
+struct rpc {
+    _Atomic uint32_t refs; // the owner's, one per unanswered request, one per call by name (inproc)
+    struct rpc_config config;
+    struct rpc_counters counters;
+    struct rpc_tls_files tls;
+    struct rpc_guard guard;
+    _Atomic uint32_t requests; // unanswered
+    char url[320];
+    pthread_mutex_t deliver; // held in received and requested; closed
+    bool closed;
+    struct rpc_listener *listener; // NULL: inproc
+    pthread_mutex_t lock;          // peers; sending posts under it, so that none is destroyed meanwhile
+    struct rpc_peer *peers[RPC_PEERS_MAX];
+    unsigned peer_count;
+    struct rpc *next; // in rpc_local.c's list
+};
+
+struct rpc *rpc_ref(struct rpc *rpc);
+void rpc_unref(struct rpc *rpc);
+// Hand a message to the owner. Any thread; after rpc_close nothing happens.
+void rpc_deliver(struct rpc *rpc, uint32_t sender, const void *bytes, size_t size);
+
+#endif

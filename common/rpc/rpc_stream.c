@@ -1,0 +1,262 @@
+// Byte streams. nng 1.5's sockets (PUSH, REQ and their kin) are not used over a network: closing one, or losing its
+// peer, while a message is half received leaves an operation that never ends, and with it the thread that takes down
+// connections of the whole process (nng issues 1543 and 1813; mended in 1.8). Its streams have no such state: an
+// operation ends with the transfer, with an error, or because the stream is closed.
+//
+// What can fail: the network, in every call. nng's own timeouts are not used, because a TLS stream whose connection
+// broke does not obey them: a call waits here, and closes the stream when its time is over, which ends all operations.
+// No operation is begun on a closed stream, which for TLS would never end: lock covers both.
+#include "common/rpc/rpc_stream.h"
+
+#include <string.h>
+
+#include "common/base/clock.h"
+#include "common/base/memory.h"
+#include "common/base/thread.h"
+
+enum { RPC_STREAM_BUFFER_BYTES = 64 << 10 };
+
+struct rpc_stream_operation {
+    struct mail ended; // first; in done when the operation has ended
+    struct mailbox done;
+    nng_aio *aio;
+    bool busy; // begun, its end not yet taken from done
+};
+struct rpc_stream {
+    nng_stream *stream; // lock until connected
+    pthread_mutex_t lock;
+    bool closed; // lock
+    struct rpc_stream_operation connecting, sending, receiving;
+    uint8_t *buffer; // received, not yet asked for: [begin, end)
+    size_t begin, end;
+    bool filling; // receiving goes into buffer
+};
+
+static void rpc_stream_on_end(void *argument)
+{
+    struct rpc_stream_operation *operation = argument;
+    mailbox_post(&operation->done, &operation->ended);
+}
+
+static void rpc_stream_operation_init(struct rpc_stream_operation *operation)
+{
+    mailbox_init(&operation->done);
+    int code = nng_aio_alloc(&operation->aio, rpc_stream_on_end, operation);
+    ASSERT(code == 0);
+    nng_aio_set_timeout(operation->aio, NNG_DURATION_INFINITE);
+}
+
+// Whether it has ended by until_us; INT64_MAX: waits for as long as it takes.
+static bool rpc_stream_operation_wait(struct rpc_stream_operation *operation, int64_t until_us)
+{
+    while (operation->busy) {
+        int64_t left_us = until_us == INT64_MAX ? -1 : until_us - clock_boot_us(clock_system());
+        if (until_us != INT64_MAX && left_us < 0) left_us = 0;
+        if (mailbox_wait(&operation->done, left_us)) operation->busy = false;
+        if (operation->busy && left_us == 0) return false;
+    }
+    return true;
+}
+
+static void rpc_stream_operation_deinit(struct rpc_stream_operation *operation)
+{
+    rpc_stream_operation_wait(operation, INT64_MAX);
+    nng_aio_free(operation->aio);
+    mailbox_deinit(&operation->done);
+}
+
+struct rpc_stream *rpc_stream_create(void)
+{
+    struct rpc_stream *stream = memory_calloc(1, sizeof *stream);
+    pthread_mutex_init(&stream->lock, NULL);
+    rpc_stream_operation_init(&stream->connecting);
+    rpc_stream_operation_init(&stream->sending);
+    rpc_stream_operation_init(&stream->receiving);
+    return stream;
+}
+
+void rpc_stream_close(struct rpc_stream *stream)
+{
+    pthread_mutex_lock(&stream->lock);
+    bool first = !stream->closed;
+    stream->closed = true;
+    nng_stream *inner = stream->stream;
+    pthread_mutex_unlock(&stream->lock);
+    if (first && inner) nng_stream_close(inner);
+    if (first && !inner) nng_aio_cancel(stream->connecting.aio);
+}
+
+void rpc_stream_destroy(struct rpc_stream *stream)
+{
+    if (!stream) return;
+    rpc_stream_close(stream);
+    rpc_stream_operation_deinit(&stream->connecting);
+    rpc_stream_operation_deinit(&stream->sending);
+    rpc_stream_operation_deinit(&stream->receiving);
+    if (stream->stream) nng_stream_free(stream->stream);
+    pthread_mutex_destroy(&stream->lock);
+    memory_free(stream->buffer);
+    memory_free(stream);
+}
+
+// Waits for a connection under way and keeps it.
+static int rpc_stream_connected(struct rpc_stream *stream, int64_t until_us)
+{
+    struct rpc_stream_operation *connecting = &stream->connecting;
+    bool late = !rpc_stream_operation_wait(connecting, until_us);
+    if (late) {
+        nng_aio_cancel(connecting->aio);
+        rpc_stream_operation_wait(connecting, INT64_MAX);
+    }
+    int code = nng_aio_result(connecting->aio);
+    if (code != 0) return late ? NNG_ETIMEDOUT : code;
+    pthread_mutex_lock(&stream->lock);
+    stream->stream = nng_aio_get_output(connecting->aio, 0);
+    bool closed = stream->closed;
+    pthread_mutex_unlock(&stream->lock);
+    if (closed) nng_stream_close(stream->stream);
+    return closed ? NNG_ECLOSED : 0;
+}
+
+int rpc_stream_dial(struct rpc_stream *stream, const char *url, nng_tls_config *tls, int64_t until_us)
+{
+    nng_stream_dialer *dialer = NULL;
+    int code = nng_stream_dialer_alloc(&dialer, url);
+    if (code == 0 && tls) code = nng_stream_dialer_set_ptr(dialer, NNG_OPT_TLS_CONFIG, tls);
+    if (code == 0) {
+        pthread_mutex_lock(&stream->lock);
+        code = stream->closed ? NNG_ECLOSED : 0;
+        if (code == 0) {
+            stream->connecting.busy = true;
+            nng_stream_dialer_dial(dialer, stream->connecting.aio);
+        }
+        pthread_mutex_unlock(&stream->lock);
+    }
+    if (code == 0) code = rpc_stream_connected(stream, until_us);
+    if (dialer) nng_stream_dialer_free(dialer);
+    return code;
+}
+
+int rpc_stream_accept(struct rpc_stream *stream, nng_stream_listener *listener)
+{
+    pthread_mutex_lock(&stream->lock);
+    int code = stream->closed ? NNG_ECLOSED : 0;
+    if (code == 0) {
+        stream->connecting.busy = true;
+        nng_stream_listener_accept(listener, stream->connecting.aio);
+    }
+    pthread_mutex_unlock(&stream->lock);
+    return code == 0 ? rpc_stream_connected(stream, INT64_MAX) : code;
+}
+
+// Begins a transfer; false: closed.
+static bool rpc_stream_begin(struct rpc_stream *stream, struct rpc_stream_operation *operation,
+                             void (*transfer)(nng_stream *inner, nng_aio *aio))
+{
+    pthread_mutex_lock(&stream->lock);
+    bool open = stream->stream && !stream->closed;
+    operation->busy = open;
+    if (open) transfer(stream->stream, operation->aio);
+    pthread_mutex_unlock(&stream->lock);
+    return open;
+}
+
+// Waits for its end; after until_us the stream is closed.
+static int rpc_stream_finish(struct rpc_stream *stream, struct rpc_stream_operation *operation, int64_t until_us)
+{
+    bool late = !rpc_stream_operation_wait(operation, until_us);
+    if (late) {
+        rpc_stream_close(stream);
+        rpc_stream_operation_wait(operation, INT64_MAX);
+    }
+    int code = nng_aio_result(operation->aio);
+    if (code == 0 && nng_aio_count(operation->aio) == 0) code = NNG_ECONNSHUT;
+    if (code != 0) rpc_stream_close(stream);
+    return code != 0 && late ? NNG_ETIMEDOUT : code;
+}
+
+int rpc_stream_send(struct rpc_stream *stream, const struct rpc_stream_bytes *parts, unsigned count, int64_t stall_us)
+{
+    nng_iov rest[RPC_STREAM_PARTS_MAX];
+    unsigned at = 0;
+    ASSERT(count <= RPC_STREAM_PARTS_MAX);
+    for (unsigned i = 0; i < count; i++) {
+        rest[i] = (nng_iov){.iov_buf = (void *)(uintptr_t)parts[i].bytes, .iov_len = parts[i].size};
+    }
+    while (at < count) {
+        if (rest[at].iov_len == 0) {
+            at++;
+            continue;
+        }
+        int code = nng_aio_set_iov(stream->sending.aio, count - at, rest + at);
+        ASSERT(code == 0);
+        if (!rpc_stream_begin(stream, &stream->sending, nng_stream_send)) return NNG_ECLOSED;
+        code = rpc_stream_finish(stream, &stream->sending, clock_boot_us(clock_system()) + stall_us);
+        if (code != 0) return code;
+        size_t sent = nng_aio_count(stream->sending.aio);
+        while (sent > 0) {
+            size_t step = sent < rest[at].iov_len ? sent : rest[at].iov_len;
+            rest[at].iov_buf = (uint8_t *)rest[at].iov_buf + step;
+            rest[at].iov_len -= step;
+            sent -= step;
+            if (rest[at].iov_len == 0) at++;
+        }
+    }
+    return 0;
+}
+
+static bool rpc_stream_begin_receive(struct rpc_stream *stream, void *bytes, size_t size)
+{
+    nng_iov into = {.iov_buf = bytes, .iov_len = size};
+    stream->filling = !bytes;
+    if (!bytes) {
+        if (!stream->buffer) stream->buffer = memory_alloc(RPC_STREAM_BUFFER_BYTES);
+        into = (nng_iov){.iov_buf = stream->buffer, .iov_len = RPC_STREAM_BUFFER_BYTES};
+    }
+    int code = nng_aio_set_iov(stream->receiving.aio, 1, &into);
+    ASSERT(code == 0);
+    return rpc_stream_begin(stream, &stream->receiving, nng_stream_recv);
+}
+
+int rpc_stream_recv(struct rpc_stream *stream, void *bytes, size_t size, int64_t until_us)
+{
+    uint8_t *to = bytes;
+    while (size > 0) {
+        size_t ready = stream->end - stream->begin;
+        if (ready > 0) {
+            size_t step = ready < size ? ready : size;
+            memcpy(to, stream->buffer + stream->begin, step);
+            stream->begin += step;
+            to += step;
+            size -= step;
+            continue;
+        }
+        bool direct = size >= RPC_STREAM_BUFFER_BYTES;
+        if (!stream->receiving.busy && !rpc_stream_begin_receive(stream, direct ? to : NULL, size)) return NNG_ECLOSED;
+        int code = rpc_stream_finish(stream, &stream->receiving, until_us);
+        if (code != 0) return code;
+        size_t received = nng_aio_count(stream->receiving.aio);
+        if (stream->filling) {
+            stream->begin = 0;
+            stream->end = received;
+        } else {
+            to += received;
+            size -= received;
+        }
+    }
+    return 0;
+}
+
+bool rpc_stream_ended(struct rpc_stream *stream)
+{
+    if (stream->end > stream->begin) return true;
+    if (!stream->receiving.busy && !rpc_stream_begin_receive(stream, NULL, 0)) return true;
+    if (!mailbox_poll(&stream->receiving.done)) return false;
+    stream->receiving.busy = false;
+    return true;
+}
+
+int rpc_stream_remote(struct rpc_stream *stream, nng_sockaddr *ret_address)
+{
+    return nng_stream_get_addr(stream->stream, NNG_OPT_REMADDR, ret_address);
+}

@@ -1,0 +1,35 @@
+// A byte stream to another process, for rpc's own files: nng's tcp, tls+tcp and ipc streams with blocking calls that
+// know a time to give up at and that another thread can end. One thread sends and receives; any thread closes.
+//
+// Calls return nng's code, 0 for done. After a failure the stream is closed.
+#ifndef FORESET_RPC_RPC_STREAM_H
+#define FORESET_RPC_RPC_STREAM_H
+
+#include <nng/nng.h>
+#include <nng/supplemental/tls/tls.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct rpc_stream;
+struct rpc_stream *rpc_stream_create(void);         // not connected
+void rpc_stream_destroy(struct rpc_stream *stream); // NULL allowed; nobody is in a call
+int rpc_stream_dial(struct rpc_stream *stream, const char *url, nng_tls_config *tls, int64_t until_us);
+int rpc_stream_accept(struct rpc_stream *stream, nng_stream_listener *listener); // until closed
+// Any thread: running and later calls fail with NNG_ECLOSED.
+void rpc_stream_close(struct rpc_stream *stream);
+
+struct rpc_stream_bytes {
+    const void *bytes;
+    size_t size;
+};
+enum { RPC_STREAM_PARTS_MAX = 4 };
+// All of them; gives up when nothing moved for stall_us.
+int rpc_stream_send(struct rpc_stream *stream, const struct rpc_stream_bytes *parts, unsigned count, int64_t stall_us);
+// Exactly so many, by until_us (boot time).
+int rpc_stream_recv(struct rpc_stream *stream, void *bytes, size_t size, int64_t until_us);
+// Without waiting: whether the other side has closed, or sent what was not asked for. For who waits for nothing now.
+bool rpc_stream_ended(struct rpc_stream *stream);
+int rpc_stream_remote(struct rpc_stream *stream, nng_sockaddr *ret_address);
+
+#endif

@@ -1,0 +1,104 @@
+// What an endpoint under test has received: numbered messages, whose order and content are checked as they come.
+#ifndef FORESET_TEST_INBOX_H
+#define FORESET_TEST_INBOX_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "common/base/clock.h"
+#include "common/base/memory.h"
+#include "common/base/thread.h"
+#include "common/rpc/rpc.h"
+
+enum { INBOX_STREAMS = 16, INBOX_WAIT_US = 60000000 };
+
+// A message: the stream it belongs to, its number there, and filling that follows from the number.
+struct inbox_head {
+    uint32_t stream, number;
+};
+struct inbox {
+    pthread_mutex_t lock;
+    uint32_t peer;                // every sender's number; 0: any
+    uint64_t count, gaps;         // messages; numbers that were left out
+    uint32_t next[INBOX_STREAMS]; // behind the last number
+    bool wrong;                   // order, repeat, content, sender
+};
+
+static inline void inbox_fill(uint8_t *bytes, size_t size, uint32_t stream, uint32_t number)
+{
+    const struct inbox_head head = {stream, number};
+    memset(bytes, (int)(number * 7 + stream), size);
+    memcpy(bytes, &head, sizeof head);
+}
+
+static inline void inbox_send(struct rpc *rpc, uint32_t peer, uint32_t stream, uint32_t number, size_t size)
+{
+    uint8_t *bytes = memory_alloc(size);
+    inbox_fill(bytes, size, stream, number);
+    rpc_send(rpc, peer, bytes, size);
+    memory_free(bytes);
+}
+
+static inline void inbox_received(void *context, uint32_t peer, const void *bytes, size_t size)
+{
+    struct inbox *inbox = context;
+    struct inbox_head head = {0};
+    uint8_t *expected = memory_alloc(size);
+    pthread_mutex_lock(&inbox->lock);
+    if (size >= sizeof head) {
+        memcpy(&head, bytes, sizeof head);
+        inbox_fill(expected, size, head.stream, head.number);
+    }
+    if (size < sizeof head || memcmp(expected, bytes, size) != 0 || head.stream >= INBOX_STREAMS ||
+        head.number < inbox->next[head.stream] || (inbox->peer != 0 && peer != inbox->peer)) {
+        inbox->wrong = true;
+    } else {
+        inbox->gaps += head.number - inbox->next[head.stream];
+        inbox->next[head.stream] = head.number + 1;
+    }
+    inbox->count++;
+    pthread_mutex_unlock(&inbox->lock);
+    memory_free(expected);
+}
+
+static inline uint64_t inbox_count(struct inbox *inbox)
+{
+    pthread_mutex_lock(&inbox->lock);
+    uint64_t count = inbox->count;
+    pthread_mutex_unlock(&inbox->lock);
+    return count;
+}
+
+// Waits until the condition holds; the test fails when it does not for a minute.
+#define INBOX_AWAIT(condition)                                                                                         \
+    do {                                                                                                               \
+        int64_t inbox_until = clock_boot_us(clock_system()) + INBOX_WAIT_US;                                           \
+        while (!(condition) && clock_boot_us(clock_system()) < inbox_until) thread_sleep_us(200);                      \
+        assert_true(condition);                                                                                        \
+    } while (0)
+
+static inline void inbox_init(struct inbox *inbox)
+{
+    *inbox = (struct inbox){0};
+    pthread_mutex_init(&inbox->lock, NULL);
+}
+
+static inline struct rpc *inbox_open(struct inbox *inbox, const char *url, uint32_t self)
+{
+    const struct rpc_config config = {.url = url, .self = self, .received = inbox_received, .context = inbox};
+    struct rpc *rpc = NULL;
+    struct error err = {0};
+    if (rpc_open(&config, &rpc, &err) != STATUS_OK) fail_msg("%s", err.message);
+    return rpc;
+}
+
+static inline void inbox_dial(struct rpc *rpc, uint32_t peer, const char *url, enum rpc_kind kind)
+{
+    struct error err = {0};
+    if (rpc_dial(rpc, peer, url, kind, &err) != STATUS_OK) fail_msg("%s", err.message);
+}
+
+#endif
