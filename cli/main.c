@@ -2,15 +2,12 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cli/cluster_commands.h"
 #include "cli/kafka_commands.h"
 #include "cli/pipeline_commands.h"
 #include "cli/tables_commands.h"
 #include "common/base/failpoint.h"
 #include "common/base/text.h"
-
-#ifndef FORESET_VERSION
-#define FORESET_VERSION "0.0.0"
-#endif
 
 static const char main_help[] =
     "usage: foreset COMMAND [options]\n"
@@ -21,6 +18,12 @@ static const char main_help[] =
     "  plan FILE.sql         check a pipeline and print its plan, without running it\n"
     "  tables show PATH      rows of a Delta table\n"
     "  tables history PATH   its commits\n"
+    "  coordinator           lead a cluster, or stand by\n"
+    "  worker                work for a cluster\n"
+    "  pipelines ...         plan, apply, list, describe, start, stop, delete, retry, adopt, abandon-table\n"
+    "  workers ...           list, describe, drain, undrain\n"
+    "  epochs, lag, shards   of a cluster's pipelines\n"
+    "  cluster status        who leads, what is wrong\n"
     "  broker                an embedded Kafka broker for trying things out\n"
     "  produce               JSON events into a topic\n"
     "  consume               a topic as JSON lines\n"
@@ -39,6 +42,14 @@ struct command {
 static const struct command commands[] = {
     {"run", NULL, run_main},
     {"plan", NULL, plan_main},
+    {"coordinator", NULL, coordinator_main},
+    {"worker", NULL, worker_main},
+    {"pipelines", NULL, admin_main},
+    {"workers", NULL, admin_main},
+    {"epochs", NULL, admin_main},
+    {"lag", NULL, admin_main},
+    {"shards", NULL, admin_main},
+    {"cluster", NULL, admin_main},
     {"broker", NULL, kafka_broker_main},
     {"produce", NULL, kafka_produce_main},
     {"consume", NULL, kafka_consume_main},

@@ -207,17 +207,20 @@ static int options_read_sql(struct pipeline_options *options, const char *comman
     return EXIT_GO_ON;
 }
 
+const char *pipeline_options_absolute(struct arena *arena, const char *path)
+{
+    char here[PATH_MAX];
+    if (*path == '/' || strstr(path, "://") || !getcwd(here, sizeof here)) return path;
+    return arena_printf(arena, "%s/%s", here, path);
+}
+
 // A relative path on the command line is relative to where the command is given, not to the SQL file.
 static void options_absolute(struct pipeline_options *options)
 {
-    char here[PATH_MAX];
-    if (!getcwd(here, sizeof here)) return;
     for (size_t i = 0; i < options->planner.setting_count; i++) {
         struct planner_setting *setting = &options->settings[i];
         bool path = strcmp(setting->key, "pipeline.warehouse") == 0 || strcmp(setting->key, "pipeline.state") == 0;
-        if (path && *setting->value != '/' && !strstr(setting->value, "://")) {
-            setting->value = arena_printf(&options->arena, "%s/%s", here, setting->value);
-        }
+        if (path) setting->value = pipeline_options_absolute(&options->arena, setting->value);
     }
 }
 

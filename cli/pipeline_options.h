@@ -37,6 +37,8 @@ struct pipeline_options {
 int pipeline_options_parse(struct pipeline_options *options, const char *command, const char *help, int argc,
                            char **argv);
 void pipeline_options_deinit(struct pipeline_options *options);
+// A path as an absolute one, relative to where the command is given; a URL as it is.
+const char *pipeline_options_absolute(struct arena *arena, const char *path);
 // The value of a setting of the compiled plan; NULL if it has none.
 const char *pipeline_options_setting(const Foreset__Plan *plan, const char *key);
 

@@ -1,10 +1,10 @@
 // foreset run: a pipeline in one process.
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "cli/machine.h"
 #include "cli/pipeline_commands.h"
 #include "cli/pipeline_options.h"
 #include "cli/progress.h"
@@ -12,7 +12,6 @@
 #include "cli/standalone.h"
 #include "common/base/failpoint.h"
 
-#define LANES_MAX        64u
 #define MEMORY_BYTES_MIN (128ull << 20)
 
 static const char run_help[] =
@@ -75,24 +74,8 @@ static uint32_t run_lanes(const Foreset__Plan *plan)
 {
     const char *given = pipeline_options_setting(plan, "pipeline.lanes");
     uint64_t lanes = 0;
-    cpu_set_t set;
-    if (given && text_parse_u64(given, &lanes)) {
-        return (uint32_t)(lanes < LANES_MAX ? lanes : LANES_MAX);
-    }
-    if (sched_getaffinity(0, sizeof set, &set) == 0) lanes = (uint64_t)CPU_COUNT(&set);
-    return lanes ? (uint32_t)(lanes < LANES_MAX ? lanes : LANES_MAX) : 1;
-}
-
-static uint64_t run_cgroup_bytes(const char *path)
-{
-    char line[64] = "";
-    FILE *file = fopen(path, "re");
-    if (!file) return UINT64_MAX;
-    if (!fgets(line, sizeof line, file)) line[0] = '\0';
-    fclose(file);
-    line[strcspn(line, "\n")] = '\0';
-    uint64_t bytes;
-    return text_parse_u64(line, &bytes) ? bytes : UINT64_MAX; // "max"
+    if (!given || !text_parse_u64(given, &lanes) || lanes == 0) return machine_lanes();
+    return (uint32_t)(lanes < MACHINE_LANES_MAX ? lanes : MACHINE_LANES_MAX);
 }
 
 static uint64_t run_memory(const Foreset__Plan *plan)
@@ -100,12 +83,7 @@ static uint64_t run_memory(const Foreset__Plan *plan)
     const char *given = pipeline_options_setting(plan, "pipeline.memory");
     uint64_t bytes = 0;
     if (given && text_parse_bytes(given, &bytes)) return bytes;
-    bytes = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
-    uint64_t v2 = run_cgroup_bytes("/sys/fs/cgroup/memory.max");
-    uint64_t v1 = run_cgroup_bytes("/sys/fs/cgroup/memory/memory.limit_in_bytes");
-    if (v2 < bytes) bytes = v2;
-    if (v1 < bytes) bytes = v1;
-    return bytes / 2;
+    return machine_memory();
 }
 
 static int run_exit_code(enum pipeline_outcome outcome, const struct error *err)

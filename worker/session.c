@@ -19,6 +19,7 @@ struct session *session_create(const struct worker_config *config, struct seam *
     session->table_count = assign->assign->plan->n_tables;
     session->tables = memory_calloc(session->table_count + 1, sizeof *session->tables);
     pthread_mutex_init(&session->lock, NULL);
+    pthread_cond_init(&session->idle, NULL);
     return session;
 }
 
@@ -44,6 +45,48 @@ struct objstore *session_table_store(void *context, uint32_t table, bool dead_le
     struct objstore *store = at->dead_letters;
     pthread_mutex_unlock(&session->lock);
     return store;
+}
+
+static const Foreset__Routing *session_routing(const struct session *session)
+{
+    return session->rerouted ? session->rerouted->assign->routing : session->assign->assign->routing;
+}
+
+static void session_dial(struct session *session, const Foreset__Routing *routing, uint32_t self)
+{
+    for (size_t i = 0; routing && session->config->dial && i < routing->n_workers; i++) {
+        const Foreset__RoutingWorker *other = routing->workers[i];
+        if (i != self && *other->url) session->config->dial(session->config->context, other->peer, other->url);
+    }
+}
+
+static void session_send(void *context, uint32_t worker, const void *bytes, size_t size)
+{
+    struct session *session = context;
+    pthread_mutex_lock(&session->lock);
+    const Foreset__Routing *routing = session_routing(session);
+    bool known = routing && worker < routing->n_workers;
+    uint32_t peer = known ? routing->workers[worker]->peer : 0;
+    pthread_mutex_unlock(&session->lock);
+    if (known) session->config->send_frame(session->config->context, peer, bytes, size);
+}
+
+void session_receive(struct session *session, uint32_t peer, const void *bytes, size_t size)
+{
+    pthread_mutex_lock(&session->lock);
+    const Foreset__Routing *routing = session_routing(session);
+    uint32_t from = UINT32_MAX;
+    for (size_t i = 0; routing && i < routing->n_workers; i++) {
+        if (routing->workers[i]->peer == peer) from = (uint32_t)i;
+    }
+    bool receives = session->receives && from != UINT32_MAX;
+    if (receives) session->receiving++;
+    pthread_mutex_unlock(&session->lock);
+    if (!receives) return;
+    session->flow->ops->receive(session->flow, from, bytes, size);
+    pthread_mutex_lock(&session->lock);
+    if (--session->receiving == 0) pthread_cond_signal(&session->idle);
+    pthread_mutex_unlock(&session->lock);
 }
 
 static void session_notify(void *context, struct dataflow_event *event)
@@ -74,8 +117,13 @@ enum status session_open(struct session *session, struct error *err)
                                       .state = session->state,
                                       .table_store = session_table_store,
                                       .notify = session_notify,
+                                      .send = session->config->send_frame ? session_send : NULL,
                                       .context = session};
+    session_dial(session, assign->routing, assign->worker_index);
     TRY(session->config->flow_open(&args, &session->flow, err));
+    pthread_mutex_lock(&session->lock);
+    session->receives = session->flow->ops->receive != NULL;
+    pthread_mutex_unlock(&session->lock);
 out:
     return status;
 }
@@ -87,17 +135,22 @@ enum status session_reroute(struct session *session, Foreset__Control *assign, s
         return error_set(err, STATUS_INVALID, ERROR_RESTART_PIPELINE, "routing %llu: this worker cannot take it over",
                          (unsigned long long)next->routing_version);
     }
-    enum status status = session->flow->ops->reroute(session->flow, next->routing, next->worker_index, next->from, err);
+    // Nothing runs: no frame is under way. The plan that stores and lanes know stays the first Assign's; only who is
+    // who comes from the newer one.
+    session_dial(session, next->routing, next->worker_index);
     pthread_mutex_lock(&session->lock);
-    // The plan that stores and lanes know is the first Assign's; only who is who comes from the newer one.
     control_message_destroy(session->rerouted);
     session->rerouted = assign;
     pthread_mutex_unlock(&session->lock);
-    return status;
+    return session->flow->ops->reroute(session->flow, next->routing, next->worker_index, next->from, err);
 }
 
 void session_close(struct session *session)
 {
+    pthread_mutex_lock(&session->lock);
+    session->receives = false;
+    while (session->receiving > 0) pthread_cond_wait(&session->idle, &session->lock);
+    pthread_mutex_unlock(&session->lock);
     if (session->flow) session->flow->ops->close(session->flow);
     session->flow = NULL;
     for (size_t i = 0; i < session->table_count; i++) {
@@ -113,6 +166,7 @@ void session_destroy(struct session *session)
 {
     session_close(session);
     pthread_mutex_destroy(&session->lock);
+    pthread_cond_destroy(&session->idle);
     memory_free(session->tables);
     control_message_destroy(session->assign);
     control_message_destroy(session->rerouted);

@@ -21,7 +21,10 @@ struct session {
     struct objstore *state;
     struct session_table *tables;
     size_t table_count;
-    pthread_mutex_t lock;  // dead_letters are opened by whichever lane comes first
+    pthread_mutex_t lock;  // dead_letters are opened by whichever lane comes first; who the other workers are
+    bool receives;         // under lock: `flow` may take frames
+    unsigned receiving;    // under lock: calls of session_receive that are in `flow`
+    pthread_cond_t idle;   // receiving is 0
     struct dataflow *flow; // set by session_open
     // The worker's bookkeeping, on its own thread only.
     uint64_t sequence_in, sequence_out;
@@ -36,12 +39,14 @@ struct session *session_create(const struct worker_config *config, struct seam *
 const Foreset__Plan *session_plan(const struct session *session);
 // Blocking, in a job: opens the stores, then the data flow, which loads its state.
 enum status session_open(struct session *session, struct error *err) MUST_USE;
-// Blocking, in a job: goes on under the routing of a later Assign of the same generation, which the session takes (P22).
+// Blocking, in a job: goes on under the routing of a later Assign of the same generation (P22). Takes the message.
 enum status session_reroute(struct session *session, Foreset__Control *assign, struct error *err) MUST_USE;
 // Blocking, in a job: stops the data flow, closes the stores. The worker may still look at its bookkeeping. Once or
 // more.
 void session_close(struct session *session);
 void session_destroy(struct session *session); // on the worker's thread
+// A frame of another worker, for the data flow. Any thread; dropped unless the data flow is open and knows the sender.
+void session_receive(struct session *session, uint32_t peer, const void *bytes, size_t size);
 // Root of a table; opened. dead_letters: its dead letter table, opened at first use. NULL: it cannot be opened
 // (logged).
 struct objstore *session_table_store(void *context, uint32_t table, bool dead_letters);

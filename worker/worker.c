@@ -47,7 +47,8 @@ struct worker {
     struct seam *seam;
     struct statemachine machine;
     uint64_t incarnation;
-    uint64_t generation; // greatest assigned; what is below is dropped
+    uint64_t generation;      // greatest assigned; what is below is dropped
+    uint64_t routing_version; // greatest of that generation
     uint32_t leader;     // peer that sent the current Assign
     struct session *session;
     Foreset__Control *pending; // an Assign that waits for the session before it to close
@@ -56,6 +57,7 @@ struct worker {
     int64_t register_at_us, heartbeat_at_us, heard_us;
     uint64_t dropped;
     struct text bytes;
+    pthread_mutex_t lock; // guards the pointer `session`, which worker_receive follows on another thread
 };
 
 enum worker_job_kind { WORKER_JOB_OPEN, WORKER_JOB_PERSIST, WORKER_JOB_REROUTE, WORKER_JOB_CLOSE };
@@ -72,6 +74,20 @@ struct worker_job {
 
 static void worker_settle(struct worker *worker);
 static void worker_assign(struct worker *worker, uint32_t peer, Foreset__Control *control);
+
+static void worker_set_session(struct worker *worker, struct session *session)
+{
+    pthread_mutex_lock(&worker->lock);
+    worker->session = session;
+    pthread_mutex_unlock(&worker->lock);
+}
+
+void worker_receive(struct worker *worker, uint32_t peer, const void *bytes, size_t size)
+{
+    pthread_mutex_lock(&worker->lock);
+    if (worker->session) session_receive(worker->session, peer, bytes, size);
+    pthread_mutex_unlock(&worker->lock);
+}
 
 // ---- Sending ----
 
@@ -215,7 +231,7 @@ static void worker_job_done(struct seam_job *base)
     struct worker *worker = job->worker;
     ASSERT(worker->session);
     if (job->kind == WORKER_JOB_CLOSE) {
-        worker->session = NULL;
+        worker_set_session(worker, NULL);
         worker->close_spawned = false;
     } else {
         ASSERT(worker->session == job->session && job->session->jobs > 0);
@@ -274,6 +290,7 @@ static void worker_end(struct worker *worker)
 static void worker_assign(struct worker *worker, uint32_t peer, Foreset__Control *control)
 {
     worker->generation = control->generation;
+    worker->routing_version = control->assign->routing_version;
     if (worker->session) {
         control_message_destroy(worker->pending);
         worker->pending = control;
@@ -282,7 +299,7 @@ static void worker_assign(struct worker *worker, uint32_t peer, Foreset__Control
         return;
     }
     worker->leader = peer;
-    worker->session = session_create(&worker->config, worker->seam, control, worker->incarnation);
+    worker_set_session(worker, session_create(&worker->config, worker->seam, control, worker->incarnation));
     worker->session->jobs = 1;
     worker->heartbeat_at_us = 0;
     statemachine_move(&worker->machine, WORKER_OPENING);
@@ -295,7 +312,7 @@ static void worker_assign(struct worker *worker, uint32_t peer, Foreset__Control
 // Everything planned is decided (P22): nothing runs in the lanes.
 static void worker_reroute(struct worker *worker, Foreset__Control *control)
 {
-    worker->session->routing_version = control->assign->routing_version;
+    worker->session->routing_version = worker->routing_version = control->assign->routing_version;
     statemachine_move(&worker->machine, WORKER_MOVING);
     struct worker_job *job = worker_job(worker, WORKER_JOB_REROUTE);
     job->assign = control;
@@ -355,7 +372,10 @@ static void worker_message(void *role, uint32_t peer, const void *bytes, size_t 
         return;
     }
     worker->heard_us = clock_boot_us(worker->seam->clock);
-    if (assign && control->generation > worker->generation) {
+    // A worker that was let go may be taken on again within a generation, by a later routing.
+    bool idle = !worker->session || worker->session->closing;
+    bool again = idle && assign && control->assign->routing_version > worker->routing_version;
+    if (assign && (control->generation > worker->generation || again)) {
         worker_assign(worker, peer, control);
         return;
     }
@@ -446,6 +466,7 @@ struct worker *worker_create(const struct worker_config *config, struct seam *se
     struct worker *worker = memory_calloc(1, sizeof *worker);
     worker->config = *config;
     worker->seam = seam;
+    pthread_mutex_init(&worker->lock, NULL);
     worker->incarnation = random_u64(seam->random) >> 1 | 1;
     statemachine_init(&worker->machine, "worker", worker->incarnation, worker_states,
                       sizeof worker_states / sizeof *worker_states, WORKER_IDLE, NULL, worker);
@@ -468,6 +489,7 @@ void worker_destroy(struct worker *worker)
     if (worker->session && !worker->close_spawned) session_destroy(worker->session);
     control_message_destroy(worker->pending);
     text_deinit(&worker->bytes);
+    pthread_mutex_destroy(&worker->lock);
     memory_free(worker);
 }
 

@@ -19,12 +19,17 @@ struct worker_config {
     struct budget *budget; // NULL: none
     // Brings a data flow's event to worker_event, on the worker's thread; called from any thread.
     void (*post)(void *context, struct dataflow_event *event);
+    // To other workers (exchange frames): an Assign names them, then they are dialled. Any thread; NULL: there are none.
+    void (*dial)(void *context, uint32_t peer, const char *url);
+    void (*send_frame)(void *context, uint32_t peer, const void *bytes, size_t size);
     void *context;
 };
 
 struct worker;
 struct worker *worker_create(const struct worker_config *config, struct seam *seam);
 void worker_role(struct worker *worker, struct seam_role *ret_role);
+// An exchange frame of another worker. Any thread, borrowed bytes; not once the role is being stopped.
+void worker_receive(struct worker *worker, uint32_t peer, const void *bytes, size_t size);
 // After the role has been stopped: no job runs any more.
 void worker_destroy(struct worker *worker);
 const char *worker_state_name(const struct worker *worker);

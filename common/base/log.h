@@ -7,6 +7,8 @@
 
 enum log_level { LOG_LEVEL_DEBUG, LOG_LEVEL_INFO, LOG_LEVEL_WARN, LOG_LEVEL_ERROR };
 
+bool log_level_parse(const char *name, enum log_level *ret_level);
+void log_json(bool on); // one JSON object a line instead of logfmt
 void log_level_set(enum log_level level); // default WARN; FORESET_LOG=debug|info|warn|error overrides at start
 bool log_enabled(enum log_level level);
 // log_write(LOG_LEVEL_INFO, "epoch_decided", "pipeline=%s epoch=%lu", …): a name for machines, logfmt pairs behind it.

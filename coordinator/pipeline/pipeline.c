@@ -38,6 +38,10 @@ static const struct statemachine_state pipeline_states[] = {
     [PIPELINE_ENDED] = {"ended", 0},
 };
 static int pipeline_drain_mark; // its address is the event
+struct pipeline_leaving {
+    size_t count;
+    char *names[];
+};
 
 // ---- Moves ----
 
@@ -83,6 +87,8 @@ static void pipeline_restart(struct pipeline *pipeline, const struct error *err)
              statemachine_name(&pipeline->machine), err->message);
     enum pipeline_state state = (enum pipeline_state)pipeline->machine.state;
     if (state == PIPELINE_QUIESCING || state == PIPELINE_ENDED || state == PIPELINE_STANDBY) return;
+    pipeline->status.restarts++;
+    snprintf(pipeline->status.trouble, sizeof pipeline->status.trouble, "%s", err->message);
     if (state == PIPELINE_ENDING) { // what could not be put is put by the next run's recovery
         if (pipeline->outcome == PIPELINE_DONE) pipeline->outcome = PIPELINE_FAILED;
         if (pipeline->outcome_err.code == STATUS_OK) pipeline->outcome_err = *err;
@@ -193,22 +199,48 @@ static void pipeline_message(void *role, uint32_t peer, const void *bytes, size_
     pipeline_settle(pipeline);
 }
 
+void pipeline_event_free(void *event)
+{
+    if (event == &pipeline_drain_mark) return;
+    struct pipeline_leaving *leaving = event;
+    for (size_t i = 0; i < leaving->count; i++) memory_free(leaving->names[i]);
+    memory_free(leaving);
+}
+
 static void pipeline_event(void *role, void *event)
 {
     struct pipeline *pipeline = role;
-    ASSERT(event == &pipeline_drain_mark);
-    pipeline->drain = true;
+    if (event == &pipeline_drain_mark) {
+        pipeline->drain = true;
+    } else {
+        struct pipeline_leaving *leaving = event;
+        pipeline_workers_leaving(pipeline, leaving->names, leaving->count);
+        pipeline_event_free(event);
+    }
     pipeline_settle(pipeline);
 }
 
-static void pipeline_event_drop(void *event)
+void *pipeline_leaving_event(const char *const *workers, size_t count)
 {
-    (void)event;
+    struct pipeline_leaving *leaving = memory_calloc(1, sizeof *leaving + count * sizeof *leaving->names);
+    leaving->count = count;
+    for (size_t i = 0; i < count; i++) leaving->names[i] = memory_strdup(workers[i]);
+    return leaving;
 }
 
 void *pipeline_drain_event(void)
 {
     return &pipeline_drain_mark;
+}
+
+static void pipeline_tell(struct pipeline *pipeline, int64_t now_us)
+{
+    if (!pipeline->config.said || now_us - pipeline->status.said_us < PIPELINE_STATUS_US) return;
+    struct text json = {0};
+    pipeline_status_json(pipeline, &json);
+    pipeline->config.said(pipeline->config.context, text_str(&json));
+    text_deinit(&json);
+    pipeline->status.said_us = now_us;
 }
 
 static int64_t pipeline_tick(void *role)
@@ -217,6 +249,7 @@ static int64_t pipeline_tick(void *role)
     if (pipeline->machine.state == PIPELINE_ENDED) return INT64_MAX;
     int64_t now_us = clock_boot_us(pipeline->seam->clock);
     pipeline_settle(pipeline);
+    pipeline_tell(pipeline, now_us);
     pipeline->ticked_us = now_us;
     int64_t next = pipeline_lead_next(pipeline), plan = pipeline_plan_next(pipeline);
     if (plan < next) next = plan;
@@ -224,6 +257,8 @@ static int64_t pipeline_tick(void *role)
         if (pipeline->heartbeat_at_us < next) next = pipeline->heartbeat_at_us;
         if (pipeline->move_at_us > now_us && pipeline->move_at_us < next) next = pipeline->move_at_us;
     }
+    if (pipeline->config.said && pipeline->status.said_us + PIPELINE_STATUS_US < next)
+        next = pipeline->status.said_us + PIPELINE_STATUS_US;
     if (pipeline->machine.state == PIPELINE_ENDED) next = INT64_MAX;
     return next;
 }
@@ -233,7 +268,7 @@ void pipeline_role(struct pipeline *pipeline, struct seam_role *ret_role)
     *ret_role = (struct seam_role){.role = pipeline,
                                    .message = pipeline_message,
                                    .event = pipeline_event,
-                                   .event_drop = pipeline_event_drop,
+                                   .event_drop = pipeline_event_free,
                                    .tick = pipeline_tick};
 }
 
@@ -270,6 +305,7 @@ enum status pipeline_create(const struct pipeline_config *config, struct seam *s
                                                 .stores = &pipeline->config.stores,
                                                 .budget = config->budget};
     pipeline_hash_plan(pipeline);
+    pipeline->status.tables = memory_calloc(config->plan->n_tables + 1, sizeof *pipeline->status.tables);
     pipeline->putting = memory_calloc(config->plan->n_tables + 1, sizeof *pipeline->putting);
     pipeline->checkpoint_due = memory_calloc(2 * config->plan->n_tables + 1, sizeof *pipeline->checkpoint_due);
     statemachine_init(&pipeline->machine, "pipeline", 0, pipeline_states,
@@ -295,8 +331,10 @@ void pipeline_destroy(struct pipeline *pipeline)
         table_logs_deinit(&pipeline->clean_logs);
     }
     routing_deinit(&pipeline->routing);
+    vector_deinit(&pipeline->leaving);
     manifest_unref(pipeline->recovered);
     manifest_unref(pipeline->built);
+    memory_free(pipeline->status.tables);
     memory_free(pipeline->putting);
     memory_free(pipeline->checkpoint_due);
     text_deinit(&pipeline->bytes);

@@ -45,6 +45,7 @@ struct pipeline_config {
     // Everything below is called on the role's thread; NULL: nobody listens.
     void (*progress)(void *context, const struct pipeline_progress *progress);
     void (*notice)(void *context, const char *text); // for a person
+    void (*said)(void *context, const char *json);   // what it says of itself, a few times a second
     void (*ended)(void *context, enum pipeline_outcome outcome, const struct error *err);
     void *context;
 };
@@ -55,6 +56,9 @@ enum status pipeline_create(const struct pipeline_config *config, struct seam *s
 void pipeline_role(struct pipeline *pipeline, struct seam_role *ret_role);
 // An event for the role: finish what runs, publish it, end. Post it with role_thread_post.
 void *pipeline_drain_event(void);
+// An event: these workers are to hand over what they hold; all others may hold again.
+void *pipeline_leaving_event(const char *const *workers, size_t count);
+void pipeline_event_free(void *event); // one that was not posted
 // After the role has been stopped.
 void pipeline_destroy(struct pipeline *pipeline);
 

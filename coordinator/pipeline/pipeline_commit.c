@@ -228,6 +228,7 @@ static void pipeline_commit_marked(struct pipeline_job *base)
         struct epoch *epoch = pipeline->epochs.items[0];
         ASSERT(epoch->machine.state == EPOCH_PUT);
         pipeline_commit_tell(pipeline, epoch);
+        pipeline_status_published(pipeline, epoch, clock_boot_us(pipeline->seam->clock));
         pipeline_upkeep_published(pipeline, epoch->manifest);
         vector_remove(&pipeline->epochs, 0);
         epoch_destroy(epoch);
@@ -252,7 +253,9 @@ static void pipeline_commit_publish(struct pipeline *pipeline)
 void pipeline_commit_advance(struct pipeline *pipeline)
 {
     enum pipeline_state state = (enum pipeline_state)pipeline->machine.state;
-    if (state != PIPELINE_RUNNING && state != PIPELINE_QUIESCING && state != PIPELINE_ENDING) return;
+    if (state != PIPELINE_RUNNING && state != PIPELINE_MOVING && state != PIPELINE_QUIESCING &&
+        state != PIPELINE_ENDING)
+        return;
     if (pipeline->fenced || !pipeline->attempt_ready) return;
     if (!pipeline->decide_no_more) pipeline_commit_merge(pipeline);
     if (pipeline->fenced) return;

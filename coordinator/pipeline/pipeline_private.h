@@ -14,6 +14,7 @@
 #include "coordinator/commit/table_logs.h"
 #include "coordinator/epoch/epoch.h"
 #include "coordinator/pipeline/pipeline.h"
+#include "coordinator/pipeline/pipeline_status.h"
 
 #define PIPELINE_WORKERS_MAX       64
 #define PIPELINE_RUNNING_MAX       2  // epochs that run at once (P10)
@@ -29,6 +30,7 @@
 #define PIPELINE_FIRST_ROWS        1000000 // of the first epoch (P4)
 #define PIPELINE_LEAST_ROWS        100000
 #define PIPELINE_MOST_ROWS         50000000
+#define PIPELINE_STATUS_US         250000
 #define PIPELINE_IDLE_POLL_US      100000   // shortest trigger
 #define PIPELINE_SOURCE_SILENCE_US 60000000 // a source that cannot be asked for so long fails the pipeline;
 #define PIPELINE_SOURCE_NEVER_US   20000000 // one that never could be, sooner
@@ -51,7 +53,6 @@ struct pipeline_worker {
     uint64_t incarnation;
     int64_t heard_us;
     uint64_t memory_bytes;
-    bool leaving; // it is to hand over what it holds
     // In this attempt:
     bool in;       // it was assigned
     size_t index;  // its number among the assigned
@@ -59,6 +60,10 @@ struct pipeline_worker {
     bool met;      // it answered under this generation
     uint64_t sequence_in, sequence_out;
     int64_t assign_us;
+};
+
+struct pipeline_name {
+    char text[ROUTING_NAME_SIZE];
 };
 
 struct pipeline_source {
@@ -96,8 +101,9 @@ struct pipeline {
     struct pipeline_worker workers[PIPELINE_WORKERS_MAX];
     size_t worker_count, assigned_count;
     struct routing routing;
-    int64_t move_at_us; // a worker came or is to go: when the others may move; 0: nothing to move
-    bool move_due;      // planning stops until the border
+    VECTOR(struct pipeline_name) leaving; // workers that are to hand over what they hold, here or not
+    int64_t move_at_us;                   // a worker came or is to go: when the others may move; 0: nothing to move
+    bool move_due;                        // planning stops until the border
     int64_t heartbeat_at_us;
     uint64_t dropped; // messages of other attempts
     struct text bytes;
@@ -125,6 +131,7 @@ struct pipeline {
     bool *putting;           // by table
     bool checkpointing, cleaning;
     int64_t clean_at_us;
+    struct pipeline_status status;
 };
 
 // pipeline.c
@@ -159,6 +166,7 @@ int64_t pipeline_lead_next(const struct pipeline *pipeline);
 
 // pipeline_workers.c
 void pipeline_workers_message(struct pipeline *pipeline, uint32_t peer, const void *bytes, size_t size);
+bool pipeline_workers_leaves(const struct pipeline *pipeline, const struct pipeline_worker *worker);
 void pipeline_workers_leaving(struct pipeline *pipeline, char *const *names, size_t count);
 void pipeline_workers_move(struct pipeline *pipeline, int64_t now_us); // if it is time and a border
 void pipeline_workers_gather(struct pipeline *pipeline, int64_t now_us);

@@ -23,6 +23,14 @@ static bool pipeline_workers_alive(const struct pipeline_worker *worker, int64_t
     return now_us - worker->heard_us <= PIPELINE_WORKER_SILENCE_US;
 }
 
+bool pipeline_workers_leaves(const struct pipeline *pipeline, const struct pipeline_worker *worker)
+{
+    for (size_t i = 0; i < pipeline->leaving.count; i++) {
+        if (strcmp(pipeline->leaving.items[i].text, worker->name) == 0) return true;
+    }
+    return false;
+}
+
 // ---- Sending ----
 
 static void pipeline_workers_send(struct pipeline *pipeline, struct pipeline_worker *worker, Foreset__Control *control)
@@ -146,7 +154,7 @@ static void pipeline_workers_register(struct pipeline *pipeline, uint32_t peer, 
     if (control->generation > pipeline->context.generation && pipeline->machine.state == PIPELINE_RUNNING) {
         pipeline_workers_lost(pipeline, worker, "has seen a newer generation");
     }
-    if (pipeline->machine.state == PIPELINE_RUNNING && !worker->in && !worker->leaving)
+    if (pipeline->machine.state == PIPELINE_RUNNING && !worker->in && !pipeline_workers_leaves(pipeline, worker))
         pipeline_workers_want_move(pipeline);
 }
 
@@ -205,6 +213,8 @@ static void pipeline_workers_assigned(struct pipeline *pipeline, struct pipeline
     for (size_t i = 0; i < pipeline->worker_count; i++) {
         if (pipeline->workers[i].in && !pipeline->workers[i].assigned) return;
     }
+    if (pipeline->machine.state == PIPELINE_MOVING)
+        pipeline->status.move_us = clock_boot_us(pipeline->seam->clock) - pipeline->status.move_began_us;
     pipeline_move(pipeline, PIPELINE_RUNNING);
 }
 
@@ -281,12 +291,13 @@ static size_t pipeline_workers_able(const struct pipeline *pipeline, int64_t now
     for (size_t at = 0; at < pipeline->assigned_count; at++) {
         for (size_t i = 0; i < pipeline->worker_count; i++) {
             struct pipeline_worker *worker = (struct pipeline_worker *)&pipeline->workers[i];
-            if (worker->in && worker->index == at && !worker->leaving) ret[count++] = worker;
+            if (worker->in && worker->index == at && !pipeline_workers_leaves(pipeline, worker)) ret[count++] = worker;
         }
     }
     for (size_t i = 0; i < pipeline->worker_count; i++) {
         struct pipeline_worker *worker = (struct pipeline_worker *)&pipeline->workers[i];
-        if (!worker->in && !worker->leaving && pipeline_workers_alive(worker, now_us)) ret[count++] = worker;
+        if (!worker->in && !pipeline_workers_leaves(pipeline, worker) && pipeline_workers_alive(worker, now_us))
+            ret[count++] = worker;
     }
     return count;
 }
@@ -334,13 +345,13 @@ void pipeline_workers_gather(struct pipeline *pipeline, int64_t now_us)
 
 void pipeline_workers_leaving(struct pipeline *pipeline, char *const *names, size_t count)
 {
-    for (size_t i = 0; i < pipeline->worker_count; i++) {
-        struct pipeline_worker *worker = &pipeline->workers[i];
-        bool leaving = false;
-        for (size_t k = 0; k < count; k++) leaving = leaving || strcmp(names[k], worker->name) == 0;
-        if (leaving != worker->leaving) pipeline_workers_want_move(pipeline);
-        worker->leaving = leaving;
+    vector_reset(&pipeline->leaving);
+    for (size_t i = 0; i < count; i++) {
+        struct pipeline_name name;
+        snprintf(name.text, sizeof name.text, "%s", names[i]);
+        vector_push(&pipeline->leaving, name);
     }
+    pipeline_workers_want_move(pipeline); // comes to nothing if everybody holds what he should
 }
 
 // P22: planning stops while a move is due; at the border, when everything planned is decided and so durable, the new
@@ -364,6 +375,8 @@ void pipeline_workers_move(struct pipeline *pipeline, int64_t now_us)
     pipeline->move_at_us = 0;
     log_info("moving", "pipeline=%s workers=%zu stay=%zu routing_version=%" PRIu64, pipeline->context.pipeline, count,
              stay, pipeline->routing.version + 1);
+    pipeline->status.moves++;
+    pipeline->status.move_began_us = now_us;
     pipeline_move(pipeline, PIPELINE_MOVING);
     pipeline_workers_deal(pipeline, able, count, now_us);
 }

@@ -138,15 +138,29 @@ size_t routing_partitions_of(const struct routing *routing, size_t worker)
     return found;
 }
 
+static uint64_t routing_topic(const char *topic)
+{
+    return topic ? hash_64(topic, strlen(topic), 0) : 0;
+}
+
+bool routing_find(const struct routing *routing, uint32_t source, const char *topic, int32_t partition,
+                  uint32_t *ret_lane)
+{
+    uint64_t hash = routing_topic(topic);
+    for (size_t i = 0; i < routing->partitions.count; i++) {
+        const struct routing_partition *known = &routing->partitions.items[i];
+        if (known->partition != partition || known->source != source || known->topic != hash) continue;
+        *ret_lane = known->lane;
+        return true;
+    }
+    return false;
+}
+
 uint32_t routing_lane_of(struct routing *routing, uint32_t source, const char *topic, int32_t partition)
 {
     ASSERT(routing->lanes > 0);
-    uint64_t hash = topic ? hash_64(topic, strlen(topic), 0) : 0;
-    for (size_t i = 0; i < routing->partitions.count; i++) {
-        const struct routing_partition *known = &routing->partitions.items[i];
-        if (known->partition == partition && known->source == source && known->topic == hash) return known->lane;
-    }
-    struct routing_partition added = {.source = source, .topic = hash, .partition = partition};
+    struct routing_partition added = {.source = source, .topic = routing_topic(topic), .partition = partition};
+    if (routing_find(routing, source, topic, partition, &added.lane)) return added.lane;
     added.lane = routing_least(routing->partition_counts.items, routing->lanes);
     routing->partition_counts.items[added.lane]++;
     vector_push(&routing->partitions, added);

@@ -1,4 +1,4 @@
-// Who holds what: the lanes, shards and Kafka partitions of one pipeline over its workers (P22). Pure: no I/O, no clock.
+// Who holds what: the lanes, shards and Kafka partitions of one pipeline over its workers (P22). Pure.
 //
 // Lanes are numbered over all workers, in the order of the workers. Capacity is counted in lanes: every lane gets its
 // equal share of shards and of partitions. A change moves only what must move: what a gone worker held, and as much as
@@ -46,6 +46,9 @@ size_t routing_partitions_of(const struct routing *routing, size_t worker);
 
 // The lane that reads a partition; one not seen before goes to the lane that reads least.
 uint32_t routing_lane_of(struct routing *routing, uint32_t source, const char *topic, int32_t partition);
+// The same of one that was dealt; false: it was not.
+bool routing_find(const struct routing *routing, uint32_t source, const char *topic, int32_t partition,
+                  uint32_t *ret_lane);
 size_t routing_worker_of(const struct routing *routing, uint32_t lane);
 // As it goes into Assign; lives in the arena.
 Foreset__Routing *routing_message(const struct routing *routing, struct arena *arena);

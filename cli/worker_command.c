@@ -1,0 +1,357 @@
+// foreset worker: a process that runs the lanes of whatever pipelines the leader gives it. The node (worker/node.h)
+// learns which; each gets a worker role (worker/worker.h) on a thread of its own, under its channel.
+#include "worker/worker.h"
+
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/channel_table.h"
+#include "cli/cluster_commands.h"
+#include "cli/machine.h"
+#include "cli/reaper.h"
+#include "cli/role_options.h"
+#include "cli/signals.h"
+#include "common/base/failpoint.h"
+#include "common/base/log.h"
+#include "common/rpc/envelope.h"
+#include "common/rpc/role_thread.h"
+#include "worker/node.h"
+
+#define WORKER_JOB_THREADS      4
+#define WORKER_LANE_MEMORY_MIN  (64ull << 20)
+#define WORKER_COORDINATORS_MAX 16u
+#define WORKER_REFUSED_MAX      15       // seconds that the leader may refuse us before we give up
+#define WORKER_PEER_FIRST       0x10000u // numbers below are the coordinators' as they are dialled
+
+static const char worker_help[] =
+    "usage: foreset worker --name N --listen URL --coordinator URL[,URL...] [options]\n"
+    "\n"
+    "Joins a cluster and works for it: reads partitions, runs operators, keeps shards of state, writes files. Never\n"
+    "commits. SIGINT or SIGTERM end it; drain it first (foreset workers drain N), or what it holds is rebuilt "
+    "elsewhere\n"
+    "from the last decided epoch.\n"
+    "\n"
+    "  --name N             this worker's name; no two processes may have the same\n"
+    "  --listen URL         where coordinators and workers reach it, e.g. tcp://127.0.0.1:7410 or "
+    "tls+tcp://10.0.0.5:7410\n"
+    "  --advertise URL      what the others are told, if that is another URL (default: --listen)\n"
+    "  --coordinator URLS   coordinators, separated by commas; any of them may lead\n"
+    "  --lanes N            worker threads (default: the number of CPUs)\n"
+    "  --memory BYTES       bound of what the process keeps, e.g. 2G (default: half of the machine's or cgroup's)\n"
+    "  --tls-ca FILE --tls-cert FILE --tls-key FILE   PEM files, for tls+tcp://; both sides show a certificate\n"
+    "  --tls-server-name N  the name that the others' certificates are made out to (default: the host of the URL)\n"
+    "  --insecure           listen without TLS at an address that other machines reach\n"
+    "  --log-level L        debug, info, warn or error (default: info)\n"
+    "  --log-format F       logfmt or json (default: logfmt)\n"
+    "  --config FILE        [worker] section with the same names\n"
+    "\n"
+    "Every flag can be an environment variable: FORESET_NAME, FORESET_COORDINATOR, ...\n"
+    "Exit codes: 0 ended by a signal, 1 failed, 2 usage, 3 refused: another worker has this name.\n"
+    "\n"
+    "Example:\n"
+    "  foreset worker --name w1 --listen tcp://127.0.0.1:7410 --coordinator tcp://127.0.0.1:7400\n";
+
+struct worker_host {
+    struct role_options options;
+    uint32_t self, lanes;
+    uint64_t memory_bytes;
+    struct budget budget;
+    struct rpc *rpc;
+    struct role_thread *node_thread;
+    struct node *node;
+    struct channel_table served;
+    struct reaper reaper;
+    uint32_t coordinator_count;
+    _Atomic int exit_code; // < 0: goes on
+    int64_t refused_us;    // since when; 0: not
+};
+struct served {
+    struct worker_host *host;
+    uint64_t channel;
+    uint32_t leader;
+    struct role_thread *thread;
+    struct worker *worker;
+};
+
+// ---- The network ----
+
+static void host_send(struct worker_host *host, enum envelope_kind kind, uint64_t channel, uint32_t peer,
+                      const void *bytes, size_t size)
+{
+    struct envelope envelope = {kind, channel};
+    uint8_t head[ENVELOPE_SIZE];
+    envelope_write(&envelope, head);
+    rpc_send_parts(host->rpc, peer, head, sizeof head, bytes, size);
+}
+
+static void host_node_send(void *context, uint32_t peer, const void *bytes, size_t size)
+{
+    host_send(context, ENVELOPE_CLUSTER, 0, peer, bytes, size);
+}
+
+static void host_control_send(void *context, uint32_t peer, const void *bytes, size_t size)
+{
+    struct served *served = context;
+    host_send(served->host, ENVELOPE_CONTROL, served->channel, peer, bytes, size);
+}
+
+static void host_frame_send(void *context, uint32_t peer, const void *bytes, size_t size)
+{
+    struct served *served = context;
+    host_send(served->host, ENVELOPE_EXCHANGE, served->channel, peer, bytes, size);
+}
+
+struct host_message {
+    enum envelope_kind kind;
+    uint32_t peer;
+    const uint8_t *bytes;
+    size_t size;
+};
+
+static void host_hand_over(void *owner, void *context)
+{
+    struct served *served = owner;
+    const struct host_message *message = context;
+    if (message->kind == ENVELOPE_CONTROL) {
+        role_thread_deliver(served->thread, message->peer, message->bytes, message->size);
+    } else {
+        worker_receive(served->worker, message->peer, message->bytes, message->size);
+    }
+}
+
+static void host_received(void *context, uint32_t peer, const void *bytes, size_t size)
+{
+    struct worker_host *host = context;
+    struct envelope envelope;
+    if (!envelope_read(bytes, size, &envelope)) {
+        log_debug("malformed_message", "peer=%u bytes=%zu", peer, size);
+        return;
+    }
+    struct host_message message = {envelope.kind, peer, (const uint8_t *)bytes + ENVELOPE_SIZE, size - ENVELOPE_SIZE};
+    if (envelope.kind == ENVELOPE_CLUSTER) {
+        role_thread_deliver(host->node_thread, peer, message.bytes, message.size);
+    } else if (!channel_table_with(&host->served, envelope.channel, host_hand_over, &message)) {
+        log_debug("message_for_nobody", "channel=%llx peer=%u", (unsigned long long)envelope.channel, peer);
+    }
+}
+
+// ---- Pipelines that are served ----
+
+static enum status host_open_store(void *context, const char *url, bool create, struct objstore **ret_store,
+                                   struct error *err)
+{
+    (void)context;
+    return objstore_open(url, create, ret_store, err);
+}
+
+static void host_on_flow_event(void *context, struct dataflow_event *event)
+{
+    role_thread_post(((struct served *)context)->thread, event);
+}
+
+static void host_dial(struct worker_host *host, uint32_t peer, const char *url, enum rpc_kind kind)
+{
+    struct error err;
+    if (rpc_dial(host->rpc, peer, url, kind, &err) != STATUS_OK)
+        log_error("dial_failed", "url=%s error=\"%s\"", url, err.message);
+}
+
+static void host_on_dial(void *context, uint32_t peer, const char *url)
+{
+    host_dial(((struct served *)context)->host, peer, url, RPC_PUSH);
+}
+
+static void host_follow(void *context, uint32_t leader, const char *url)
+{
+    struct worker_host *host = context;
+    host->refused_us = 0;
+    host_dial(host, leader, url, RPC_REQUEST);
+}
+
+static void host_serve(void *context, uint64_t channel, const char *pipeline, uint32_t leader)
+{
+    struct worker_host *host = context;
+    struct served *served = memory_calloc(1, sizeof *served);
+    served->host = host;
+    served->channel = channel;
+    served->leader = leader;
+    served->thread = role_thread_create("worker", WORKER_JOB_THREADS, host_control_send, served);
+    const struct worker_config config = {.name = host->options.name,
+                                         .url = host->options.advertise,
+                                         .lanes = host->lanes,
+                                         .memory_bytes = host->memory_bytes,
+                                         .coordinators = &served->leader,
+                                         .coordinator_count = 1,
+                                         .flow_open = lane_group_open,
+                                         .stores = {.open = host_open_store},
+                                         .budget = &host->budget,
+                                         .post = host_on_flow_event,
+                                         .dial = host_on_dial,
+                                         .send_frame = host_frame_send,
+                                         .context = served};
+    served->worker = worker_create(&config, role_thread_seam(served->thread));
+    struct seam_role role;
+    worker_role(served->worker, &role);
+    role_thread_start(served->thread, &role);
+    channel_table_add(&host->served, channel, served);
+    log_info("serving", "worker=%s pipeline=%s", host->options.name, pipeline);
+}
+
+static void served_end(void *item)
+{
+    struct served *served = item;
+    role_thread_stop(served->thread);
+    worker_destroy(served->worker);
+    role_thread_destroy(served->thread);
+    memory_free(served);
+}
+
+static void host_drop(void *context, uint64_t channel)
+{
+    struct worker_host *host = context;
+    struct served *served = channel_table_remove(&host->served, channel);
+    if (served) reaper_take(&host->reaper, served_end, served);
+}
+
+static void host_end(struct worker_host *host, int exit_code)
+{
+    int goes_on = -1;
+    atomic_compare_exchange_strong(&host->exit_code, &goes_on, exit_code);
+    signals_notify();
+}
+
+// A name that is taken may be that of a process that has just died: the leader forgets it in a few seconds.
+static void host_refused(void *context, const char *why, bool final)
+{
+    struct worker_host *host = context;
+    int64_t now_us = clock_boot_us(clock_system());
+    if (host->refused_us == 0) {
+        host->refused_us = now_us;
+        log_warn("refused", "worker=%s why=\"%s\"", host->options.name, why);
+    }
+    if (!final && now_us - host->refused_us < WORKER_REFUSED_MAX * 1000000ll) return;
+    fprintf(stderr, "foreset worker: %s\n", why);
+    host_end(host, final ? 2 : 3);
+}
+
+// ---- Life ----
+
+static int host_coordinators(struct worker_host *host)
+{
+    char *list = arena_strdup(&host->options.arena, host->options.coordinators), *rest = NULL;
+    for (char *url = strtok_r(list, ", ", &rest); url; url = strtok_r(NULL, ", ", &rest)) {
+        struct error err;
+        if (++host->coordinator_count > WORKER_COORDINATORS_MAX)
+            return role_options_refuse(ROLE_WORKER, "--coordinator: at most %u URLs", WORKER_COORDINATORS_MAX);
+        if (rpc_dial(host->rpc, host->coordinator_count, url, RPC_REQUEST, &err) != STATUS_OK)
+            return role_options_refuse(ROLE_WORKER, "--coordinator %s: %s", url, err.message);
+    }
+    return 0;
+}
+
+static int host_open(struct worker_host *host)
+{
+    const struct role_options *options = &host->options;
+    struct random random;
+    struct error err;
+    random_init_system(&random);
+    host->self = WORKER_PEER_FIRST + (uint32_t)random_below(&random, UINT32_MAX - WORKER_PEER_FIRST);
+    budget_init(&host->budget, "memory", NULL, host->memory_bytes);
+    channel_table_init(&host->served);
+    reaper_start(&host->reaper);
+    host->node_thread = role_thread_create("node", 1, host_node_send, host);
+    const struct rpc_config rpc = {.url = options->listen,
+                                   .self = host->self,
+                                   .tls = options->has_tls ? &options->tls : NULL,
+                                   .received = host_received,
+                                   .context = host};
+    if (rpc_open(&rpc, &host->rpc, &err) != STATUS_OK) return role_options_refuse(ROLE_WORKER, "%s", err.message);
+    int refused = host_coordinators(host);
+    if (refused) return refused;
+    if (host->options.advertise == host->options.listen)
+        host->options.advertise = arena_strdup(&host->options.arena, rpc_url(host->rpc));
+    const struct node_config node = {.name = options->name,
+                                     .url = options->advertise,
+                                     .version = FORESET_VERSION,
+                                     .lanes = host->lanes,
+                                     .memory_bytes = host->memory_bytes,
+                                     .budget = &host->budget,
+                                     .coordinator_count = host->coordinator_count,
+                                     .follow = host_follow,
+                                     .serve = host_serve,
+                                     .drop = host_drop,
+                                     .refused = host_refused,
+                                     .context = host};
+    host->node = node_create(&node, role_thread_seam(host->node_thread));
+    return 0;
+}
+
+static void host_run(struct worker_host *host)
+{
+    struct seam_role role;
+    node_role(host->node, &role);
+    role_thread_start(host->node_thread, &role);
+    log_info("worker_started", "worker=%s url=%s lanes=%u memory=%llu", host->options.name, host->options.advertise,
+             host->lanes, (unsigned long long)host->memory_bytes);
+    while (atomic_load(&host->exit_code) < 0) {
+        if (signals_wait(-1)) host_end(host, 0);
+    }
+    role_thread_stop(host->node_thread);
+}
+
+static void host_close(struct worker_host *host)
+{
+    rpc_close(host->rpc); // nothing comes in any more
+    while (host->served.entries.count > 0) host_drop(host, host->served.entries.items[0].channel);
+    reaper_stop(&host->reaper);
+    node_destroy(host->node);
+    role_thread_destroy(host->node_thread);
+    channel_table_deinit(&host->served);
+}
+
+static int host_limits(struct worker_host *host)
+{
+    uint64_t lanes = 0;
+    const struct role_options *options = &host->options;
+    if (!options->coordinators)
+        return role_options_refuse(ROLE_WORKER, "--coordinator URL is needed, e.g. --coordinator tcp://127.0.0.1:7400");
+    if (options->lanes && (!text_parse_u64(options->lanes, &lanes) || lanes == 0 || lanes > MACHINE_LANES_MAX))
+        return role_options_refuse(ROLE_WORKER, "--lanes %s: expected a number from 1 to %u", options->lanes,
+                                   MACHINE_LANES_MAX);
+    host->lanes = lanes ? (uint32_t)lanes : machine_lanes();
+    host->memory_bytes = machine_memory();
+    if (options->memory && !text_parse_bytes(options->memory, &host->memory_bytes))
+        return role_options_refuse(ROLE_WORKER, "--memory %s: expected bytes, e.g. 512M, 2G", options->memory);
+    uint64_t least = 2 * WORKER_LANE_MEMORY_MIN > host->lanes * WORKER_LANE_MEMORY_MIN
+                         ? 2 * WORKER_LANE_MEMORY_MIN
+                         : host->lanes * WORKER_LANE_MEMORY_MIN;
+    if (host->memory_bytes < least)
+        return role_options_refuse(
+            ROLE_WORKER, "%llu bytes of memory are too little for %u lanes: give --memory %lluM, or fewer --lanes",
+            (unsigned long long)host->memory_bytes, host->lanes, (unsigned long long)(least >> 20));
+    return 0;
+}
+
+int worker_main(int argc, char **argv)
+{
+    struct worker_host host = {.exit_code = -1};
+    struct error err;
+    int exit_code = role_options_parse(&host.options, ROLE_WORKER, worker_help, argc, argv);
+    if (exit_code == 0) {
+        exit_code = 1 + host_limits(&host);
+        if (exit_code == 1 && failpoint_init(&err) != STATUS_OK)
+            exit_code = 1 + role_options_refuse(ROLE_WORKER, "%s", err.message);
+        if (exit_code == 1) {
+            signals_catch();
+            exit_code = 1 + host_open(&host);
+            if (exit_code == 1) {
+                host_run(&host);
+                exit_code = 1 + atomic_load(&host.exit_code);
+            }
+            host_close(&host);
+        }
+    }
+    role_options_deinit(&host.options);
+    return exit_code - 1;
+}

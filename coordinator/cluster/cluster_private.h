@@ -1,0 +1,111 @@
+// The insides of coordinator/cluster. Nobody else includes this.
+//
+//   cluster.c          states, election, lease, events
+//   cluster_workers.c  who is there, who may not be
+//   cluster_store.c    jobs that read and write the kv store
+//   cluster_admin.c    a person's commands
+//   cluster_json.c     their answers
+#ifndef FORESET_CLUSTER_CLUSTER_PRIVATE_H
+#define FORESET_CLUSTER_CLUSTER_PRIVATE_H
+
+#include "common/base/statemachine.h"
+#include "common/base/vector.h"
+#include "coordinator/cluster/cluster.h"
+#include "coordinator/meta/meta_store.h"
+
+#define CLUSTER_ELECT_US          300000
+#define CLUSTER_WORKER_SILENCE_US 4000000
+#define CLUSTER_NAME_SIZE         64
+
+enum cluster_state {
+    CLUSTER_STANDBY, // stands for election
+    CLUSTER_LOADING, // won: reads the definitions
+    CLUSTER_LEADING,
+};
+
+struct cluster_worker {
+    uint32_t peer;
+    char name[CLUSTER_NAME_SIZE], url[256], version[32];
+    uint64_t incarnation, memory_bytes, memory_used_bytes;
+    uint32_t lanes;
+    int64_t heard_us; // boot clock
+    bool alive;
+};
+struct cluster_pipeline {
+    struct definition definition;
+    uint64_t channel;
+    bool runs;                  // it has a role
+    bool stopping;              // it drains
+    bool restart;               // it drains to run again, as applied anew
+    struct cluster_start start; // of that restart; texts live in the definition's arena
+};
+struct cluster_name {
+    char text[CLUSTER_NAME_SIZE];
+};
+
+struct cluster {
+    struct cluster_config config;
+    struct seam *seam;
+    struct statemachine machine;
+    struct meta_store meta;
+    struct lease lease;
+    char candidate[200]; // "<name> <url> <incarnation>"
+    char leader[256];    // as last read: another's candidate; "" unknown
+    char namesake[256];  // another's candidate under our own name, and since when it was seen
+    int64_t namesake_us;
+    unsigned jobs;
+    bool electing, keeping;
+    int64_t elect_at_us, keep_at_us;
+    char trouble[256]; // the kv store's, for a person; "": it answers
+    VECTOR(struct cluster_worker) workers;
+    VECTOR(struct cluster_pipeline) pipelines; // by name
+    VECTOR(struct cluster_name) drained;       // workers that shall hold nothing
+    uint64_t dropped;
+    struct text bytes;
+};
+
+// cluster.c
+struct cluster_pipeline *cluster_pipeline_find(struct cluster *cluster, const char *name);
+enum status cluster_pipeline_start(struct cluster *cluster, struct cluster_pipeline *pipeline,
+                                   const struct cluster_start *start, struct error *err) MUST_USE;
+void cluster_pipeline_remove(struct cluster *cluster, struct cluster_pipeline *pipeline);
+void cluster_tell_leaving(struct cluster *cluster);
+
+// cluster_workers.c
+void cluster_workers_hello(struct cluster *cluster, uint32_t peer, const Foreset__Hello *hello);
+void cluster_workers_tell(struct cluster *cluster); // all of them: which pipelines they serve has changed
+void cluster_workers_tick(struct cluster *cluster, int64_t now_us);
+struct cluster_worker *cluster_workers_find(struct cluster *cluster, const char *name); // alive before dead
+bool cluster_workers_drained(const struct cluster *cluster, const char *name);
+
+// cluster_store.c
+void cluster_store_elect(struct cluster *cluster);
+void cluster_store_keep(struct cluster *cluster);
+void cluster_store_load(struct cluster *cluster);
+// Writes (definition) or removes a key under the leader's lease, then calls done on the role's thread.
+typedef void (*cluster_store_done)(struct cluster *cluster, void *argument, enum status status,
+                                   const struct error *err);
+void cluster_store_write(struct cluster *cluster, const char *key, const struct text *value, cluster_store_done done,
+                         void *argument);
+// Removes a definition and everything the kv store holds of the pipeline; its tables stay.
+void cluster_store_delete(struct cluster *cluster, const char *name, cluster_store_done done, void *argument);
+void cluster_store_definition_key(const char *name, char ret_key[META_KEY_SIZE]);
+void cluster_store_drain_key(const char *name, char ret_key[META_KEY_SIZE]);
+// Results of the jobs, in cluster.c.
+void cluster_elected(struct cluster *cluster, bool won, const struct error *trouble);
+void cluster_kept(struct cluster *cluster, const struct error *trouble);
+void cluster_loaded(struct cluster *cluster, struct definition *definitions, size_t count, struct cluster_name *drained,
+                    size_t drained_count, const struct error *trouble);
+
+// cluster_admin.c
+void cluster_admin_request(struct cluster *cluster, void *token, const Foreset__AdminRequest *request);
+void cluster_admin_ended(struct cluster *cluster, struct cluster_pipeline *pipeline, enum pipeline_outcome outcome,
+                         const struct error *err);
+
+// cluster_json.c: each appends one JSON document.
+void cluster_json_status(struct cluster *cluster, struct text *ret_json);
+void cluster_json_workers(struct cluster *cluster, const char *name, struct text *ret_json); // NULL: all
+// Of all pipelines, or of one: what they said of themselves, with the definition's facts.
+void cluster_json_pipelines(struct cluster *cluster, const char *name, bool with_sql, struct text *ret_json);
+
+#endif

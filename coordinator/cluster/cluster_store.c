@@ -1,0 +1,211 @@
+// The cluster's jobs against the kv store. Each owns what it touches; the lease and the store are safe for any thread.
+// What can fail: the store does not answer (asked again by whoever asked), or the lease is gone (FENCED).
+#include <stdio.h>
+#include <string.h>
+
+#include "coordinator/cluster/cluster_private.h"
+
+#define STORE_DEFINITIONS "foreset/cluster/definitions/"
+#define STORE_DRAINED     "foreset/cluster/drained/"
+
+enum store_kind { STORE_ELECT, STORE_KEEP, STORE_LOAD, STORE_WRITE, STORE_DELETE };
+struct store_job {
+    struct seam_job job;
+    struct cluster *cluster;
+    enum store_kind kind;
+    enum status status;
+    struct error err;
+    // ELECT
+    bool won;
+    char candidate[200], leader[256];
+    // LOAD
+    struct definition *definitions;
+    size_t definition_count;
+    struct cluster_name *drained;
+    size_t drained_count;
+    // WRITE
+    char key[META_KEY_SIZE];
+    struct text value;
+    bool removes;
+    cluster_store_done done;
+    void *argument;
+};
+
+void cluster_store_definition_key(const char *name, char ret_key[META_KEY_SIZE])
+{
+    snprintf(ret_key, META_KEY_SIZE, STORE_DEFINITIONS "%s", name);
+}
+
+void cluster_store_drain_key(const char *name, char ret_key[META_KEY_SIZE])
+{
+    snprintf(ret_key, META_KEY_SIZE, STORE_DRAINED "%s", name);
+}
+
+static enum status store_elect(struct store_job *job, struct error *err)
+{
+    enum status status = meta_store_campaign(&job->cluster->meta, job->candidate, &job->won, err);
+    if (status != STATUS_OK || job->won) return status;
+    return meta_store_leader(&job->cluster->meta, job->leader, err);
+}
+
+static enum status store_load_definitions(struct store_job *job, struct error *err)
+{
+    enum status status = STATUS_OK;
+    struct kv_list list = {0};
+    TRY(kv_list(job->cluster->config.kv, STORE_DEFINITIONS, &list, err));
+    job->definitions = memory_calloc(list.count + 1, sizeof *job->definitions);
+    for (size_t i = 0; i < list.count; i++) {
+        struct definition *to = &job->definitions[job->definition_count];
+        TRY(definition_json_unpack(list.items[i].value.bytes, list.items[i].value.size, to, err));
+        job->definition_count++;
+    }
+out:
+    kv_list_deinit(&list);
+    return status;
+}
+
+static enum status store_load_drained(struct store_job *job, struct error *err)
+{
+    struct kv_list list = {0};
+    enum status status = kv_list(job->cluster->config.kv, STORE_DRAINED, &list, err);
+    job->drained = memory_calloc(list.count + 1, sizeof *job->drained);
+    for (size_t i = 0; status == STATUS_OK && i < list.count; i++) {
+        const char *name = list.items[i].key + strlen(STORE_DRAINED);
+        snprintf(job->drained[job->drained_count++].text, CLUSTER_NAME_SIZE, "%s", name);
+    }
+    kv_list_deinit(&list);
+    return status;
+}
+
+static enum status store_write(struct store_job *job, struct error *err)
+{
+    struct kv_op op = {.kind = job->removes ? KV_DELETE : KV_PUT,
+                       .key = job->key,
+                       .bytes = job->value.data,
+                       .size = job->value.length};
+    return meta_store_as_leader(&job->cluster->meta, &op, err);
+}
+
+// Position and records first: as long as the definition is there, the command can be given again.
+static enum status store_delete(struct store_job *job, struct error *err)
+{
+    enum status status = STATUS_OK;
+    struct kv_list list = {0};
+    char prefix[META_KEY_SIZE];
+    snprintf(prefix, sizeof prefix, "foreset/pipelines/%s/", job->key);
+    TRY(kv_list(job->cluster->config.kv, prefix, &list, err));
+    for (size_t i = 0; i < list.count; i++) {
+        struct kv_op op = {.kind = KV_DELETE, .key = list.items[i].key};
+        TRY(meta_store_as_leader(&job->cluster->meta, &op, err));
+    }
+    char key[META_KEY_SIZE];
+    cluster_store_definition_key(job->key, key);
+    struct kv_op op = {.kind = KV_DELETE, .key = key};
+    TRY(meta_store_as_leader(&job->cluster->meta, &op, err));
+out:
+    kv_list_deinit(&list);
+    return status;
+}
+
+static void store_run(struct seam_job *base)
+{
+    struct store_job *job = (struct store_job *)base;
+    switch (job->kind) {
+    case STORE_ELECT: job->status = store_elect(job, &job->err); break;
+    case STORE_KEEP: job->status = meta_store_keepalive(&job->cluster->meta, &job->err); break;
+    case STORE_LOAD:
+        job->status = store_load_definitions(job, &job->err);
+        if (job->status == STATUS_OK) job->status = store_load_drained(job, &job->err);
+        break;
+    case STORE_WRITE: job->status = store_write(job, &job->err); break;
+    case STORE_DELETE: job->status = store_delete(job, &job->err); break;
+    }
+}
+
+static void store_drop(struct seam_job *base)
+{
+    struct store_job *job = (struct store_job *)base;
+    for (size_t i = 0; i < job->definition_count; i++) definition_deinit(&job->definitions[i]);
+    memory_free(job->definitions);
+    memory_free(job->drained);
+    text_deinit(&job->value);
+    memory_free(job);
+}
+
+static void store_done(struct seam_job *base)
+{
+    struct store_job *job = (struct store_job *)base;
+    struct cluster *cluster = job->cluster;
+    const struct error *trouble = job->status == STATUS_OK ? NULL : &job->err;
+    cluster->jobs--;
+    switch (job->kind) {
+    case STORE_ELECT:
+        snprintf(cluster->leader, sizeof cluster->leader, "%s", job->leader);
+        cluster_elected(cluster, job->won, trouble);
+        break;
+    case STORE_KEEP: cluster_kept(cluster, trouble); break;
+    case STORE_LOAD:
+        cluster_loaded(cluster, job->definitions, trouble ? 0 : job->definition_count, job->drained, job->drained_count,
+                       trouble);
+        if (!trouble) job->definition_count = 0; // taken
+        break;
+    case STORE_WRITE:
+    case STORE_DELETE:
+        if (job->done) job->done(cluster, job->argument, job->status, &job->err);
+        break;
+    }
+    store_drop(base);
+}
+
+static struct store_job *store_job(struct cluster *cluster, enum store_kind kind)
+{
+    struct store_job *job = memory_calloc(1, sizeof *job);
+    job->job = (struct seam_job){.run = store_run, .done = store_done, .drop = store_drop};
+    job->cluster = cluster;
+    job->kind = kind;
+    return job;
+}
+
+static void store_spawn(struct store_job *job)
+{
+    job->cluster->jobs++;
+    job->cluster->seam->ops->spawn(job->cluster->seam, &job->job);
+}
+
+void cluster_store_elect(struct cluster *cluster)
+{
+    struct store_job *job = store_job(cluster, STORE_ELECT);
+    snprintf(job->candidate, sizeof job->candidate, "%s", cluster->candidate);
+    store_spawn(job);
+}
+
+void cluster_store_keep(struct cluster *cluster)
+{
+    store_spawn(store_job(cluster, STORE_KEEP));
+}
+
+void cluster_store_load(struct cluster *cluster)
+{
+    store_spawn(store_job(cluster, STORE_LOAD));
+}
+
+void cluster_store_write(struct cluster *cluster, const char *key, const struct text *value, cluster_store_done done,
+                         void *argument)
+{
+    struct store_job *job = store_job(cluster, STORE_WRITE);
+    snprintf(job->key, sizeof job->key, "%s", key);
+    job->removes = !value;
+    if (value) text_append(&job->value, value->data, value->length);
+    job->done = done;
+    job->argument = argument;
+    store_spawn(job);
+}
+
+void cluster_store_delete(struct cluster *cluster, const char *name, cluster_store_done done, void *argument)
+{
+    struct store_job *job = store_job(cluster, STORE_DELETE);
+    snprintf(job->key, sizeof job->key, "%s", name);
+    job->done = done;
+    job->argument = argument;
+    store_spawn(job);
+}

@@ -1,0 +1,128 @@
+// The workers of a cluster. A worker says hello each second; the leader answers with the pipelines it is to serve.
+// Refused: a version that is not ours (finally), a name that another living process has (until that one is silent).
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/base/log.h"
+#include "common/rpc/cluster_message.h"
+#include "coordinator/cluster/cluster_private.h"
+
+struct cluster_worker *cluster_workers_find(struct cluster *cluster, const char *name)
+{
+    struct cluster_worker *found = NULL;
+    for (size_t i = 0; i < cluster->workers.count; i++) {
+        struct cluster_worker *worker = &cluster->workers.items[i];
+        if (strcmp(worker->name, name) == 0 && (!found || worker->alive)) found = worker;
+    }
+    return found;
+}
+
+bool cluster_workers_drained(const struct cluster *cluster, const char *name)
+{
+    for (size_t i = 0; i < cluster->drained.count; i++) {
+        if (strcmp(cluster->drained.items[i].text, name) == 0) return true;
+    }
+    return false;
+}
+
+static void cluster_workers_welcome(struct cluster *cluster, uint32_t peer, const char *refusal, bool final)
+{
+    Foreset__Served served[CLUSTER_PIPELINES_MAX], *list[CLUSTER_PIPELINES_MAX];
+    Foreset__Welcome welcome = FORESET__WELCOME__INIT;
+    welcome.term = (uint64_t)atomic_load(&cluster->lease.create_revision);
+    welcome.url = (char *)cluster->config.url;
+    welcome.refusal = (char *)refusal;
+    welcome.has_final = welcome.final = final;
+    welcome.serves = list;
+    for (size_t i = 0; i < cluster->pipelines.count && !refusal; i++) {
+        const struct cluster_pipeline *pipeline = &cluster->pipelines.items[i];
+        if (!pipeline->runs) continue;
+        Foreset__Served *serve = &served[welcome.n_serves];
+        foreset__served__init(serve);
+        serve->channel = pipeline->channel;
+        serve->pipeline = (char *)pipeline->definition.name;
+        list[welcome.n_serves++] = serve;
+    }
+    Foreset__Cluster message = FORESET__CLUSTER__INIT;
+    message.body_case = FORESET__CLUSTER__BODY_WELCOME;
+    message.welcome = &welcome;
+    cluster_message_pack(&message, &cluster->bytes);
+    cluster->seam->ops->send(cluster->seam, peer, cluster->bytes.data, cluster->bytes.length);
+}
+
+// Why this worker may not take part; NULL: it may.
+static const char *cluster_workers_refusal(struct cluster *cluster, const Foreset__Hello *hello, char *why, size_t size,
+                                           bool *ret_final)
+{
+    *ret_final = false;
+    if (strcmp(hello->version, cluster->config.version) != 0) {
+        *ret_final = true;
+        snprintf(why, size, "worker %.60s is of version %.20s, the coordinator of %s: run the same version everywhere",
+                 hello->name, hello->version, cluster->config.version);
+        return why;
+    }
+    const struct cluster_worker *known = cluster_workers_find(cluster, hello->name);
+    if (known && known->alive && known->incarnation != hello->incarnation) {
+        snprintf(why, size, "another worker named %.60s runs at %.120s: give this one another --name, or stop that one",
+                 known->name, known->url);
+        return why;
+    }
+    return NULL;
+}
+
+void cluster_workers_hello(struct cluster *cluster, uint32_t peer, const Foreset__Hello *hello)
+{
+    char why[300];
+    bool final;
+    cluster->config.host.dial(cluster->config.context, peer, hello->url);
+    const char *refusal = cluster_workers_refusal(cluster, hello, why, sizeof why, &final);
+    if (refusal) {
+        cluster_workers_welcome(cluster, peer, refusal, final);
+        return;
+    }
+    struct cluster_worker *worker = cluster_workers_find(cluster, hello->name);
+    if (!worker) {
+        if (cluster->workers.count == CLUSTER_WORKERS_MAX) return;
+        struct cluster_worker added = {0};
+        vector_push(&cluster->workers, added);
+        worker = &cluster->workers.items[cluster->workers.count - 1];
+    } else if (worker->peer != peer) {
+        cluster->config.host.hangup(cluster->config.context, worker->peer);
+    }
+    bool new = !worker->alive || worker->incarnation != hello->incarnation;
+    worker->peer = peer;
+    snprintf(worker->name, sizeof worker->name, "%s", hello->name);
+    snprintf(worker->url, sizeof worker->url, "%s", hello->url);
+    snprintf(worker->version, sizeof worker->version, "%s", hello->version);
+    worker->incarnation = hello->incarnation;
+    worker->memory_bytes = hello->memory_bytes;
+    worker->memory_used_bytes = hello->memory_used_bytes;
+    worker->lanes = hello->lanes;
+    worker->heard_us = clock_boot_us(cluster->seam->clock);
+    worker->alive = true;
+    if (new) {
+        log_info("worker_joined", "worker=%s url=%s lanes=%" PRIu32 " incarnation=%" PRIx64, worker->name, worker->url,
+                 worker->lanes, worker->incarnation);
+    }
+    cluster_workers_welcome(cluster, peer, NULL, false);
+}
+
+void cluster_workers_tell(struct cluster *cluster)
+{
+    for (size_t i = 0; i < cluster->workers.count; i++) {
+        if (cluster->workers.items[i].alive)
+            cluster_workers_welcome(cluster, cluster->workers.items[i].peer, NULL, false);
+    }
+}
+
+void cluster_workers_tick(struct cluster *cluster, int64_t now_us)
+{
+    for (size_t i = 0; i < cluster->workers.count; i++) {
+        struct cluster_worker *worker = &cluster->workers.items[i];
+        if (!worker->alive || now_us - worker->heard_us <= CLUSTER_WORKER_SILENCE_US) continue;
+        worker->alive = false;
+        log_warn("worker_silent", "worker=%s seconds=%lld", worker->name,
+                 (long long)(now_us - worker->heard_us) / 1000000);
+    }
+}

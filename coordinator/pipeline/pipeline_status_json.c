@@ -1,0 +1,222 @@
+// The status as JSON, for the command line, HTTP and metrics alike: one document, made on the role's thread. Times are
+// milliseconds of the wall clock, lengths of time seconds. Nothing fails.
+#include <jansson.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "coordinator/pipeline/pipeline_private.h"
+
+#define JSON_NULL_IF(condition, json) ((condition) ? json_null() : (json))
+
+void pipeline_status_published(struct pipeline *pipeline, const struct epoch *epoch, int64_t now_us)
+{
+    struct pipeline_status *status = &pipeline->status;
+    const Foreset__Manifest *body = epoch->manifest->body;
+    struct pipeline_status_epoch *to = &status->epochs[status->epoch_count++ % PIPELINE_STATUS_EPOCHS];
+    *to = (struct pipeline_status_epoch){.epoch = epoch->number,
+                                         .rows = body->rows_in,
+                                         .bytes = epoch->bytes,
+                                         .no_data = epoch->no_data,
+                                         .timestamp_us = epoch->timestamp_us,
+                                         .planned_us = epoch->planned_us,
+                                         .read_us = epoch->read_us,
+                                         .prepared_us = epoch->prepared_us,
+                                         .decided_us = epoch->decided_us,
+                                         .published_us = now_us};
+    status->rows_in += body->rows_in;
+    status->phase_us[0] += to->read_us - to->planned_us;
+    status->phase_us[1] += to->prepared_us - to->read_us;
+    status->phase_us[2] += to->decided_us - to->prepared_us;
+    status->phase_us[3] += to->published_us - to->decided_us;
+    for (size_t i = 0; i < body->n_tables; i++) {
+        const Foreset__TableEpoch *from = body->tables[i];
+        struct pipeline_status_table *table = &status->tables[from->table];
+        table->rows_in += from->rows_in;
+        table->rows_out += from->rows_out;
+        table->rows_late += from->rows_late;
+        table->rows_dead += from->rows_dead;
+        table->rows_malformed += from->rows_malformed;
+        table->bytes_out += from->bytes_out;
+    }
+}
+
+static double status_seconds(int64_t from_us, int64_t to_us)
+{
+    return from_us > 0 && to_us >= from_us ? (double)(to_us - from_us) / 1e6 : 0;
+}
+
+static json_t *status_epochs(const struct pipeline *pipeline)
+{
+    const struct pipeline_status *status = &pipeline->status;
+    json_t *list = json_array();
+    uint64_t first = status->epoch_count > PIPELINE_STATUS_EPOCHS ? status->epoch_count - PIPELINE_STATUS_EPOCHS : 0;
+    for (uint64_t i = first; i < status->epoch_count; i++) {
+        const struct pipeline_status_epoch *at = &status->epochs[i % PIPELINE_STATUS_EPOCHS];
+        json_array_append_new(list, json_pack("{s:I, s:s, s:I, s:I, s:b, s:I, s:f, s:f, s:f, s:f}", "epoch",
+                                              (json_int_t)at->epoch, "state", "published", "rows", (json_int_t)at->rows,
+                                              "bytes", (json_int_t)at->bytes, "noData", (int)at->no_data, "timestampMs",
+                                              (json_int_t)(at->timestamp_us / 1000), "readS",
+                                              status_seconds(at->planned_us, at->read_us), "prepareS",
+                                              status_seconds(at->read_us, at->prepared_us), "decideS",
+                                              status_seconds(at->prepared_us, at->decided_us), "publishS",
+                                              status_seconds(at->decided_us, at->published_us)));
+    }
+    for (size_t i = 0; i < pipeline->epochs.count; i++) {
+        const struct epoch *epoch = pipeline->epochs.items[i];
+        json_array_append_new(list,
+                              json_pack("{s:I, s:s, s:I, s:I, s:b, s:I}", "epoch", (json_int_t)epoch->number, "state",
+                                        statemachine_name(&epoch->machine), "rows", (json_int_t)epoch->cut.rows,
+                                        "bytes", (json_int_t)epoch->bytes, "noData", (int)epoch->no_data, "timestampMs",
+                                        (json_int_t)(epoch->timestamp_us / 1000)));
+    }
+    return list;
+}
+
+static json_t *status_workers(const struct pipeline *pipeline)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < pipeline->worker_count; i++) {
+        const struct pipeline_worker *worker = &pipeline->workers[i];
+        bool holds = worker->in && worker->index < pipeline->routing.workers.count;
+        json_array_append_new(
+            list,
+            json_pack("{s:s, s:b, s:b, s:I, s:I, s:I, s:I}", "name", worker->name, "takesPart", (int)holds, "leaving",
+                      (int)pipeline_workers_leaves(pipeline, worker), "lanes", (json_int_t)worker->lanes, "partitions",
+                      (json_int_t)(holds ? routing_partitions_of(&pipeline->routing, worker->index) : 0), "shards",
+                      (json_int_t)(holds ? routing_shards_of(&pipeline->routing, worker->index) : 0), "memoryBytes",
+                      (json_int_t)worker->memory_bytes));
+    }
+    return list;
+}
+
+// Of the last record read, as the manifest's evidence has it: how long ago it was written.
+static json_t *status_behind(const struct pipeline *pipeline, uint32_t source,
+                             const struct epoch_position_partition *partition)
+{
+    const Foreset__Manifest *body = pipeline->built ? pipeline->built->body : NULL;
+    if (partition->next >= partition->end) return json_real(0);
+    for (size_t i = 0; body && i < body->n_ranges; i++) {
+        const Foreset__Range *range = body->ranges[i];
+        if (range->source != source || !range->has_partition || range->partition != partition->partition) continue;
+        if (strcmp(range->topic ? range->topic : "", partition->topic) != 0 || !range->last) continue;
+        int64_t behind_us = clock_wall_us(pipeline->seam->clock) - range->last->timestamp_ms * 1000;
+        return json_real(behind_us > 0 ? (double)behind_us / 1e6 : 0);
+    }
+    return json_null();
+}
+
+static json_t *status_partitions(const struct pipeline *pipeline)
+{
+    json_t *list = json_array();
+    for (size_t s = 0; pipeline->attempt_ready && s < pipeline->position.count; s++) {
+        const struct epoch_position_source *source = &pipeline->position.sources[s];
+        for (size_t i = 0; i < source->partitions.count; i++) {
+            const struct epoch_position_partition *partition = &source->partitions.items[i];
+            uint32_t lane;
+            bool dealt = routing_find(&pipeline->routing, source->node, partition->topic, partition->partition, &lane);
+            const struct routing_worker *worker =
+                dealt ? &pipeline->routing.workers.items[routing_worker_of(&pipeline->routing, lane)] : NULL;
+            int64_t lag = partition->end > partition->next ? partition->end - partition->next : 0;
+            json_array_append_new(list, json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:o, s:s?}", "source",
+                                                  source->plan->name, "topic", partition->topic, "partition",
+                                                  (json_int_t)partition->partition, "next", (json_int_t)partition->next,
+                                                  "end", (json_int_t)partition->end, "lagRows", (json_int_t)lag,
+                                                  "lagSeconds", status_behind(pipeline, source->node, partition),
+                                                  "worker", worker ? worker->name : NULL));
+        }
+    }
+    return list;
+}
+
+// Runs of shards that one lane holds.
+static json_t *status_shards(const struct pipeline *pipeline)
+{
+    const struct routing *routing = &pipeline->routing;
+    json_t *list = json_array();
+    for (uint32_t first = 0, next; routing->lanes > 0 && first < routing->shards; first = next) {
+        uint32_t lane = routing->shard_lanes[first];
+        for (next = first + 1; next < routing->shards && routing->shard_lanes[next] == lane;) next++;
+        json_array_append_new(list, json_pack("{s:I, s:I, s:I, s:s}", "first", (json_int_t)first, "last",
+                                              (json_int_t)(next - 1), "lane", (json_int_t)lane, "worker",
+                                              routing->workers.items[routing_worker_of(routing, lane)].name));
+    }
+    return list;
+}
+
+// The state snapshot of the last manifest, by operator.
+static json_t *status_state(const struct pipeline *pipeline)
+{
+    const Foreset__Manifest *body = pipeline->built ? pipeline->built->body : NULL;
+    json_t *operators = json_object();
+    for (size_t i = 0; body && i < body->n_parts; i++) {
+        const Foreset__SnapshotPart *part = body->parts[i];
+        json_t *at = json_object_get(operators, part->operator_);
+        if (!at) {
+            at = json_pack("{s:I, s:I, s:I, s:I}", "parts", (json_int_t)0, "bytes", (json_int_t)0, "entries",
+                           (json_int_t)0, "lastEpoch", (json_int_t)0);
+            json_object_set_new(operators, part->operator_, at);
+        }
+        json_int_t epoch = json_integer_value(json_object_get(at, "lastEpoch"));
+        json_object_set_new(at, "parts", json_integer(json_integer_value(json_object_get(at, "parts")) + 1));
+        json_object_set_new(
+            at, "bytes", json_integer(json_integer_value(json_object_get(at, "bytes")) + (json_int_t)part->size_bytes));
+        json_object_set_new(
+            at, "entries",
+            json_integer(json_integer_value(json_object_get(at, "entries")) + (json_int_t)part->entries));
+        if ((json_int_t)part->epoch > epoch)
+            json_object_set_new(at, "lastEpoch", json_integer((json_int_t)part->epoch));
+    }
+    return operators;
+}
+
+static json_t *status_tables(const struct pipeline *pipeline)
+{
+    const Foreset__Plan *plan = pipeline->config.plan;
+    json_t *list = json_array();
+    for (uint32_t t = 0; t < plan->n_tables; t++) {
+        const struct pipeline_status_table *total = &pipeline->status.tables[t];
+        const struct epoch_clock_table *clock = pipeline->attempt_ready ? &pipeline->clock.tables[t] : NULL;
+        bool marked = clock && plan->tables[t]->n_watermarks > 0 && clock->batch >= 0;
+        json_array_append_new(
+            list, json_pack("{s:s, s:s, s:I, s:o, s:I, s:I, s:I, s:I, s:I, s:I}", "name", plan->tables[t]->name, "url",
+                            plan->tables[t]->url, "batch", (json_int_t)(clock ? clock->batch : -1), "watermarkMs",
+                            JSON_NULL_IF(!marked, json_integer(clock ? clock->watermark_us / 1000 : 0)), "rowsIn",
+                            (json_int_t)total->rows_in, "rowsOut", (json_int_t)total->rows_out, "rowsLate",
+                            (json_int_t)total->rows_late, "deadLetters", (json_int_t)total->rows_dead, "rowsMalformed",
+                            (json_int_t)total->rows_malformed, "bytesOut", (json_int_t)total->bytes_out));
+    }
+    return list;
+}
+
+void pipeline_status_json(const struct pipeline *pipeline, struct text *ret_json)
+{
+    const struct pipeline_status *status = &pipeline->status;
+    const Foreset__Plan *plan = pipeline->config.plan;
+    json_t *json = json_pack(
+        "{s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:s*, s:{s:f, s:f, s:f, s:f}}", "name",
+        plan->pipeline, "id", pipeline->context.pipeline_id, "state", statemachine_name(&pipeline->machine),
+        "generation", (json_int_t)pipeline->context.generation, "routingVersion", (json_int_t)pipeline->routing.version,
+        "planVersion", (json_int_t)plan->version, "planned",
+        (json_int_t)(pipeline->next_epoch ? pipeline->next_epoch - 1 : 0), "decided",
+        (json_int_t)pipeline->decided.epoch, "published", (json_int_t)pipeline->published, "epochsPublished",
+        (json_int_t)status->epoch_count, "rowsIn", (json_int_t)status->rows_in, "restarts",
+        (json_int_t)status->restarts, "moves", (json_int_t)status->moves, "lastMoveS", (double)status->move_us / 1e6,
+        "trouble", *status->trouble ? status->trouble : NULL, "phaseSeconds", "read", (double)status->phase_us[0] / 1e6,
+        "prepare", (double)status->phase_us[1] / 1e6, "decide", (double)status->phase_us[2] / 1e6, "publish",
+        (double)status->phase_us[3] / 1e6);
+    ASSERT(json);
+    json_object_set_new(
+        json, "lagRows",
+        json_integer(pipeline->attempt_ready ? (json_int_t)epoch_position_lag(&pipeline->position) : 0));
+    json_object_set_new(json, "tables", status_tables(pipeline));
+    json_object_set_new(json, "workers", status_workers(pipeline));
+    json_object_set_new(json, "partitions", status_partitions(pipeline));
+    json_object_set_new(json, "shards", status_shards(pipeline));
+    json_object_set_new(json, "stateSnapshot", status_state(pipeline));
+    json_object_set_new(json, "epochs", status_epochs(pipeline));
+    char *text = json_dumps(json, JSON_COMPACT | JSON_ENSURE_ASCII);
+    ASSERT(text);
+    text_append(ret_json, text, strlen(text));
+    free(text);
+    json_decref(json);
+}

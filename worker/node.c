@@ -1,0 +1,157 @@
+// The node. The happy path: Hello each second to every coordinator; the leader answers with Welcome, which names all
+// pipelines that are to be served; what is new is served, what is not named any more is dropped.
+//
+// What can fail:
+// - nobody answers: what runs goes on until its own leader is silent (worker.c); hello goes on;
+// - another leader answers with a higher term: everything is served anew under it, so that no message of the old one
+//   finds anybody; a lower term is an old leader's and means nothing (P2, P3);
+// - the leader refuses this worker (its name is taken, its version differs): told once per reason.
+#include "worker/node.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "common/base/log.h"
+#include "common/base/text.h"
+#include "common/base/vector.h"
+#include "common/rpc/cluster_message.h"
+
+#define NODE_HELLO_US 1000000
+
+struct node_served {
+    uint64_t channel;
+    bool named; // by the Welcome at hand
+};
+struct node {
+    struct node_config config;
+    struct seam *seam;
+    uint64_t incarnation, term;
+    uint32_t leader; // 0: none yet
+    VECTOR(struct node_served) served;
+    int64_t hello_at_us;
+    uint64_t dropped; // messages of old leaders, and malformed ones
+    char refusal[256];
+    struct text bytes;
+};
+
+static void node_hello(struct node *node)
+{
+    Foreset__Hello hello = FORESET__HELLO__INIT;
+    hello.name = (char *)node->config.name;
+    hello.url = (char *)node->config.url;
+    hello.incarnation = node->incarnation;
+    hello.lanes = node->config.lanes;
+    hello.memory_bytes = node->config.memory_bytes;
+    hello.version = (char *)node->config.version;
+    if (node->config.budget) {
+        hello.has_memory_used_bytes = true;
+        hello.memory_used_bytes = atomic_load(&node->config.budget->used_bytes);
+    }
+    Foreset__Cluster message = FORESET__CLUSTER__INIT;
+    message.body_case = FORESET__CLUSTER__BODY_HELLO;
+    message.hello = &hello;
+    cluster_message_pack(&message, &node->bytes);
+    for (uint32_t i = 1; i <= node->config.coordinator_count; i++)
+        node->seam->ops->send(node->seam, i, node->bytes.data, node->bytes.length);
+}
+
+// Everything of the leader before is dropped: its pipelines come again under the new one.
+static void node_follow(struct node *node, uint32_t leader, const Foreset__Welcome *welcome)
+{
+    log_info("leader", "worker=%s url=%s term=%llu", node->config.name, welcome->url,
+             (unsigned long long)welcome->term);
+    for (size_t i = 0; i < node->served.count; i++)
+        node->config.drop(node->config.context, node->served.items[i].channel);
+    vector_reset(&node->served);
+    node->term = welcome->term;
+    node->leader = leader;
+    node->config.follow(node->config.context, leader, welcome->url);
+}
+
+static void node_serve(struct node *node, const Foreset__Welcome *welcome)
+{
+    for (size_t i = 0; i < node->served.count; i++) node->served.items[i].named = false;
+    for (size_t k = 0; k < welcome->n_serves; k++) {
+        const Foreset__Served *serve = welcome->serves[k];
+        bool known = false;
+        for (size_t i = 0; i < node->served.count; i++) {
+            if (node->served.items[i].channel != serve->channel) continue;
+            node->served.items[i].named = known = true;
+        }
+        if (known) continue;
+        struct node_served served = {.channel = serve->channel, .named = true};
+        vector_push(&node->served, served);
+        node->config.serve(node->config.context, serve->channel, serve->pipeline, node->leader);
+    }
+    size_t left = 0;
+    for (size_t i = 0; i < node->served.count; i++) {
+        if (node->served.items[i].named) {
+            node->served.items[left++] = node->served.items[i];
+        } else {
+            node->config.drop(node->config.context, node->served.items[i].channel);
+        }
+    }
+    node->served.count = left;
+}
+
+static void node_refused(struct node *node, const Foreset__Welcome *welcome)
+{
+    if (strcmp(node->refusal, welcome->refusal) == 0 && !welcome->final) return;
+    snprintf(node->refusal, sizeof node->refusal, "%s", welcome->refusal);
+    node->config.refused(node->config.context, node->refusal, welcome->final);
+}
+
+static void node_message(void *role, uint32_t peer, const void *bytes, size_t size)
+{
+    struct node *node = role;
+    Foreset__Cluster *message = NULL;
+    struct error err;
+    if (cluster_message_unpack(bytes, size, &message, &err) != STATUS_OK) {
+        node->dropped++;
+        return;
+    }
+    const Foreset__Welcome *welcome = message->body_case == FORESET__CLUSTER__BODY_WELCOME ? message->welcome : NULL;
+    if (!welcome || welcome->term < node->term) {
+        node->dropped++;
+    } else if (welcome->refusal) {
+        node_refused(node, welcome);
+    } else {
+        node->refusal[0] = '\0';
+        if (welcome->term > node->term || peer != node->leader) node_follow(node, peer, welcome);
+        node_serve(node, welcome);
+    }
+    cluster_message_destroy(message);
+}
+
+static int64_t node_tick(void *role)
+{
+    struct node *node = role;
+    int64_t now_us = clock_boot_us(node->seam->clock);
+    if (now_us >= node->hello_at_us) {
+        node_hello(node);
+        node->hello_at_us = now_us + NODE_HELLO_US;
+    }
+    return node->hello_at_us;
+}
+
+struct node *node_create(const struct node_config *config, struct seam *seam)
+{
+    struct node *node = memory_calloc(1, sizeof *node);
+    node->config = *config;
+    node->seam = seam;
+    node->incarnation = random_u64(seam->random) >> 1 | 1;
+    return node;
+}
+
+void node_role(struct node *node, struct seam_role *ret_role)
+{
+    *ret_role = (struct seam_role){.role = node, .message = node_message, .tick = node_tick};
+}
+
+void node_destroy(struct node *node)
+{
+    if (!node) return;
+    vector_deinit(&node->served);
+    text_deinit(&node->bytes);
+    memory_free(node);
+}

@@ -1,0 +1,30 @@
+// A worker process among the others of a cluster: says hello to every coordinator, learns from the leader which
+// pipelines it serves. One state machine behind the seam; the pipelines' own workers (worker.h) are its host's.
+#ifndef FORESET_WORKER_NODE_H
+#define FORESET_WORKER_NODE_H
+
+#include "common/base/memory.h"
+#include "common/rpc/seam.h"
+
+struct node_config {
+    const char *name;
+    const char *url; // where others reach it
+    const char *version;
+    uint32_t lanes;
+    uint64_t memory_bytes;
+    struct budget *budget;
+    uint32_t coordinator_count; // dialled by the host as peers 1, 2, …
+    // Called on the role's thread.
+    void (*follow)(void *context, uint32_t leader, const char *url); // from now on `leader` is to be reached there
+    void (*serve)(void *context, uint64_t channel, const char *pipeline, uint32_t leader); // once per leader and channel
+    void (*drop)(void *context, uint64_t channel);
+    void (*refused)(void *context, const char *why, bool final);
+    void *context;
+};
+
+struct node;
+struct node *node_create(const struct node_config *config, struct seam *seam);
+void node_role(struct node *node, struct seam_role *ret_role); // takes Cluster messages, without their envelope
+void node_destroy(struct node *node);
+
+#endif
