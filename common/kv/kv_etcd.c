@@ -1,10 +1,10 @@
 // The key-value store in etcd: the calls of kv.h as requests of its gateway (kv_etcd_call.c sends them, kv_etcd_json.c
 // writes and reads them, kv_etcd_watch.c watches).
 //
-// Reads are linearizable. A list is read in pages as of the first page's revision; where a compaction takes that
-// revision away meanwhile, it begins anew; a page too large for an answer is asked for in smaller ones. A lease's
-// keepalive has a third of its time to live as deadline, so that two more can follow; a grant whose answer was lost is
-// granted again, and the lost one runs out by itself.
+// Reads are linearizable. A list is read in pages as of the first page's revision, small ones where values are large;
+// where a compaction takes that revision away meanwhile, it begins anew. A lease's keepalive has a third of its time to
+// live as deadline, so that two more can follow; a grant whose answer was lost is granted again, and the lost one runs
+// out by itself.
 #include "common/kv/kv_etcd.h"
 
 #include <inttypes.h>
@@ -15,7 +15,8 @@
 
 #define KV_ETCD_ANSWER_MAX (64u << 20)
 #define KV_ETCD_KEY_MAX    1024u
-enum { KV_ETCD_PAGE = 1024, KV_ETCD_PAGE_SHRINKS = 8, KV_ETCD_LIST_TRIES = 3 };
+#define KV_ETCD_PAGE_BYTES (2u << 20) // an answer's size below which the next page is larger, above which smaller
+enum { KV_ETCD_PAGE = 16, KV_ETCD_PAGE_MAX = 1024, KV_ETCD_PAGE_STEP = 4, KV_ETCD_LIST_TRIES = 3 };
 
 struct kv_etcd_lease {
     int64_t id, ttl_ms;
@@ -113,6 +114,14 @@ static enum status kv_etcd_identity(struct kv *base, struct kv_identity *ret_ide
     return status;
 }
 
+// Values may have 1 MiB each: what a page brought tells how many keys the next one asks for.
+static int64_t kv_etcd_next_page(int64_t page, size_t answer_bytes)
+{
+    if (answer_bytes > KV_ETCD_PAGE_BYTES) return page > KV_ETCD_PAGE_STEP ? page / KV_ETCD_PAGE_STEP : 1;
+    if (answer_bytes > KV_ETCD_PAGE_BYTES / KV_ETCD_PAGE_STEP) return page;
+    return page < KV_ETCD_PAGE_MAX ? page * KV_ETCD_PAGE_STEP : KV_ETCD_PAGE_MAX;
+}
+
 // All pages as of one revision. *ret_compacted: that revision is gone.
 static enum status kv_etcd_pages(struct kv_etcd *kv, const char *prefix, struct kv_list *list, bool *ret_compacted,
                                  struct error *err)
@@ -130,17 +139,13 @@ static enum status kv_etcd_pages(struct kv_etcd *kv, const char *prefix, struct 
         text_reset(&body);
         kv_etcd_json_range(&body, slice_of(from.data, from.length), slice_of(end.data, end.length), page,
                            list->revision);
-        status = kv_etcd_range(kv, &body, &call, &header, list, &more, err);
-        if (status == STATUS_NO_MEMORY && page > 1) {
-            page /= KV_ETCD_PAGE_SHRINKS;
-            continue;
-        }
-        TRY(status);
+        TRY(kv_etcd_range(kv, &body, &call, &header, list, &more, err));
         *ret_compacted = call.refusal.code == KV_ETCD_OUT_OF_RANGE;
         if (*ret_compacted) goto out;
         if (call.refusal.code != KV_ETCD_OK) TRY(kv_etcd_refused(&call, &kv->link, err));
         if (list->revision == 0) list->revision = header.revision;
         if (list->count == before) break;
+        page = kv_etcd_next_page(page, call.answer.length);
         text_reset(&from); // the first key behind the last
         text_append_str(&from, list->items[list->count - 1].key);
         text_append(&from, "\0", 1);

@@ -406,7 +406,7 @@ enum status kv_etcd_call_send(struct kv_etcd_link *link, struct kv_etcd_call *ca
         kv_etcd_call_leave(link, call->endpoint);
         call->endpoint = (call->endpoint + 1) % link->endpoint_count;
         if (asked % link->endpoint_count != 0) continue;
-        share_us *= 2;
+        if (share_us < call->deadline_us) share_us *= 2;
         if (kv_etcd_all_hopeless(link, &reasons)) return kv_etcd_unavailable(link, &reasons, err);
         left_us = until_us - clock_boot_us(clock);
         if (left_us > 0) thread_sleep_us(left_us < KV_ETCD_ROUND_PAUSE_US ? left_us : KV_ETCD_ROUND_PAUSE_US);

@@ -36,6 +36,7 @@ static struct gateway {
 } gateways[GATEWAYS];
 static struct kv *kv;
 static struct error err;
+static int64_t deadline_us;
 
 static bool wait_for(struct gateway *gateway, int fd)
 {
@@ -102,6 +103,7 @@ static void *serve(void *argument)
 static int setup(void **state)
 {
     (void)state;
+    deadline_us = 1000000;
     for (int i = 0; i < GATEWAYS; i++) {
         struct gateway *gateway = &gateways[i];
         struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
@@ -144,7 +146,7 @@ static void open_with(int count, const struct answer *first, const struct answer
              count > 1 ? "http://127.0.0.1:%d/,http://127.0.0.1:%d" : "http://127.0.0.1:%d", gateways[0].port,
              gateways[1].port);
     struct kv_etcd_config config = {.endpoints = endpoints, .user = user, .password = user ? "pa55word" : NULL};
-    config.deadline_us = 1000000;
+    config.deadline_us = deadline_us;
     if (kv_etcd_open(&config, &kv, &err) != STATUS_OK) fail_msg("%s", err.message);
 }
 
@@ -251,6 +253,19 @@ static void a_call_ends_by_its_deadline_naming_every_member(void **state)
         snprintf(endpoint, sizeof endpoint, "http://127.0.0.1:%d", gateways[i].port);
         assert_non_null(strstr(err.message, endpoint));
     }
+}
+
+static void a_call_that_is_refused_at_once_asks_again_until_its_deadline(void **state)
+{
+    (void)state;
+    static const struct answer no_leader[] = {{503, "{\"error\":\"etcdserver: no leader\",\"code\":14}"}, {0}};
+    deadline_us = 8000000; // some eighty rounds
+    open_with(2, no_leader, no_leader, NULL);
+    assert_int_equal(put(), STATUS_ERROR);
+    assert_true(kv_failed_as(&err, KV_UNAVAILABLE));
+    assert_true(gateways[0].requests > 10 && gateways[1].requests > 10);
+    gateways[1].script = done;
+    assert_int_equal(put(), STATUS_OK);
 }
 
 static void what_every_member_says_is_final(void **state)
@@ -407,6 +422,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_did_not_happen_goes_to_the_next_member, setup, teardown),
         cmocka_unit_test_setup_teardown(a_read_goes_on_to_the_next_member_whatever_happened, setup, teardown),
         cmocka_unit_test_setup_teardown(a_call_ends_by_its_deadline_naming_every_member, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_call_that_is_refused_at_once_asks_again_until_its_deadline, setup, teardown),
         cmocka_unit_test_setup_teardown(what_every_member_says_is_final, setup, teardown),
         cmocka_unit_test_setup_teardown(a_revision_that_goes_back_is_another_store, setup, teardown),
         cmocka_unit_test_setup_teardown(another_cluster_id_is_another_store, setup, teardown),
