@@ -39,7 +39,6 @@ static enum status rpc_call_not_connected(const struct rpc_call *call, int code,
                          url);
     case NNG_EADDRINVAL:
         return error_set(err, STATUS_ERROR, ERROR_RETRY, "cannot resolve the host '%s' of %s", call->parsed.host, url);
-    case NNG_ENOENT: return error_set(err, STATUS_ERROR, ERROR_RETRY, "nobody listens at %s (no such socket)", url);
     case NNG_EUNREACHABLE:
         return error_set(err, STATUS_ERROR, ERROR_RETRY, "no way leads to %s (host or network unreachable)", url);
     case NNG_EPERM: return error_set(err, STATUS_ERROR, ERROR_FAIL_PIPELINE, "this user may not connect to %s", url);
