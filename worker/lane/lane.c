@@ -114,6 +114,14 @@ void lane_mail_free(struct mail *mail)
     memory_free(mail);
 }
 
+static void lane_close_sources(struct lane *lane)
+{
+    for (uint32_t i = 0; i < lane->source_count; i++) {
+        if (lane->sources[i].source) lane->sources[i].source->ops->close(lane->sources[i].source);
+        lane->sources[i].source = NULL;
+    }
+}
+
 void lane_deinit(struct lane *lane)
 {
     struct mail *mail;
@@ -121,9 +129,7 @@ void lane_deinit(struct lane *lane)
         lane_mail_free(mail);
     }
     lane_graph_close(lane);
-    for (uint32_t i = 0; i < lane->source_count; i++) {
-        if (lane->sources[i].source) lane->sources[i].source->ops->close(lane->sources[i].source);
-    }
+    lane_close_sources(lane);
     for (uint32_t i = 0; i < LANE_EPOCHS_MAX; i++) lane_epoch_deinit(&lane->epochs[i], lane->group->plan);
     memory_free(lane->sources);
     memory_free(lane->clocks);
@@ -479,5 +485,6 @@ void *lane_run(void *argument)
         struct mail *mail = mailbox_wait(&lane->mailbox, reads ? LANE_POLL_US : beats ? LANE_BEAT_US : -1);
         if (mail) lane_take_mail(lane, mail);
     }
+    lane_close_sources(lane); // takes its time with Kafka: every lane at once
     return NULL;
 }

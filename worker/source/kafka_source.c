@@ -391,6 +391,8 @@ static void kafka_partition_wake(struct kafka_source *source, struct kafka_parti
     partition->got_messages += (uint64_t)got;
     uint64_t mean = partition->got_messages ? partition->got_bytes / partition->got_messages : 0;
     uint64_t queued = rd_kafka_queue_length(partition->queue);
+    // What is missing of the range is here: a request would only keep the closing waiting for its answer.
+    if (partition->next + (got > 0 ? got : 0) + (int64_t)queued >= partition->to) return;
     if (queued < source->queue_records / 2 && queued * (mean ? mean : 1) < source->queue_bytes / 2)
         kafka_waker_wake(source->waker, partition->topic, partition->partition);
 }

@@ -225,6 +225,28 @@ static void rows_that_arrive_while_an_epoch_runs_stay_for_the_next(void **state)
     text_deinit(&values);
 }
 
+// librdkafka waits for the answer to every request, so none is sent whose answer nobody needs: the run's end would wait.
+static void a_range_that_is_queued_whole_asks_the_broker_for_nothing(void **state)
+{
+    struct fixture *fixture = *state;
+    mock_kafka_fill(&fixture->mock, TOPIC, 0, "a", 10);
+    open_source(fixture);
+    struct error err;
+    struct text values = {0};
+    Foreset__Range first[] = {range_of(0, 0, 4)}, second[] = {range_of(0, 4, 10)};
+    assert_int_equal(read_epoch(fixture, 1, first, 1, &values, &err), STATUS_OK); // the rest is queued behind it
+    mailbox_wait(&fixture->mailbox, 200000); // what was asked while nothing was there is answered by now
+    rd_kafka_mock_broker_set_rtt(fixture->mock.cluster, 1, 5000);
+    int64_t begin_us = clock_boot_us(clock_system());
+    assert_int_equal(read_epoch(fixture, 2, second, 1, &values, &err), STATUS_OK);
+    assert_string_equal(text_str(&values), "a0 a1 a2 a3 a4 a5 a6 a7 a8 a9 ");
+    fixture->opened->ops->close(fixture->opened);
+    fixture->opened = NULL;
+    assert_true(clock_boot_us(clock_system()) - begin_us < 3000000);
+    rd_kafka_mock_broker_set_rtt(fixture->mock.cluster, 1, 0);
+    text_deinit(&values);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -233,6 +255,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(another_record_at_the_evidence_offset_fails_the_pipeline, setup, teardown),
         cmocka_unit_test_setup_teardown(a_topic_shorter_than_the_evidence_fails_the_pipeline, setup, teardown),
         cmocka_unit_test_setup_teardown(an_offset_that_is_gone_is_data_loss, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_range_that_is_queued_whole_asks_the_broker_for_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(rows_that_arrive_while_an_epoch_runs_stay_for_the_next, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
