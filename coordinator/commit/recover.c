@@ -23,6 +23,23 @@
 
 #define RECOVER_KEEP_EPOCHS 32
 
+// --adopt=TABLE of a pipeline that lives in another of its tables: that one table is taken over, nothing else changes.
+static enum status recover_takes_one(const struct recover *recover, bool *ret_one, struct error *err)
+{
+    char id[37] = "";
+    *ret_one = false;
+    if (!recover->adopt_table) return STATUS_OK;
+    enum status status = meta_store_id(recover->context->meta, id, err);
+    for (size_t i = 0; status == STATUS_OK && i < recover->logs->count && !*ret_one; i += 2) {
+        bool exists = false;
+        struct table_log *log = &recover->logs->items[i];
+        status = table_log_refresh(log, &exists, err);
+        const char *owner = status == STATUS_OK && exists ? delta_table_property(log->table, "foreset.pipeline") : NULL;
+        *ret_one = owner && strcmp(owner, id) == 0;
+    }
+    return status;
+}
+
 static enum status recover_identity(struct recover *recover, uint64_t *ret_floor, struct error *err)
 {
     enum status status = STATUS_OK;
@@ -30,8 +47,11 @@ static enum status recover_identity(struct recover *recover, uint64_t *ret_floor
     struct meta_record adopted = {0};
     char id[37] = "";
     struct meta_record last = {0};
+    bool takes_one = false;
     TRY(meta_store_last(context->meta, &last, err));
-    if (last.epoch == 0 && recover->adopt) TRY(adopt_find(recover->logs, context, id, &adopted, ret_floor, err));
+    if (last.epoch == 0 && recover->adopt) TRY(recover_takes_one(recover, &takes_one, err));
+    if (last.epoch == 0 && recover->adopt && !takes_one)
+        TRY(adopt_find(recover->logs, context, id, &adopted, ret_floor, err));
     if (id[0] == '\0') random_uuid(&recover->random, id);
     char holds[37] = "";
     if (adopted.epoch > 0) {
