@@ -8,6 +8,7 @@
 
 #include "cli/kafka_commands.h"
 #include "cli/signals.h"
+#include "common/base/base64.h"
 #include "common/base/memory.h"
 #include "common/base/text.h"
 #include "common/kafka/kafka_client.h"
@@ -43,16 +44,8 @@ struct consume_options {
 
 static void consume_base64(struct text *line, const uint8_t *bytes, size_t size)
 {
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     text_append_str(line, "{\"base64\": \"");
-    for (size_t i = 0; i < size; i += 3) {
-        uint32_t word = (uint32_t)bytes[i] << 16 | (i + 1 < size ? (uint32_t)bytes[i + 1] << 8 : 0) |
-                        (i + 2 < size ? bytes[i + 2] : 0u);
-        text_append_char(line, digits[word >> 18]);
-        text_append_char(line, digits[word >> 12 & 63]);
-        text_append_char(line, i + 1 < size ? digits[word >> 6 & 63] : '=');
-        text_append_char(line, i + 2 < size ? digits[word & 63] : '=');
-    }
+    base64_append(line, bytes, size);
     text_append_str(line, "\"}");
 }
 

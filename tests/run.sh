@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Every test of Foreset on one machine; it brings its own dependencies and its own Kafka broker.
 #   tests/run.sh [--quick] [--long] [FILTER]
-#   --quick  no sanitizer build
+#   --quick  no sanitizer build, no clang-tidy
 #   --long   two hours of fire besides: 200 kills over ten minutes, five million events (readers, memory), sanitizers over
 #            integration and ThreadSanitizer over unit tests and simulator, minutes of each fuzz target
 #   FILTER   only tests whose name holds it (ctest -R, pytest -k)
@@ -149,7 +149,13 @@ pytest_phase conformance tests/conformance -n "$jobs"
 pytest_phase interop tests/interop -n "$jobs" --dist loadfile
 pytest_phase crash tests/crash -n "$jobs"
 
+# Over the commands of a clang build; what it looks for, and why no more, stands in .clang-tidy.
+clang_tidy() {
+    run-clang-tidy -p "$1" -quiet -j "$jobs" "^$PWD/(common|worker|coordinator|cli)/"
+}
+
 if [ $quick = no ] && step build-asan build asan; then
+    step clang-tidy clang_tidy build-asan
     ctest_phase unit-asan build-asan -LE sim
     ctest_phase simulation-asan build-asan -L sim
 fi

@@ -1,6 +1,7 @@
 // Values as JSON, in the encoding of the conformance cases: see README.md.
 #include <string.h>
 
+#include "common/base/base64.h"
 #include "common/columnar/column.h"
 #include "common/columnar/datetime_text.h"
 #include "common/columnar/number_text.h"
@@ -18,18 +19,8 @@ static void append_double(double value, struct text *text)
 
 static void append_base64(struct slice slice, struct text *text)
 {
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     text_append_char(text, '"');
-    for (size_t i = 0; i < slice.length; i += 3) {
-        size_t left = slice.length - i;
-        unsigned triple = (unsigned)(uint8_t)slice.data[i] << 16;
-        if (left > 1) triple |= (unsigned)(uint8_t)slice.data[i + 1] << 8;
-        if (left > 2) triple |= (unsigned)(uint8_t)slice.data[i + 2];
-        text_append_char(text, digits[triple >> 18]);
-        text_append_char(text, digits[triple >> 12 & 63]);
-        text_append_char(text, left > 1 ? digits[triple >> 6 & 63] : '=');
-        text_append_char(text, left > 2 ? digits[triple & 63] : '=');
-    }
+    base64_append(text, slice.data, slice.length);
     text_append_char(text, '"');
 }
 

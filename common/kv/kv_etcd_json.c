@@ -5,14 +5,14 @@
 #include <inttypes.h>
 #include <jansson.h>
 
-#include "common/kv/kv_base64.h"
+#include "common/base/base64.h"
 
 // ---- writing
 
 static void kv_etcd_field(struct text *json, const char *name, const void *bytes, size_t size)
 {
     text_printf(json, "\"%s\":\"", name);
-    kv_base64_append(json, bytes, size);
+    base64_append(json, bytes, size);
     text_append_char(json, '"');
 }
 
@@ -145,9 +145,9 @@ static bool kv_etcd_header(const json_t *root, struct kv_etcd_header *ret_header
 static bool kv_etcd_bytes(const json_t *object, const char *name, char **ret_bytes, size_t *ret_size)
 {
     const json_t *field = json_object_get(object, name);
-    if (!field) return kv_base64_read("", 0, ret_bytes, ret_size);
+    if (!field) return base64_read("", 0, ret_bytes, ret_size);
     if (!json_is_string(field)) return false;
-    return kv_base64_read(json_string_value(field), json_string_length(field), ret_bytes, ret_size);
+    return base64_read(json_string_value(field), json_string_length(field), ret_bytes, ret_size);
 }
 
 // Of a mvccpb.KeyValue. A key with a NUL in it is nobody's here.

@@ -132,8 +132,10 @@ struct bind_expr *bind_expr_cast(struct bind_context *context, struct bind_expr 
 
 static bool value_equal(const struct sql_value *a, const struct sql_value *b)
 {
-    return a->null == b->null && a->boolean == b->boolean && a->integer == b->integer &&
-           memcmp(&a->real, &b->real, sizeof a->real) == 0 && slice_equal(a->bytes, b->bytes);
+    // By bits: 0.0 and -0.0 are two literals, a NaN is one with itself. NOLINTNEXTLINE(*-suspicious-memory-comparison)
+    bool same_real = memcmp(&a->real, &b->real, sizeof a->real) == 0;
+    return same_real && a->null == b->null && a->boolean == b->boolean && a->integer == b->integer &&
+           slice_equal(a->bytes, b->bytes);
 }
 
 // Two expressions that share much within themselves could take for ever to compare: beyond the budget they count as

@@ -4,6 +4,7 @@
 
 #include <math.h>
 
+#include "common/base/base64.h"
 #include "common/columnar/datetime_text.h"
 #include "common/columnar/number_text.h"
 
@@ -59,14 +60,6 @@ static bool value_date(struct json_context *context, struct slice value, int32_t
     return true;
 }
 
-static int base64_value(char c)
-{
-    if (c >= 'A' && c <= 'Z') return c - 'A';
-    if (c >= 'a' && c <= 'z') return c - 'a' + 26;
-    if (c >= '0' && c <= '9') return c - '0' + 52;
-    return c == '+' ? 62 : c == '/' ? 63 : -1;
-}
-
 // RFC 4648 with padding; blanks between groups, as Jackson's MIME_NO_LINEFEEDS.
 static bool value_base64(struct json_context *context, struct slice value, struct slice *ret_bytes)
 {
@@ -84,7 +77,7 @@ static bool value_base64(struct json_context *context, struct slice value, struc
         int pads = group[3] != '=' ? 0 : group[2] == '=' ? 2 : 1;
         uint32_t bits = 0;
         for (int k = 0; k < 4 - pads; k++) {
-            int six = base64_value(group[k]);
+            int six = base64_digit(group[k]);
             if (six < 0) return false;
             bits |= (uint32_t)six << (18 - 6 * k);
         }

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "common/base/base64.h"
 #include "common/columnar/number_text.h"
 #include "worker/expr/expr_cast.h"
 #include "worker/expr/expr_decimal.h"
@@ -81,21 +82,14 @@ static enum expr_outcome row_unhex(struct expr_row *row, const struct expr_datum
     return finish(row, ret);
 }
 
-static const char base64_digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-
 static enum expr_outcome row_base64(struct expr_row *row, const struct expr_datum *args, struct expr_datum *ret)
 {
-    const uint8_t *at = (const uint8_t *)args[0].s.data;
-    size_t left = args[0].s.length;
+    const size_t line = 57; // bytes: 76 characters, as Java's MIME encoder
+    struct slice s = args[0].s;
     text_reset(&row->text);
-    for (size_t line = 0; left; line++) {
-        if (line && line % 19 == 0) text_append_str(&row->text, "\r\n"); // 76 characters a line, as Java's MIME encoder
-        size_t take = left < 3 ? left : 3;
-        uint32_t bits = (uint32_t)at[0] << 16 | (take > 1 ? (uint32_t)at[1] << 8 : 0) | (take > 2 ? at[2] : 0u);
-        for (size_t i = 0; i < 4; i++)
-            text_append_char(&row->text, i <= take ? base64_digits[bits >> (18 - 6 * i) & 63] : '=');
-        at += take;
-        left -= take;
+    for (size_t at = 0; at < s.length; at += line) {
+        if (at) text_append_str(&row->text, "\r\n");
+        base64_append(&row->text, s.data + at, s.length - at < line ? s.length - at : line);
     }
     return finish(row, ret);
 }
@@ -105,9 +99,9 @@ static enum expr_outcome row_unbase64(struct expr_row *row, const struct expr_da
     uint32_t bits = 0, count = 0;
     text_reset(&row->text);
     for (size_t i = 0; i < args[0].s.length && args[0].s.data[i] != '='; i++) {
-        const char *digit = args[0].s.data[i] ? strchr(base64_digits, args[0].s.data[i]) : NULL;
-        if (!digit) continue; // MIME: other characters are skipped
-        bits = bits << 6 | (uint32_t)(digit - base64_digits);
+        int digit = base64_digit(args[0].s.data[i]);
+        if (digit < 0) continue; // MIME: other characters are skipped
+        bits = bits << 6 | (uint32_t)digit;
         if (++count % 4 == 0) {
             for (int shift = 16; shift >= 0; shift -= 8) text_append_char(&row->text, (char)(bits >> shift));
         }

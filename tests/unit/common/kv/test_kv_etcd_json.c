@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "common/kv/kv_base64.h"
+#include "common/base/base64.h"
 #include "common/kv/kv_etcd_json.h"
 
 #define HEADER                                                                                                         \
@@ -29,9 +29,9 @@ static void base64_is_that_of_the_rfc(void **state)
         struct text text = {0};
         char *bytes = NULL;
         size_t size = 0;
-        kv_base64_append(&text, cases[i][0], strlen(cases[i][0]));
+        base64_append(&text, cases[i][0], strlen(cases[i][0]));
         assert_string_equal(text_str(&text), cases[i][1]);
-        assert_true(kv_base64_read(cases[i][1], strlen(cases[i][1]), &bytes, &size));
+        assert_true(base64_read(cases[i][1], strlen(cases[i][1]), &bytes, &size));
         assert_string_equal(bytes, cases[i][0]);
         assert_int_equal(size, strlen(cases[i][0]));
         memory_free(bytes);
@@ -42,15 +42,15 @@ static void base64_is_that_of_the_rfc(void **state)
     struct text text = {0};
     char *bytes = NULL;
     size_t size = 0;
-    kv_base64_append(&text, all, 256);
-    assert_true(kv_base64_read(text.data, text.length, &bytes, &size));
+    base64_append(&text, all, 256);
+    assert_true(base64_read(text.data, text.length, &bytes, &size));
     assert_int_equal(size, 256);
     assert_memory_equal(bytes, all, 256);
     memory_free(bytes);
     text_deinit(&text);
     static const char *const bad[] = {"Z", "Zg", "Zg=", "Z===", "====", "Zg==Zg==", "Zm9-", "Zm 9v", "=Zg="};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
-        assert_false(kv_base64_read(bad[i], strlen(bad[i]), &bytes, &size));
+        assert_false(base64_read(bad[i], strlen(bad[i]), &bytes, &size));
     }
 }
 

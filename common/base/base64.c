@@ -1,13 +1,13 @@
-// Base64. Contract: kv_base64.h. Reading is strict: whole groups of four, padding at the end only, no spaces.
-#include "common/kv/kv_base64.h"
+// Base64. Contract: base64.h. Reading is strict: whole groups of four, padding at the end only, no spaces.
+#include "common/base/base64.h"
 
 #include <string.h>
 
 #include "common/base/memory.h"
 
-static const char kv_base64_digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+static const char base64_digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
-void kv_base64_append(struct text *text, const void *bytes, size_t size)
+void base64_append(struct text *text, const void *bytes, size_t size)
 {
     const uint8_t *in = bytes;
     if (size == 0) return;
@@ -17,14 +17,13 @@ void kv_base64_append(struct text *text, const void *bytes, size_t size)
         uint32_t group = (uint32_t)in[i] << 16;
         if (left > 1) group |= (uint32_t)in[i + 1] << 8;
         if (left > 2) group |= in[i + 2];
-        char four[4] = {kv_base64_digits[group >> 18], kv_base64_digits[group >> 12 & 63],
-                        left > 1 ? kv_base64_digits[group >> 6 & 63] : '=',
-                        left > 2 ? kv_base64_digits[group & 63] : '='};
+        char four[4] = {base64_digits[group >> 18], base64_digits[group >> 12 & 63],
+                        left > 1 ? base64_digits[group >> 6 & 63] : '=', left > 2 ? base64_digits[group & 63] : '='};
         text_append(text, four, 4);
     }
 }
 
-static int kv_base64_digit(char c)
+int base64_digit(char c)
 {
     if (c >= 'A' && c <= 'Z') return c - 'A';
     if (c >= 'a' && c <= 'z') return c - 'a' + 26;
@@ -33,7 +32,7 @@ static int kv_base64_digit(char c)
     return c == '/' ? 63 : -1;
 }
 
-bool kv_base64_read(const char *coded, size_t length, char **ret_bytes, size_t *ret_size)
+bool base64_read(const char *coded, size_t length, char **ret_bytes, size_t *ret_size)
 {
     if (length % 4 != 0) return false;
     size_t padding = 0;
@@ -43,7 +42,7 @@ bool kv_base64_read(const char *coded, size_t length, char **ret_bytes, size_t *
     for (size_t i = 0; i < length; i += 4) {
         uint32_t group = 0;
         for (size_t j = 0; j < 4; j++) {
-            int digit = i + j >= length - padding ? 0 : kv_base64_digit(coded[i + j]);
+            int digit = i + j >= length - padding ? 0 : base64_digit(coded[i + j]);
             if (digit < 0) {
                 memory_free(bytes);
                 return false;
