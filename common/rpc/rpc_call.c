@@ -60,11 +60,16 @@ static enum status rpc_call_not_met(const struct rpc_call *call, int code, struc
                          "its time, or is not made out to the name %s",
                          url, call->tls->ca_file, call->tls->server_name ? call->tls->server_name : call->parsed.host);
     }
+    if (code == NNG_ECRYPTO) {
+        return error_set(err, STATUS_ERROR, ERROR_FAIL_PIPELINE,
+                         "%s refused this side's certificate %s: it is not signed by an authority that is known there, "
+                         "is out of its time, or %s is not its key",
+                         url, call->tls->certificate_file, call->tls->key_file);
+    }
     if (secure) {
         return error_set(err, STATUS_ERROR, ERROR_FAIL_PIPELINE,
-                         "%s refused this side's certificate %s (not signed by an authority it knows, or out of its "
-                         "time), or it does not speak TLS (%s)",
-                         url, call->tls->certificate_file, nng_strerror(code));
+                         "what listens at %s does not speak TLS, or is no Foreset endpoint (%s)", url,
+                         nng_strerror(code));
     }
     return error_set(err, STATUS_ERROR, ERROR_FAIL_PIPELINE,
                      "what listens at %s is no Foreset endpoint, or one that wants tls+tcp:// (%s)", url,
@@ -109,6 +114,26 @@ static enum status rpc_call_refused(const struct rpc_call *call, const void *wor
                      size < 768 ? (int)size : 768, (const char *)words);
 }
 
+// nng does not say which side refused the other's certificate. If the other side goes on when this one asks for no
+// certificate, it was this one. Nothing but the PING goes over that connection.
+static bool rpc_call_refused_them(const struct rpc_call *call, const struct rpc_tls_files *files)
+{
+    struct rpc_call again = *call;
+    struct rpc_frame frame;
+    nng_tls_config *config = NULL;
+    uint8_t *bytes = NULL;
+    if (rpc_tls_configure(files, call->url, &call->parsed, false, &config, NULL) != STATUS_OK) return false;
+    again.stream = rpc_stream_create();
+    int code = nng_tls_config_auth_mode(config, NNG_TLS_AUTH_MODE_NONE);
+    if (code == 0) code = rpc_stream_dial(again.stream, call->url, config, call->until_us);
+    if (code == 0) code = rpc_call_send(&again, RPC_FRAME_PING, NULL, 0);
+    if (code == 0) code = rpc_call_receive(&again, RPC_FRAME_PONG, &frame, &bytes);
+    memory_free(bytes);
+    rpc_stream_destroy(again.stream);
+    nng_tls_config_free(config);
+    return code == 0;
+}
+
 // Connects and learns that it is Foreset who listens.
 static enum status rpc_call_meet(struct rpc_call *call, struct error *err)
 {
@@ -123,6 +148,7 @@ static enum status rpc_call_meet(struct rpc_call *call, struct error *err)
     if (code != 0) TRY(rpc_call_not_connected(call, code, err));
     code = rpc_call_send(call, RPC_FRAME_PING, NULL, 0);
     if (code == 0) code = rpc_call_receive(call, RPC_FRAME_PONG, &frame, &bytes);
+    if (code == NNG_ECRYPTO && rpc_call_refused_them(call, &files)) code = NNG_EPEERAUTH;
     if (code != 0) {
         status = rpc_call_not_met(call, code, err);
     } else if (frame.kind == RPC_FRAME_REFUSED) {

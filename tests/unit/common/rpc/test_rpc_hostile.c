@@ -1,5 +1,5 @@
-// What comes from elsewhere: garbage closes its connection, is counted, and harms nobody else; and a client that reaches
-// the wrong thing is told what it reached.
+// What comes from elsewhere: garbage closes its connection, is counted, and harms nobody else; and a client that
+// reaches the wrong thing is told what it reached.
 #include "tests/unit/common/rpc/raw_socket.h"
 
 #include <stdio.h>

@@ -1,0 +1,307 @@
+// TLS with certificates on both sides: who has none of ours gets nothing, and is told which side refused what.
+#include "tests/unit/common/rpc/inbox.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define DEADLINE_US 60000000
+
+static char folder[] = "/tmp/foreset-tls-XXXXXX";
+static char paths[64][64];
+
+static const char *path(const char *name)
+{
+    static unsigned next;
+    char *at = paths[next++ % 64];
+    snprintf(at, sizeof paths[0], "%s/%s", folder, name);
+    return at;
+}
+
+static void run(const char *format, ...)
+{
+    char command[1024], whole[1200];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(command, sizeof command, format, args);
+    va_end(args);
+    snprintf(whole, sizeof whole, "cd %s && { %s; } >>log 2>&1", folder, command);
+    if (system(whole) != 0) fail_msg("failed, see %s/log: %s", folder, command);
+}
+
+#define KEY "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes"
+
+static void make_authority(const char *name)
+{
+    run("openssl req -x509 " KEY " -keyout %s.key -out %s.pem -subj '/CN=%s' -days 30", name, name, name);
+}
+
+// alternative: "" for none.
+static void make_certificate(const char *name, const char *authority, const char *common_name, const char *alternative,
+                             int days)
+{
+    run("openssl req " KEY " -keyout %s.key -out %s.csr -subj '/CN=%s'", name, name, common_name);
+    run("printf '%s' > %s.ext", alternative, name);
+    run("openssl x509 -req -in %s.csr -CA %s.pem -CAkey %s.key -CAcreateserial -days %d -extfile %s.ext -out %s.pem",
+        name, authority, authority, days, name, name);
+}
+
+static int make_certificates(void **state)
+{
+    (void)state;
+    if (!mkdtemp(folder)) return -1;
+    make_authority("ours");
+    make_authority("theirs");
+    make_certificate("coordinator", "ours", "foreset", "subjectAltName=DNS:localhost,DNS:*.example.org", 30);
+    make_certificate("worker", "ours", "anything", "", 30);
+    make_certificate("stranger", "theirs", "localhost", "subjectAltName=DNS:localhost", 30);
+    make_certificate("expired", "ours", "localhost", "subjectAltName=DNS:localhost", -1);
+    make_certificate("by_name", "ours", "localhost", "", 30);
+    make_certificate("by_number", "ours", "127.0.0.1", "", 30);
+    make_certificate("by_ip", "ours", "127.0.0.1", "subjectAltName=IP:127.0.0.1", 30);
+    return 0;
+}
+
+static int remove_folder(void **state)
+{
+    (void)state;
+    char command[128];
+    snprintf(command, sizeof command, "rm -r %s", folder);
+    return system(command);
+}
+
+static struct rpc_tls tls_of(const char *authority, const char *name)
+{
+    char file[64];
+    struct rpc_tls tls = {0};
+    snprintf(file, sizeof file, "%s.pem", authority);
+    tls.ca_file = path(file);
+    snprintf(file, sizeof file, "%s.pem", name);
+    tls.certificate_file = path(file);
+    snprintf(file, sizeof file, "%s.key", name);
+    tls.key_file = path(file);
+    return tls;
+}
+
+static void answer(void *context, struct rpc_request *request, const void *bytes, size_t size)
+{
+    (void)context;
+    rpc_reply(request, bytes, size);
+}
+
+static struct rpc *open_with(struct inbox *box, const char *url, const struct rpc_tls *tls)
+{
+    const struct rpc_config config = {.url = url,
+                                      .self = 1,
+                                      .tls = tls,
+                                      .received = inbox_received,
+                                      .requested = answer,
+                                      .context = box,
+                                      .deadline_us = 2000000};
+    struct rpc *rpc = NULL;
+    struct error err = {0};
+    inbox_init(box);
+    if (rpc_open(&config, &rpc, &err) != STATUS_OK) fail_msg("%s", err.message);
+    return rpc;
+}
+
+static enum status ask(const char *url, const struct rpc_tls *tls, struct error *err)
+{
+    void *reply = NULL;
+    size_t size = 0;
+    enum status status = rpc_call(url, tls, "hello", 5, DEADLINE_US, &reply, &size, err);
+    if (status == STATUS_OK) assert_memory_equal(reply, "hello", 5);
+    memory_free(reply);
+    return status;
+}
+
+// The URL of an endpoint at 127.0.0.1 by another name for the host.
+static const char *by_host(const struct rpc *rpc, const char *scheme, const char *host)
+{
+    static char url[128];
+    snprintf(url, sizeof url, "%s://%s%s", scheme, host, strrchr(rpc_url(rpc), ':'));
+    return url;
+}
+
+static void messages_and_requests_pass(void **state)
+{
+    (void)state;
+    const struct rpc_tls ours = tls_of("ours", "coordinator"), mine = tls_of("ours", "worker");
+    struct inbox box, own;
+    struct error err = {0};
+    struct rpc *rpc = open_with(&box, "tls+tcp://127.0.0.1:0", &ours);
+    struct rpc *worker = open_with(&own, "inproc://worker", &mine);
+    const char *url = by_host(rpc, "tls+tcp", "localhost");
+    inbox_dial(worker, 1, url, RPC_PUSH);
+    for (uint32_t i = 0; i < 500; i++) inbox_send(worker, 1, 0, i, 8 + i * 100);
+    inbox_send(worker, 1, 0, 500, 64 << 20);
+    INBOX_AWAIT(inbox_count(&box) == 501);
+    assert_false(box.wrong);
+    if (ask(url, &mine, &err) != STATUS_OK) fail_msg("%s", err.message);
+    rpc_close(worker);
+    rpc_close(rpc);
+}
+
+static void expect_refusal(const char *listener, const char *host, const struct rpc_tls *tls, const char *words)
+{
+    const struct rpc_tls theirs = tls_of("ours", listener);
+    struct inbox box;
+    struct error err = {0};
+    struct rpc *rpc = open_with(&box, "tls+tcp://127.0.0.1:0", &theirs);
+    assert_int_equal(ask(by_host(rpc, "tls+tcp", host), tls, &err), STATUS_ERROR);
+    if (!strstr(err.message, words)) fail_msg("\"%s\" without \"%s\"", err.message, words);
+    assert_int_equal(rpc_counters(rpc)->requests, 0);
+    rpc_close(rpc);
+}
+
+static void the_dialling_side_refuses_what_it_cannot_trust(void **state)
+{
+    (void)state;
+    const struct rpc_tls mine = tls_of("ours", "worker"), elsewhere = tls_of("theirs", "worker");
+    expect_refusal("coordinator", "localhost", &elsewhere, "this side refused the certificate of tls+tcp://localhost:");
+    expect_refusal("expired", "localhost", &mine, "this side refused the certificate");
+    expect_refusal("coordinator", "127.0.0.1", &mine, "not made out to the name 127.0.0.1");
+    expect_refusal("by_ip", "127.0.0.1", &mine, "not made out to the name 127.0.0.1"); // only DNS names are looked at
+}
+
+static void names_are_compared_as_documented(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *listener, *host, *server_name;
+    } cases[] = {{"coordinator", "localhost", NULL},
+                 {"by_name", "localhost", NULL},
+                 {"by_number", "127.0.0.1", NULL},
+                 {"coordinator", "127.0.0.1", "localhost"},
+                 {"coordinator", "127.0.0.1", "a.example.org"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const struct rpc_tls theirs = tls_of("ours", cases[i].listener);
+        struct rpc_tls mine = tls_of("ours", "worker");
+        struct inbox box;
+        struct error err = {0};
+        mine.server_name = cases[i].server_name;
+        struct rpc *rpc = open_with(&box, "tls+tcp://127.0.0.1:0", &theirs);
+        if (ask(by_host(rpc, "tls+tcp", cases[i].host), &mine, &err) != STATUS_OK) fail_msg("%s", err.message);
+        rpc_close(rpc);
+    }
+}
+
+static void the_listening_side_refuses_what_it_cannot_trust(void **state)
+{
+    (void)state;
+    // The stranger trusts us, but shows a certificate of another authority; the other's is out of its time.
+    struct rpc_tls stranger = tls_of("ours", "stranger"), expired = tls_of("ours", "expired");
+    expect_refusal("coordinator", "localhost", &stranger, "refused this side's certificate");
+    expect_refusal("coordinator", "localhost", &expired, "refused this side's certificate");
+}
+
+// The other side as openssl's client: without a certificate.
+static void who_shows_no_certificate_gets_no_frame_read(void **state)
+{
+    (void)state;
+    const struct rpc_tls ours = tls_of("ours", "coordinator");
+    struct inbox box;
+    struct rpc *rpc = open_with(&box, "tls+tcp://127.0.0.1:0", &ours);
+    const char *port = strrchr(rpc_url(rpc), ':') + 1;
+    const char *ping = "FRST\\001\\002\\000\\000\\000\\000\\000\\005\\000\\000\\000\\000";
+    run("(printf '%s'; cat /dev/zero) | openssl s_client -connect 127.0.0.1:%s -CAfile ours.pem -tls1_2 -quiet "
+        ">answer; test ! -s answer",
+        ping, port);
+    run("(printf '%s'; cat /dev/zero) | openssl s_client -connect 127.0.0.1:%s -CAfile ours.pem -tls1_2 -quiet "
+        "-cert worker.pem -key worker.key >answer; grep -q FRST answer", // the same with one is answered
+        ping, port);
+    INBOX_AWAIT(rpc_counters(rpc)->malformed == 1); // the zeros behind it
+    rpc_close(rpc);
+}
+
+static void tls_and_plain_do_not_meet(void **state)
+{
+    (void)state;
+    const struct rpc_tls ours = tls_of("ours", "coordinator"), mine = tls_of("ours", "worker");
+    struct inbox boxes[2];
+    struct error err = {0};
+    struct rpc *secure = open_with(&boxes[0], "tls+tcp://127.0.0.1:0", &ours);
+    struct rpc *plain = open_with(&boxes[1], "tcp://127.0.0.1:0", NULL);
+    assert_int_equal(ask(by_host(secure, "tcp", "localhost"), NULL, &err), STATUS_ERROR);
+    assert_non_null(strstr(err.message, "or one that wants tls+tcp://"));
+    assert_int_equal(ask(by_host(plain, "tls+tcp", "localhost"), &mine, &err), STATUS_ERROR);
+    assert_non_null(strstr(err.message, "does not speak TLS"));
+    assert_int_equal(rpc_counters(secure)->requests + rpc_counters(plain)->requests, 0);
+    rpc_close(secure);
+    rpc_close(plain);
+}
+
+static void a_link_waits_for_an_endpoint_it_can_trust(void **state)
+{
+    (void)state;
+    const struct rpc_tls ours = tls_of("ours", "coordinator"), stranger = tls_of("theirs", "stranger");
+    const struct rpc_tls mine = tls_of("ours", "worker");
+    struct inbox box, own;
+    char url[64], at[64];
+    struct rpc *rpc = open_with(&box, "tls+tcp://127.0.0.1:0", &stranger);
+    struct rpc *worker = open_with(&own, "inproc://worker", &mine);
+    snprintf(url, sizeof url, "%s", by_host(rpc, "tls+tcp", "localhost"));
+    snprintf(at, sizeof at, "%s", rpc_url(rpc));
+    inbox_dial(worker, 1, url, RPC_REQUEST);
+    inbox_send(worker, 1, 0, 0, 100);
+    INBOX_AWAIT(rpc_counters(rpc)->errors + rpc_counters(worker)->dropped_late > 0);
+    assert_int_equal(inbox_count(&box), 0);
+    rpc_close(rpc);
+    rpc = open_with(&box, at, &ours);
+    uint32_t number = 1;
+    INBOX_AWAIT((inbox_send(worker, 1, 0, number++, 100), inbox_count(&box) > 0));
+    rpc_close(worker);
+    rpc_close(rpc);
+}
+
+static void expect_bad_file(const struct rpc_tls *tls, const char *words)
+{
+    struct inbox box;
+    struct rpc *rpc = NULL;
+    struct error err = {0};
+    inbox_init(&box);
+    const struct rpc_config config = {
+        .url = "tls+tcp://127.0.0.1:0", .tls = tls, .received = inbox_received, .context = &box};
+    assert_int_equal(rpc_open(&config, &rpc, &err), STATUS_INVALID);
+    assert_int_equal(err.class, ERROR_USAGE);
+    if (!strstr(err.message, words)) fail_msg("\"%s\" without \"%s\"", err.message, words);
+}
+
+static void bad_files_are_named(void **state)
+{
+    (void)state;
+    struct rpc_tls tls = tls_of("ours", "worker");
+    run("printf 'no certificate' > text.pem; : > empty.pem");
+    expect_bad_file(NULL, "needs three PEM files");
+    tls.ca_file = path("nowhere.pem");
+    expect_bad_file(&tls, "nowhere.pem: No such file");
+    tls.ca_file = path("text.pem");
+    expect_bad_file(&tls, "text.pem holds no certificates");
+    tls.ca_file = path("ours.key");
+    expect_bad_file(&tls, "ours.key holds no certificates");
+    tls = tls_of("ours", "worker");
+    tls.certificate_file = path("empty.pem");
+    expect_bad_file(&tls, "the certificate file");
+    tls.certificate_file = path("worker.key");
+    expect_bad_file(&tls, "worker.key holds no certificate");
+    tls = tls_of("ours", "worker");
+    tls.key_file = path("worker.pem");
+    expect_bad_file(&tls, "worker.pem holds no private key");
+    tls.key_file = NULL;
+    expect_bad_file(&tls, "the key is missing");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(messages_and_requests_pass),
+                                       cmocka_unit_test(the_dialling_side_refuses_what_it_cannot_trust),
+                                       cmocka_unit_test(names_are_compared_as_documented),
+                                       cmocka_unit_test(the_listening_side_refuses_what_it_cannot_trust),
+                                       cmocka_unit_test(who_shows_no_certificate_gets_no_frame_read),
+                                       cmocka_unit_test(tls_and_plain_do_not_meet),
+                                       cmocka_unit_test(a_link_waits_for_an_endpoint_it_can_trust),
+                                       cmocka_unit_test(bad_files_are_named)};
+    return cmocka_run_group_tests(tests, make_certificates, remove_folder);
+}
