@@ -83,8 +83,13 @@ static bool answer(struct gateway *gateway, int fd, int number)
         return false;
     }
     snprintf(head, sizeof head, "HTTP/1.1 %d X\r\nContent-Length: %zu\r\n\r\n", is->code, strlen(is->body));
-    return send(fd, head, strlen(head), MSG_NOSIGNAL) > 0 &&
-           send(fd, is->body, strlen(is->body), MSG_NOSIGNAL) == (ssize_t)strlen(is->body);
+    if (send(fd, head, strlen(head), MSG_NOSIGNAL) <= 0) return false;
+    for (const char *at = is->body; *at;) {
+        ssize_t sent = send(fd, at, strlen(at), MSG_NOSIGNAL);
+        if (sent <= 0) return false;
+        at += sent;
+    }
+    return true;
 }
 
 static void *serve(void *argument)
@@ -365,6 +370,85 @@ static void a_list_begins_anew_when_its_revision_is_compacted(void **state)
     kv_list_deinit(&list);
 }
 
+struct news {
+    struct mail mail;
+    bool lost;
+    int64_t revision;
+    char key[32];
+};
+
+static void on_news(void *argument, const struct kv_watch_news *told)
+{
+    struct news *news = memory_calloc(1, sizeof *news);
+    news->lost = told->lost;
+    news->revision = told->revision;
+    if (told->count > 0) snprintf(news->key, sizeof news->key, "%s", told->events[0].key);
+    mailbox_post(argument, &news->mail);
+}
+
+static void expect_news(struct mailbox *box, bool lost, int64_t revision, const char *key)
+{
+    struct news *news = (struct news *)mailbox_wait(box, 60000000);
+    if (!news) fail_msg("no news of '%s'", key);
+    assert_int_equal(news->lost, lost);
+    assert_int_equal(news->revision, revision);
+    assert_string_equal(news->key, key);
+    memory_free(news);
+}
+
+#define CREATED(revision) "{\"result\":{" HEAD("1", revision) ",\"created\":true}}\n"
+#define CHANGED(key, revision)                                                                                         \
+    "{\"result\":{" HEAD("1", revision) ",\"events\":[{\"kv\":{\"key\":\"" key "\",\"mod_revision\":\"" revision       \
+                                        "\"}}]}}\n"
+
+static void a_line_too_long_for_a_watch_is_lost(void **state)
+{
+    (void)state;
+    size_t size = 65u << 20;
+    char *endless = memory_alloc(size + 1);
+    memset(endless, 'x', size);
+    endless[size] = '\0';
+    const struct answer script[] = {{200, CREATED("5") CHANGED("YQ==", "6")},
+                                    {200, endless},
+                                    {200, CREATED("9") CHANGED("Yg==", "10")},
+                                    {0, HANGS},
+                                    {0}};
+    struct mailbox box;
+    struct kv_watch *watch;
+    mailbox_init(&box);
+    open_with(1, script, NULL, NULL);
+    assert_int_equal(kv_watch(kv, "", 5, on_news, &box, &watch, &err), STATUS_OK);
+    expect_news(&box, false, 6, "a");
+    expect_news(&box, true, 9, "");
+    expect_news(&box, false, 10, "b");
+    kv_watch_stop(kv, watch);
+    mailbox_deinit(&box);
+    memory_free(endless);
+}
+
+static void a_watch_begins_behind_what_it_told(void **state)
+{
+    (void)state;
+    static const struct answer script[] = {{200, CREATED("5") CHANGED("YQ==", "6") CHANGED("Yg==", "8")},
+                                           {503, "{\"error\":\"etcdserver: no leader\",\"code\":14}"},
+                                           {200, CREATED("8") CHANGED("Yw==", "9")},
+                                           {0, HANGS},
+                                           {0}};
+    struct mailbox box;
+    struct kv_watch *watch;
+    mailbox_init(&box);
+    open_with(1, script, NULL, NULL);
+    assert_int_equal(kv_watch(kv, "foreset/", 0, on_news, &box, &watch, &err), STATUS_OK);
+    expect_news(&box, false, 6, "a");
+    expect_news(&box, false, 8, "b");
+    expect_news(&box, false, 9, "c");
+    while (gateways[0].requests < 4) thread_sleep_us(1000);
+    assert_true(heard_part("\"key\":\"Zm9yZXNldC8=\",\"range_end\":\"Zm9yZXNldDA=\"")); // foreset/ … foreset0
+    assert_true(heard_part("\"start_revision\":\"10\""));
+    kv_watch_stop(kv, watch);
+    mailbox_deinit(&box);
+}
+
 static void a_keepalive_waits_a_third_of_the_lease(void **state)
 {
     (void)state;
@@ -428,6 +512,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(another_cluster_id_is_another_store, setup, teardown),
         cmocka_unit_test_setup_teardown(a_token_is_renewed_and_shown_to_nobody, setup, teardown),
         cmocka_unit_test_setup_teardown(a_list_begins_anew_when_its_revision_is_compacted, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_line_too_long_for_a_watch_is_lost, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_watch_begins_behind_what_it_told, setup, teardown),
         cmocka_unit_test_setup_teardown(a_keepalive_waits_a_third_of_the_lease, setup, teardown),
         cmocka_unit_test_setup_teardown(a_stream_s_error_in_a_keepalive_is_a_refusal, setup, teardown),
         cmocka_unit_test(a_wrong_configuration_is_told_at_once),
