@@ -83,7 +83,7 @@ pytest_run() { # JUNIT FOLDER ARGUMENTS...
 # Five million events: through every reader, and under a hard memory limit.
 volume_phase() {
     FORESET_INTEROP_EVENTS=5000000 pytest_phase interop-long tests/interop/test_medallion.py --deselect \
-        tests/interop/test_medallion.py::TestGrowing
+        interop/test_medallion.py::TestGrowing
     pytest_phase memory-long tests/interop/test_memory.py
 }
 

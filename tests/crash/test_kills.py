@@ -9,6 +9,7 @@ timing does not.
 
 import collections
 import os
+import pathlib
 import random
 import re
 import signal
@@ -31,6 +32,7 @@ RATE = int(os.environ.get("FORESET_KILL_RATE", "2000"))
 OFFSETS_PER_EPOCH, TRIGGER = 150, "200 milliseconds"
 PLANNED = re.compile(r"event=epoch_planned .*?epoch=(\d+)")
 BROKER_KILLS = 10 if LONG else 2
+MANIFEST_BYTES_MAX = 1 << 20  # every epoch writes one, so what restarts leave behind must not gather in it
 
 
 @pytest.fixture
@@ -53,7 +55,7 @@ def growing(own_broker, tmp_path):
     producer = foreset.Run(["produce", "--brokers", own_broker.address, "--topic", "growing", "--key", "user_id",
                             "--rate", RATE, "--generate", "user-events:1000000000:13"])
     medallion = Medallion(tmp_path / "medallion", own_broker.address, "growing", OFFSETS_PER_EPOCH, TRIGGER)
-    medallion.producer = producer
+    medallion.producer, medallion.peak = producer, 0
     yield medallion
     producer.kill()
 
@@ -87,6 +89,19 @@ def in_flight(running):
     return sum(number > published for number in planned)
 
 
+def peak_bytes(running):
+    """The most memory that a process had so far; 0 if it has ended."""
+    try:
+        found = re.search(r"VmHWM:\s+(\d+) kB", pathlib.Path(f"/proc/{running.process.pid}/status").read_text())
+    except OSError:
+        found = None
+    return int(found[1]) * 1024 if found else 0
+
+
+def largest_manifest(medallion):
+    return max(path.stat().st_size for path in medallion.warehouse.glob("_foreset/*/manifests/*.pb"))
+
+
 def kill_once(medallion, dice, pause, fast):
     """One run, killed at a random moment, which may be before it recovered: (seconds it ran, epochs in flight, or None
     if it had taken all there was and ended before)."""
@@ -95,6 +110,7 @@ def kill_once(medallion, dice, pause, fast):
     begin = time.monotonic()
     try:
         survived = run_for(running, seconds)
+        medallion.peak = max(medallion.peak, peak_bytes(running))
     finally:
         running.kill()
     if not survived:
@@ -126,8 +142,11 @@ def test_killed_at_random_moments(growing, dice):
           f"{runs - planned.total()} runs ended before theirs; {delivered} events at {RATE}/s\n"
           f"epochs in flight at the kill (planned, not published): {dict(sorted(planned.items()))}\n"
           f"epochs with files that no log names yet: {dict(sorted(left.items()))}\njudged: {follower.counts}, "
-          f"as versions {growing.versions()}")
+          f"as versions {growing.versions()}\npeak memory {growing.peak / 2**20:.0f} MiB, "
+          f"largest manifest {largest_manifest(growing) / 1024:.0f} KiB")
     assert max(planned) >= 2, "never two epochs in flight"
+    assert largest_manifest(growing) <= MANIFEST_BYTES_MAX
+    assert growing.peak <= 1.1 * 2**30, "more than --memory 1G"
 
 
 def test_broker_killed_and_restarted(growing, own_broker, dice):
