@@ -119,7 +119,7 @@ static enum status put_plain(struct text *bytes, const struct column *column, co
     if (total <= INT32_MAX) {
         uint8_t *to = wire_room(bytes, total);
         for (uint32_t i = 0; i < rows->count; i++) {
-            memcpy(to, column->bytes + column->offsets[wire_row(rows, i)], lengths[i]);
+            if (lengths[i]) memcpy(to, column->bytes + column->offsets[wire_row(rows, i)], lengths[i]);
             to += lengths[i];
         }
     }
@@ -212,7 +212,7 @@ static enum status put_dictionary(struct text *bytes, size_t flags_at, const str
     dictionary_use(&at, column, rows);
     enum status status;
     if (at.used_bytes < at.plain_bytes) {
-        bytes->data[flags_at] = (char)(bytes->data[flags_at] | WIRE_DICTIONARY);
+        bytes->data[flags_at] = (char)((uint8_t)bytes->data[flags_at] | WIRE_DICTIONARY);
         status = put_coded(bytes, column, &at, rows->count, err);
     } else {
         status = put_decoded(bytes, column, rows, err);
