@@ -17,7 +17,7 @@ import threading
 import time
 import uuid
 
-from confluent_kafka import KafkaException
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic
 
 CACHE = pathlib.Path(os.environ.get("FORESET_CACHE") or
@@ -28,8 +28,8 @@ PROPERTIES = """\
 process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@127.0.0.1:{controller}
-listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
-advertised.listeners=PLAINTEXT://127.0.0.1:{port}
+listeners=PLAINTEXT://{host}:{port},CONTROLLER://127.0.0.1:{controller}
+advertised.listeners=PLAINTEXT://{host}:{port}
 controller.listener.names=CONTROLLER
 listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
 log.dirs={logs}
@@ -62,23 +62,25 @@ def free_ports(count):
 
 
 class KafkaBroker:
-    def __init__(self, directory, heap="512m"):
+    """host and wrapper: another address than the loopback, and the command that puts a process where that is."""
+
+    def __init__(self, directory, heap="512m", host="127.0.0.1", wrapper=()):
         self.directory = pathlib.Path(directory)
         self.directory.mkdir(parents=True, exist_ok=True)
-        self.heap = heap
+        self.heap, self.wrapper = heap, list(wrapper)
         self.port, controller = free_ports(2)
-        self.address = f"127.0.0.1:{self.port}"
+        self.address = f"{host}:{self.port}"
         self.log_path = self.directory / "broker.log"
         self.process = None
         self.properties = self.directory / "server.properties"
-        self.properties.write_text(PROPERTIES.format(port=self.port, controller=controller,
+        self.properties.write_text(PROPERTIES.format(host=host, port=self.port, controller=controller,
                                                      logs=self.directory / "logs"))
 
     def _java(self, main, *args, heap):
         jars = CACHE / "kafka-jars"
         if not any(jars.glob("kafka_2.13-*.jar")):
             raise FileNotFoundError(f"no Kafka jars in {jars}: run deploy/deps.sh --test")
-        return ["java", f"-Xmx{heap}", f"-Xms{heap}", "-XX:+UseSerialGC",
+        return [*self.wrapper, "java", f"-Xmx{heap}", f"-Xms{heap}", "-XX:+UseSerialGC",
                 "-Dlog4j2.level=WARN", "-cp", f"{jars}/*", main, *args]
 
     def format(self):
@@ -137,6 +139,15 @@ class KafkaBroker:
     def delete_topic(self, name):
         admin = self.admin()
         admin.delete_topics([name], request_timeout=30)[name].result(60)
+
+    def ends(self, name):
+        """{partition: next offset to be written}"""
+        consumer = Consumer({"bootstrap.servers": self.address, "group.id": "ends", "log_level": 0})
+        try:
+            partitions = consumer.list_topics(name, timeout=10).topics[name].partitions
+            return {p: consumer.get_watermark_offsets(TopicPartition(name, p), timeout=10)[1] for p in partitions}
+        finally:
+            consumer.close()
 
     def _wait_partitions(self, name, partitions):
         """Creation is acknowledged before every leader is known; producers and offset queries need the leaders."""

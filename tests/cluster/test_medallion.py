@@ -1,0 +1,230 @@
+"""The medallion on a cluster: two coordinators, three workers, three etcd members, a broker, each on a host of its own.
+
+Rows come at a fixed rate while something happens; at the end everything is drained, and the tables equal the reference.
+What goes on after each fault is measured at the tables: bronze's log must grow again within RESUME_SECONDS_MAX.
+"""
+
+import os
+import signal
+import threading
+import time
+
+import delta_log
+import foreset
+import pytest
+from cluster import Cluster, wait_until
+from medallion import Medallion
+
+EVENTS = int(os.environ.get("FORESET_CLUSTER_EVENTS", 60000))
+RATE = 4000
+RESUME_SECONDS_MAX = 40  # of a loaded machine; what it was is printed
+
+
+class Running:
+    """A cluster that runs the medallion while a producer writes at a fixed rate."""
+
+    def __init__(self, directory, topic="events", partitions=6, **kwargs):
+        self.cluster = Cluster(directory / "cluster", **kwargs)
+        self.topic = topic
+        self.partitions = partitions
+        self.directory = directory
+        self.resumed = {}
+
+    def __enter__(self):
+        self.cluster.__enter__()
+        try:
+            self.cluster.broker.create_topic(self.topic, self.partitions)
+            self.medallion = Medallion(self.directory / "medallion", self.cluster.broker.address, self.topic,
+                                       100000, trigger="1 second")
+            self.medallion.warehouse = self.cluster.warehouse
+        except BaseException:
+            self.cluster.close()
+            raise
+        return self
+
+    def __exit__(self, kind, *_):
+        if kind:
+            print(self.cluster.logs(40))
+        self.cluster.close()
+
+    def apply(self):
+        return self.cluster.command("pipelines", "apply", self.medallion.pipeline, "--kafka",
+                                    f"bootstrap.servers={self.cluster.broker.address}", "--kafka",
+                                    "security.protocol=plaintext")
+
+    def produce(self, events, seed, rate=RATE):
+        """In the background; returns what join() ends with."""
+        args = ["produce", "--brokers", self.cluster.broker.address, "--topic", self.topic, "--key", "user_id",
+                "--generate", f"user-events:{events}:{seed}"]
+        self.producer = foreset.Run([*args, *(["--rate", str(rate)] if rate else [])])
+        return self.producer
+
+    def version(self):
+        path = self.medallion.path("bronze")
+        return delta_log.latest_version(path) if delta_log.exists(path) else -1
+
+    def goes_on(self, what, seconds=RESUME_SECONDS_MAX):
+        """Bronze grows again; says how long that took."""
+        begin, before = time.monotonic(), self.version()
+        # What was decided before the fault may still be put after it: the second new version is of a later epoch.
+        wait_until(lambda: self.version() >= before + 2, seconds, f"output goes on after: {what}\n{self.cluster.logs()}")
+        self.resumed[what] = time.monotonic() - begin
+        print(f"{what}: output went on after {self.resumed[what]:.1f} s")
+
+    def finish(self):
+        """Everything produced is read; drained; equal to the reference."""
+        self.producer.wait()
+        assert self.producer.returncode == 0, self.producer.stderr
+        ends = self.cluster.broker.ends(self.topic)
+        wait_until(lambda: {p["partition"]: p["next"] for p in self.cluster.said("partitions") or []} == ends, 120,
+                   f"everything is read, up to {ends}")
+        self.cluster.command("pipelines", "stop", "user_events", "--drain")
+        wait_until(lambda: (self.cluster.pipeline() or {}).get("state") == "stopped", 60,
+                   f"drained\n{self.cluster.logs()}")
+        assert self.medallion.check_structure() == []
+        assert self.medallion.check() == []
+
+
+def test_three_workers_make_what_one_makes(tmp_path):
+    with Running(tmp_path) as run:
+        run.cluster.start_workers("w1", "w2", "w3")
+        run.apply()
+        run.produce(EVENTS, 1, rate=0)
+        run.finish()
+        assert run.cluster.said("restarts") is None
+
+
+def test_scaled_from_one_to_three_to_two(tmp_path):
+    with Running(tmp_path) as run:
+        cluster = run.cluster
+        cluster.start_workers("w1")
+        run.apply()
+        run.produce(EVENTS, 2)
+        run.goes_on("start")
+        cluster.start_workers("w2", "w3")
+        wait_until(lambda: all(w["takesPart"] for w in cluster.said("workers") or [{"takesPart": False}])
+                   and len(cluster.said("workers")) == 3, 30, "three take part")
+        run.goes_on("two workers joined")
+        held = {w["name"]: w["shards"] for w in cluster.said("workers")}
+        assert max(held.values()) - min(held.values()) <= 1 and sum(held.values()) == 256
+        cluster.command("workers", "drain", "w1")
+        wait_until(lambda: [w["state"] for w in cluster.command("workers", "list")["workers"] if w["name"] == "w1"]
+                   == ["drained"], 30, "w1 drained")
+        assert cluster.processes["w1"].stop() == 0
+        run.goes_on("a drained worker stopped")
+        assert cluster.said("restarts") == 0 and cluster.said("moves") == 2, cluster.logs()
+        run.finish()
+
+
+FAULTS = ["worker killed", "leader killed", "standby killed", "worker stopped", "leader stopped past its lease",
+          "leader cut from a worker", "worker cannot send to a worker", "leader cut from etcd", "etcd member killed",
+          "etcd away", "broker restarted"]
+
+
+def fault(run, what):
+    """Does it; returns what undoes it."""
+    cluster, processes, network = run.cluster, run.cluster.processes, run.cluster.network
+    leader = cluster.leader()
+    standby = next(name for name in cluster.coordinators if name != leader)
+    host = network.hosts
+    if what == "worker killed":
+        processes["w2"].kill()
+        return processes["w2"].start
+    if what in ("leader killed", "standby killed"):
+        killed = processes[leader if what == "leader killed" else standby]
+        killed.kill()
+        return killed.start
+    if what in ("worker stopped", "leader stopped past its lease"):
+        stopped = processes["w3" if what == "worker stopped" else leader]
+        stopped.signal(signal.SIGSTOP)
+        return lambda: stopped.signal(signal.SIGCONT)
+    if what == "etcd member killed":
+        cluster.etcd.members[0].kill()
+        return cluster.etcd.members[0].start
+    if what == "etcd away":
+        for member in cluster.etcd.members:
+            member.signal(signal.SIGSTOP)
+        time.sleep(5)  # the fault itself: longer than the lease
+        for member in cluster.etcd.members:
+            member.signal(signal.SIGCONT)
+        return lambda: None
+    if what == "broker restarted":
+        cluster.broker.restart()
+        return lambda: None
+    pairs = {"leader cut from a worker": [(leader, "w1", True)], "worker cannot send to a worker": [("w1", "w3", False)],
+             "leader cut from etcd": [(leader, e.name, True) for e in cluster.etcd.hosts]}[what]
+    for a, b, both in pairs:
+        network.cut(host[a], host[b], both)
+    return lambda: [network.heal(host[a], host[b]) for a, b, _ in pairs]
+
+
+def test_each_fault_in_turn(tmp_path):
+    """Each fault alone, undone only when the rest has gone on without it where it can."""
+    alone = {"leader cut from a worker", "worker cannot send to a worker"}  # the pair cannot go on while it is cut
+    with Running(tmp_path) as run:
+        run.cluster.start_workers("w1", "w2", "w3")
+        run.apply()
+        run.produce(2000 * 12 * len(FAULTS), 3, rate=2000)
+        run.goes_on("start")
+        for what in FAULTS:
+            undo = fault(run, what)
+            if what in alone:
+                time.sleep(4)  # the fault itself: longer than anybody's patience
+                undo()
+                run.goes_on(what)
+            else:
+                run.goes_on(what)
+                undo()
+            wait_until(lambda: run.cluster.active() >= {"w1", "w2", "w3"}, 30, f"all workers are back after: {what}")
+        run.producer.signal(signal.SIGTERM)
+        run.producer.wait()
+        run.produce(1000, 4, rate=0)
+        run.finish()
+        print({what: round(seconds, 1) for what, seconds in run.resumed.items()})
+
+
+def test_etcd_wiped_and_recovered(tmp_path):
+    """P21: with the kv store lost, the tables' own logs say where it goes on, once a person says so."""
+    with Running(tmp_path) as run:
+        cluster = run.cluster
+        cluster.start_workers("w1", "w2")
+        run.apply()
+        run.produce(EVENTS // 2, 5)
+        run.goes_on("start")
+        cluster.etcd.wipe()
+        cluster.wait_leader()
+        wait_until(lambda: cluster.active() >= {"w1", "w2"}, 30, "workers are back")
+        assert cluster.command("pipelines", "list")["pipelines"] == []
+        run.apply()
+        failed = wait_until(lambda: (cluster.pipeline() or {}).get("state") == "failed" and cluster.pipeline(), 30,
+                            f"tables of a pipeline that nobody knows are refused\n{cluster.logs()}")
+        assert "adopt" in failed["error"], failed
+        cluster.command("pipelines", "adopt", "user_events")
+        run.goes_on("etcd wiped")
+        run.finish()
+
+
+@pytest.mark.skipif(not os.environ.get("FORESET_LONG"), reason="FORESET_LONG: minutes of kills")
+def test_two_hundred_kills(tmp_path):
+    """Every role is killed in turn, every few seconds; output stays exact."""
+    kills = int(os.environ.get("FORESET_CLUSTER_KILLS", 200))
+    with Running(tmp_path) as run:
+        cluster, names = run.cluster, ["w1", "c1", "w2", "c2", "w3"]
+        cluster.start_workers("w1", "w2", "w3")
+        run.apply()
+        run.produce(2000 * 4 * kills, 6, rate=2000)
+        run.goes_on("start")
+        for number in range(kills):
+            victim = cluster.processes[names[number % len(names)]]
+            victim.kill()
+            back = threading.Timer(0.3, victim.start)
+            back.start()
+            run.goes_on(f"kill {number + 1}: {names[number % len(names)]}")
+            back.join()
+            assert run.medallion.check_structure() == []
+        run.producer.signal(signal.SIGTERM)
+        run.producer.wait()
+        run.produce(1000, 7, rate=0)
+        run.finish()
+        times = sorted(run.resumed.values())
+        print(f"{kills} kills: output went on after {times[len(times) // 2]:.1f} s (median), {times[-1]:.1f} s (longest)")
