@@ -90,7 +90,7 @@ static int rpc_connection_body(struct rpc_connection *connection, void *bytes, s
 
 static int rpc_connection_message(struct rpc_connection *connection, const struct rpc_frame *frame)
 {
-    if (frame->size > connection->capacity) {
+    if (!connection->buffer || frame->size > connection->capacity) {
         memory_free(connection->buffer);
         connection->capacity = frame->size;
         connection->buffer = memory_alloc(frame->size);
