@@ -16,6 +16,7 @@
 #include "common/rpc/cluster_message.h"
 #include "common/rpc/envelope.h"
 #include "common/rpc/role_thread.h"
+#include "coordinator/api/http_server.h"
 #include "coordinator/cluster/cluster.h"
 #include "coordinator/pipeline/topic_catalog.h"
 
@@ -23,6 +24,7 @@
 #define COORDINATOR_LEASE_US    3000000
 #define COORDINATOR_LEASE_MIN   1000000
 #define COORDINATOR_PEER_FIRST  0x10000u
+#define HTTP_ANSWER_S           5
 
 static const char coordinator_help[] =
     "usage: foreset coordinator --name N --listen URL --etcd URL[,URL...] --warehouse URL --state URL [options]\n"
@@ -67,8 +69,17 @@ struct coordinator_host {
     struct cluster *cluster;
     struct channel_table hosted;
     struct reaper reaper;
+    struct http_server *http; // NULL: none
     struct budget budget;
     _Atomic int exit_code; // < 0: goes on
+};
+// Who waits for an answer of the cluster's role: a person's request on the network, or an HTTP thread.
+struct host_token {
+    struct rpc_request *request; // NULL: HTTP
+    struct http_answer *answer;
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    bool done, given_up; // given up: whoever answers frees the token
 };
 struct hosted { // a pipeline's role
     struct coordinator_host *host;
@@ -146,20 +157,108 @@ static void host_requested(void *context, struct rpc_request *request, const voi
         cluster_message_destroy(message);
         rpc_refuse(request, "this is no request");
     } else {
-        role_thread_post(host->thread, cluster_request_event(request, message));
+        struct host_token *token = memory_calloc(1, sizeof *token);
+        token->request = request;
+        role_thread_post(host->thread, cluster_request_event(token, message));
     }
 }
 
-static void host_reply(void *context, void *token, const Foreset__AdminReply *reply)
+static void host_token_free(struct host_token *token)
+{
+    pthread_mutex_destroy(&token->lock);
+    pthread_cond_destroy(&token->changed);
+    memory_free(token);
+}
+
+static void host_reply_http(struct host_token *token, const Foreset__AdminReply *reply)
+{
+    pthread_mutex_lock(&token->lock);
+    bool given_up = token->given_up;
+    if (!given_up) {
+        token->answer->exit_code = reply->exit_code;
+        token->answer->not_leader = reply->not_leader;
+        if (reply->has_json) text_append(&token->answer->json, (const char *)reply->json.data, reply->json.len);
+        if (reply->leader_url) text_printf(&token->answer->json, "{\"leader\":\"%s\"}", reply->leader_url);
+        if (reply->message) text_printf(&token->answer->message, "%s", reply->message);
+        token->done = true;
+        pthread_cond_signal(&token->changed);
+    }
+    pthread_mutex_unlock(&token->lock);
+    if (given_up) host_token_free(token);
+}
+
+static void host_reply(void *context, void *item, const Foreset__AdminReply *reply)
 {
     (void)context;
+    struct host_token *token = item;
+    if (!token->request) {
+        host_reply_http(token, reply);
+        return;
+    }
     struct text bytes = {0};
     Foreset__Cluster message = FORESET__CLUSTER__INIT;
     message.body_case = FORESET__CLUSTER__BODY_REPLY;
     message.reply = (Foreset__AdminReply *)reply;
     cluster_message_pack(&message, &bytes);
-    rpc_reply(token, bytes.data, bytes.length);
+    rpc_reply(token->request, bytes.data, bytes.length);
     text_deinit(&bytes);
+    memory_free(token);
+}
+
+// On an HTTP thread.
+static bool host_ask(void *context, const char *verb, const char *name, struct http_answer *ret_answer)
+{
+    struct coordinator_host *host = context;
+    Foreset__Cluster *message = memory_alloc(sizeof *message);
+    foreset__cluster__init(message);
+    message->body_case = FORESET__CLUSTER__BODY_REQUEST;
+    message->request = memory_alloc(sizeof *message->request);
+    foreset__admin_request__init(message->request);
+    message->request->version = memory_strdup(FORESET_VERSION);
+    message->request->verb = memory_strdup(verb);
+    if (name) {
+        message->request->names = memory_calloc(1, sizeof *message->request->names);
+        message->request->names[0] = memory_strdup(name);
+        message->request->n_names = 1;
+    }
+    struct host_token *token = memory_calloc(1, sizeof *token);
+    token->answer = ret_answer;
+    pthread_mutex_init(&token->lock, NULL);
+    pthread_cond_init(&token->changed, NULL);
+    role_thread_post(host->thread, cluster_request_event(token, message));
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += HTTP_ANSWER_S;
+    pthread_mutex_lock(&token->lock);
+    int waited = 0;
+    while (!token->done && waited == 0) waited = pthread_cond_timedwait(&token->changed, &token->lock, &until);
+    bool done = token->done;
+    token->given_up = !done;
+    pthread_mutex_unlock(&token->lock);
+    if (done) host_token_free(token);
+    return done;
+}
+
+static void host_own_metrics(void *context, struct text *text)
+{
+    const struct rpc_counters *counters = rpc_counters(((struct coordinator_host *)context)->rpc);
+    const struct {
+        const char *name, *help;
+        uint64_t value;
+    } metrics[] = {
+        {"foreset_rpc_sent_total", "Messages sent.", atomic_load(&counters->sent)},
+        {"foreset_rpc_sent_bytes_total", "Bytes sent.", atomic_load(&counters->sent_bytes)},
+        {"foreset_rpc_received_total", "Messages received.", atomic_load(&counters->received)},
+        {"foreset_rpc_received_bytes_total", "Bytes received.", atomic_load(&counters->received_bytes)},
+        {"foreset_rpc_requests_total", "Commands received.", atomic_load(&counters->requests)},
+        {"foreset_rpc_malformed_total", "Frames that closed their connection.", atomic_load(&counters->malformed)},
+        {"foreset_rpc_dropped_total", "Messages not sent in time.",
+         atomic_load(&counters->dropped_full) + atomic_load(&counters->dropped_late)},
+        {"foreset_rpc_errors_total", "Other errors of the transport.", atomic_load(&counters->errors)}};
+    for (size_t i = 0; i < sizeof metrics / sizeof *metrics; i++) {
+        text_printf(text, "# HELP %s %s\n# TYPE %s counter\n%s %llu\n", metrics[i].name, metrics[i].help,
+                    metrics[i].name, metrics[i].name, (unsigned long long)metrics[i].value);
+    }
 }
 
 static void host_dial(void *context, uint32_t worker, const char *url)
@@ -405,6 +504,10 @@ static int host_open(struct coordinator_host *host)
                                           .context = host};
     if (cluster_create(&config, role_thread_seam(host->thread), &host->cluster, &err) != STATUS_OK)
         return role_options_refuse(ROLE_COORDINATOR, "%s", err.message);
+    const struct http_server_config http = {
+        .address = options->http, .ask = host_ask, .own_metrics = host_own_metrics, .context = host};
+    if (options->http && http_server_open(&http, &host->http, &err) != STATUS_OK)
+        return role_options_refuse(ROLE_COORDINATOR, "%s", err.message);
     return 0;
 }
 
@@ -418,11 +521,14 @@ static void host_run(struct coordinator_host *host)
     while (atomic_load(&host->exit_code) < 0) {
         if (signals_wait(-1)) host_end(host, 0);
     }
+    http_server_close(host->http); // its threads wait for the role
+    host->http = NULL;
     role_thread_stop(host->thread);
 }
 
 static void host_close(struct coordinator_host *host)
 {
+    http_server_close(host->http);
     rpc_close(host->rpc); // nothing comes in any more
     while (host->hosted.entries.count > 0) host_abandon(host, host->hosted.entries.items[0].channel);
     reaper_stop(&host->reaper);
