@@ -118,7 +118,7 @@ size_t routing_worker_of(const struct routing *routing, uint32_t lane)
         const struct routing_worker *worker = &routing->workers.items[i];
         if (lane >= worker->lane_first && lane < worker->lane_first + worker->lanes) return i;
     }
-    ASSERT(!"a lane of nobody");
+    ASSERT(false); // a lane of nobody
     return 0;
 }
 
