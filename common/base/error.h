@@ -25,7 +25,7 @@ enum status {
     STATUS_WOULD_BLOCK, // nothing there now
 };
 
-// What the failure does (ARCHITECTURE section 6). The class alone decides.
+// What the failure does (docs/ERRORS.md). The class alone decides.
 enum error_class {
     ERROR_FAIL_PIPELINE = 0, // stop, keep state, tell the operator
     ERROR_RETRY,             // again, with backoff and a limit

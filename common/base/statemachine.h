@@ -24,8 +24,8 @@ struct statemachine {
 void statemachine_init(struct statemachine *machine, const char *name, uint64_t id,
                        const struct statemachine_state *states, int state_count, int first,
                        bool (*invariant)(const struct statemachine *, int), void *owner);
-void statemachine_move(struct statemachine *machine,
-                       int to); // asserts that the table allows it and the invariant holds
+// Asserts that the table allows it and the invariant holds.
+void statemachine_move(struct statemachine *machine, int to);
 const char *statemachine_name(const struct statemachine *machine);
 
 #endif

@@ -15,8 +15,8 @@ struct datetime_civil {
     uint32_t month; // 1..12
     uint32_t day;   // 1..31
 };
-int64_t datetime_text_days(int64_t year, uint32_t month,
-                           uint32_t day); // days since 1970-01-01; any month 1..12, day 1..31
+// Days since 1970-01-01; any month 1..12, day 1..31.
+int64_t datetime_text_days(int64_t year, uint32_t month, uint32_t day);
 struct datetime_civil datetime_text_civil(int64_t days);
 uint32_t datetime_text_month_days(int64_t year, uint32_t month); // 28..31
 

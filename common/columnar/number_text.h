@@ -24,8 +24,8 @@ bool number_text_parse_decimal(const char *text, size_t length, uint8_t precisio
                                bool *ret_overflow);
 
 // Formatters write at most NUMBER_TEXT_SIZE bytes to out, NUL-terminated, and return the length.
-size_t number_text_format_double(double value,
-                                 char *out);             // Java's Double.toString: 1.0, 1.0E10, 1.0E-5, NaN, -Infinity
+// Java's Double.toString: 1.0, 1.0E10, 1.0E-5, NaN, -Infinity.
+size_t number_text_format_double(double value, char *out);
 size_t number_text_format_float(float value, char *out); // Java's Float.toString
 size_t number_text_format_json(double value, char *out); // shortest that reads back: 1.0, 0.1, 1e22, NaN, -Infinity
 size_t number_text_format_decimal(__int128 unscaled, uint8_t scale, char *out); // exactly scale digits, no exponent

@@ -1,4 +1,4 @@
-// The actions of a Delta log as plain structs (delta-parquet.md section 1.2). Texts are borrowed: whoever filled the
+// The actions of a Delta log as plain structs (Delta protocol, Actions). Texts are borrowed: whoever filled the
 // struct says from what arena; NULL is "absent". Nothing here allocates.
 #ifndef FORESET_DELTA_DELTA_ACTION_H
 #define FORESET_DELTA_DELTA_ACTION_H

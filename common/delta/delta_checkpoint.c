@@ -1,4 +1,4 @@
-// Writing log checkpoints: see delta_checkpoint.h, delta-parquet.md section 1.7.
+// Writing log checkpoints: see delta_checkpoint.h, Delta protocol, Checkpoints.
 // Steps: open the table at the version with files and tombstones; rows to Parquet in memory; put the file if absent;
 // then _last_checkpoint, unless it names a newer one. What can fail: anything before the put leaves nothing; between
 // the two puts the hint is old, which readers expect. Hadoop's .crc beside _last_checkpoint would no longer fit, so it

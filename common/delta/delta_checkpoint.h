@@ -1,4 +1,4 @@
-// Log checkpoints (delta-parquet.md section 1.7): the state of one version in one Parquet file, so that readers need
+// Log checkpoints (Delta protocol, Checkpoints): the state of one version in one Parquet file, so that readers need
 // not replay the log from its start. A failed one harms nobody.
 #ifndef FORESET_DELTA_DELTA_CHECKPOINT_H
 #define FORESET_DELTA_DELTA_CHECKPOINT_H

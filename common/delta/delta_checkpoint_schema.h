@@ -1,4 +1,4 @@
-// The row of a log checkpoint (delta-parquet.md section 1.7, Spark's v1 schema): one struct an action, all but one
+// The row of a log checkpoint (Delta protocol, Checkpoint Schema; Spark's v1): one struct an action, all but one
 // null. Private to common/delta.
 #ifndef FORESET_DELTA_DELTA_CHECKPOINT_SCHEMA_H
 #define FORESET_DELTA_DELTA_CHECKPOINT_SCHEMA_H

@@ -1,4 +1,4 @@
-// One commit: see delta_commit.h, delta-parquet.md section 1.2, P19.
+// One commit: see delta_commit.h, Delta protocol, Actions, P19.
 // Happy path: encode, put version N if absent, done. What can fail: another writer has N (STATUS_EXISTS); the log was
 // cleaned past N, so that an old number would be taken a second time (STATUS_CONFLICT, nothing put); the outcome is
 // unknown (STATUS_UNKNOWN): the caller reads N and compares txnId.

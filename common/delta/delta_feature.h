@@ -1,4 +1,4 @@
-// What a table's protocol and properties ask of readers and writers (delta-parquet.md section 1.3). What is not obeyed
+// What a table's protocol and properties ask of readers and writers (Delta protocol, Table Features). What is not built
 // is refused by name: STATUS_UNSUPPORTED, class FAIL_PIPELINE.
 #ifndef FORESET_DELTA_DELTA_FEATURE_H
 #define FORESET_DELTA_DELTA_FEATURE_H

@@ -1,4 +1,4 @@
-// Files of a Delta log: see delta_log.h, delta-parquet.md section 1.7.
+// Files of a Delta log: see delta_log.h; Delta protocol, Checkpoints, Last Checkpoint File.
 // Listing starts at the version that _last_checkpoint names; if no whole checkpoint turns up there, all is listed: the
 // hint may be missing, broken or too new. Names that are not of the log are ignored. Incomplete multi-part checkpoints
 // are ignored too. Commits must follow each other without a gap, else the log is damaged (STATUS_CORRUPT).

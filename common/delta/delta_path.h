@@ -1,4 +1,4 @@
-// Names in a Delta log (delta-parquet.md section 1.5): add.path is a URI, encoded once and decoded once.
+// Names in a Delta log (Delta protocol, Add File and Remove File): add.path is a URI, encoded once and decoded once.
 #ifndef FORESET_DELTA_DELTA_PATH_H
 #define FORESET_DELTA_DELTA_PATH_H
 

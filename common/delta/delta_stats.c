@@ -1,4 +1,4 @@
-// add.stats and partition values: see delta_stats.h, delta-parquet.md sections 1.4 and 1.5.
+// add.stats and partition values: delta_stats.h; Delta protocol, Per-file Statistics, Partition Value Serialization.
 // minValues and maxValues may be wider than the data, never narrower: strings are cut (the maximum gets a greater last
 // character), timestamps go down to milliseconds (readers add one to a maximum), what has no safe text is left out.
 #include "common/delta/delta_stats.h"

@@ -1,4 +1,4 @@
-// add.stats (delta-parquet.md section 1.4) and partition values (section 1.5).
+// add.stats (Delta protocol, Per-file Statistics) and partition values (Partition Value Serialization).
 #ifndef FORESET_DELTA_DELTA_STATS_H
 #define FORESET_DELTA_DELTA_STATS_H
 

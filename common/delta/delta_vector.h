@@ -1,4 +1,4 @@
-// Deletion vectors: which rows of a data file are no longer there (delta-parquet.md section 1.6). Read only.
+// Deletion vectors: which rows of a data file are no longer there (Delta protocol, Deletion Vectors). Read only.
 #ifndef FORESET_DELTA_DELTA_VECTOR_H
 #define FORESET_DELTA_DELTA_VECTOR_H
 

@@ -30,7 +30,7 @@ struct objstore_ops {
     // Whole object, replacing any. Durable (file and directory fsynced) when it returns.
     enum status (*put)(struct objstore *store, const char *key, const void *bytes, size_t size, struct error *err);
     // Put if absent, atomic against every other process: STATUS_EXISTS if the key is there. Durable when it returns.
-    // Local: temporary file, fsync, link(2), unlink, fsync of the directory (delta-parquet.md section 2).
+    // Local: temporary file, fsync, link(2), unlink, fsync of the directory.
     enum status (*put_if_absent)(struct objstore *store, const char *key, const void *bytes, size_t size,
                                  struct error *err);
     // The whole object into a buffer; STATUS_NOT_FOUND.

@@ -1,4 +1,4 @@
-// Object store in a local directory (delta-parquet.md section 2, P16, P25).
+// Object store in a local directory (P16, P25).
 //
 // Happy path of a commit: unnamed file (O_TMPFILE), write, fsync, link(2) to the name, fsync of the directory. link
 // never replaces, and the name shows only whole, durable content. Where the file system has no O_TMPFILE: a temporary

@@ -1,4 +1,4 @@
-// Footer (parquet.thrift; delta-parquet.md section 3.1, points 2, 4 and 7). Nothing can fail.
+// Footer (parquet.thrift, FileMetaData). Nothing can fail.
 #include "common/parquet/parquet_footer.h"
 
 #include "common/parquet/parquet_page.h"

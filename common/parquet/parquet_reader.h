@@ -1,5 +1,5 @@
 // Parquet reader, for what parquet_writer writes, for log checkpoints of Spark and delta-rs (nested, snappy and zstd,
-// dictionary) and for data files of other writers as far as delta-parquet.md section 3.2 lists. What it cannot read it
+// dictionary) and for data files of other writers as the README has them. What it cannot read it
 // refuses by name (STATUS_UNSUPPORTED). Input is hostile: every count and offset is checked against the bytes there
 // are.
 #ifndef FORESET_PARQUET_PARQUET_READER_H

@@ -1,4 +1,4 @@
-// Parquet schema of a Spark struct type (delta-parquet.md sections 1.9 and 3.1). Fails with STATUS_UNSUPPORTED on types
+// Parquet schema of a Spark struct type (parquet.thrift, LogicalTypes.md). Fails with STATUS_UNSUPPORTED on types
 // that have no place in Parquet: void, intervals, structs without fields.
 #include "common/parquet/parquet_schema.h"
 

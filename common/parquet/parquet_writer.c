@@ -1,4 +1,4 @@
-// Parquet files (delta-parquet.md section 3.1): magic, row groups of column chunks, footer, magic. Happy path: batches
+// Parquet files (apache/parquet-format): magic, row groups of column chunks, footer, magic. Happy path: batches
 // are cut into segments of some 2,000 rows, shredded, appended column by column; a full row group is sunk.
 // What can fail: a type without a place in Parquet (at creation), the budget (STATUS_NO_MEMORY), the sink. After a
 // failure of write or finish the file is lost and only parquet_writer_destroy may follow.

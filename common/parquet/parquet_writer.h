@@ -1,4 +1,4 @@
-// Parquet writer by the recipe of delta-parquet.md section 3.1: batches go in as they arrive, pages are encoded and
+// Parquet writer for every common reader (docs/DELTA.md, Files): batches go in as they arrive, pages are encoded and
 // compressed at once, the bytes go to a sink callback; the footer ends the file. One thread at a time.
 // Encodings: dictionary for strings and low-cardinality columns with fall back, DELTA_BINARY_PACKED for integers and
 // timestamps, PLAIN else. DataPageV1, statistics, page CRCs. LIST and MAP in the three-level form.

@@ -1,5 +1,5 @@
-// Thrift compact protocol (thrift-compact-protocol.md). What can fail: reading damaged bytes; then `bad` stays set and
-// every further read gives zero, so that callers test once at the end.
+// Thrift compact protocol (apache/thrift, doc/specs/thrift-compact-protocol.md). What can fail: reading damaged bytes;
+// then `bad` stays set and every further read gives zero, so that callers test once at the end.
 #include "common/parquet/thrift.h"
 
 static void put_varint(struct text *out, uint64_t value)

@@ -11,7 +11,7 @@
 
 #include "common/base/failpoint.h"
 #include "common/delta/delta_feature.h"
-#include "coordinator/commit/dead_letters.h"
+#include "common/plan/dead_letters.h"
 
 enum { TABLE_LOG_TRIES = 8, TABLE_LOG_PROPERTIES_MAX = 128 };
 #define TABLE_LOG_BACKOFF_US 100000

@@ -6,7 +6,7 @@
 //      │ fenced              └───────────── QUIESCING ◄────────────┴────────────────────┘
 //      └──────────────────────────────────────┘         ENDING ──published──► ENDED   (from every state)
 //
-// What can fail, and what the class of the error does (ARCHITECTURE section 6):
+// What can fail, and what the class of the error does (docs/ERRORS.md):
 // RETRY, RESTART_PIPELINE: the attempt is over; what is prepared is decided under its generation, then recovery raises
 // the generation (P21). PIPELINE_RESTARTS_MAX of them without a decision in between: FAIL_PIPELINE.
 // FAIL_PIPELINE, USAGE: what is decided is published, then it ends. BLOCKED: it ends at once. FENCED: everything

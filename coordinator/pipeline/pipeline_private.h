@@ -136,7 +136,7 @@ struct pipeline {
 
 // pipeline.c
 void pipeline_move(struct pipeline *pipeline, enum pipeline_state to);
-// An error that somebody reported: its class decides (ARCHITECTURE section 6).
+// An error that somebody reported: its class decides (docs/ERRORS.md).
 void pipeline_trouble(struct pipeline *pipeline, const struct error *err);
 void pipeline_end(struct pipeline *pipeline, enum pipeline_outcome outcome, const struct error *err);
 // After every event: does what has become possible.

@@ -7,6 +7,8 @@
 #include "coordinator/planner/planner.h"
 #include "coordinator/sql/sql_interval.h"
 
+#define LITERAL_SHOWN_BYTES 60u
+
 #define DEPTH_MAX      200  // of an expression that is printed
 #define EXPR_BYTES_MAX 4000 // of what one operator's expressions print
 
@@ -28,6 +30,16 @@ static const struct type *input_type(const Foreset__Plan *plan, const Foreset__N
 
 static void print_expr(struct printer *printer, uint32_t index, const struct type *input, int depth);
 
+// A string, cut at LITERAL_SHOWN_BYTES, between characters.
+static void print_bytes(ProtobufCBinaryData bytes, struct text *text)
+{
+    size_t shown = bytes.len;
+    if (shown > LITERAL_SHOWN_BYTES) {
+        for (shown = LITERAL_SHOWN_BYTES; shown > 0 && (bytes.data[shown] & 0xC0) == 0x80;) shown--;
+    }
+    text_printf(text, "'%.*s%s'", (int)shown, (const char *)bytes.data, shown < bytes.len ? "…" : "");
+}
+
 static void print_literal(struct printer *printer, const Foreset__Expr *expr)
 {
     struct text *text = printer->text;
@@ -40,7 +52,7 @@ static void print_literal(struct printer *printer, const Foreset__Expr *expr)
     else if (expr->has_real)
         text_printf(text, "%.17g", expr->real);
     else if (expr->has_bytes)
-        text_printf(text, "'%.*s'", (int)(expr->bytes.len > 60 ? 60 : expr->bytes.len), (const char *)expr->bytes.data);
+        print_bytes(expr->bytes, text);
     else
         text_append_str(text, "NULL");
 }

@@ -1,5 +1,7 @@
 #!/usr/bin/env python3
-"""The house rules that a machine can see (ARCHITECTURE §3, STYLE): tidy.py [--junit FILE]. Standard library only.
+"""The house rules that a machine can see (CONTRIBUTING.md; docs/ARCHITECTURE.md, Layers): tidy.py [--junit FILE].
+
+Standard library only.
 
 Each rule_* yields "path:line: what is wrong" and is one test. What is looked at is what git tracks (and what is new
 and not ignored); generated code is not in it. A rule that cannot be checked raises; it never passes for that.
@@ -22,7 +24,7 @@ LINE_CHARS_MAX = 120
 NESTING_MAX = 4
 README_LINES_MAX = 70
 
-# Which folder may include which of common/: itself and lower layers (ARCHITECTURE §3).
+# Which folder may include which of common/: itself and lower layers (docs/ARCHITECTURE.md, Layers).
 COMMON_LAYER = {"base": 0, "config": 1, "metrics": 1, "columnar": 1, "compress": 1, "http": 1, "rpc": 1,
                 "plan": 2, "kafka": 2, "kv": 2, "objstore": 2, "parquet": 2, "delta": 3}
 # Contract headers of worker/ include common/ only.

@@ -52,10 +52,11 @@ bool json_sink_grow_bytes(struct json_sink *sink, size_t extra);
 bool json_sink_null_slow(struct json_sink *sink);
 void json_sink_undo(struct json_sink *sink); // takes back the last row
 void json_sink_truncate(struct json_sink *sink, uint32_t length);
-bool json_sink_string(struct json_sink *sink, const uint8_t *value,
-                      size_t length); // of any length, readable for just it
+// Of any length, readable for just it.
+bool json_sink_string(struct json_sink *sink, const uint8_t *value, size_t length);
+// The same, remembering raw (escaped) text for value.
 bool json_sink_escaped(struct json_sink *sink, const uint8_t *raw, uint32_t raw_length, const uint8_t *value,
-                       size_t length); // the same, remembering raw (escaped) text for value
+                       size_t length);
 bool json_sink_copy(struct json_sink *sink, const struct json_sink *from); // from's only row, no nesting
 bool json_sink_plain(struct json_sink *sink); // gives up coding: indices so far become bytes
 

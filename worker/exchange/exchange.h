@@ -1,5 +1,5 @@
 // An exchange between lanes: what both ends of a channel keep. Within a process the batch itself travels with one
-// selection per target, nothing is gathered (ARCHITECTURE section 4); to another one it goes as a frame. P9: each
+// selection per target, nothing is gathered; to another one it goes as a frame. P9: each
 // channel counts its column batches and rows; the marker carries the counts; a difference is RESTART_PIPELINE. P14: a
 // sender never blocks. What is sent and not yet taken counts against the channel's credit, apart for the two epochs
 // that run; a lane without credit on any of its channels stops polling its sources.

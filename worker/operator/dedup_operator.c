@@ -1,6 +1,6 @@
 // DEDUP: the first row of each key passes (null equals null), in the order in which rows come. Behind an EXCHANGE by
-// its keys. Late rows (event time <= L) are dropped first, also where the event time is no key (stream README,
-// Deduplication). A key leaves the state at the end of a batch: with the event time among the keys when time <= W;
+// its keys. Late rows (event time <= L) are dropped first, also where the event time is no key (SQL.md,
+// Batches 4). A key leaves the state at the end of a batch: with the event time among the keys when time <= W;
 // within watermark when first time + delay <= W; else never. State: 128-bit seeded hashes; the low half is the
 // exchange's hash, which gives the shard. Frozen as an append-only run of what is new; what has expired is evicted
 // again after loading.

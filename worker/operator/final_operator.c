@@ -1,5 +1,5 @@
 // AGGREGATE_FINAL: the groups of this lane's shards, for as long as they live. Behind AGGREGATE_PARTIAL and an
-// EXCHANGE. At the end of the table's batch (stream README):
+// EXCHANGE. At the end of the table's batch (SQL.md, Batches 4):
 //   append    emits and removes groups whose window ends, or whose time is, <= W
 //   update    emits the groups that the batch touched with their new values; what is due by W is then removed silently
 //   complete  emits every group; removes none

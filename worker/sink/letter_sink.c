@@ -2,11 +2,13 @@
 // with.
 #include "worker/sink/letter_sink.h"
 
+#include "common/plan/dead_letters.h"
 #include "worker/expr/expr.h"
 
 #define LETTER_ROWS_MAX 1024u
 #define SEQUENCE        0u
 
+// As DEAD_LETTERS_SCHEMA has them.
 enum letter_column {
     LETTER_EPOCH,
     LETTER_FAILED_AT,
@@ -25,6 +27,7 @@ enum letter_column {
 
 struct letter_file {
     uint64_t epoch;
+    const struct type *schema;
     struct column_builder *builders[LETTER_COUNT];
     struct file_sink *file; // NULL: nothing written yet
 };
@@ -33,31 +36,12 @@ struct letter_sink {
     VECTOR(struct letter_file *) files;
 };
 
-const struct type *letter_sink_schema(void)
-{
-    const struct field header[] = {{"key", type_of(TYPE_STRING)}, {"value", type_of(TYPE_BINARY)}};
-    const struct field fields[LETTER_COUNT] = {
-        {"epoch", type_of(TYPE_BIGINT)},
-        {"failed_at", type_of(TYPE_TIMESTAMP)},
-        {"topic", type_of(TYPE_STRING)},
-        {"partition", type_of(TYPE_INT)},
-        {"offset", type_of(TYPE_BIGINT)},
-        {"timestamp", type_of(TYPE_TIMESTAMP)},
-        {"key", type_of(TYPE_BINARY)},
-        {"value", type_of(TYPE_BINARY)},
-        {"headers", type_array(type_struct(header, 2))},
-        {"row", type_of(TYPE_STRING)},
-        {"class", type_of(TYPE_STRING)},
-        {"message", type_of(TYPE_STRING)},
-    };
-    return type_struct(fields, LETTER_COUNT);
-}
-
 struct letter_sink *letter_sink_create(const struct file_sink_args *args)
 {
     struct letter_sink *letters = memory_calloc(1, sizeof *letters);
     letters->args = *args;
-    letters->args.schema = letter_sink_schema();
+    enum status status = type_parse(DEAD_LETTERS_SCHEMA, &letters->args.schema, NULL);
+    ASSERT(status == STATUS_OK && letters->args.schema->child_count == LETTER_COUNT);
     return letters;
 }
 
@@ -83,6 +67,7 @@ static struct letter_file *letter_file_of(struct letter_sink *letters, uint64_t 
     }
     struct letter_file *file = memory_calloc(1, sizeof *file);
     file->epoch = epoch;
+    file->schema = letters->args.schema;
     for (uint32_t i = 0; i < LETTER_COUNT; i++) {
         file->builders[i] = column_builder_create(letters->args.budget, letters->args.schema->children[i].type);
     }
@@ -107,7 +92,7 @@ out:
 static enum status letter_raw(struct letter_file *file, enum letter_column column, const struct batch *origin,
                               uint32_t row, struct error *err)
 {
-    const struct field *field = &letter_sink_schema()->children[column];
+    const struct field *field = &file->schema->children[column];
     int at = origin ? type_field_find(origin->schema, field->name) : -1;
     if (at < 0 || origin->schema->children[at].type != field->type)
         return column_builder_null(file->builders[column], err);

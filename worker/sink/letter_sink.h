@@ -7,8 +7,6 @@
 
 struct expr_errors;
 
-const struct type *letter_sink_schema(void);
-
 struct letter_sink;
 // args as for the table's own files, with the dead letter table's store.
 struct letter_sink *letter_sink_create(const struct file_sink_args *args);

@@ -1,4 +1,4 @@
-// Log actions as JSON lines: delta-parquet.md section 1.2, P19.
+// Log actions as JSON lines: Delta protocol, Actions, P19.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,4 +1,4 @@
-// Log checkpoints written and read back: delta-parquet.md section 1.7.
+// Log checkpoints written and read back: Delta protocol, Checkpoints.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

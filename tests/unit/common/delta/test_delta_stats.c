@@ -1,4 +1,4 @@
-// add.stats and partition values: delta-parquet.md sections 1.4 and 1.5.
+// add.stats and partition values: Delta protocol, Per-file Statistics, Partition Value Serialization.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,4 +1,4 @@
-// Log segments, replay, updates, commits: delta-parquet.md sections 1.2, 1.7 and 2, P17, P19.
+// Log segments, replay, updates, commits: the Delta protocol, P17, P19.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

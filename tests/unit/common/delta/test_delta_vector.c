@@ -1,4 +1,4 @@
-// Deletion vectors: delta-parquet.md section 1.6; the path is the example of the Delta protocol.
+// Deletion vectors: Delta protocol, Deletion Vectors; the path is the example of the Delta protocol.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,4 +1,4 @@
-// The local object store: contract of objstore.h, section 2 of delta-parquet.md.
+// The local object store: contract of objstore.h.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,6 +1,6 @@
-// The columns of a dead letter table (SQL.md, Bad rows).
-#ifndef FORESET_COMMIT_DEAD_LETTERS_H
-#define FORESET_COMMIT_DEAD_LETTERS_H
+// The columns of a dead letter table (SQL.md, Bad rows): made by the coordinator, filled by workers.
+#ifndef FORESET_PLAN_DEAD_LETTERS_H
+#define FORESET_PLAN_DEAD_LETTERS_H
 
 #define DEAD_LETTERS_SCHEMA                                                                                            \
     "struct<epoch:bigint,failed_at:timestamp,topic:string,partition:int,offset:bigint,timestamp:timestamp,"            \
