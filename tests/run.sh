@@ -94,7 +94,7 @@ integration_under() { # SANITIZER
         gcc -shared -fPIC -O1 -o build-tsan/tsan_threads.so tests/lib/tsan_threads.c -lpthread || return
         export TSAN_OPTIONS="exitcode=99 suppressions=$PWD/tests/lib/tsan.supp"
         LD_PRELOAD=$PWD/build-tsan/tsan_threads.so ctest_phase unit-tsan build-tsan -LE sim
-        LD_PRELOAD=$PWD/build-tsan/tsan_threads.so ctest_phase simulation-tsan build-tsan -L sim
+        LD_PRELOAD=$PWD/build-tsan/tsan_threads.so ctest_phase simulation-tsan build-tsan -L sim -E planted
         export FORESET_PRELOAD=$PWD/build-tsan/tsan_threads.so
     fi
     export FORESET_BIN=$PWD/build-$1/foreset

@@ -86,6 +86,13 @@ def test_good_tables_are_good(good):
     assert follower.check() == []
 
 
+def test_tables_that_are_only_created_are_good(medallion):
+    for table in medallion.made():
+        for version in range(1, delta_log.latest_version(medallion.path(table)) + 1):
+            log_file(medallion, table, version).unlink()
+    assert Follower(medallion).check() == []
+
+
 @pytest.mark.parametrize("table", ["bronze", "silver", "gold"])
 @pytest.mark.parametrize("spoil, words", [
     (drop_rows, "miss|missing|removed"), (repeat_rows, "besides|no record|repeats|unexpected"),

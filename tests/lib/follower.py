@@ -131,7 +131,7 @@ class Follower:
             for partition, end in table.ends.items():
                 ends[partition] = max(ends.get(partition, 0), end)
         records = self.topic.read(ends)
-        if records.num_rows == 0:
+        if records.num_rows == 0 and "bronze" in self.made:
             return
         with duckdb.connect() as db:
             db.execute("SET TimeZone = 'UTC'")
