@@ -33,7 +33,7 @@ static enum status routing_check(const Foreset__Routing *message, uint32_t worke
 {
     uint64_t lanes = 0;
     for (size_t i = 0; i < message->n_workers; i++) {
-        if (message->workers[i]->lane_first != lanes) lanes = LANES_MAX + 1ull;
+        if (message->workers[i]->lane_first != lanes || message->workers[i]->lanes == 0) lanes = LANES_MAX + 1ull;
         lanes += message->workers[i]->lanes;
     }
     bool fits = lanes > 0 && lanes <= LANES_MAX && message->n_shard_lanes == shards;

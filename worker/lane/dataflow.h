@@ -53,6 +53,13 @@ void dataflow_event_destroy(struct dataflow_event *event);
 struct dataflow {
     const struct dataflow_ops *ops;
 };
+// What went over the network since the flow was opened.
+struct dataflow_counters {
+    uint64_t frames_sent, bytes_sent, rows_sent;
+    uint64_t frames_received, bytes_received;
+    uint64_t frames_dropped;    // of another generation or routing (P2, P22), or that came twice
+    uint64_t outstanding_bytes; // sent, and not yet told as taken (P14)
+};
 struct dataflow_ops {
     void (*close)(struct dataflow *flow); // stops lanes, drops everything that was not frozen (also unfinished files)
     // Begins epoch `epoch` with this worker's ranges. At most two epochs run at once.
@@ -65,6 +72,8 @@ struct dataflow_ops {
     // parts of `from` (NULL: nothing was decided yet). Blocks.
     enum status (*reroute)(struct dataflow *flow, const Foreset__Routing *routing, uint32_t worker_index,
                            const Foreset__Manifest *from, struct error *err);
+    // Any thread that may call receive. NULL: it exchanges nothing.
+    void (*counters)(struct dataflow *flow, struct dataflow_counters *ret_counters);
 };
 
 struct dataflow_open_args {

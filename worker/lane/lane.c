@@ -59,9 +59,9 @@ static const Foreset__TableEpoch *table_from(const Foreset__Manifest *from, uint
 
 void lane_channels(struct lane *lane)
 {
-    size_t channels = (size_t)lane->group->exchange_count * lane->host.lanes + 1;
-    lane->channels = memory_calloc(channels, sizeof *lane->channels);
-    lane->inlets = memory_calloc(channels, sizeof *lane->inlets);
+    lane->channel_count = lane->group->exchange_count * lane->host.lanes;
+    lane->channels = memory_calloc(lane->channel_count + (size_t)1, sizeof *lane->channels);
+    lane->inlets = memory_calloc(lane->channel_count + (size_t)1, sizeof *lane->inlets);
 }
 
 enum status lane_open(struct lane *lane, struct error *err)
@@ -354,6 +354,16 @@ static enum status source_end(struct lane *lane, struct lane_source *source, str
     return lane_check_reports(lane, epoch, err);
 }
 
+static bool lane_has_room(struct lane *lane)
+{
+    if (lane->held_bytes >= lane->group->held_bytes_max) return false;
+    for (uint32_t i = 0; i < lane->channel_count; i++) {
+        uint64_t credit = lane->group->lane_credits[i % lane->host.lanes];
+        if (!exchange_has_credit(&lane->channels[i], lane->reading, credit)) return false;
+    }
+    return true;
+}
+
 // Reads a few batches of one source. *ret_any: something happened.
 static enum status source_read(struct lane *lane, struct lane_source *source, struct lane_epoch *epoch, bool *ret_any,
                                struct error *err)
@@ -363,7 +373,7 @@ static enum status source_read(struct lane *lane, struct lane_source *source, st
         *ret_any = true;
         return source_end(lane, source, epoch, false, err);
     }
-    for (uint32_t i = 0; i < LANE_BATCHES_PER_ROUND; i++) {
+    for (uint32_t i = 0; i < LANE_BATCHES_PER_ROUND && (i == 0 || lane_has_room(lane)); i++) {
         enum source_result result = SOURCE_WAITING;
         struct batch *batch = NULL;
         enum status status = FAILPOINT("poll.before", err);
@@ -379,15 +389,6 @@ static enum status source_read(struct lane *lane, struct lane_source *source, st
         if (status != STATUS_OK) return status;
     }
     return STATUS_OK;
-}
-
-static bool lane_has_room(struct lane *lane)
-{
-    if (lane->held_bytes >= lane->group->held_bytes_max) return false;
-    for (uint32_t i = 0; i < lane->group->exchange_count * lane->host.lanes; i++) {
-        if (!exchange_has_credit(&lane->channels[i], lane->reading, lane->group->credit_bytes)) return false;
-    }
-    return true;
 }
 
 // Whether the lane may go on reading. Without credit, or with too many rows that wait, it serves its mailbox meanwhile.

@@ -46,6 +46,7 @@ static void group_destroy(struct lane_group *group)
     memory_free(group->lanes);
     lane_remote_close(group);
     memory_free(group->exchange_types);
+    memory_free(group->lane_credits);
     pthread_mutex_destroy(&group->gate);
     exchange_routing_destroy(group->routing);
     if (group->from) foreset__manifest__free_unpacked(group->from, NULL);
@@ -229,6 +230,7 @@ static const struct dataflow_ops group_ops = {
     .watermark = group_watermark,
     .receive = lane_remote_receive,
     .reroute = lane_move,
+    .counters = lane_remote_counters,
 };
 
 static Foreset__Plan *plan_copy(const Foreset__Plan *plan)
@@ -262,6 +264,7 @@ static void group_limits(struct lane_group *group, uint64_t limit)
     if (credit > LANE_CREDIT_MAX_BYTES) credit = LANE_CREDIT_MAX_BYTES;
     if (held > LANE_HELD_MAX_BYTES) held = LANE_HELD_MAX_BYTES;
     group->credit_bytes = credit < LIMIT_MIN_BYTES ? LIMIT_MIN_BYTES : credit;
+    lane_remote_limits(group);
     group->held_bytes_max = held < LIMIT_MIN_BYTES ? LIMIT_MIN_BYTES : held;
 }
 

@@ -92,11 +92,11 @@ enum status lane_move(struct dataflow *flow, const Foreset__Routing *message, ui
     lane_remote_close(group);
     group->routing = routing;
     lane_remote_open(group);
-    pthread_mutex_unlock(&group->gate);
     routing = NULL;
     lane_group_continue(group, from);
     for (uint32_t i = 0; i < group->lane_count; i++) move_lane(&group->lanes[i], came);
     exchange_routing_destroy(old);
+    pthread_mutex_unlock(&group->gate);
     TRY(lane_load(group, came, err));
     lane_group_start(group);
 out:

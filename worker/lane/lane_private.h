@@ -30,6 +30,7 @@
 #define LANE_STALL_US          60000000ll   // a source that memory keeps from reading for so long is an error (P14)
 #define LANE_POLL_US           10000        // how long a waiting source may be left alone
 #define LANE_BEAT_US           1000000      // how often other workers are told how many frames there were
+#define LANE_PEER_MAX_BYTES    (128u << 20) // outstanding to one other worker, over all channels
 #define LANE_OWED_MAX_BYTES    (256u << 10) // taken from another worker's lane and not yet told
 #define LANE_FRAME_BYTES       (4u << 20)   // a larger frame is cut in two, as long as it has two rows
 #define LANE_BATCHES_PER_ROUND 4u           // source batches between two looks into the mailbox
@@ -179,6 +180,7 @@ struct lane {
     uint64_t last_planned;
     uint64_t released; // epochs up to this one are in every lane's mailbox, so that no row can overtake its plan
     struct table_clock *clocks;
+    uint32_t channel_count;
     struct exchange_channel *channels; // sent by this lane: [exchange * lanes + receiver]
     struct exchange_inlet *inlets;     // received by this lane: [exchange * lanes + sender]
     struct text frame;                 // to another worker, being made
@@ -225,7 +227,9 @@ void lane_remote_emitted(struct lane *lane, const struct lane_mail_emitted *mail
 void lane_remote_taken(struct lane_node *node, const struct lane_item *item);
 void lane_remote_settle(struct lane_node *node, uint64_t epoch); // tells what is still owed of an epoch
 void lane_remote_beat(struct lane *lane);
+void lane_remote_limits(struct lane_group *group); // lane_credits
 void lane_remote_receive(struct dataflow *flow, uint32_t worker, const void *bytes, size_t size);
+void lane_remote_counters(struct dataflow *flow, struct dataflow_counters *ret_counters);
 void lane_remote_dealt(struct lane_group *group, uint64_t epoch); // every lane's mailbox holds its plan
 void lane_mail_free(struct mail *mail);
 
@@ -246,6 +250,7 @@ struct group_epoch {
 struct lane_peer {
     pthread_mutex_t lock;
     uint64_t sent;     // frames
+    uint64_t owed_max; // taken on a channel and not yet told: a quarter at most of what its sender may have outstanding
     uint64_t expected; // under the gate: the next frame's number
 };
 struct lane_waiting {
@@ -266,14 +271,16 @@ struct lane_group {
     uint32_t exchange_count;
     uint64_t queue_bytes_max; // of one source on one lane
     uint64_t credit_bytes, held_bytes_max;
-    const char *record;                    // FORESET_RECORD's directory; NULL
-    const struct type **exchange_types;    // by exchange: of its rows
-    struct lane_peer *peers;               // by worker
-    pthread_mutex_t gate;                  // guards the routing against lane_remote_receive, and the four that follow
-    uint64_t dealt;                        // epochs up to this one are in every lane's mailbox
+    uint64_t *lane_credits; // by lane of all workers: credit_bytes, or less where frames wait for the network together
+    const char *record;     // FORESET_RECORD's directory; NULL
+    const struct type **exchange_types; // by exchange: of its rows
+    struct lane_peer *peers;            // by worker
+    pthread_mutex_t gate; // guards routing and channels against lane_remote_receive, and the four that follow
+    uint64_t dealt;       // epochs up to this one are in every lane's mailbox
     VECTOR(struct lane_waiting) waiting;   // mails of later epochs, in order
     uint64_t dropped_old, dropped_repeats; // frames of another generation or routing; frames that came twice
-    pthread_mutex_t lock;                  // guards what follows; nothing is called under it but notify's preparation
+    _Atomic uint64_t frames_sent, bytes_sent, rows_sent, frames_received, bytes_received;
+    pthread_mutex_t lock; // guards what follows; nothing is called under it but notify's preparation
     bool failed, closing;
     struct group_epoch epochs[LANE_EPOCHS_MAX];
     struct lane_maximum *maxima; // cumulative, by node

@@ -11,11 +11,37 @@
 #include "common/columnar/batch_wire.h"
 #include "worker/lane/lane_private.h"
 
+// What one channel to or from another worker may have outstanding, by the routing alone, so that both ends know it.
+static uint64_t channel_share(const struct lane_group *group, uint32_t worker)
+{
+    const struct exchange_routing *routing = group->routing;
+    uint64_t lanes = 0;
+    for (uint32_t i = 0; i < routing->lanes; i++) lanes += routing->lane_workers[i] == worker;
+    return LANE_PEER_MAX_BYTES / (lanes * routing->lane_count * (group->exchange_count + 1ull) * 2);
+}
+
+void lane_remote_limits(struct lane_group *group)
+{
+    const struct exchange_routing *routing = group->routing;
+    memory_free(group->lane_credits);
+    group->lane_credits = memory_calloc(routing->lanes, sizeof *group->lane_credits);
+    for (uint32_t i = 0; i < routing->lanes; i++) {
+        group->lane_credits[i] = group->credit_bytes; // LIMIT_MIN_BYTES at least, which is 4 * LANE_OWED_MAX_BYTES
+        if (routing->lane_workers[i] == routing->worker) continue;
+        uint64_t share = channel_share(group, routing->lane_workers[i]);
+        if (share < group->lane_credits[i]) group->lane_credits[i] = share;
+    }
+}
+
 void lane_remote_open(struct lane_group *group)
 {
     uint32_t workers = group->routing->workers;
     group->peers = memory_calloc(workers, sizeof *group->peers);
-    for (uint32_t i = 0; i < workers; i++) pthread_mutex_init(&group->peers[i].lock, NULL);
+    for (uint32_t i = 0; i < workers; i++) {
+        pthread_mutex_init(&group->peers[i].lock, NULL);
+        uint64_t share = channel_share(group, i) / 4;
+        group->peers[i].owed_max = share < LANE_OWED_MAX_BYTES ? share : LANE_OWED_MAX_BYTES;
+    }
     if (group->exchange_types) return;
     group->exchange_types = memory_calloc(group->exchange_count + (size_t)1, sizeof *group->exchange_types);
     for (uint32_t i = 0; i < group->exchange_count; i++) {
@@ -42,6 +68,8 @@ static void remote_post(struct lane_group *group, uint32_t worker, struct text *
     exchange_frame_seal(bytes, frame);
     pthread_mutex_lock(&peer->lock);
     exchange_frame_number(bytes, frame->kind == EXCHANGE_FRAME_BEAT ? peer->sent : peer->sent++);
+    atomic_fetch_add_explicit(&group->frames_sent, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&group->bytes_sent, bytes->length, memory_order_relaxed);
     if (group->args.send) group->args.send(group->args.context, worker, bytes->data, bytes->length);
     pthread_mutex_unlock(&peer->lock);
 }
@@ -75,6 +103,7 @@ static enum status remote_send_rows(struct lane_node *node, uint32_t target, con
                                    .batches = channel->sent_batches,
                                    .rows = count};
     exchange_sent_bytes(channel, node->epoch, count, bytes->length);
+    atomic_fetch_add_explicit(&group->rows_sent, count, memory_order_relaxed);
     remote_post(group, group->routing->lane_workers[target], bytes, &frame);
 out:
     return status;
@@ -140,7 +169,8 @@ void lane_remote_taken(struct lane_node *node, const struct lane_item *item)
     struct lane *lane = node->lane;
     struct exchange_inlet *inlet = &lane->inlets[node->exchange * lane->host.lanes + item->sender];
     inlet->owed_bytes[item->epoch & 1] += item->bytes;
-    if (inlet->owed_bytes[item->epoch & 1] >= LANE_OWED_MAX_BYTES) remote_credit(node, item->sender, item->epoch);
+    const struct lane_peer *peer = &lane->group->peers[lane->group->routing->lane_workers[item->sender]];
+    if (inlet->owed_bytes[item->epoch & 1] >= peer->owed_max) remote_credit(node, item->sender, item->epoch);
 }
 
 void lane_remote_settle(struct lane_node *node, uint64_t epoch)
@@ -307,7 +337,31 @@ void lane_remote_receive(struct dataflow *flow, uint32_t worker, const void *byt
 {
     struct lane_group *group = (struct lane_group *)flow;
     struct error err = {0};
+    atomic_fetch_add_explicit(&group->frames_received, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&group->bytes_received, size, memory_order_relaxed);
     if (remote_take(group, worker, bytes, size, &err) != STATUS_OK) lane_group_fail(group, &err);
+}
+
+void lane_remote_counters(struct dataflow *flow, struct dataflow_counters *ret_counters)
+{
+    struct lane_group *group = (struct lane_group *)flow;
+    struct dataflow_counters counters = {.frames_sent = atomic_load(&group->frames_sent),
+                                         .bytes_sent = atomic_load(&group->bytes_sent),
+                                         .rows_sent = atomic_load(&group->rows_sent),
+                                         .frames_received = atomic_load(&group->frames_received),
+                                         .bytes_received = atomic_load(&group->bytes_received)};
+    pthread_mutex_lock(&group->gate); // channels are made anew when the flow moves
+    counters.frames_dropped = group->dropped_old + group->dropped_repeats;
+    for (uint32_t i = 0; i < group->lane_count; i++) {
+        struct lane *lane = &group->lanes[i];
+        for (uint32_t k = 0; k < lane->channel_count; k++) {
+            if (exchange_routing_is_here(group->routing, k % lane->host.lanes)) continue;
+            counters.outstanding_bytes += atomic_load(&lane->channels[k].outstanding_bytes[0]);
+            counters.outstanding_bytes += atomic_load(&lane->channels[k].outstanding_bytes[1]);
+        }
+    }
+    pthread_mutex_unlock(&group->gate);
+    *ret_counters = counters;
 }
 
 void lane_remote_dealt(struct lane_group *group, uint64_t epoch)

@@ -239,6 +239,12 @@ static void a_sender_gets_its_credit_back(void **state)
     if (flow.failed) fail_msg("%s", flow.err.message);
     assert_int_equal(flow_report(&flow, 0)->rows_out, 80000);
     assert_true(flow.link.bytes > 3 * credit); // else no credit was needed
+    struct dataflow_counters counters;
+    flow.dataflow->ops->counters(flow.dataflow, &counters);
+    assert_true(counters.bytes_sent > 3 * credit && counters.bytes_sent < flow.link.bytes);
+    assert_true(counters.rows_sent > 30000 && counters.rows_sent < 50000); // half of the shards are the other's
+    assert_true(counters.frames_received > 10 && counters.bytes_received > 0);
+    assert_int_equal(counters.frames_dropped, 0);
     for (uint32_t i = 0; i < 2; i++) {
         struct lane *lane = &((struct lane_group *)flow.at[i].dataflow)->lanes[0];
         for (uint32_t k = 0; k < 2; k++) {
