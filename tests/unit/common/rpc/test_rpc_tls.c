@@ -20,7 +20,7 @@ static const char *path(const char *name)
     return at;
 }
 
-static void run(const char *format, ...)
+static void PRINTF_LIKE(1, 2) run(const char *format, ...)
 {
     char command[1024], whole[1200];
     va_list args;
