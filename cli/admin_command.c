@@ -186,34 +186,43 @@ static enum status admin_ask_one(struct admin_call *call, const char *url, Fores
     return status;
 }
 
+// One coordinator's answer. NULL: it leads not, or did not answer; *ret_leader: whom it names; *ret_again: asking on may
+// help.
+static Foreset__Cluster *admin_ask_whether(struct admin_call *call, const char *url, const char **ret_leader,
+                                           bool *ret_again, struct error *err)
+{
+    Foreset__Cluster *message = NULL;
+    enum status status = admin_ask_one(call, url, &message, err);
+    bool answered = status == STATUS_OK && message->body_case == FORESET__CLUSTER__BODY_REPLY;
+    if (answered && !message->reply->not_leader) return message;
+    if (answered) {
+        const Foreset__AdminReply *reply = message->reply;
+        *ret_again = true;
+        if (reply->leader_url) *ret_leader = arena_strdup(&call->arena, reply->leader_url);
+        (void)error_set(err, STATUS_ERROR, ERROR_RETRY, "%s", reply->message ? reply->message : "nobody leads");
+    } else if (status != STATUS_OK && status != STATUS_UNKNOWN && err->class == ERROR_RETRY) {
+        *ret_again = true;
+    }
+    cluster_message_destroy(message);
+    return NULL;
+}
+
 // Goes round the coordinators until the leader has answered, or the deadline has passed.
 static Foreset__Cluster *admin_ask(struct admin_call *call, struct error *err)
 {
     int64_t until_us = clock_boot_us(clock_system()) + ADMIN_DEADLINE_US;
-    char *leader = NULL;
     for (;;) {
         char *list = arena_strdup(&call->arena, call->coordinators), *rest = NULL;
-        char *url = leader ? leader : strtok_r(list, ", ", &rest);
         bool again = false;
-        for (; url; url = leader && url == leader ? NULL : strtok_r(NULL, ", ", &rest)) {
-            Foreset__Cluster *message = NULL;
-            enum status status = admin_ask_one(call, url, &message, err);
-            bool answered = status == STATUS_OK && message->body_case == FORESET__CLUSTER__BODY_REPLY;
-            if (answered && !message->reply->not_leader) return message;
-            leader = NULL;
-            if (answered) {
-                again = true;
-                if (message->reply->leader_url) leader = arena_strdup(&call->arena, message->reply->leader_url);
-                (void)error_set(err, STATUS_ERROR, ERROR_RETRY, "%s",
-                                message->reply->message ? message->reply->message : "no coordinator leads");
-            } else {
-                again = again || (status != STATUS_OK && err->class == ERROR_RETRY && status != STATUS_UNKNOWN);
-            }
-            cluster_message_destroy(message);
-            if (leader) break;
+        for (char *url = strtok_r(list, ", ", &rest); url; url = strtok_r(NULL, ", ", &rest)) {
+            const char *leader = NULL, *next = NULL;
+            Foreset__Cluster *message = admin_ask_whether(call, url, &leader, &again, err);
+            if (!message && leader && strcmp(leader, url) != 0)
+                message = admin_ask_whether(call, leader, &next, &again, err);
+            if (message) return message;
         }
         if (!again || clock_boot_us(clock_system()) > until_us) return NULL;
-        if (!leader) thread_sleep_us(ADMIN_AGAIN_US);
+        thread_sleep_us(ADMIN_AGAIN_US);
     }
 }
 

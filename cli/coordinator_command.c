@@ -307,7 +307,10 @@ static void hosted_end(void *item)
 {
     struct hosted *hosted = item;
     if (hosted->pipeline) role_thread_stop(hosted->thread);
-    if (hosted->pipeline) pipeline_destroy(hosted->pipeline);
+    if (hosted->pipeline) {
+        pipeline_resign(hosted->pipeline);
+        pipeline_destroy(hosted->pipeline);
+    }
     role_thread_destroy(hosted->thread);
     objstore_close(hosted->state);
     pthread_mutex_destroy(&hosted->lock);
@@ -457,6 +460,18 @@ static void host_fenced(void *context, const char *why)
     host_end(context, 3);
 }
 
+static void host_lost(void *context, const char *why)
+{
+    struct coordinator_host *host = context;
+    if (atomic_load(&host->exit_code) < 0) {
+        fprintf(stderr,
+                "foreset coordinator: %s. If etcd's data is lost for good, start the coordinators again, apply the "
+                "pipelines, and let each take over its tables: foreset pipelines adopt PIPELINE\n",
+                why);
+    }
+    host_end(host, 1);
+}
+
 static int host_open(struct coordinator_host *host)
 {
     const struct role_options *options = &host->options;
@@ -500,7 +515,8 @@ static int host_open(struct coordinator_host *host)
                                                    .dial = host_dial,
                                                    .hangup = host_hangup,
                                                    .reply = host_reply,
-                                                   .fenced = host_fenced},
+                                                   .fenced = host_fenced,
+                                                   .lost = host_lost},
                                           .context = host};
     if (cluster_create(&config, role_thread_seam(host->thread), &host->cluster, &err) != STATUS_OK)
         return role_options_refuse(ROLE_COORDINATOR, "%s", err.message);
@@ -532,6 +548,7 @@ static void host_close(struct coordinator_host *host)
     rpc_close(host->rpc); // nothing comes in any more
     while (host->hosted.entries.count > 0) host_abandon(host, host->hosted.entries.items[0].channel);
     reaper_stop(&host->reaper);
+    if (host->cluster) cluster_resign(host->cluster);
     cluster_destroy(host->cluster);
     role_thread_destroy(host->thread);
     kv_close(host->kv);

@@ -16,7 +16,8 @@
 #include "common/base/vector.h"
 #include "common/rpc/cluster_message.h"
 
-#define NODE_HELLO_US 1000000
+#define NODE_HELLO_US   1000000
+#define NODE_SILENCE_US 8000000
 
 struct node_served {
     uint64_t channel;
@@ -28,8 +29,8 @@ struct node {
     uint64_t incarnation, term;
     uint32_t leader; // 0: none yet
     VECTOR(struct node_served) served;
-    int64_t hello_at_us;
-    uint64_t dropped; // messages of old leaders, and malformed ones
+    int64_t hello_at_us, heard_us; // of the leader
+    uint64_t dropped;              // messages of old leaders, and malformed ones
     char refusal[256];
     struct text bytes;
 };
@@ -111,13 +112,17 @@ static void node_message(void *role, uint32_t peer, const void *bytes, size_t si
         return;
     }
     const Foreset__Welcome *welcome = message->body_case == FORESET__CLUSTER__BODY_WELCOME ? message->welcome : NULL;
-    if (!welcome || welcome->term < node->term) {
+    int64_t now_us = clock_boot_us(node->seam->clock);
+    // Terms begin anew when the kv store was lost (P21): a leader that is long silent yields to any.
+    bool old = welcome && welcome->term < node->term && now_us - node->heard_us < NODE_SILENCE_US;
+    if (welcome && !old) node->heard_us = now_us;
+    if (!welcome || old) {
         node->dropped++;
     } else if (welcome->refusal) {
         node_refused(node, welcome);
     } else {
         node->refusal[0] = '\0';
-        if (welcome->term > node->term || peer != node->leader) node_follow(node, peer, welcome);
+        if (welcome->term != node->term || peer != node->leader) node_follow(node, peer, welcome);
         node_serve(node, welcome);
     }
     cluster_message_destroy(message);

@@ -7,7 +7,8 @@
 //   must be decided is decided without it; `trouble` says so to whoever asks;
 // - the lease may have run out (P3): every pipeline role is abandoned, a new incarnation stands for election. Each
 //   pipeline is fenced by a lease of its own besides, so nothing depends on the order in which that happens;
-// - another process leads under our name: the process ends (FENCED);
+// - another process leads under our name: the process ends (FENCED); so it does when the kv store is another one now:
+//   what it decided is gone, and only a person can say that the tables' logs are to be believed instead (P21);
 // - a definition cannot be run: it is kept as failed, with the reason, until a person says otherwise.
 #include "coordinator/cluster/cluster_private.h"
 
@@ -115,6 +116,8 @@ static void cluster_note_trouble(struct cluster *cluster, const struct error *tr
 {
     if (trouble && !cluster->trouble[0])
         log_warn("kv_trouble", "coordinator=%s error=\"%s\"", cluster->config.name, trouble->message);
+    if (trouble && kv_failed_as(trouble, KV_REPLACED))
+        cluster->config.host.lost(cluster->config.context, trouble->message);
     if (!trouble && cluster->trouble[0]) log_info("kv_back", "coordinator=%s", cluster->config.name);
     snprintf(cluster->trouble, sizeof cluster->trouble, "%s", trouble ? trouble->message : "");
 }
@@ -306,6 +309,11 @@ void cluster_role(struct cluster *cluster, struct seam_role *ret_role)
                                    .event = cluster_event,
                                    .event_drop = cluster_event_drop,
                                    .tick = cluster_tick};
+}
+
+void cluster_resign(struct cluster *cluster)
+{
+    meta_store_resign(&cluster->meta);
 }
 
 void cluster_destroy(struct cluster *cluster)

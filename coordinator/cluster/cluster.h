@@ -37,6 +37,7 @@ struct cluster_host { // called on the role's thread
     void (*hangup)(void *context, uint32_t worker);
     void (*reply)(void *context, void *token, const Foreset__AdminReply *reply);
     void (*fenced)(void *context, const char *why); // another process leads under our name: the process ends
+    void (*lost)(void *context, const char *why);   // the kv store is another one now (P21): the process ends
 };
 struct cluster_config {
     const char *name, *url, *version;
@@ -52,6 +53,7 @@ enum status cluster_create(const struct cluster_config *config, struct seam *sea
                            struct error *err) MUST_USE;
 // Takes Cluster messages of workers, without their envelope, and the events below.
 void cluster_role(struct cluster *cluster, struct seam_role *ret_role);
+void cluster_resign(struct cluster *cluster);  // after the role has been stopped: gives up leading at once. Blocks
 void cluster_destroy(struct cluster *cluster); // after the role has been stopped
 
 // Events for the role; role_thread_post. A person's request: the message is taken; answered by host.reply(token).

@@ -227,6 +227,15 @@ enum status meta_store_as_leader(struct meta_store *meta, const struct kv_op *op
     return error_set(err, STATUS_UNKNOWN, ERROR_RETRY, "kv store does not answer for %s", op->key);
 }
 
+void meta_store_resign(struct meta_store *meta)
+{
+    struct error err;
+    if (meta->lease->ttl_us == 0 || meta->lease->id == 0 || !lease_valid(meta->lease)) return;
+    lease_lose(meta->lease);
+    if (meta->kv->ops->lease_revoke(meta->kv, meta->lease->id, &err) != STATUS_OK)
+        log_debug("resign_failed", "key=%sleader error=\"%s\"", meta->prefix, err.message);
+}
+
 enum status meta_store_keepalive(struct meta_store *meta, struct error *err)
 {
     int64_t asked_us = clock_boot_us(meta->seam->clock);

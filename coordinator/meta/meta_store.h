@@ -37,6 +37,8 @@ enum status meta_store_campaign(struct meta_store *meta, const char *name, bool 
 enum status meta_store_leader(struct meta_store *meta, char ret_name[META_LEADER_SIZE], struct error *err) MUST_USE;
 // One put or delete that happens only while we lead. Repeated when its outcome is unknown: `op` must not mind.
 enum status meta_store_as_leader(struct meta_store *meta, const struct kv_op *op, struct error *err) MUST_USE;
+// Gives the lease back, if we hold one: the next leader need not wait for it to run out. Nothing more may be asked.
+void meta_store_resign(struct meta_store *meta);
 // Renews the lease; ERROR_FENCED if it is gone.
 enum status meta_store_keepalive(struct meta_store *meta, struct error *err) MUST_USE;
 

@@ -315,6 +315,11 @@ enum status pipeline_create(const struct pipeline_config *config, struct seam *s
     return STATUS_OK;
 }
 
+void pipeline_resign(struct pipeline *pipeline)
+{
+    meta_store_resign(&pipeline->meta);
+}
+
 void pipeline_destroy(struct pipeline *pipeline)
 {
     if (!pipeline) return;

@@ -59,6 +59,8 @@ void *pipeline_drain_event(void);
 // An event: these workers are to hand over what they hold; all others may hold again.
 void *pipeline_leaving_event(const char *const *workers, size_t count);
 void pipeline_event_free(void *event); // one that was not posted
+// After the role has been stopped: gives up leading at once. Blocks; not where a crash is to be like one.
+void pipeline_resign(struct pipeline *pipeline);
 // After the role has been stopped.
 void pipeline_destroy(struct pipeline *pipeline);
 
