@@ -186,8 +186,8 @@ static enum status admin_ask_one(struct admin_call *call, const char *url, Fores
     return status;
 }
 
-// One coordinator's answer. NULL: it leads not, or did not answer; *ret_leader: whom it names; *ret_again: asking on may
-// help.
+// One coordinator's answer. NULL: it does not lead, or did not answer; *ret_leader: whom it names; *ret_again: asking
+// on may help.
 static Foreset__Cluster *admin_ask_whether(struct admin_call *call, const char *url, const char **ret_leader,
                                            bool *ret_again, struct error *err)
 {

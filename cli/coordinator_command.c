@@ -226,9 +226,7 @@ static bool host_ask(void *context, const char *verb, const char *name, struct h
     pthread_mutex_init(&token->lock, NULL);
     pthread_cond_init(&token->changed, NULL);
     role_thread_post(host->thread, cluster_request_event(token, message));
-    struct timespec until;
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += HTTP_ANSWER_S;
+    struct timespec until = {.tv_sec = clock_wall_us(clock_system()) / 1000000 + HTTP_ANSWER_S};
     pthread_mutex_lock(&token->lock);
     int waited = 0;
     while (!token->done && waited == 0) waited = pthread_cond_timedwait(&token->changed, &token->lock, &until);

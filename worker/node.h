@@ -16,7 +16,7 @@ struct node_config {
     uint32_t coordinator_count; // dialled by the host as peers 1, 2, …
     // Called on the role's thread.
     void (*follow)(void *context, uint32_t leader, const char *url); // from now on `leader` is to be reached there
-    void (*serve)(void *context, uint64_t channel, const char *pipeline, uint32_t leader); // once per leader and channel
+    void (*serve)(void *context, uint64_t channel, const char *pipeline, uint32_t leader); // once per leader
     void (*drop)(void *context, uint64_t channel);
     void (*refused)(void *context, const char *why, bool final);
     void *context;

@@ -19,7 +19,7 @@ struct worker_config {
     struct budget *budget; // NULL: none
     // Brings a data flow's event to worker_event, on the worker's thread; called from any thread.
     void (*post)(void *context, struct dataflow_event *event);
-    // To other workers (exchange frames): an Assign names them, then they are dialled. Any thread; NULL: there are none.
+    // To other workers (exchange frames), which an Assign names. Any thread; NULL: there are none.
     void (*dial)(void *context, uint32_t peer, const char *url);
     void (*send_frame)(void *context, uint32_t peer, const void *bytes, size_t size);
     void *context;

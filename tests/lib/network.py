@@ -88,8 +88,8 @@ class Network:
 
     def close(self):
         for host in self.hosts.values():
-            pids = subprocess.run(["ip", "netns", "pids", host.namespace], capture_output=True, text=True).stdout.split()
-            for pid in pids:
+            pids = subprocess.run(["ip", "netns", "pids", host.namespace], capture_output=True, text=True).stdout
+            for pid in pids.split():
                 subprocess.run(["kill", "-9", pid], capture_output=True)
             ip("netns", "del", host.namespace, check=False)
         ip("link", "del", f"{self.prefix}-t", check=False)

@@ -42,7 +42,7 @@ VENDOR = (
     (r"roaring/", r"^(common|worker)/"),
     (r"unicode/", r"(^|/)[a-z0-9_]*(icu|unicode|timezone|datetime|date)[a-z0-9_]*\.[ch]$"),
     (r"pcre2\.h", r"(^|/)[a-z0-9_]*(regex|regexp|pcre)[a-z0-9_]*\.[ch]$"),
-    (r"ini\.h", r"^common/config/|^cli/pipeline_options\.c$"),
+    (r"ini\.h", r"^common/config/|^cli/(pipeline|role)_options\.c$"),
     (r"rocksdb/", r"(^|/)[a-z0-9_]*rocksdb[a-z0-9_]*\.[ch]$"),
     (r"cmocka\.h", r"^tests/"),
 )
