@@ -63,6 +63,7 @@ static int rpc_connection_answer(struct rpc_connection *connection, enum rpc_fra
     const struct rpc_frame frame = {kind, connection->listener->rpc->config.self, (uint32_t)size};
     rpc_frame_write(&frame, header);
     const struct rpc_stream_bytes parts[] = {{header, sizeof header}, {bytes, size}};
+    rpc_stream_watch(connection->stream);
     return rpc_stream_send(connection->stream, parts, 2, RPC_LISTENER_ANSWER_US);
 }
 
@@ -97,6 +98,7 @@ static int rpc_connection_message(struct rpc_connection *connection, const struc
     }
     int code = rpc_connection_body(connection, connection->buffer, frame->size);
     if (code != 0) return code;
+    rpc_stream_watch(connection->stream);
     rpc_deliver(connection->listener->rpc, frame->sender, connection->buffer, frame->size);
     if (connection->capacity > RPC_LISTENER_BUFFER_KEPT) {
         memory_free(connection->buffer);

@@ -94,6 +94,7 @@ static int rpc_peer_await_pong(struct rpc_peer *peer)
         atomic_fetch_add(&peer->counters->sent, peer->unsynced);
         atomic_fetch_add(&peer->counters->sent_bytes, peer->unsynced_bytes);
         peer->unsynced = peer->unsynced_bytes = 0;
+        rpc_stream_watch(peer->stream);
         return 0;
     }
     atomic_fetch_add(&peer->counters->errors, 1);

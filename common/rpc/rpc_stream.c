@@ -5,7 +5,8 @@
 //
 // What can fail: the network, in every call. nng's own timeouts are not used, because a TLS stream whose connection
 // broke does not obey them: a call waits here, and closes the stream when its time is over, which ends all operations.
-// No operation is begun on a closed stream, which for TLS would never end: lock covers both.
+// No operation is begun on a closed stream, which for TLS would never end: lock covers both. One that is begun on a TLS
+// stream after its connection broke (no receive was under way to tell) ends when its time is over.
 #include "common/rpc/rpc_stream.h"
 
 #include <string.h>
@@ -20,7 +21,8 @@ struct rpc_stream_operation {
     struct mail ended; // first; in done when the operation has ended
     struct mailbox done;
     nng_aio *aio;
-    bool busy; // begun, its end not yet taken from done
+    bool busy;                 // begun, its end not yet taken from done
+    struct rpc_stream *closes; // what a failure closes; NULL: nothing
 };
 struct rpc_stream {
     nng_stream *stream; // lock until connected
@@ -32,15 +34,18 @@ struct rpc_stream {
     bool filling; // receiving goes into buffer
 };
 
+// nng's thread. A connection that broke ends a send under way only by being closed, where TLS is over it.
 static void rpc_stream_on_end(void *argument)
 {
     struct rpc_stream_operation *operation = argument;
+    if (operation->closes && nng_aio_result(operation->aio) != 0) rpc_stream_close(operation->closes);
     mailbox_post(&operation->done, &operation->ended);
 }
 
-static void rpc_stream_operation_init(struct rpc_stream_operation *operation)
+static void rpc_stream_operation_init(struct rpc_stream_operation *operation, struct rpc_stream *closes)
 {
     mailbox_init(&operation->done);
+    operation->closes = closes;
     int code = nng_aio_alloc(&operation->aio, rpc_stream_on_end, operation);
     ASSERT(code == 0);
     nng_aio_set_timeout(operation->aio, NNG_DURATION_INFINITE);
@@ -69,9 +74,9 @@ struct rpc_stream *rpc_stream_create(void)
 {
     struct rpc_stream *stream = memory_calloc(1, sizeof *stream);
     pthread_mutex_init(&stream->lock, NULL);
-    rpc_stream_operation_init(&stream->connecting);
-    rpc_stream_operation_init(&stream->sending);
-    rpc_stream_operation_init(&stream->receiving);
+    rpc_stream_operation_init(&stream->connecting, NULL);
+    rpc_stream_operation_init(&stream->sending, NULL);
+    rpc_stream_operation_init(&stream->receiving, stream);
     return stream;
 }
 
@@ -247,10 +252,15 @@ int rpc_stream_recv(struct rpc_stream *stream, void *bytes, size_t size, int64_t
     return 0;
 }
 
+void rpc_stream_watch(struct rpc_stream *stream)
+{
+    if (stream->end == stream->begin && !stream->receiving.busy) rpc_stream_begin_receive(stream, NULL, 0);
+}
+
 bool rpc_stream_ended(struct rpc_stream *stream)
 {
-    if (stream->end > stream->begin) return true;
-    if (!stream->receiving.busy && !rpc_stream_begin_receive(stream, NULL, 0)) return true;
+    rpc_stream_watch(stream);
+    if (!stream->receiving.busy) return true;
     if (!mailbox_poll(&stream->receiving.done)) return false;
     stream->receiving.busy = false;
     return true;

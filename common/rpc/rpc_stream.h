@@ -28,7 +28,10 @@ enum { RPC_STREAM_PARTS_MAX = 4 };
 int rpc_stream_send(struct rpc_stream *stream, const struct rpc_stream_bytes *parts, unsigned count, int64_t stall_us);
 // Exactly so many, by until_us (boot time).
 int rpc_stream_recv(struct rpc_stream *stream, void *bytes, size_t size, int64_t until_us);
-// Without waiting: whether the other side has closed, or sent what was not asked for. For who waits for nothing now.
+// From now on a connection that breaks ends a send under way at once, and not when it stalls.
+void rpc_stream_watch(struct rpc_stream *stream);
+// Without waiting: whether the other side has closed, or sent what was not asked for. For who waits for nothing now;
+// watches.
 bool rpc_stream_ended(struct rpc_stream *stream);
 int rpc_stream_remote(struct rpc_stream *stream, nng_sockaddr *ret_address);
 
