@@ -26,6 +26,21 @@ enum status error_set(struct error *err, enum status code, enum error_class clas
     return code;
 }
 
+// What a person can do about it; "": nothing that is not said already.
+static const char *error_advice(int number)
+{
+    switch (number) {
+    case ENOSPC:
+    case EDQUOT: return "; make room there and run again: nothing decided is lost";
+    case EFBIG: return "; raise the limit on file size (ulimit -f) and run again: nothing decided is lost";
+    case EACCES:
+    case EPERM: return "; check who may write there and as whom this process runs";
+    case EROFS: return "; the file system is mounted read-only";
+    case EMFILE: return "; raise the limit of open files (ulimit -n)";
+    default: return "";
+    }
+}
+
 enum status error_set_errno(struct error *err, enum error_class class, const char *format, ...)
 {
     int saved = errno;
@@ -38,7 +53,7 @@ enum status error_set_errno(struct error *err, enum error_class class, const cha
         size_t used = strlen(err->message);
         char text[128];
         const char *reason = strerror_r(saved, text, sizeof text);
-        snprintf(err->message + used, sizeof err->message - used, ": %s", reason);
+        snprintf(err->message + used, sizeof err->message - used, ": %s%s", reason, error_advice(saved));
     }
     errno = saved;
     return code;

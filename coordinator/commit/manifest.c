@@ -159,8 +159,9 @@ enum status manifest_get(struct objstore *state, const struct meta_record *recor
     }
     if (status == STATUS_NOT_FOUND) {
         return error_set(err, STATUS_CORRUPT, ERROR_FAIL_PIPELINE,
-                         "the manifest of the decided epoch %" PRIu64 " is gone: %s/%s", record->epoch,
-                         state->url ? state->url : "", record->name);
+                         "the manifest of the decided epoch %" PRIu64
+                         " is gone: %s/%s; restore the file, or start anew with --full-refresh",
+                         record->epoch, state->url ? state->url : "", record->name);
     }
     if (status != STATUS_OK) return error_prefix(err, "manifest of epoch %" PRIu64, record->epoch);
     status = manifest_decode(bytes->data, bytes->size_bytes, record->name, record, ret_manifest, err);

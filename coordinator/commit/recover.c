@@ -92,6 +92,7 @@ static enum status recover_tables(struct recover *recover, struct error *err)
             goto out;
         }
         TRY(table_log_ensure(log, adopt, &recover->random, err));
+        if (log->extends) TRY(table_log_extend(log, &recover->random, err));
     }
 out:
     return status;

@@ -236,10 +236,9 @@ static enum status table_log_check_owner(struct table_log *log, bool adopt, stru
     if (!adopt && (owner || rows)) {
         return error_set(
             err, STATUS_INVALID, ERROR_FAIL_PIPELINE,
-            "table %s at %s %s%s; this pipeline is %s. Use another name or LOCATION, or take the table over "
-            "with --adopt=%s",
-            log->name, log->url, owner ? "belongs to the pipeline " : "has rows and belongs to no pipeline",
-            owner ? owner : "", log->context->pipeline_id, log->name);
+            "%s %s%s; this pipeline is %s. Use another name or LOCATION, or take the table over with --adopt=%s",
+            log->url, owner ? "belongs to the pipeline " : "has rows and belongs to no pipeline", owner ? owner : "",
+            log->context->pipeline_id, log->name);
     }
     *ret_again = true;
     return table_log_take_over(log, random, err);
@@ -262,6 +261,66 @@ enum status table_log_ensure(struct table_log *log, bool adopt, struct random *r
     return error_set(err, STATUS_ERROR, ERROR_RETRY, "table %s at %s does not come into being", log->name, log->url);
 out:
     return error_prefix(err, "table %s", log->name);
+}
+
+// ---- Columns that come ----
+
+static enum status table_log_extended(const struct table_log *log, struct text *schema, bool *ret_changed,
+                                      struct error *err)
+{
+    enum status status = STATUS_OK;
+    struct delta_protocol need;
+    TRY(delta_schema_json_extend(log->table->metadata.schema_string, log->schema, schema, ret_changed, err));
+    delta_feature_protocol(log->schema, &need);
+    if (!*ret_changed || need.min_reader_version <= log->table->protocol.min_reader_version) goto out;
+    status = error_set(err, STATUS_UNSUPPORTED, ERROR_FAIL_PIPELINE,
+                       "a new column is of a type that the table's protocol does not know (timestamp_ntz); cast it, or "
+                       "start anew with --full-refresh");
+out:
+    return status;
+}
+
+static enum status table_log_put_columns(struct table_log *log, struct text *schema, struct random *random,
+                                         struct error *err)
+{
+    enum status status = STATUS_OK;
+    struct text bytes = {0};
+    struct delta_metadata metadata = log->table->metadata;
+    char txn_id[37];
+    metadata.schema_string = text_str(schema);
+    random_uuid(random, txn_id);
+    struct delta_commit_content content = {.metadata = &metadata};
+    content.info = (struct delta_commit_info){.timestamp_ms = clock_wall_us(log->context->seam->clock) / 1000,
+                                              .operation = "ADD COLUMNS",
+                                              .read_version = log->table->version,
+                                              .txn_id = txn_id};
+    TRY(delta_commit_encode(&content, &bytes, err));
+    status = table_log_put(log, log->table->version + 1, &bytes, err);
+    // Whoever made that version: the caller reads it and sees what is still missing.
+    if (status == STATUS_EXISTS || status == STATUS_UNKNOWN || status == STATUS_CONFLICT) status = STATUS_OK;
+out:
+    text_deinit(&bytes);
+    return status;
+}
+
+enum status table_log_extend(struct table_log *log, struct random *random, struct error *err)
+{
+    enum status status = STATUS_OK;
+    struct text schema = {0};
+    for (unsigned attempt = 0; attempt < TABLE_LOG_TRIES; attempt++) {
+        bool exists = false, changed = false;
+        TRY(table_log_refresh(log, &exists, err));
+        ASSERT(exists);
+        text_reset(&schema);
+        TRY(table_log_extended(log, &schema, &changed, err));
+        if (!changed) goto out;
+        if (attempt > 0) log->context->seam->ops->sleep(log->context->seam, TABLE_LOG_BACKOFF_US);
+        TRY(table_log_put_columns(log, &schema, random, err));
+    }
+    status = error_set(err, STATUS_ERROR, ERROR_RETRY, "its columns could not be added: other writers came first");
+out:
+    text_deinit(&schema);
+    return status == STATUS_OK ? status : error_prefix(err, "table %s", log->name);
 }
 
 enum status table_log_check(struct table_log *log, bool removes, struct error *err)

@@ -19,6 +19,7 @@ struct table_log {
     struct delta_table *table;       // NULL until needed
     const struct type *schema;       // interned
     bool replaces;                   // a full refresh: its commit brings the plan's schema along
+    bool extends;                    // the plan may have columns that the table lacks: they are added
     bool needs_files;                // an append table is about to be emptied
     bool with_files;                 // live files are loaded
     bool abandoned;                  // nothing is put any more
@@ -37,6 +38,8 @@ enum status table_log_ensure(struct table_log *log, bool adopt, struct random *r
 // --adopt of a table that was restored or replaced: its content is taken as it is, its txn set to what the pipeline
 // expects.
 enum status table_log_accept(struct table_log *log, uint64_t epoch, struct random *random, struct error *err) MUST_USE;
+// Adds the columns that the table lacks to its schema, by a commit of its own (P23); nothing where it lacks none.
+enum status table_log_extend(struct table_log *log, struct random *random, struct error *err) MUST_USE;
 // Puts a commit under the lease (P3); what delta_commit_put says, or ERROR_FENCED and nothing was put.
 enum status table_log_put(struct table_log *log, int64_t version, const struct text *bytes, struct error *err) MUST_USE;
 // Epoch of its last commit by this pipeline; 0: none. The log is refreshed.

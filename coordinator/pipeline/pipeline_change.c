@@ -1,7 +1,8 @@
 // Changes. The plan that a manifest names stands in the state store as plans/<hash>.pb.
 //
 // The happy path: the plan is the one of the last decided epoch: nothing. Else: the differences in words; what loses
-// nothing goes on. A full refresh is an epoch of its own: decided like any other, it empties every table by one commit
+// nothing goes on; columns that a table lacks are added to it by a commit of their own (P23), before anything else of
+// the new plan. A full refresh is an epoch of its own: decided like any other, it empties every table by one commit
 // and names no ranges and no state, so that the next epoch begins at the beginning (P18, P19 make it exactly once).
 // What can fail: the old plan's file is gone or damaged: the difference cannot be told, so only a full refresh goes on.
 #include "coordinator/pipeline/pipeline_change.h"
@@ -12,6 +13,7 @@
 #include "common/base/hash.h"
 #include "coordinator/commit/decide.h"
 #include "coordinator/commit/table_put.h"
+#include "coordinator/pipeline/change_lineage.h"
 
 void pipeline_change_deinit(struct pipeline_change *change)
 {
@@ -28,79 +30,6 @@ static const Foreset__Table *pipeline_change_table(const Foreset__Plan *plan, co
         return plan->tables[i];
     }
     return NULL;
-}
-
-static bool pipeline_change_same(const ProtobufCMessage *a, const ProtobufCMessage *b)
-{
-    size_t size = protobuf_c_message_get_packed_size(a);
-    if (size != protobuf_c_message_get_packed_size(b)) return false;
-    uint8_t *left = memory_alloc(size), *right = memory_alloc(size);
-    protobuf_c_message_pack(a, left);
-    protobuf_c_message_pack(b, right);
-    bool same = memcmp(left, right, size) == 0;
-    memory_free(left);
-    memory_free(right);
-    return same;
-}
-
-static bool pipeline_change_same_expr(const Foreset__Plan *old, uint32_t a, const Foreset__Plan *plan, uint32_t b)
-{
-    Foreset__Expr left = *old->exprs[a], right = *plan->exprs[b];
-    if (left.n_args != right.n_args) return false;
-    for (size_t i = 0; i < left.n_args; i++) {
-        if (!pipeline_change_same_expr(old, left.args[i], plan, right.args[i])) return false;
-    }
-    left.n_args = right.n_args = 0;
-    left.text = right.text = NULL;
-    return pipeline_change_same(&left.base, &right.base);
-}
-
-static bool pipeline_change_same_node(const Foreset__Plan *old, const Foreset__Node *a, const Foreset__Plan *plan,
-                                      const Foreset__Node *b)
-{
-    if (a->kind != b->kind || a->n_exprs != b->n_exprs || a->n_aggregates != b->n_aggregates ||
-        a->n_inputs != b->n_inputs || strcmp(a->schema, b->schema) != 0 || a->window_us != b->window_us ||
-        a->slide_us != b->slide_us || a->offset_us != b->offset_us || a->within_watermark != b->within_watermark ||
-        a->limit != b->limit) {
-        return false;
-    }
-    for (size_t i = 0; i < a->n_exprs; i++) {
-        if (!pipeline_change_same_expr(old, a->exprs[i], plan, b->exprs[i])) return false;
-    }
-    for (size_t i = 0; i < a->n_aggregates; i++) {
-        const Foreset__Aggregate *left = a->aggregates[i], *right = b->aggregates[i];
-        if (strcmp(left->function, right->function) != 0 || strcmp(left->type, right->type) != 0) return false;
-        if (left->n_args != right->n_args || left->has_filter != right->has_filter) return false;
-        for (size_t j = 0; j < left->n_args; j++) {
-            if (!pipeline_change_same_expr(old, left->args[j], plan, right->args[j])) return false;
-        }
-        if (left->has_filter && !pipeline_change_same_expr(old, left->filter, plan, right->filter)) return false;
-    }
-    return true;
-}
-
-// Filters may come and go: they change which rows arrive, not what state means.
-static const Foreset__Node *pipeline_change_below_filters(const Foreset__Plan *plan, const Foreset__Node *node)
-{
-    while (node->kind == FORESET__NODE__KIND__FILTER) node = plan->nodes[node->inputs[0]];
-    return node;
-}
-
-// Whether a stateful node's state would still mean the same: the node and what makes its columns, down to the source or
-// the table it reads.
-static bool pipeline_change_same_state(const Foreset__Plan *old, const Foreset__Node *a, const Foreset__Plan *plan,
-                                       const Foreset__Node *b)
-{
-    a = pipeline_change_below_filters(old, a);
-    b = pipeline_change_below_filters(plan, b);
-    if (a->kind != b->kind) return false;
-    if (a->kind == FORESET__NODE__KIND__SOURCE || a->kind == FORESET__NODE__KIND__TABLE)
-        return true; // compared by themselves
-    if (!pipeline_change_same_node(old, a, plan, b)) return false;
-    for (size_t i = 0; i < a->n_inputs; i++) {
-        if (!pipeline_change_same_state(old, old->nodes[a->inputs[i]], plan, plan->nodes[b->inputs[i]])) return false;
-    }
-    return true;
 }
 
 static bool pipeline_change_stateful(const Foreset__Node *node)
@@ -128,7 +57,7 @@ static void pipeline_change_state(const Foreset__Plan *old, const Foreset__Plan 
         const Foreset__Table *table = pipeline_change_table(plan, old->tables[before->table]->name, &number);
         if (!table) continue; // said with the table
         const Foreset__Node *now = pipeline_change_node(plan, number, before->name);
-        if (now && pipeline_change_same_state(old, before, plan, now)) continue;
+        if (now && change_lineage_same(old, before, plan, now)) continue;
         text_printf(text, "table %s: the state of %s %s\n", table->name, before->name,
                     now ? "does not fit its new definition" : "is used no more");
         *loses = true;
@@ -149,6 +78,33 @@ static void pipeline_change_sources(const Foreset__Plan *old, const Foreset__Pla
     }
 }
 
+// Columns that come lose nothing: the table gets them, and the rows before have null. In update mode the rows in state
+// would lack them.
+static void pipeline_change_columns(const Foreset__Table *before, const Foreset__Table *now, struct text *text,
+                                    bool *loses)
+{
+    const struct type *old = NULL, *schema = NULL;
+    struct error err;
+    if (strcmp(before->schema, now->schema) == 0) return;
+    bool kept = now->mode != FORESET__TABLE__MODE__UPDATE && type_parse(before->schema, &old, &err) == STATUS_OK &&
+                type_parse(now->schema, &schema, &err) == STATUS_OK;
+    for (uint32_t i = 0; kept && i < old->child_count; i++) {
+        int at = type_field_find(schema, old->children[i].name);
+        kept = at >= 0 && schema->children[at].type == old->children[i].type;
+    }
+    if (!kept) {
+        text_printf(text, "table %s: columns change from %s to %s\n", before->name, before->schema, now->schema);
+        *loses = true;
+        return;
+    }
+    for (uint32_t i = 0; i < schema->child_count; i++) {
+        if (type_field_find(old, schema->children[i].name) >= 0) continue;
+        text_printf(text, "table %s: gets the column %s %s, null in the rows before\n", now->name,
+                    schema->children[i].name, schema->children[i].type->text);
+    }
+    if (schema->child_count == old->child_count) text_printf(text, "table %s: its columns change places\n", now->name);
+}
+
 static void pipeline_change_tables(const Foreset__Plan *old, const Foreset__Plan *plan, struct text *text, bool *loses)
 {
     uint32_t number;
@@ -159,10 +115,7 @@ static void pipeline_change_tables(const Foreset__Plan *old, const Foreset__Plan
             *loses = true;
             continue;
         }
-        if (strcmp(before->schema, now->schema) != 0) {
-            text_printf(text, "table %s: columns change from %s to %s\n", before->name, before->schema, now->schema);
-            *loses = true;
-        }
+        pipeline_change_columns(before, now, text, loses);
         if (before->mode != now->mode || before->n_partition_columns != now->n_partition_columns ||
             strcmp(before->url, now->url) != 0) {
             text_printf(text, "table %s: its mode, partition columns or place change\n", before->name);
@@ -245,6 +198,7 @@ enum status pipeline_change_check(struct recover *recover, struct error *err)
     if (status != STATUS_OK) return status;
     if (old) {
         pipeline_change_compare(old, context->plan, &change->differences, &loses);
+        for (size_t i = 0; !loses && i < recover->logs->count; i += 2) recover->logs->items[i].extends = true;
         foreset__plan__free_unpacked(old, NULL);
     } else {
         text_printf(&change->differences, "the plan of epoch %llu (plans/%s.pb) is gone: what changed cannot be told\n",

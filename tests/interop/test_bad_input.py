@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import socket
 
 import delta_log
 import foreset
@@ -94,9 +95,47 @@ def test_show_of_a_folder_that_is_no_table(tmp_path):
     refused(foreset.run("tables", "show", tmp_path), foreset.EXIT_FAILED, re.escape(str(tmp_path)))
 
 
-def test_unreachable_broker(tmp_path):
+def test_unreachable_broker_is_told_at_once_and_given_up_later(tmp_path):
     address = f"127.0.0.1:{free_ports(1)[0]}"
-    refused(Small(tmp_path, address, "x").run(), foreset.EXIT_FAILED, address)
+    running = foreset.Run([*Small(tmp_path, address, "x").args, "--available-now"])
+    running.wait_for(lambda: "notice:" in running.stderr, 5, "the notice")
+    assert running.running()
+    notice = next(line for line in running.stderr.splitlines() if line.startswith("notice:"))
+    assert address in notice and "refused" in notice and "Trying again for 20 s" in notice
+    refused(running.wait(40), foreset.EXIT_FAILED, address, "refused", "check that the broker runs")
+
+
+def test_silent_broker_is_told_within_seconds(tmp_path):
+    """One that takes the connection and never says a word."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+        running = foreset.Run([*Small(tmp_path, address, "x").args, "--available-now"])
+        running.wait_for(lambda: "notice:" in running.stderr, 8, "the notice")
+        running.kill()
+    assert address in running.stderr
+
+
+SASL = {"security.protocol": "sasl_plaintext", "sasl.mechanism": "PLAIN", "sasl.username": "tester",
+        "sasl.password": "right"}
+
+
+def sasl_args(**changed):
+    given = {**SASL, **{key.replace("_", "."): value for key, value in changed.items()}}
+    return [arg for key, value in given.items() for arg in ("--kafka", f"{key}={value}")]
+
+
+def test_right_credentials_pass(broker, topic, tmp_path):
+    small = Small(tmp_path, broker.sasl_address, topic)
+    small.run(*sasl_args()).check()
+    assert small.rows() == EVENTS
+
+
+@pytest.mark.parametrize("changed", [{"sasl_password": "wrong"}, {"sasl_username": "nobody"},
+                                     {"sasl_mechanism": "SCRAM-SHA-256"}, {"security_protocol": "plaintext"}])
+def test_wrong_credentials(broker, topic, tmp_path, changed):
+    done = Small(tmp_path, broker.sasl_address, topic).run(*sasl_args(**changed))
+    refused(done, foreset.EXIT_FAILED, broker.sasl_address, "kafka.security.protocol|check that the broker runs")
+    assert "right" not in done.stderr.replace("the address is right", "") and "wrong" not in done.stderr
 
 
 def test_missing_topic(broker, tmp_path):
@@ -183,7 +222,7 @@ def test_full_disk_loses_nothing_decided(broker, tmp_path):
     small = Small(tmp_path, broker.address, topic)
     limited = foreset.Run([*small.args, "--available-now"],
                           wrapper=["bash", "-c", 'ulimit -f 64; trap "" XFSZ; exec "$@"', "limited"]).wait(90)
-    refused(limited, foreset.EXIT_FAILED, re.escape(str(small.warehouse)))
+    refused(limited, foreset.EXIT_FAILED, re.escape(str(small.warehouse)), "ulimit -f", "nothing decided is lost")
     small.run().check()
     assert small.rows() == 60000
 
@@ -291,4 +330,4 @@ def test_read_only_warehouse(broker, topic, tmp_path):
     # root may write everywhere unless it gives that right up
     wrapper = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] if os.geteuid() == 0 else []
     done = foreset.Run([*small.args, "--available-now"], wrapper=wrapper).wait(60)
-    refused(done, foreset.EXIT_FAILED, re.escape(str(small.warehouse)))
+    refused(done, foreset.EXIT_FAILED, re.escape(str(small.warehouse)), "check who may write there")

@@ -28,10 +28,14 @@ PROPERTIES = """\
 process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@127.0.0.1:{controller}
-listeners=PLAINTEXT://{host}:{port},CONTROLLER://127.0.0.1:{controller}
-advertised.listeners=PLAINTEXT://{host}:{port}
+listeners=PLAINTEXT://{host}:{port},SASL://127.0.0.1:{sasl},CONTROLLER://127.0.0.1:{controller}
+advertised.listeners=PLAINTEXT://{host}:{port},SASL://127.0.0.1:{sasl}
 controller.listener.names=CONTROLLER
-listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,SASL:SASL_PLAINTEXT,CONTROLLER:PLAINTEXT
+listener.name.sasl.sasl.enabled.mechanisms=PLAIN
+listener.name.sasl.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required \
+  user_tester="right";
+inter.broker.listener.name=PLAINTEXT
 log.dirs={logs}
 offsets.topic.replication.factor=1
 offsets.topic.num.partitions=1
@@ -68,12 +72,13 @@ class KafkaBroker:
         self.directory = pathlib.Path(directory)
         self.directory.mkdir(parents=True, exist_ok=True)
         self.heap, self.wrapper = heap, list(wrapper)
-        self.port, controller = free_ports(2)
+        self.port, sasl, controller = free_ports(3)
         self.address = f"{host}:{self.port}"
+        self.sasl_address = f"127.0.0.1:{sasl}"  # SASL_PLAINTEXT, PLAIN, user tester with password right
         self.log_path = self.directory / "broker.log"
         self.process = None
         self.properties = self.directory / "server.properties"
-        self.properties.write_text(PROPERTIES.format(host=host, port=self.port, controller=controller,
+        self.properties.write_text(PROPERTIES.format(host=host, port=self.port, sasl=sasl, controller=controller,
                                                      logs=self.directory / "logs"))
 
     def _java(self, main, *args, heap):

@@ -1,7 +1,8 @@
 // approx_count_distinct: HyperLogLog++ over Spark's xxhash64 with seed 42. Registers are one byte each and are made
-// with the first row. Few values are counted by linear counting, as Spark does, and equal its figures; in the middle
-// range (2/3 m to 5 m) the raw estimate is corrected by a bias curve of our own, so that the figure may differ from
-// Spark's by a fraction of the error.
+// with the first row. Where registers are still empty and the raw estimate is at most 2.5 m, and above 5 m, the figures
+// equal Spark's. Between, the raw estimate is corrected by a curve of our own: at the default precision it was measured
+// from Spark's answers and is off by one at most in what was measured; at others it may differ by a fraction of the
+// error.
 #include <math.h>
 #include <string.h>
 
@@ -76,10 +77,34 @@ static double bias_over_m(double estimate_over_m)
     return table[at] + (table[at + 1] - table[at]) * (place - (double)at);
 }
 
+// Bias at precision 9 by raw estimate, from 1280 (2.5 m) in steps of 16: least squares over what Spark 4.1 answered for
+// 2,646 sets of distinct strings.
+static double bias_default(double estimate)
+{
+    static const double table[] = {
+        32.1, 30.1, 28.8, 27.4, 26.3, 25.2, 24.5, 23.6, 22.2, 21.5, 20.1, 19.0, 17.8, 16.9, 15.7, 15.1, 13.9,
+        13.1, 12.2, 11.7, 10.5, 10.2, 9.0,  8.4,  7.7,  7.3,  6.4,  6.2,  5.6,  5.0,  4.6,  4.5,  3.6,  3.8,
+        3.0,  2.3,  1.6,  0.8,  0.3,  0.3,  -0.2, -0.6, -1.2, -1.3, -1.8, -1.9, -2.3, -1.7, -2.3, -3.1, -3.6,
+        -4.2, -5.0, -4.8, -4.5, -5.0, -5.2, -5.4, -5.9, -6.3, -5.8, -5.7, -5.0, -5.4, -5.3, -5.4, -5.4, -6.0,
+        -5.3, -5.0, -5.5, -6.4, -6.6, -7.4, -8.2, -8.2, -7.6, -7.6, -7.4, -7.3, -7.5,
+    };
+    double place = (estimate - 1280) / 16;
+    size_t at = (size_t)place;
+    ASSERT(place >= 0 && at + 1 < sizeof table / sizeof table[0]);
+    return table[at] + (table[at + 1] - table[at]) * (place - (double)at);
+}
+
+static double bias_of(double estimate, unsigned precision)
+{
+    double m = (double)(1u << precision);
+    if (precision == 9 && estimate >= 2.5 * m) return bias_default(estimate);
+    return m * bias_over_m(estimate / m);
+}
+
 static double linear_limit(unsigned precision)
 {
     static const double limits[] = {10,   20,   40,    80,    220,   400,    900,   1800,
-                                    3100, 6500, 11500, 20000, 50000, 120000, 350000};
+                                    3100, 6500, 15500, 20000, 50000, 120000, 350000};
     return limits[precision - 4];
 }
 
@@ -95,10 +120,11 @@ static int64_t estimate(const uint8_t *registers, unsigned precision)
                    : precision == 6 ? 0.709
                                     : 0.7213 / (1.0 + 1.079 / m);
     double raw = alpha * m * m / sum;
-    double corrected = raw < 5.0 * m ? raw - m * bias_over_m(raw / m) : raw;
+    double corrected = precision < 19 && raw < 5.0 * m ? raw - bias_of(raw, precision) : raw;
+    // As Spark: registers that are still empty count linearly for longer than the limits alone would have it.
     if (zeros > 0) {
         double linear = m * log(m / zeros);
-        if (linear <= linear_limit(precision)) return llround(linear);
+        if (raw <= 2.5 * m || (precision < 19 && linear <= linear_limit(precision))) return llround(linear);
     }
     return llround(corrected);
 }

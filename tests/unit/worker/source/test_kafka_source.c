@@ -225,7 +225,7 @@ static void rows_that_arrive_while_an_epoch_runs_stay_for_the_next(void **state)
     text_deinit(&values);
 }
 
-// librdkafka waits for the answer to every request, so none is sent whose answer nobody needs: the run's end would wait.
+// librdkafka waits for the answer to every request: one that nobody needs would hold the run's end up.
 static void a_range_that_is_queued_whole_asks_the_broker_for_nothing(void **state)
 {
     struct fixture *fixture = *state;
