@@ -64,8 +64,10 @@ def value(scalar, kind):
     if pa.types.is_list(kind) or pa.types.is_large_list(kind):
         return [value(item, kind.value_type) for item in scalar]
     if pa.types.is_map(kind):
-        pairs = [[value(k, kind.key_type), value(v, kind.item_type)] for k, v in scalar]
-        return sorted(pairs, key=lambda pair: json.dumps(pair[0]))
+        # The cases were collected as Python dicts: of a repeated key, which Spark's from_json keeps, the last is left.
+        pairs = {json.dumps(value(k, kind.key_type)): [value(k, kind.key_type), value(v, kind.item_type)]
+                 for k, v in scalar}
+        return [pairs[key] for key in sorted(pairs)]
     raise TypeError(f"no encoding for Arrow type {kind}")
 
 
