@@ -107,7 +107,7 @@ static Foreset__Prepared *merge_reports(struct flow *flow, struct dataflow_event
         Foreset__TableEpoch *table = merged->tables[t] = arena_calloc(&flow->arena, 1, sizeof *table);
         *table = *first;
         table->maxima = arena_calloc(&flow->arena, flow->plan.n_nodes + 1, sizeof *table->maxima);
-        memcpy(table->maxima, first->maxima, first->n_maxima * sizeof *table->maxima);
+        if (first->n_maxima) memcpy(table->maxima, first->maxima, first->n_maxima * sizeof *table->maxima);
         for (uint32_t i = 1; i < flow->workers; i++) merge_table(flow, table, events[i]->frozen->prepared->tables[t]);
     }
     for (uint32_t i = 1; i < flow->workers; i++) APPEND(flow, merged, events[i]->frozen->prepared, ranges);
