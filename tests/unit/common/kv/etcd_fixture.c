@@ -72,7 +72,7 @@ static void etcd_fixture_certificates(const struct etcd_fixture *etcd)
               "openssl req -x509 -newkey rsa:2048 -nodes -keyout other.key -out other.pem -days 2 -subj /CN=other");
 }
 
-static void etcd_fixture_exec(const struct etcd_fixture *etcd, int member)
+static void etcd_fixture_exec(const struct etcd_fixture *etcd, int member, pid_t parent)
 {
     char name[16], data[32], client[64], peer[64], initial[256] = "", token[32], log[16];
     snprintf(name, sizeof name, "m%d", member);
@@ -123,15 +123,17 @@ static void etcd_fixture_exec(const struct etcd_fixture *etcd, int member)
     dup2(fd, 1);
     dup2(fd, 2);
     prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != parent) _exit(127); // the test ended before that
     execv(etcd_fixture_program(), (char *const *)(uintptr_t)args);
     _exit(127);
 }
 
 void etcd_fixture_member_start(struct etcd_fixture *etcd, int member)
 {
+    pid_t parent = getpid();
     etcd->pid[member] = fork();
     assert_true(etcd->pid[member] >= 0);
-    if (etcd->pid[member] == 0) etcd_fixture_exec(etcd, member);
+    if (etcd->pid[member] == 0) etcd_fixture_exec(etcd, member, parent);
 }
 
 void etcd_fixture_member_kill(struct etcd_fixture *etcd, int member)
