@@ -20,6 +20,8 @@
 
 enum {
     RPC_PEER_WINDOW_BYTES = 16 << 20, // between two PINGs
+    RPC_PEER_GATHER_BYTES = 64 << 10,
+    RPC_PEER_SMALL_BYTES = 8 << 10, // a frame
     RPC_PEER_IDLE_US = 5000000,
     RPC_PEER_ATTEMPT_US = 1000000, // to connect, at least, whatever the message's time
     RPC_PEER_PAUSE_MIN_US = 20000, // between attempts, doubling
@@ -54,6 +56,8 @@ struct rpc_peer {
     int64_t progress_us;
     bool connected_before;
     uint64_t unsynced, unsynced_bytes; // sent since the last PONG
+    size_t gathered_bytes;
+    uint8_t gathered[RPC_PEER_GATHER_BYTES]; // small messages, whole frames, while others wait behind them
 };
 
 static int64_t rpc_peer_now(void)
@@ -77,7 +81,7 @@ static void rpc_peer_disconnect(struct rpc_peer *peer)
     pthread_mutex_unlock(&peer->lock);
     rpc_stream_destroy(stream);
     atomic_fetch_add(&peer->counters->unacknowledged, peer->unsynced);
-    peer->unsynced = peer->unsynced_bytes = 0;
+    peer->unsynced = peer->unsynced_bytes = peer->gathered_bytes = 0;
 }
 
 static int rpc_peer_await_pong(struct rpc_peer *peer)
@@ -105,14 +109,36 @@ static int rpc_peer_await_pong(struct rpc_peer *peer)
     return NNG_EPROTO;
 }
 
-static int rpc_peer_ping(struct rpc_peer *peer)
+static bool rpc_peer_gathers(const struct rpc_peer *peer, size_t size)
+{
+    return size <= RPC_PEER_SMALL_BYTES && peer->gathered_bytes + size <= sizeof peer->gathered;
+}
+
+static void rpc_peer_gather(struct rpc_peer *peer, const struct rpc_stream_bytes frame[2])
+{
+    for (int i = 0; i < 2; i++) {
+        if (frame[i].size > 0) memcpy(peer->gathered + peer->gathered_bytes, frame[i].bytes, frame[i].size);
+        peer->gathered_bytes += frame[i].size;
+    }
+}
+
+// What is gathered, then the frame, then a PING if wanted, whose PONG is awaited.
+static int rpc_peer_flush(struct rpc_peer *peer, const struct rpc_stream_bytes frame[2], bool pings)
 {
     uint8_t header[RPC_FRAME_BYTES];
-    const struct rpc_frame frame = {.kind = RPC_FRAME_PING, .sender = peer->self};
-    rpc_frame_write(&frame, header);
-    const struct rpc_stream_bytes part = {header, sizeof header};
-    int code = rpc_stream_send(peer->stream, &part, 1, peer->deadline_us);
-    return code == 0 ? rpc_peer_await_pong(peer) : code;
+    const struct rpc_frame ping = {.kind = RPC_FRAME_PING, .sender = peer->self};
+    rpc_frame_write(&ping, header);
+    const struct rpc_stream_bytes parts[] = {
+        {peer->gathered, peer->gathered_bytes}, frame[0], frame[1], {header, pings ? sizeof header : 0}};
+    int code = rpc_stream_send(peer->stream, parts, 4, peer->deadline_us);
+    peer->gathered_bytes = 0;
+    return code == 0 && pings ? rpc_peer_await_pong(peer) : code;
+}
+
+static int rpc_peer_ping(struct rpc_peer *peer)
+{
+    static const struct rpc_stream_bytes nothing[2];
+    return rpc_peer_flush(peer, nothing, true);
 }
 
 // One attempt; nng's code.
@@ -157,18 +183,17 @@ static bool rpc_peer_reach(struct rpc_peer *peer, int64_t until_us, struct rpc *
 
 static int rpc_peer_transmit(struct rpc_peer *peer, const struct rpc_mail *mail)
 {
-    uint8_t header[RPC_FRAME_BYTES], ping[RPC_FRAME_BYTES];
+    uint8_t header[RPC_FRAME_BYTES];
     const struct rpc_frame frame = {RPC_FRAME_MESSAGE, peer->self, (uint32_t)mail->size};
-    const struct rpc_frame ping_frame = {.kind = RPC_FRAME_PING, .sender = peer->self};
     rpc_frame_write(&frame, header);
-    rpc_frame_write(&ping_frame, ping);
     peer->unsynced++;
     peer->unsynced_bytes += mail->size;
     bool pings = peer->kind == RPC_REQUEST || atomic_load(&peer->queued_bytes) == 0 ||
                  peer->unsynced_bytes >= RPC_PEER_WINDOW_BYTES;
-    const struct rpc_stream_bytes parts[] = {{header, sizeof header}, {mail->bytes, mail->size}, {ping, sizeof ping}};
-    int code = rpc_stream_send(peer->stream, parts, pings ? 3 : 2, peer->deadline_us);
-    return code == 0 && pings ? rpc_peer_await_pong(peer) : code;
+    const struct rpc_stream_bytes parts[] = {{header, sizeof header}, {mail->bytes, mail->size}}, nothing[2] = {{0}};
+    if (!rpc_peer_gathers(peer, sizeof header + mail->size)) return rpc_peer_flush(peer, parts, pings);
+    rpc_peer_gather(peer, parts); // another comes and takes it along; or one piece is less work than three
+    return pings ? rpc_peer_flush(peer, nothing, true) : 0;
 }
 
 static void rpc_peer_deliver(struct rpc_peer *peer, const struct rpc_mail *mail)

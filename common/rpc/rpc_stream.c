@@ -120,6 +120,7 @@ static int rpc_stream_connected(struct rpc_stream *stream, int64_t until_us)
     bool closed = stream->closed;
     pthread_mutex_unlock(&stream->lock);
     if (closed) nng_stream_close(stream->stream);
+    nng_stream_set_bool(stream->stream, NNG_OPT_TCP_NODELAY, true); // not for ipc
     return closed ? NNG_ECLOSED : 0;
 }
 
