@@ -5,7 +5,7 @@
 // - nobody answers: what runs goes on until its own leader is silent (worker.c); hello goes on;
 // - another leader answers with a higher term: everything is served anew under it, so that no message of the old one
 //   finds anybody; a lower term is an old leader's and means nothing (P2, P3);
-// - the leader refuses this worker (its name is taken, its version differs): told once per reason.
+// - the leader refuses this worker (its name is taken, its version differs): the host hears it each time.
 #include "worker/node.h"
 
 #include <stdio.h>
@@ -31,7 +31,6 @@ struct node {
     VECTOR(struct node_served) served;
     int64_t hello_at_us, heard_us; // of the leader
     uint64_t dropped;              // messages of old leaders, and malformed ones
-    char refusal[256];
     struct text bytes;
 };
 
@@ -97,9 +96,7 @@ static void node_serve(struct node *node, const Foreset__Welcome *welcome)
 
 static void node_refused(struct node *node, const Foreset__Welcome *welcome)
 {
-    if (strcmp(node->refusal, welcome->refusal) == 0 && !welcome->final) return;
-    snprintf(node->refusal, sizeof node->refusal, "%s", welcome->refusal);
-    node->config.refused(node->config.context, node->refusal, welcome->final);
+    node->config.refused(node->config.context, welcome->refusal, welcome->final);
 }
 
 static void node_message(void *role, uint32_t peer, const void *bytes, size_t size)
@@ -121,7 +118,6 @@ static void node_message(void *role, uint32_t peer, const void *bytes, size_t si
     } else if (welcome->refusal) {
         node_refused(node, welcome);
     } else {
-        node->refusal[0] = '\0';
         if (welcome->term != node->term || peer != node->leader) node_follow(node, peer, welcome);
         node_serve(node, welcome);
     }

@@ -1,7 +1,7 @@
 // AGGREGATE_PARTIAL: groups the rows of an epoch on this lane, so that the exchange carries groups and not rows. At the
 // marker (or when the table has grown) each group goes out as its keys and one BINARY column of aggregate states. Rows
-// that are late by L are dropped here (SQL.md, Batches 4: a window when its end <= L, a time when it is <= L; null never);
-// complete mode drops none. Rows whose arguments raise are dead letters, like those of any expression below an
+// that are late by L are dropped here (SQL.md, Batches 4: a window when its end <= L, a time when it is <= L; null
+// never); complete mode drops none. Rows whose arguments raise are dead letters, like those of any expression below an
 // aggregate.
 #include "worker/exchange/exchange.h"
 #include "worker/operator/aggregate_group.h"

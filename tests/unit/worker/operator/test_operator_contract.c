@@ -146,7 +146,8 @@ static void bench_rows(struct bench *bench, const struct flow_row *rows, uint32_
     batch_unref(batch);
 }
 
-// The marker passes all of them, then they freeze. Returns the entries of the last but one's, or else the last's, state.
+// The marker passes all of them, then they freeze. Returns the entries of the state of the last but one, or else of
+// the last.
 static uint64_t bench_end(struct bench *bench, const struct operator_marker *marker, struct operator_frozen *ret_last)
 {
     uint64_t entries = 0;

@@ -1,0 +1,257 @@
+"""What a person sees of a cluster: commands, refusals, HTTP, TLS. One machine, loopback, no broker."""
+
+import json
+import os
+import signal
+import subprocess
+import types
+import urllib.error
+import urllib.request
+
+import foreset
+import pytest
+from cluster import Process, wait_until
+from kafka_broker import free_ports
+
+HERE = types.SimpleNamespace(wrapper=[], address="127.0.0.1")
+SQL = """SET pipeline.name = numbers;
+CREATE STREAMING TABLE lines AS SELECT * FROM STREAM read_files('{folder}', format => 'json', schema => 'n INT');
+"""
+
+
+class Local:
+    def __init__(self, directory, tls=None):
+        self.directory, self.tls = directory, tls
+        client, peer, self.port, self.http_port = free_ports(4)
+        self.scheme = "tls+tcp" if tls else "tcp"
+        self.url = f"{self.scheme}://127.0.0.1:{self.port}"
+        self.etcd = Process(HERE, ["etcd", "--data-dir", directory / "etcd",
+                                   "--listen-client-urls", f"http://127.0.0.1:{client}",
+                                   "--advertise-client-urls", f"http://127.0.0.1:{client}",
+                                   "--listen-peer-urls", f"http://127.0.0.1:{peer}",
+                                   "--initial-advertise-peer-urls", f"http://127.0.0.1:{peer}",
+                                   "--initial-cluster", f"default=http://127.0.0.1:{peer}", "--unsafe-no-fsync"],
+                            directory / "etcd.log")
+        self.coordinator = Process(HERE, [foreset.binary(), "coordinator", "--name", "c1", "--listen", self.url,
+                                          "--etcd", f"http://127.0.0.1:{client}", "--warehouse",
+                                          directory / "warehouse", "--state", directory / "state", "--http",
+                                          f"127.0.0.1:{self.http_port}", *self.certificates("c1")],
+                                   directory / "c1.log")
+        self.workers = []
+
+    def certificates(self, name):
+        return self.tls.flags(name) if self.tls else []
+
+    def worker(self, name, *flags):
+        port, = free_ports(1)
+        self.workers.append(Process(HERE, [foreset.binary(), "worker", "--name", name, "--listen",
+                                           f"{self.scheme}://127.0.0.1:{port}", "--coordinator", self.url,
+                                           *self.certificates(name), *(flags or ("--lanes", "1", "--memory", "256M"))],
+                                    self.directory / f"{name}-{len(self.workers)}.log"))
+        return self.workers[-1].start()
+
+    def run(self, *args, url=None, certificates="cli"):
+        return subprocess.run([str(foreset.binary()), *map(str, args), "--coordinator", url or self.url,
+                               *map(str, self.certificates(certificates))],
+                              capture_output=True, text=True, timeout=60)
+
+    def get(self, path, method="GET"):
+        request = urllib.request.Request(f"http://127.0.0.1:{self.http_port}{path}", method=method)
+        try:
+            with urllib.request.urlopen(request, timeout=10) as answer:
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as err:
+            return err.code, err.read().decode()
+
+    def start(self):
+        self.etcd.start()
+        self.coordinator.start()
+        wait_until(lambda: self.run("cluster", "status").returncode == 0, 30,
+                   f"a leader\n{self.coordinator.text()}")
+        return self
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        for process in [*self.workers, self.coordinator, self.etcd]:
+            process.kill()
+
+
+@pytest.fixture(scope="module")
+def local(tmp_path_factory):
+    with Local(tmp_path_factory.mktemp("local")) as made:
+        yield made.start()
+
+
+def sql(folder, extra=""):
+    rows = folder / "rows"
+    rows.mkdir(parents=True, exist_ok=True)
+    (rows / "a.json").write_text('{"n": 1}\n{"n": 2}\n')
+    path = folder / "numbers.sql"
+    path.write_text(SQL.format(folder=rows) + extra)
+    return path
+
+
+def test_a_pipeline_from_plan_to_delete(local, tmp_path):
+    path = sql(tmp_path)
+    local.worker("w1")
+    planned = local.run("pipelines", "plan", path)
+    assert planned.returncode == 0 and "new pipeline" in planned.stdout, planned
+    applied = local.run("pipelines", "apply", path, "--set", "pipeline.trigger=100 milliseconds")
+    assert applied.returncode == 0 and "version 1" in applied.stdout, applied
+
+    def described():
+        done = local.run("pipelines", "describe", "numbers", "--output", "json")
+        return json.loads(done.stdout)["pipelines"][0]
+    wait_until(lambda: [t["rowsOut"] for t in (described()["status"] or {}).get("tables", [])] == [2], 30,
+               "both rows are written")
+    assert described()["state"] == "running"
+    for words in (("pipelines", "list"), ("pipelines", "describe", "numbers"), ("epochs",), ("lag", "numbers"),
+                  ("shards",), ("workers", "list"), ("workers", "describe", "w1"), ("cluster", "status")):
+        done = local.run(*words)
+        assert done.returncode == 0 and done.stdout, (words, done)
+    again = local.run("pipelines", "plan", path, "--set", "pipeline.trigger=100 milliseconds")
+    assert "no difference" in again.stdout
+    assert local.run("pipelines", "delete", "numbers").returncode == 2  # it runs
+    assert local.run("pipelines", "stop", "numbers", "--drain").returncode == 0
+    wait_until(lambda: described()["state"] == "stopped", 30, local.coordinator.text())
+    assert local.run("pipelines", "delete", "numbers").returncode == 0
+    assert local.run("pipelines", "describe", "numbers").returncode == 2
+
+
+def test_http_answers_what_the_command_line_answers(local):
+    status, body = local.get("/api/v1/cluster")
+    assert status == 200 and json.loads(body)["leader"]["name"] == "c1"
+    assert local.get("/healthz")[0] == 200 and local.get("/readyz")[0] == 200
+    status, metrics = local.get("/metrics")
+    assert status == 200 and "\nforeset_leader 1\n" in metrics and "\nforeset_kv_up 1\n" in metrics
+    for line in metrics.splitlines():
+        assert line.startswith("#") or len(line.rsplit(" ", 1)) == 2 and float(line.rsplit(" ", 1)[1]) is not None, line
+    assert local.get("/api/v1/pipelines/nobody")[0] == 404
+    assert local.get("/nothing")[0] == 404
+    assert local.get("/api/v1/cluster", method="POST")[0] == 405
+
+
+REFUSED = [
+    (("pipelines", "start", "nobody"), 2, "there is no pipeline nobody"),
+    (("workers", "drain", "nobody"), 2, "there is no worker nobody"),
+    (("pipelines", "apply", "/nonexistent.sql"), 2, "No such file"),
+    (("pipelines", "aply", "x"), 2, "did you mean 'apply'"),
+    (("pipelines", "list", "--output", "xml"), 2, "expected table or json"),
+]
+
+
+@pytest.mark.parametrize("words, code, message", REFUSED)
+def test_refused(local, words, code, message):
+    done = local.run(*words)
+    assert done.returncode == code and message in done.stderr, done
+
+
+def test_wrong_sql_is_shown_with_its_place(local, tmp_path):
+    path = tmp_path / "wrong.sql"
+    path.write_text("CREATE STREAMING TABLE t AS SELEC 1;\n")
+    done = local.run("pipelines", "apply", path)
+    assert done.returncode == 2 and "wrong.sql:1:" in done.stderr, done
+
+
+@pytest.mark.parametrize("url, code, message", [
+    ("tcp://127.0.0.1:1", 1, "127.0.0.1:1"),
+    ("http://127.0.0.1:7400", 2, "tcp://"),
+    ("nonsense", 2, "nonsense"),
+])
+def test_a_coordinator_that_is_none(local, url, code, message):
+    done = local.run("cluster", "status", url=url)
+    assert done.returncode == code and message in done.stderr, done
+
+
+def test_the_second_worker_of_a_name_is_refused(local):
+    local.worker("twin")
+    wait_until(lambda: "twin" in local.run("workers", "list").stdout, 30, "the first")
+    second = local.worker("twin")
+    assert second.process.wait(60) == 3
+    assert "another worker named twin" in second.text()
+
+
+@pytest.mark.parametrize("flags, message", [
+    (("--lanes", "4", "--memory", "100M"), "too little"),
+    (("--lanes", "0"), "expected a number from 1"),
+    (("--memory", "much"), "expected bytes"),
+])
+def test_a_worker_that_cannot_work(local, flags, message):
+    worker = local.worker("small", *flags)
+    assert worker.process.wait(30) == 2 and message in worker.text()
+
+
+def test_other_machines_are_not_listened_to_without_tls():
+    for role in (("worker", "--coordinator", "tcp://127.0.0.1:1"), ("coordinator", "--etcd", "http://127.0.0.1:1")):
+        done = subprocess.run([str(foreset.binary()), *role, "--name", "x", "--listen", "tcp://0.0.0.0:0"],
+                              capture_output=True, text=True, timeout=30)
+        assert done.returncode == 2 and "--insecure" in done.stderr, done
+
+
+def test_etcd_away_is_told(tmp_path):
+    with Local(tmp_path) as local:
+        local.start()
+        local.etcd.signal(signal.SIGSTOP)
+        try:
+            wait_until(lambda: local.get("/readyz")[0] == 503, 60, "not ready without etcd")
+        finally:
+            local.etcd.signal(signal.SIGCONT)
+        wait_until(lambda: local.get("/readyz")[0] == 200, 60, "ready again by itself")
+
+
+class Certificates:
+    """An authority and what it signed, made by openssl."""
+
+    def __init__(self, directory):
+        self.directory = directory
+        directory.mkdir()
+        self.openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "ca.key", "-out", "ca.pem", "-days",
+                     "2", "-subj", "/CN=test authority")
+
+    def openssl(self, *args):
+        subprocess.run(["openssl", *args], cwd=self.directory, check=True, capture_output=True)
+
+    def flags(self, name):
+        if not (self.directory / f"{name}.pem").exists():
+            self.openssl("req", "-newkey", "rsa:2048", "-nodes", "-keyout", f"{name}.key", "-out", f"{name}.csr",
+                         "-subj", "/CN=127.0.0.1")
+            self.openssl("x509", "-req", "-in", f"{name}.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial",
+                         "-out", f"{name}.pem", "-days", "2")
+        at = self.directory
+        return ["--tls-ca", at / "ca.pem", "--tls-cert", at / f"{name}.pem", "--tls-key", at / f"{name}.key"]
+
+
+def test_tls_between_all_roles(tmp_path):
+    ours, others = Certificates(tmp_path / "ours"), Certificates(tmp_path / "others")
+    with Local(tmp_path, tls=ours) as local:
+        local.start()
+        local.worker("w1")
+        wait_until(lambda: "active" in local.run("workers", "list").stdout, 30, local.coordinator.text())
+        plain = subprocess.run([str(foreset.binary()), "cluster", "status", "--coordinator",
+                                f"tcp://127.0.0.1:{local.port}"], capture_output=True, text=True, timeout=60)
+        assert plain.returncode == 1 and plain.stderr, plain
+        stranger = subprocess.run([str(foreset.binary()), "cluster", "status", "--coordinator", local.url,
+                                   *map(str, others.flags("cli"))], capture_output=True, text=True, timeout=60)
+        assert stranger.returncode == 1 and "certificate" in stranger.stderr, stranger
+
+
+def test_no_secret_is_told(tmp_path):
+    """etcd's password is in no log, no process title, no answer."""
+    with Local(tmp_path) as local:
+        local.etcd.start()
+        endpoint = next(flag for flag in local.coordinator.command if flag.startswith("http://"))
+        def etcdctl(*words):
+            return subprocess.run(["etcdctl", "--endpoints", endpoint, *words], capture_output=True, text=True,
+                                  env={**os.environ, "ETCDCTL_API": "3"}).returncode == 0
+        wait_until(lambda: etcdctl("endpoint", "health"), 30, "etcd is there")
+        for words in (("user", "add", "root:s3cret-word"), ("user", "grant-role", "root", "root"), ("auth", "enable")):
+            assert etcdctl(*words), words
+        local.coordinator.env = {"FORESET_ETCD_PASSWORD": "s3cret-word", "FORESET_ETCD_USER": "root"}
+        local.coordinator.start()
+        wait_until(lambda: local.run("cluster", "status").returncode == 0, 30, "a leader")
+        title = (foreset.pathlib.Path("/proc") / str(local.coordinator.process.pid) / "cmdline").read_bytes()
+        assert b"s3cret-word" not in title
+        assert "s3cret-word" not in local.coordinator.text() + local.run("cluster", "status").stdout
+        assert local.coordinator.stop() == 0
