@@ -11,6 +11,7 @@
 #include "cli/signals.h"
 #include "cli/standalone.h"
 #include "common/base/failpoint.h"
+#include "common/base/memory.h"
 
 #define MEMORY_BYTES_MIN (128ull << 20)
 
@@ -126,6 +127,7 @@ static int run_plan(struct pipeline_options *options, const Foreset__Plan *plan)
                 (unsigned long long)config.memory_bytes);
         return 2;
     }
+    memory_tune(config.memory_bytes);
     struct error err = {0};
     enum pipeline_outcome outcome = standalone_run(&config, &err);
     progress_break(&run.progress);

@@ -16,7 +16,7 @@
 
 #define COORDINATOR_URL "inproc://foreset-coordinator"
 #define WORKER_URL      "inproc://foreset-worker"
-#define JOB_THREADS     4
+#define JOB_THREADS     6
 #define MEMORY_WATCH_MS 50
 #define PROCESS_BYTES   (24u << 20) // code, threads, plans, logs: counted whatever they are
 
@@ -110,10 +110,8 @@ out:
 static enum status standalone_open_network(struct standalone *standalone, struct error *err)
 {
     enum status status = STATUS_OK;
-    const struct rpc_config coordinator = {.url = COORDINATOR_URL,
-                                           .self = PEER_COORDINATOR,
-                                           .received = standalone_to_coordinator,
-                                           .context = standalone};
+    const struct rpc_config coordinator = {
+        .url = COORDINATOR_URL, .self = PEER_COORDINATOR, .received = standalone_to_coordinator, .context = standalone};
     const struct rpc_config worker = {
         .url = WORKER_URL, .self = PEER_WORKER, .received = standalone_to_worker, .context = standalone};
     TRY(rpc_open(&coordinator, &standalone->coordinator_rpc, err));

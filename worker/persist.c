@@ -1,10 +1,11 @@
-// Persisting an epoch (P16). The happy path: fsync the data files, table by table, with their directories; write each
-// state snapshot part under a new name; list the parts in the report.
+// Persisting an epoch (P16). The happy path: complete the data files that lanes sealed; fsync them, table by table and
+// with their directories; write state snapshot parts under new names, fsync them together; list them in the report.
 //
 // What can fail:
 // - fsync of a data file: its bytes are gone from here, so the epoch cannot be saved: RESTART_PIPELINE. It is never
 //   synced a second time: the kernel may have dropped the pages and would say that all is well.
-// - writing a snapshot part: its bytes are still here; it is written anew under a new name, PERSIST_TRIES times.
+// - writing or syncing snapshot parts: what they are made of is still here; all are written anew under new names,
+//   PERSIST_TRIES times.
 // - a crash at any point: files that no manifest names; cleaning finds them (P24).
 #include "worker/persist.h"
 
@@ -60,27 +61,56 @@ static void persist_part_name(struct persist *persist, size_t number, char key[P
              number, uuid);
 }
 
+// Writes a part's bytes under a new name; nothing is durable yet. What can be made again is not kept.
 static enum status persist_part(struct persist *persist, size_t number, struct error *err)
 {
+    enum status status = STATUS_OK;
     struct dataflow_part *part = &persist->frozen->parts[number];
     struct objstore *state = persist->session->state;
+    struct objstore_writer *writer = NULL;
     char key[PERSIST_KEY_SIZE];
+    TRY(dataflow_part_encode(part, err));
     part->meta.checksum = hash_64(part->bytes->data, part->size, 0);
     part->meta.size_bytes = part->size;
     part->meta.epoch = persist->epoch;
-    enum status status = STATUS_OK;
-    for (unsigned attempt = 0; attempt < PERSIST_TRIES; attempt++) {
-        persist_part_name(persist, number, key);
-        status = objstore_put(state, key, part->bytes->data, part->size, err);
-        if (status == STATUS_OK || status == STATUS_KILLED) break;
-        log_debug("part_write", "key=%s error=\"%s\"", key, err ? err->message : "");
-        persist->session->seam->ops->sleep(persist->session->seam, 50000);
-    }
-    if (status != STATUS_OK)
-        return error_prefix(err, "state snapshot of epoch %llu", (unsigned long long)persist->epoch);
+    persist_part_name(persist, number, key);
+    TRY(state->ops->create(state, key, &writer, err));
+    TRY(state->ops->write(writer, part->bytes->data, part->size, err));
+    TRY(state->ops->finish(writer, err));
     memory_free(part->meta.key);
     part->meta.key = memory_strdup(key);
-    return STATUS_OK;
+    dataflow_part_forget(part);
+out:
+    if (writer) state->ops->writer_close(writer);
+    return status;
+}
+
+static enum status persist_parts_once(struct persist *persist, struct error *err)
+{
+    enum status status = STATUS_OK;
+    VECTOR(const char *) keys = {0};
+    for (size_t i = 0; i < persist->frozen->part_count; i++) {
+        TRY(persist_part(persist, i, err));
+        vector_push(&keys, persist->frozen->parts[i].meta.key);
+    }
+    struct objstore *state = persist->session->state;
+    if (keys.count > 0) TRY(state->ops->sync(state, keys.items, keys.count, err));
+out:
+    vector_deinit(&keys);
+    return status;
+}
+
+// All parts are synced together: a file system that is asked once does in one go what it would do for each.
+static enum status persist_parts(struct persist *persist, struct error *err)
+{
+    enum status status = STATUS_OK;
+    for (unsigned attempt = 0; attempt < PERSIST_TRIES; attempt++) {
+        status = persist_parts_once(persist, err);
+        if (status == STATUS_OK || status == STATUS_KILLED) return status;
+        log_debug("part_write", "epoch=%llu error=\"%s\"", (unsigned long long)persist->epoch, err ? err->message : "");
+        persist->session->seam->ops->sleep(persist->session->seam, 50000);
+    }
+    return error_prefix(err, "state snapshot of epoch %llu", (unsigned long long)persist->epoch);
 }
 
 static Foreset__SnapshotPart *persist_part_meta(const struct dataflow_part *part)
@@ -101,11 +131,12 @@ enum status persist_run(struct persist *persist, struct error *err)
     enum status status = STATUS_OK;
     Foreset__Prepared *prepared = persist->frozen->prepared;
     ASSERT(prepared->n_parts == 0);
+    TRY(dataflow_frozen_complete(persist->frozen, err));
     TRY(FAILPOINT("data_fsync.before", err));
     for (size_t i = 0; i < prepared->n_tables; i++) TRY(persist_files(persist, prepared->tables[i], err));
     TRY(FAILPOINT("data_fsync.after", err));
     TRY(FAILPOINT("snapshot_write.before", err));
-    for (size_t i = 0; i < persist->frozen->part_count; i++) TRY(persist_part(persist, i, err));
+    TRY(persist_parts(persist, err));
     TRY(FAILPOINT("snapshot_write.after", err));
     if (persist->frozen->part_count > 0) {
         prepared->parts = memory_calloc(persist->frozen->part_count, sizeof *prepared->parts);

@@ -1,6 +1,7 @@
 // Memory: the only file that calls malloc and free.
 #include "common/base/memory.h"
 
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,6 +31,19 @@ static _Noreturn void memory_refused(size_t size)
 {
     fprintf(stderr, "foreset: the system refuses %zu bytes of memory; restart with a smaller --memory\n", size);
     abort();
+}
+
+static int memory_clamp(uint64_t bytes, int least, int most)
+{
+    if (bytes < (uint64_t)least) return least;
+    return bytes > (uint64_t)most ? most : (int)bytes;
+}
+
+void memory_tune(uint64_t budget_bytes)
+{
+    mallopt(M_MMAP_THRESHOLD, memory_clamp(budget_bytes / 64, 1 << 20, 32 << 20));
+    mallopt(M_TRIM_THRESHOLD, memory_clamp(budget_bytes / 16, 4 << 20, 256 << 20));
+    mallopt(M_TOP_PAD, memory_clamp(budget_bytes / 128, 128 << 10, 16 << 20));
 }
 
 void *memory_alloc(size_t size)
@@ -283,6 +297,15 @@ void buffer_unref(struct buffer *buffer)
     budget_give(buffer->budget, buffer_round(buffer->size_bytes));
     free(buffer->data);
     free(buffer);
+}
+
+void buffer_recount(struct buffer *buffer, struct budget *budget)
+{
+    size_t size = buffer_round(buffer->size_bytes);
+    ASSERT(atomic_load_explicit(&buffer->refs, memory_order_relaxed) == 1);
+    budget_give(buffer->budget, size);
+    budget_force(budget, size);
+    buffer->budget = budget;
 }
 
 enum status buffer_grow(struct buffer *buffer, size_t size_bytes, struct error *err)

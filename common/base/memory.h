@@ -10,6 +10,9 @@
 
 #include "common/base/error.h"
 
+// Once, before threads: how much of what was freed is kept for the next batch. Returned to the system and taken again,
+// the same pages would be cleared and mapped for every batch.
+void memory_tune(uint64_t budget_bytes);
 void *memory_alloc(size_t size);                // uninitialised; size 0 gives a valid pointer
 void *memory_calloc(size_t count, size_t size); // zeroed; overflow of count*size aborts
 void *memory_realloc(void *block, size_t size); // block NULL allowed
@@ -69,6 +72,8 @@ enum status buffer_create(struct budget *budget, size_t size_bytes, struct buffe
                           struct error *err) MUST_USE;
 struct buffer *buffer_ref(struct buffer *buffer);
 void buffer_unref(struct buffer *buffer); // NULL allowed
+// From now on it counts in another budget, which does not refuse it: for what outlives the first. refs == 1.
+void buffer_recount(struct buffer *buffer, struct budget *budget);
 // Grows a buffer that nobody else holds (refs == 1); content is kept, data may move.
 enum status buffer_grow(struct buffer *buffer, size_t size_bytes, struct error *err) MUST_USE;
 

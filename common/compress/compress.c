@@ -14,6 +14,8 @@
 
 #define GZIP_WINDOW_BITS         (15 + 16)
 #define GZIP_OR_ZLIB_WINDOW_BITS (15 + 32)
+#define FAST_HASH_LOG            12
+#define FAST_MATCH               5
 
 struct compress {
     ZSTD_CCtx *zstd_encoder;
@@ -88,7 +90,12 @@ static enum status zstd_encode(struct compress *compress, int level, const void 
 {
     if (!compress->zstd_encoder) compress->zstd_encoder = ZSTD_createCCtx();
     ASSERT(compress->zstd_encoder);
-    size_t written = ZSTD_compressCCtx(compress->zstd_encoder, out, capacity, bytes, size, level ? level : 1);
+    if (!level) level = 1;
+    ZSTD_CCtx_setParameter(compress->zstd_encoder, ZSTD_c_compressionLevel, level);
+    // Level 1's table would fall out of the first cache, and matches of five bytes pay in columns.
+    ZSTD_CCtx_setParameter(compress->zstd_encoder, ZSTD_c_hashLog, level == 1 ? FAST_HASH_LOG : 0);
+    ZSTD_CCtx_setParameter(compress->zstd_encoder, ZSTD_c_minMatch, level == 1 ? FAST_MATCH : 0);
+    size_t written = ZSTD_compress2(compress->zstd_encoder, out, capacity, bytes, size);
     if (ZSTD_isError(written)) return encode_failed(COMPRESS_ZSTD, size, ZSTD_getErrorName(written), err);
     *ret_size = written;
     return STATUS_OK;

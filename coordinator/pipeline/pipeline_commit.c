@@ -198,6 +198,17 @@ static enum status pipeline_commit_mark_act(struct pipeline_job *base, struct er
                               PIPELINE_COMMIT_KEEP_EPOCHS, err);
 }
 
+static void pipeline_commit_times(const struct epoch *epoch, struct pipeline_progress *progress)
+{
+    for (size_t i = 0; i < epoch->worker_count; i++) {
+        const Foreset__Prepared *prepared = epoch->reports[i].prepared->prepared;
+        if (prepared->lane_stop_us > progress->lane_stop_us) progress->lane_stop_us = prepared->lane_stop_us;
+        if (!prepared->has_first_row_us) continue;
+        if (progress->first_row_us == 0 || prepared->first_row_us < progress->first_row_us)
+            progress->first_row_us = prepared->first_row_us;
+    }
+}
+
 static void pipeline_commit_tell(struct pipeline *pipeline, const struct epoch *epoch)
 {
     if (!pipeline->config.progress) return;
@@ -211,6 +222,7 @@ static void pipeline_commit_tell(struct pipeline *pipeline, const struct epoch *
                                          .lag = epoch_position_lag(&pipeline->position),
                                          .memory_bytes = pipeline_workers_memory(pipeline),
                                          .in_flight = pipeline->epochs.count - 1};
+    pipeline_commit_times(epoch, &progress);
     pipeline->config.progress(pipeline->config.context, &progress);
 }
 

@@ -1,4 +1,4 @@
-// Planning (P4, P5, P10, P12). When the pipeline runs, at most two epochs run at once:
+// Planning (P4, P5, P10, P12). When the pipeline runs, at most two epochs are read at once:
 //
 //   Plan(n) goes out when all ReadDone of n−2 are in: the late test of n needs the maxima of ≤ n−2 only;
 //   Watermark(n) follows when all ReadDone of n−1 are in.
@@ -183,26 +183,35 @@ static void pipeline_plan_send(struct pipeline *pipeline, enum pipeline_plan_kin
     if (FAILPOINT("plan.after", &err) != STATUS_OK) pipeline_trouble(pipeline, &err);
 }
 
+// Whether whatever the newest epoch turns out to do leaves open what the next one publishes.
+static bool pipeline_plan_open(struct pipeline *pipeline, uint64_t newest)
+{
+    if (pipeline->passed == newest) return false;
+    const struct epoch *epoch = pipeline_plan_epoch(pipeline, newest);
+    for (uint32_t i = 0; epoch && i < pipeline->clock.count; i++) {
+        // If it publishes a table with an interval, that says when the next one does.
+        if (pipeline->clock.tables[i].plan->has_interval_us && epoch->tables[i].publishes_planned) return true;
+    }
+    return false;
+}
+
 // Whether one more epoch may run beside those that do.
-static bool pipeline_plan_may(const struct pipeline *pipeline)
+static bool pipeline_plan_may(struct pipeline *pipeline)
 {
     if (pipeline->move_due) return false;
-    size_t running = 0;
-    uint64_t bytes = 0, newest = pipeline->next_epoch - 1;
+    size_t unprepared = 0;
+    uint64_t rows = 0, bytes = 0, newest = pipeline->next_epoch - 1;
     for (size_t i = 0; i < pipeline->epochs.count; i++) {
         const struct epoch *epoch = pipeline->epochs.items[i];
-        if (epoch->machine.state < EPOCH_PREPARED) running++;
         bytes += epoch->bytes;
+        if (epoch->machine.state >= EPOCH_PREPARED) continue;
+        unprepared++;
+        rows += epoch->cut.rows;
     }
-    if (running >= PIPELINE_RUNNING_MAX || pipeline->epochs.count >= PIPELINE_UNPUBLISHED_MAX) return false;
+    if (unprepared >= PIPELINE_RUNNING_MAX && rows > PIPELINE_UNPREPARED_ROWS) return false;
+    if (unprepared >= PIPELINE_UNPREPARED_MAX || pipeline->epochs.count >= PIPELINE_UNPUBLISHED_MAX) return false;
     if (bytes > PIPELINE_UNPUBLISHED_BYTES || (pipeline->serial && pipeline->epochs.count > 0)) return false;
-    if (pipeline->passed + 1 < newest) return false;
-    if (pipeline->passed == newest) return true;
-    // A table with an interval: whether the newest epoch publishes it decides when the next does.
-    for (uint32_t i = 0; i < pipeline->clock.count; i++) {
-        if (pipeline->clock.tables[i].plan->has_interval_us) return false;
-    }
-    return true;
+    return pipeline->passed + PIPELINE_RUNNING_MAX > newest && !pipeline_plan_open(pipeline, newest);
 }
 
 // Unfinished batches and no-data epochs, once all rows are read (P5). True if an epoch was planned.

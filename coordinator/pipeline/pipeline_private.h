@@ -17,8 +17,10 @@
 #include "coordinator/pipeline/pipeline_status.h"
 
 #define PIPELINE_WORKERS_MAX       64
-#define PIPELINE_RUNNING_MAX       2  // epochs that run at once (P10)
-#define PIPELINE_UNPUBLISHED_MAX   10 // and those between prepared and published (P20)
+#define PIPELINE_RUNNING_MAX       2 // epochs that are read at once (P10)
+#define PIPELINE_UNPREPARED_MAX    6 // those and what is read and not durable: a slow disk delays, it does not limit
+#define PIPELINE_UNPREPARED_ROWS   1000000 // beyond this only those that are read
+#define PIPELINE_UNPUBLISHED_MAX   10      // and those between prepared and published (P20)
 #define PIPELINE_UNPUBLISHED_BYTES (4ull << 30)
 #define PIPELINE_HEARTBEAT_US      500000
 #define PIPELINE_WORKER_SILENCE_US 5000000

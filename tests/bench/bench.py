@@ -1,16 +1,18 @@
-"""Measures ceiling, bronze and medallion over one topic on one real broker, and prints one table.
+"""Measures ceiling, bronze and medallion over one topic on one real broker, latency at a fixed rate, and single parts,
+and prints one table.
 
-Every figure is the median of --runs runs in fresh warehouses. rows/s counts the whole life of the process, start and
-last fsync included; CPU and memory are the kernel's figures of that process (wait4), so the broker's are not in them.
-A run whose bronze table does not hold every event ends the bench: speed of wrong tables is no figure.
+Every figure of a run is that of the median of --runs runs (by seconds) in fresh warehouses; the seconds of all runs
+stand beside it. rows/s counts the whole life of the process, start and last fsync included; CPU and memory are the
+kernel's figures of that process (wait4), so the broker's are not in them. A run whose bronze table does not hold every
+event ends the bench: speed of wrong tables is no figure.
 """
 
 import argparse
+import datetime
 import glob
 import json
 import os
 import pathlib
-import re
 import shutil
 import statistics
 import subprocess
@@ -22,11 +24,17 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "lib"))
 
 import delta_log  # noqa: E402
 import foreset  # noqa: E402
+import latency  # noqa: E402
 from kafka_broker import KafkaBroker  # noqa: E402
 from medallion import DEAD_LETTERS, TABLES  # noqa: E402
 
-TOPIC, PARTITIONS = "user-events", 4
+TOPIC, SMALL_TOPIC, PARTITIONS = "user-events", "user-events-small", 4
 LIMIT = "maxOffsetsPerTrigger => 100000, "
+LIMITED = ", maxOffsetsPerTrigger 100000"
+MEDALLION = "bronze + silver + gold"
+START_RUNS = 5
+COLUMNS = ("", "seconds (all runs)", "rows/s", "of the ceiling", "CPU-s per million rows", "of it beyond librdkafka",
+           "peak MiB", "lane stop ms: longest (median)", "other")
 
 
 class Figures:
@@ -34,6 +42,7 @@ class Figures:
 
     def __init__(self, command, cwd):
         with tempfile.TemporaryFile() as output:
+            self.begun_at = time.time()
             begin = time.monotonic()
             process = subprocess.Popen([str(c) for c in command], stdin=subprocess.DEVNULL, stdout=output,
                                        stderr=output, cwd=cwd)
@@ -46,6 +55,19 @@ class Figures:
             sys.exit(f"{' '.join(map(str, command))}: exit {process.returncode}\n{self.output[-3000:]}")
         self.cpu_s = usage.ru_utime + usage.ru_stime
         self.rss_mib = usage.ru_maxrss / 1024
+        self.all_runs = [self.wall_s]
+
+    def progress(self):
+        return [p for p in foreset.json_lines(self.output) if "batchId" in p]
+
+    def lane_stops(self):
+        """Milliseconds by epoch: the longest of its lanes."""
+        return sorted({p["epoch"]: p["laneStopMs"] for p in self.progress()}.values())
+
+    def first_row_ms(self):
+        """From the process's start to the first row read."""
+        said = [p["firstRowTimestamp"] for p in self.progress() if "firstRowTimestamp" in p]
+        return (datetime.datetime.fromisoformat(said[0].replace("Z", "+00:00")).timestamp() - self.begun_at) * 1000
 
 
 def rows_in(table):
@@ -54,15 +76,45 @@ def rows_in(table):
     return sum(json.loads(add["stats"])["numRecords"] for add in delta_log.active_files(table).values())
 
 
+class Table:
+    def __init__(self):
+        print("| " + " | ".join(COLUMNS) + " |\n" + "|---" * len(COLUMNS) + "|", flush=True)
+
+    def row(self, name, **cells):
+        names = ("seconds", "rate", "ratio", "cpu", "engine", "rss", "stop", "other")
+        print("| " + " | ".join([name, *(cells.get(cell, "") for cell in names)]) + " |", flush=True)
+
+    def run(self, name, figures, events, ceiling=None, other=""):
+        all_runs = " ".join(f"{seconds:.2f}" for seconds in sorted(figures.all_runs))
+        cells = {"seconds": f"{figures.wall_s:.2f} ({all_runs})", "rate": f"{events / figures.wall_s:,.0f}",
+                 "cpu": f"{figures.cpu_s / events * 1e6:.3f}", "rss": f"{figures.rss_mib:,.0f}", "other": other}
+        stops = figures.lane_stops()
+        if stops:
+            cells["stop"] = f"{stops[-1]:.2f} ({statistics.median(stops):.2f})"
+            cells["other"] = f"{len(stops)} epochs"
+        if ceiling:
+            cells["ratio"] = f"{events / figures.wall_s / ceiling.rate:.2f}"
+            if stops:
+                cells["engine"] = f"{(figures.cpu_s / events - ceiling.cpu_s / ceiling.events) * 1e9:.0f} ns/row"
+        self.row(name, **cells)
+
+
 class Bench:
     def __init__(self, args, directory, broker):
         self.args, self.directory, self.broker = args, pathlib.Path(directory), broker
         self.medallion = (foreset.ROOT / "deploy" / "examples" / "medallion.sql").read_text()
         assert LIMIT in self.medallion
+        self.bronze = self.medallion[:self.medallion.index(";\n", self.medallion.index("read_kafka")) + 2]
 
-    def median(self, measure):
-        runs = sorted((measure() for _ in range(self.args.runs)), key=lambda figures: figures.wall_s)
-        return runs[len(runs) // 2]
+    def median(self, measure, runs=None):
+        made = sorted((measure() for _ in range(runs or self.args.runs)), key=lambda figures: figures.wall_s)
+        made[len(made) // 2].all_runs = [figures.wall_s for figures in made]
+        return made[len(made) // 2]
+
+    def produce(self, topic, events):
+        self.broker.create_topic(topic, PARTITIONS)
+        return Figures([foreset.binary(), "produce", "--brokers", self.broker.address, "--topic", topic, "--key",
+                        "user_id", "--generate", f"user-events:{events}:7"], self.directory)
 
     def ceiling(self):
         binary = foreset.binary().parent / "tests" / "bench" / "bench_ceiling"
@@ -71,12 +123,15 @@ class Bench:
             figures = Figures([binary, self.broker.address, TOPIC, PARTITIONS, self.args.events], self.directory)
             figures.wall_s = json.loads(figures.output.strip().splitlines()[-1])["wall_s"]
             return figures
-        return self.median(measure)
+        figures = self.median(measure)
+        figures.events, figures.rate = self.args.events, self.args.events / figures.wall_s
+        return figures
 
     def pipeline(self, sql, events):
         """One run of a text over the whole topic; its tables are thrown away."""
         warehouse = self.directory / "warehouse"
         shutil.rmtree(warehouse, ignore_errors=True)
+        os.sync()  # what earlier runs left to be written is not this one's
         file = self.directory / "bench.sql"
         file.write_text(sql)
         figures = Figures([foreset.binary(), "run", file, "--available-now", "--warehouse", warehouse, "--progress",
@@ -88,18 +143,20 @@ class Bench:
         shutil.rmtree(warehouse)
         return figures
 
-    def start_seconds(self):
-        """Start to end over a topic of one event: start, one epoch, one commit a table."""
+    def start(self):
+        """Over a topic of one event: milliseconds to the first row, and to the end (one epoch, one commit a table)."""
         self.broker.create_topic("one-event", 1)
         foreset.produce(self.broker.address, "one-event", "user-events:1:1", "--key", "user_id")
         sql = self.medallion.replace("'user-events'", "'one-event'")
-        return self.median(lambda: self.pipeline(sql, 1)).wall_s
+        runs = [self.pipeline(sql, 1) for _ in range(START_RUNS)]
+        return sorted(run.first_row_ms() for run in runs), sorted(run.wall_s * 1000 for run in runs)
 
     def spark(self):
         program = pathlib.Path(__file__).with_name("spark_medallion.py")
         out = self.directory / "spark"
-        figures = Figures([sys.executable, program, self.broker.address, TOPIC, out], self.directory)
+        figures = Figures([sys.executable, program, self.broker.address, SMALL_TOPIC, out], self.directory)
         figures.wall_s = json.loads(figures.output.strip().splitlines()[-1])["total_s"]
+        figures.all_runs = [figures.wall_s]
         shutil.rmtree(out, ignore_errors=True)
         return figures
 
@@ -118,59 +175,75 @@ def fsynced_mb_per_s(directory, megabytes=512):
     return megabytes * 1.048576 / seconds
 
 
-def longest(progress_text, field):
-    """The greatest value of a field anywhere in the progress objects; None if nobody reports it."""
-    values = [float(v) for v in re.findall(rf'"{field}"\s*:\s*([\d.]+)', progress_text)]
-    return max(values, default=None)
+def small_fsync_ms(directory, count=200):
+    """Of 4 KiB appended each time: the median and the worst of a hundred, as a commit or a decision costs it."""
+    path, taken = pathlib.Path(directory) / "fsync", []
+    with open(path, "wb", buffering=0) as file:
+        for _ in range(count):
+            file.write(bytes(4096))
+            begin = time.monotonic()
+            os.fsync(file.fileno())
+            taken.append((time.monotonic() - begin) * 1000)
+    path.unlink()
+    return statistics.median(taken), statistics.quantiles(taken, n=100)[-1]
 
 
-def print_row(name, figures, events, ceiling):
-    rate = events / figures.wall_s
-    ratio = f"{rate * ceiling.wall_s / events:.2f}"
-    print(f"| {name} | {figures.wall_s:.2f} | {rate:,.0f} | {ratio} | {figures.cpu_s / events * 1e6:.3f} | "
-          f"{figures.rss_mib:,.0f} |", flush=True)
-
-
-def print_parts(directory):
-    """Small benches of single parts, where they are built; each prints lines of its own."""
-    for binary in sorted(glob.glob(str(foreset.binary().parent / "tests" / "bench" / "bench_*"))):
-        if os.access(binary, os.X_OK) and not os.path.isdir(binary) and not binary.endswith("bench_ceiling"):
-            print(Figures([binary], directory).output.strip(), flush=True)
+def parts(table, directory):
+    """Small benches of single parts, where they are built: the last figure of each name counts (the best instruction
+    set stands last)."""
+    for binary in sorted(glob.glob(str(foreset.binary().parent / "tests" / "bench" / "bench[_-]*"))):
+        if not os.access(binary, os.X_OK) or os.path.isdir(binary) or binary.endswith("bench_ceiling"):
+            continue
+        said = dict(line.split(maxsplit=1) for line in Figures([binary], directory).output.strip().splitlines())
+        name = next(key for key in said if key.endswith("_ns_per_row")).removesuffix("_ns_per_row")
+        rest = ", ".join(f"{key.removeprefix(name + '_')} {value}" for key, value in said.items()
+                         if not key.endswith("_ns_per_row"))
+        table.row(f"{name}, one core", other=f"{said[name + '_ns_per_row']} ns/row ({rest})")
 
 
 def bench(args, directory):
     with KafkaBroker(f"{directory}/kafka", heap="1g") as broker:
-        broker.create_topic(TOPIC, PARTITIONS)
-        produced = Figures([foreset.binary(), "produce", "--brokers", broker.address, "--topic", TOPIC, "--key",
-                            "user_id", "--generate", f"user-events:{args.events}:7"], directory)
         here = Bench(args, directory, broker)
-        bronze = here.medallion[:here.medallion.index(";\n", here.medallion.index("read_kafka")) + 2]
-        print(f"{args.events:,} events, {PARTITIONS} partitions, {os.cpu_count()} CPUs, median of {args.runs}\n")
-        print("| | seconds | rows/s | of the ceiling | CPU-s per million rows | peak MiB |\n|---|---|---|---|---|---|")
+        produced = here.produce(TOPIC, args.events)
+        print(f"{args.events:,} events, {PARTITIONS} partitions, {os.cpu_count()} CPUs, median of {args.runs} runs\n")
+        table = Table()
         ceiling = here.ceiling()
-        print_row("produce", produced, args.events, ceiling)
-        print_row("librdkafka alone (ceiling)", ceiling, args.events, ceiling)
-        stops = []
-        for name, sql in (("bronze", bronze), ("bronze + silver + gold", here.medallion)):
-            for limit, text in (("", sql.replace(LIMIT, "")), (", maxOffsetsPerTrigger 100000", sql)):
+        table.run("produce", produced, args.events)
+        table.run("librdkafka alone (ceiling)", ceiling, args.events, ceiling)
+        for name, sql in (("bronze", here.bronze), (MEDALLION, here.medallion)):
+            for limit, text in (("", sql.replace(LIMIT, "")), (LIMITED, sql)):
                 figures = here.median(lambda text=text: here.pipeline(text, args.events))
-                print_row(name + limit, figures, args.events, ceiling)
-                stops.append(longest(figures.output, "laneStopMs"))
+                table.run(name + limit, figures, args.events, ceiling)
         if args.spark:
-            print_row("Spark + Delta, bronze + silver + gold", here.spark(), args.events, ceiling)
-        print(f"\nstart to end over one event: {here.start_seconds() * 1000:.0f} ms")
-        stops = [stop for stop in stops if stop is not None]
-        stop = f"{max(stops):.1f} ms" if stops else "not reported"
-        print(f"longest stop of a lane at a marker: {stop}")
-        print(f"disk, fsynced: {statistics.median(fsynced_mb_per_s(directory) for _ in range(3)):,.0f} MB/s")
-        print_parts(directory)
+            here.produce(SMALL_TOPIC, args.spark_events)
+            sql = here.medallion.replace(LIMIT, "").replace("'user-events'", f"'{SMALL_TOPIC}'")
+            small = here.median(lambda: here.pipeline(sql, args.spark_events))
+            table.run(f"{MEDALLION}, {args.spark_events:,} events", small, args.spark_events)
+            spark = here.spark()
+            table.run(f"Spark + Delta, {MEDALLION}, {args.spark_events:,} events", spark, args.spark_events,
+                      other=f"{spark.wall_s / small.wall_s:.0f} times the seconds of the row above")
+        first, whole = here.start()
+        table.row("start, one event", other=f"first row read after {statistics.median(first):.0f} ms (longest of "
+                  f"{START_RUNS}: {first[-1]:.0f}); all done after {statistics.median(whole):.0f} ms")
+        seen = latency.measure(here.medallion, broker, directory, args.rate, args.rate_seconds)
+        table.row(f"Kafka → visible in gold, 1 s epochs, {args.rate:,} rows/s for {args.rate_seconds} s",
+                  other=f"p50 {seen.p50:.2f} s, p99 {seen.p99:.2f} s, longest {seen.longest:.2f} s "
+                        f"({seen.rows:,} rows, {seen.commits} commits)")
+        parts(table, directory)
+        table.row("disk, 512 MiB and one fsync", other=", ".join(
+            f"{rate:,.0f}" for rate in sorted(fsynced_mb_per_s(directory) for _ in range(3))) + " MB/s")
+        median, worst = small_fsync_ms(directory)
+        table.row("disk, fsync of 4 KiB appended", other=f"median {median:.2f} ms, p99 {worst:.2f} ms")
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--events", type=int, default=5_000_000)
+    parser.add_argument("--events", type=int, default=20_000_000)
     parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--spark", action="store_true")
+    parser.add_argument("--spark", action="store_true", help="Spark + Delta beside it, on a smaller topic")
+    parser.add_argument("--spark-events", type=int, default=2_000_000)
+    parser.add_argument("--rate", type=int, default=20_000, help="rows/s of the latency run")
+    parser.add_argument("--rate-seconds", type=int, default=30)
     parser.add_argument("foreset", nargs="*", help="further arguments of foreset run, behind --")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=os.environ.get("FORESET_BENCH_DIR")) as directory:

@@ -35,9 +35,11 @@ struct dataflow_frozen {
     struct dataflow_part *parts;
     size_t part_count;
 };
-// Finishes the files, not yet durably. A part's bytes are made one by one, by dataflow_part_encode.
+// Finishes the files, not yet durably.
 enum status dataflow_frozen_complete(struct dataflow_frozen *frozen, struct error *err) MUST_USE;
+// Makes a part's bytes if they are not there; forget gives up bytes that can be made again.
 enum status dataflow_part_encode(struct dataflow_part *part, struct error *err) MUST_USE;
+void dataflow_part_forget(struct dataflow_part *part);
 void dataflow_frozen_destroy(struct dataflow_frozen *frozen);
 
 struct dataflow_event {
@@ -62,7 +64,7 @@ struct dataflow_counters {
 };
 struct dataflow_ops {
     void (*close)(struct dataflow *flow); // stops lanes, drops everything that was not frozen (also unfinished files)
-    // Begins epoch `epoch` with this worker's ranges. At most two epochs run at once.
+    // Begins epoch `epoch` with this worker's ranges. At most two epochs are read at once.
     enum status (*plan)(struct dataflow *flow, uint64_t epoch, const Foreset__EpochPlan *plan, struct error *err);
     enum status (*watermark)(struct dataflow *flow, uint64_t epoch, const Foreset__Watermark *watermark,
                              struct error *err);

@@ -85,6 +85,7 @@ void lane_epoch_deinit(struct lane_epoch *epoch, const Foreset__Plan *plan)
 {
     for (size_t i = 0; i < epoch->parts.count; i++) {
         buffer_unref(epoch->parts.items[i].bytes);
+        if (epoch->parts.items[i].late) epoch->parts.items[i].late->destroy(epoch->parts.items[i].late);
         memory_free(epoch->parts.items[i].meta.key);
         memory_free(epoch->parts.items[i].meta.operator_);
         memory_free(epoch->parts.items[i].meta.shards.data);
@@ -257,8 +258,25 @@ enum status lane_check_reports(struct lane *lane, struct lane_epoch *epoch, stru
             lane_group_measured(lane->group, epoch);
         }
     }
-    if (epoch->reported && epoch->frozen == lane->node_count) lane_group_frozen(lane->group, lane->index, epoch);
+    if (epoch->reported && epoch->frozen == lane->node_count) {
+        lane_stop_end(lane, epoch);
+        lane_group_frozen(lane->group, lane->index, epoch);
+    }
     return STATUS_OK;
+}
+
+bool lane_stop_begin(struct lane *lane)
+{
+    if (lane->stop_us != 0) return false;
+    lane->stop_us = clock_boot_us(clock_system());
+    return true;
+}
+
+void lane_stop_end(struct lane *lane, struct lane_epoch *epoch)
+{
+    if (lane->stop_us == 0) return;
+    if (epoch) epoch->stop_us += clock_boot_us(clock_system()) - lane->stop_us;
+    lane->stop_us = 0;
 }
 
 static enum status lane_serve(struct lane *lane, struct mail *mail, struct error *err)
@@ -354,6 +372,13 @@ static enum status source_end(struct lane *lane, struct lane_source *source, str
     return lane_check_reports(lane, epoch, err);
 }
 
+static void lane_note_first_row(struct lane_group *group)
+{
+    int64_t none = 0;
+    if (atomic_load_explicit(&group->first_row_us, memory_order_relaxed) != 0) return;
+    atomic_compare_exchange_strong(&group->first_row_us, &none, clock_wall_us(clock_system()));
+}
+
 static bool lane_has_room(struct lane *lane)
 {
     if (lane->held_bytes >= lane->group->held_bytes_max) return false;
@@ -383,6 +408,7 @@ static enum status source_read(struct lane *lane, struct lane_source *source, st
         if (result == SOURCE_WAITING) return STATUS_OK;
         *ret_any = true;
         if (result == SOURCE_DONE) return source_end(lane, source, epoch, true, err);
+        lane_note_first_row(lane->group);
         if (batch->row_count) status = lane_graph_emit(&lane->nodes[source->node], batch, err);
         batch_unref(batch);
         if (status == STATUS_OK) status = FAILPOINT("poll.after", err);

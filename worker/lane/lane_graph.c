@@ -89,7 +89,7 @@ static enum status node_freeze(struct lane_node *node, struct lane_epoch *epoch,
     TRY(op->ops->freeze(op, &frozen, err));
     for (size_t i = 0; i < frozen.parts.count; i++) {
         struct operator_part *from = &frozen.parts.items[i];
-        struct dataflow_part part = {.bytes = from->bytes, .size = from->size_bytes};
+        struct dataflow_part part = {.bytes = from->bytes, .size = from->size_bytes, .late = from->late};
         foreset__snapshot_part__init(&part.meta);
         part.meta.node = node->plan_index;
         part.meta.operator_ = memory_strdup(operator_name(op, &name));
@@ -102,6 +102,7 @@ static enum status node_freeze(struct lane_node *node, struct lane_epoch *epoch,
         part.meta.entries = from->entries;
         vector_push(&epoch->parts, part);
         from->bytes = NULL;
+        from->late = NULL;
     }
     if (frozen.table) {
         ASSERT(!epoch->outputs[node->plan_node->table]);
@@ -153,6 +154,14 @@ static enum status node_marker_operator(struct lane_node *node, struct lane_epoc
     return STATUS_OK;
 }
 
+static bool node_holds(const struct lane_node *node)
+{
+    for (uint32_t i = 0; i < node->input_count; i++) {
+        if (node->inputs[i].head < node->inputs[i].items.count) return true;
+    }
+    return false;
+}
+
 // The marker of every input is there: emit, evict, forward, freeze (P11), then what has waited.
 static enum status node_complete(struct lane_node *node, struct error *err)
 {
@@ -163,6 +172,8 @@ static enum status node_complete(struct lane_node *node, struct error *err)
     if (node->waits_at_marker && !clock->resolved) return STATUS_OK;
     if (node->waits_for_rows && !node_clock_before(node)) return STATUS_OK;
     enum status status = STATUS_OK;
+    bool first = lane_stop_begin(lane);
+    uint64_t number = node->epoch;
     TRY(node_begin(node, err));
     if (node->receiver) lane_remote_settle(node, node->epoch);
     if (node->op) TRY(node_marker_operator(node, epoch, err));
@@ -178,7 +189,10 @@ static enum status node_complete(struct lane_node *node, struct error *err)
     node->markers = 0;
     for (uint32_t i = 0; i < node->input_count; i++) node->inputs[i].at_marker = false;
     TRY(lane_check_reports(lane, epoch, err));
+    bool rows = node_holds(node); // of the next epoch: no part of the stop
+    if (first || rows) lane_stop_end(lane, lane_epoch_find(lane, number));
     TRY(node_drain(node, err));
+    if (!first && rows) (void)lane_stop_begin(lane);
 out:
     return status;
 }

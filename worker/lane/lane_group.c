@@ -2,6 +2,7 @@
 // Promises: events of one kind come in epoch order; after a failure exactly one FAILED and nothing else.
 // What can fail: opening (plan, sources, snapshot parts), and any lane at any time; the worker then closes the flow and
 // opens another one from the last decided manifest (P21). Nothing that was not frozen survives, files included.
+#include "worker/lane/lane_late.h"
 #include "worker/lane/lane_private.h"
 
 #include <stdio.h>
@@ -32,6 +33,7 @@ static void group_epoch_clear(struct lane_group *group, struct group_epoch *epoc
 static void group_destroy(struct lane_group *group)
 {
     for (uint32_t i = 0; i < group->lane_count; i++) lane_deinit(&group->lanes[i]);
+    lane_lates_close(group->lates);
     for (uint32_t i = 0; i < LANE_EPOCHS_MAX; i++) group_epoch_clear(group, &group->epochs[i]);
     for (uint32_t t = 0; group->open && t < group->plan->n_tables; t++) {
         struct group_open *open = &group->open[t];
@@ -305,6 +307,7 @@ static struct lane_group *group_create(const struct dataflow_open_args *args, co
     group->args = *args;
     group->options = *options;
     pthread_mutex_init(&group->lock, NULL);
+    group->lates = lane_lates_create();
     pthread_mutex_init(&group->gate, NULL);
     group->dealt = args->from ? args->from->epoch : 0;
     group->plan = plan_copy(args->plan);

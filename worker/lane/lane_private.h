@@ -160,6 +160,7 @@ struct lane_epoch {
     VECTOR(struct dataflow_part) parts;
     VECTOR(Foreset__Range *) ranges; // evidence
     uint32_t measured, frozen;       // nodes that have passed the marker: sources and WATERMARKs; all
+    int64_t stop_us;                 // time at the markers (P11)
     bool reported;
 };
 
@@ -186,6 +187,7 @@ struct lane {
     struct text frame;                 // to another worker, being made
     int64_t beat_us;
     uint64_t held_bytes;
+    int64_t stop_us;    // since when it is at a marker; 0: it is not
     int64_t stalled_us; // since when credit or waiting rows keep it from reading; 0: they do not
     struct lane_epoch epochs[LANE_EPOCHS_MAX];
 };
@@ -201,6 +203,10 @@ void *lane_run(void *argument);
 bool lane_step(struct lane *lane);
 struct lane_epoch *lane_epoch_find(struct lane *lane, uint64_t epoch);
 void lane_epoch_deinit(struct lane_epoch *epoch, const Foreset__Plan *plan);
+// Time at an epoch's markers (P11): from the first node that completes until the lane goes on with rows. begin: whether
+// it was not at a marker already. end: epoch NULL if it was reported meanwhile.
+bool lane_stop_begin(struct lane *lane);
+void lane_stop_end(struct lane *lane, struct lane_epoch *epoch);
 enum status lane_check_reports(struct lane *lane, struct lane_epoch *epoch, struct error *err) MUST_USE;
 
 // lane_graph.c
@@ -273,6 +279,8 @@ struct lane_group {
     uint64_t credit_bytes, held_bytes_max;
     uint64_t *lane_credits; // by lane of all workers: credit_bytes, or less where frames wait for the network together
     const char *record;     // FORESET_RECORD's directory; NULL
+    struct lane_lates *lates;
+    _Atomic int64_t first_row_us;       // wall clock; 0: no row has been read
     const struct type **exchange_types; // by exchange: of its rows
     struct lane_peer *peers;            // by worker
     pthread_mutex_t gate; // guards routing and channels against lane_remote_receive, and the four that follow
@@ -282,6 +290,7 @@ struct lane_group {
     _Atomic uint64_t frames_sent, bytes_sent, rows_sent, frames_received, bytes_received;
     pthread_mutex_t lock; // guards what follows; nothing is called under it but notify's preparation
     bool failed, closing;
+    bool first_row_told;
     struct group_epoch epochs[LANE_EPOCHS_MAX];
     struct lane_maximum *maxima; // cumulative, by node
     struct group_open *open;     // update mode: by table, the open files

@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "common/base/log.h"
+#include "worker/lane/lane_late.h"
 #include "worker/lane/lane_private.h"
 #include "worker/sink/group_origin.h"
 
@@ -204,6 +205,34 @@ static void report_counts(struct lane_group *group, struct group_epoch *epoch, u
     }
 }
 
+// Sealed files go along with the report; what they are still to tell is filled into its adds.
+static void report_rest(struct lane_group *group, struct group_epoch *epoch, struct dataflow_frozen *frozen)
+{
+    struct lane_late *late = NULL;
+    size_t tables = group->plan->n_tables;
+    for (size_t i = 0; i < group->lane_count * tables; i++) {
+        struct operator_table *output = epoch->reports[i / tables].outputs[i % tables];
+        for (size_t k = 0; output && k < output->rest.count; k++) {
+            if (!late) late = lane_late_create(group->lates);
+            lane_late_add(late, output->rest.items[k]);
+        }
+        if (output) output->rest.count = 0;
+    }
+    if (late) frozen->late = lane_late_base(late);
+}
+
+static void report_times(struct lane_group *group, struct group_epoch *epoch, Foreset__Prepared *prepared)
+{
+    prepared->has_lane_stop_us = true;
+    for (uint32_t lane = 0; lane < group->lane_count; lane++) {
+        uint64_t stop_us = (uint64_t)epoch->reports[lane].stop_us;
+        if (stop_us > prepared->lane_stop_us) prepared->lane_stop_us = stop_us;
+    }
+    prepared->first_row_us = atomic_load(&group->first_row_us);
+    prepared->has_first_row_us = prepared->first_row_us != 0 && !group->first_row_told;
+    group->first_row_told |= prepared->has_first_row_us;
+}
+
 static Foreset__TableEpoch *report_table(struct lane_group *group, struct group_epoch *epoch, uint32_t number)
 {
     const Foreset__Table *plan = group->plan->tables[number];
@@ -258,6 +287,8 @@ struct dataflow_frozen *lane_report_frozen(struct lane_group *group, struct grou
         frozen->part_count += report->parts.count;
         report->parts.count = 0;
     }
+    report_rest(group, epoch, frozen);
+    report_times(group, epoch, frozen->prepared);
     return frozen;
 }
 

@@ -8,8 +8,7 @@
 #include "worker/exchange/exchange.h"
 #include "worker/exchange/exchange_routing.h"
 #include "worker/expr/expr.h"
-#include "worker/operator/operator_state.h"
-#include "worker/state/dedup_table.h"
+#include "worker/operator/dedup_fresh.h"
 #include "worker/state/row_codec.h"
 
 #define PROBE_GROUP    16u
@@ -23,6 +22,7 @@ struct dedup_operator {
     uint32_t key_count;
     struct dedup_table table;
     struct text name, scratch;
+    struct dedup_fresh fresh; // since the last freeze
     struct state_history history;
     uint64_t *low;
     struct hash128 *hashes;
@@ -37,6 +37,7 @@ static void dedup_close(struct operator* op)
     memory_free(dedup->keys);
     memory_free(dedup->low);
     memory_free(dedup->hashes);
+    dedup_fresh_deinit(&dedup->fresh);
     dedup_table_deinit(&dedup->table);
     text_deinit(&dedup->name);
     text_deinit(&dedup->scratch);
@@ -126,11 +127,15 @@ static enum status dedup_probe(struct dedup_operator *dedup, const struct batch 
                 dedup->base.counts.rows_late++;
                 continue;
             }
+            struct dedup_entry entry = {dedup->hashes[i], dedup_expiry(dedup, time, row)};
             bool added;
-            enum status status = dedup_table_add(&dedup->table, dedup_shard(dedup, dedup->hashes[i]), dedup->hashes[i],
-                                                 dedup_expiry(dedup, time, row), &added, err);
+            enum status status =
+                dedup_table_add(&dedup->table, dedup_shard(dedup, entry.key), entry.key, entry.expiry_us, &added, err);
             if (status != STATUS_OK) return status;
-            if (added) rows[count++] = row;
+            if (!added) continue;
+            status = dedup_fresh_add(&dedup->fresh, &entry, err);
+            if (status != STATUS_OK) return status;
+            rows[count++] = row;
         }
     }
     *ret_count = count;
@@ -179,36 +184,39 @@ static enum status dedup_on_marker(struct operator* op, const struct operator_ma
     return STATUS_OK;
 }
 
-static enum status dedup_freeze(struct operator* op, struct operator_frozen *frozen, struct error *err)
+// All that is alive: there is little of it, or there are very many parts.
+static enum status dedup_freeze_base(struct dedup_operator *dedup, struct operator_frozen *frozen, struct error *err)
 {
-    struct dedup_operator *dedup = (struct dedup_operator *)op;
+    const struct operator_host *host = dedup->base.host;
     uint32_t shards = dedup->table.shard_count;
-    bool is_base = operator_state_base_due(&dedup->history, dedup->table.count);
-    uint64_t total = 0, *counts = memory_calloc(shards + (size_t)1, sizeof *counts);
-    for (uint32_t shard = 0; shard < shards; shard++) {
-        const struct dedup_shard *at = &dedup->table.shards[shard];
-        counts[shard] = is_base ? at->count : at->fresh_count;
-        total += counts[shard];
-    }
+    uint64_t *counts = memory_calloc(shards + (size_t)1, sizeof *counts);
+    for (uint32_t shard = 0; shard < shards; shard++) counts[shard] = dedup->table.shards[shard].count;
     // Where no key ever expires, none is written with its expiry.
     struct snapshot_fixed fixed = {.key_size = sizeof(struct hash128),
-                                   .value_size = op->plan_node->has_watermark ? sizeof(int64_t) : 0};
+                                   .value_size = dedup->fresh.timed ? sizeof(int64_t) : 0};
     enum status status = STATUS_OK;
-    if (!is_base && total == 0) goto out;
-    TRY(snapshot_fixed_create(&fixed, is_base, 0, shards, counts, op->host->budget, err));
+    TRY(snapshot_fixed_create(&fixed, true, 0, shards, counts, host->budget, err));
     for (uint32_t shard = 0; shard < shards; shard++) {
         const struct dedup_entry *entry;
         uint64_t at = 0;
-        while ((entry = dedup_table_next(&dedup->table.shards[shard], !is_base, &at))) {
+        while ((entry = dedup_table_next(&dedup->table.shards[shard], &at))) {
             snapshot_fixed_add(&fixed, &entry->key, &entry->expiry_us);
         }
-        dedup_table_fresh_reset(&dedup->table, shard);
     }
     snapshot_fixed_finish(&fixed);
-    operator_state_part_take(&fixed, is_base, &dedup->history, frozen);
+    operator_state_part_take(&fixed, true, &dedup->history, frozen);
+    dedup_fresh_reset(&dedup->fresh);
 out:
     memory_free(counts);
     return status;
+}
+
+static enum status dedup_freeze(struct operator* op, struct operator_frozen *frozen, struct error *err)
+{
+    struct dedup_operator *dedup = (struct dedup_operator *)op;
+    if (operator_state_base_due(&dedup->history, dedup->table.count)) return dedup_freeze_base(dedup, frozen, err);
+    dedup_fresh_freeze(&dedup->fresh, op->host, &dedup->history, frozen);
+    return STATUS_OK;
 }
 
 static enum status dedup_load(struct operator* op, const struct operator_record *record, struct error *err)
@@ -271,6 +279,7 @@ enum status dedup_operator_open(struct operator_host *host, uint32_t node, struc
     dedup->exprs = memory_calloc(dedup->key_count + (size_t)1, sizeof *dedup->exprs);
     dedup->keys = memory_calloc(dedup->key_count + (size_t)1, sizeof *dedup->keys);
     dedup_table_init(&dedup->table, host->plan->shards, host->state_budget, operator_name(op, &dedup->name));
+    dedup_fresh_init(&dedup->fresh, op->plan_node->has_watermark, host->state_budget, text_str(&dedup->name));
     ASSERT(!op->plan_node->has_event_time || op->plan_node->event_time < dedup->key_count);
     TRY(expr_compile_list(host->plan, op->plan_node->exprs, dedup->key_count, op->inputs[0], host->budget, dedup->exprs,
                           err));

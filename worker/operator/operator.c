@@ -114,7 +114,11 @@ out:
 
 void operator_frozen_deinit(struct operator_frozen *frozen)
 {
-    for (size_t i = 0; i < frozen->parts.count; i++) buffer_unref(frozen->parts.items[i].bytes);
+    for (size_t i = 0; i < frozen->parts.count; i++) {
+        struct operator_part *part = &frozen->parts.items[i];
+        buffer_unref(part->bytes);
+        if (part->late) part->late->destroy(part->late);
+    }
     vector_deinit(&frozen->parts);
     struct operator_table *table = frozen->table;
     frozen->table = NULL;
@@ -124,6 +128,8 @@ void operator_frozen_deinit(struct operator_frozen *frozen)
     for (size_t i = 0; i < table->dead_letters.count; i++) {
         foreset__data_file__free_unpacked(table->dead_letters.items[i], NULL);
     }
+    for (size_t i = 0; i < table->rest.count; i++) file_sink_close(table->rest.items[i].sink);
+    vector_deinit(&table->rest);
     vector_deinit(&table->files);
     vector_deinit(&table->open);
     vector_deinit(&table->dead_letters);

@@ -16,6 +16,8 @@
 #include "common/columnar/batch.h"
 #include "common/objstore/objstore.h"
 #include "proto/control.pb-c.h"
+#include "worker/sink/file_sink.h"
+#include "worker/snapshot/snapshot_part.h"
 
 struct operator;
 struct expr_errors;
@@ -39,7 +41,8 @@ struct operator_marker {
 
 // One snapshot part's worth of changes, in the part format (worker/snapshot).
 struct operator_part {
-    struct buffer *bytes;
+    struct buffer *bytes;       // NULL: `late` makes them
+    struct snapshot_late *late; // taken by whoever takes the part
     size_t size_bytes;
     uint64_t entries;
     bool is_base;
@@ -47,6 +50,7 @@ struct operator_part {
 // What a TABLE operator made in an epoch, this lane's share. The strings are the protobuf's own (malloc).
 struct operator_table {
     VECTOR(Foreset__DataFile *) files;
+    VECTOR(struct file_sink_rest) rest; // of files: what is completed off the lane
     VECTOR(Foreset__DataFile *) dead_letters;
     VECTOR(Foreset__DataFile *) open; // update mode: new open files of the slices below
     VECTOR(uint64_t) slices;          // update mode: keys of the slices that were touched

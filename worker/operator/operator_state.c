@@ -50,6 +50,14 @@ void operator_state_part_take(struct snapshot_fixed *fixed, bool is_base, struct
     fixed->bytes = NULL;
 }
 
+void operator_state_part_late(struct snapshot_late *late, uint64_t entries, struct state_history *history,
+                              struct operator_frozen *frozen)
+{
+    struct operator_part part = {.late = late, .entries = entries};
+    vector_push(&frozen->parts, part);
+    history_add(history, false, entries);
+}
+
 void keyed_state_init(struct keyed_state *state, struct operator* op, uint32_t payload_size)
 {
     operator_name(op, &state->name);

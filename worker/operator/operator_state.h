@@ -22,6 +22,10 @@ enum status operator_state_part(struct operator* op, struct snapshot_writer *wri
 void operator_state_part_take(struct snapshot_fixed *fixed, bool is_base, struct state_history *history,
                               struct operator_frozen *frozen);
 
+// The same of a part that is written down later; takes it.
+void operator_state_part_late(struct snapshot_late *late, uint64_t entries, struct state_history *history,
+                              struct operator_frozen *frozen);
+
 struct keyed_state {
     struct key_table table;
     struct state_history history;

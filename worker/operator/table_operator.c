@@ -1,7 +1,7 @@
 // TABLE: where a table's rows end. They go to Parquet files as they come (append, complete) or into the rows of update
-// mode, and on to the tables behind. At the marker the epoch's files are finished; freeze hands them over. Rows that
-// raised anywhere in the table's query come here too, into its dead letters. What can fail: the object store, memory. A
-// finished file that no report names is removed when the lane closes.
+// mode, and on to the tables behind. At the marker the epoch's files are sealed; freeze hands them over to be completed
+// off the lane (P11). Rows that raised anywhere in the table's query come here too, into its dead letters. What can
+// fail: the object store, memory. A file that no report names is removed when the lane closes.
 #include "common/base/hash.h"
 #include "worker/expr/expr.h"
 #include "worker/operator/table_update.h"
@@ -108,14 +108,16 @@ static enum status table_on_marker(struct operator* op, const struct operator_ma
     if (table->update && marker->publishes) {
         TRY(table_update_publish(table->update, table->sink, &table->sequence, marker, modified_ms, output, err));
     } else if (!table->update) {
-        TRY(partition_sink_finish(table->sink, modified_ms, &files, err));
-        for (size_t i = 0; i < files.items.count; i++) vector_push(&output->files, files.items.items[i]);
+        TRY(partition_sink_seal(table->sink, modified_ms, &files, err));
     }
     if (table->letters) TRY(letter_sink_finish(table->letters, marker->epoch, modified_ms, &letters, err));
     if (letters) vector_push(&output->dead_letters, letters);
     table_count(output);
 out:
+    for (size_t i = 0; i < files.items.count; i++) vector_push(&output->files, files.items.items[i]);
+    for (size_t i = 0; i < files.rest.count; i++) vector_push(&output->rest, files.rest.items[i]);
     vector_deinit(&files.items);
+    vector_deinit(&files.rest);
     return status;
 }
 

@@ -26,12 +26,21 @@ struct file_sink_args {
 enum status file_sink_properties(const Foreset__Table *table, struct file_sink_args *args, struct error *err) MUST_USE;
 
 struct file_sink;
+// A sealed file that is not complete, and what the report says of it.
+struct file_sink_rest {
+    struct file_sink *sink;
+    Foreset__DataFile *file;
+};
 // folder: of its partition (delta_path_partition), "": the table's root.
 enum status file_sink_open(const struct file_sink_args *args, const char *folder, uint64_t epoch, uint32_t sequence,
                            struct file_sink **ret_sink, struct error *err) MUST_USE;
 enum status file_sink_write(struct file_sink *sink, const struct batch *batch, struct error *err) MUST_USE;
-uint64_t file_sink_rows(const struct file_sink *sink);
-// Footer, end of writing. *ret_file is allocated as protobuf-c frees it; without partition values.
+// No more rows. What the report says of the file, allocated as protobuf-c frees it: without partition values, and
+// without size, statistics and checksum, which file_sink_complete knows.
+Foreset__DataFile *file_sink_seal(const struct file_sink *sink, int64_t modified_ms);
+// Last pages, footer, end of writing; on any thread, after seal.
+enum status file_sink_complete(struct file_sink *sink, Foreset__DataFile *file, struct error *err) MUST_USE;
+// Both at once. *ret_file is untouched on failure.
 enum status file_sink_finish(struct file_sink *sink, int64_t modified_ms, Foreset__DataFile **ret_file,
                              struct error *err) MUST_USE;
 void file_sink_close(struct file_sink *sink); // NULL allowed; removes the object if it was not finished

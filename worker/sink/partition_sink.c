@@ -370,6 +370,16 @@ out:
     return status;
 }
 
+static void files_take(struct partition_sink *sink, int64_t modified_ms, struct partition_sink_files *files)
+{
+    for (size_t i = 0; i < sink->done.items.count; i++) {
+        sink->done.items.items[i]->modified_ms = modified_ms;
+        vector_push(&files->items, sink->done.items.items[i]);
+    }
+    vector_reset(&sink->done.items);
+    partitions_forget(sink);
+}
+
 enum status partition_sink_finish(struct partition_sink *sink, int64_t modified_ms, struct partition_sink_files *files,
                                   struct error *err)
 {
@@ -378,11 +388,27 @@ enum status partition_sink_finish(struct partition_sink *sink, int64_t modified_
         enum status status = partition_close(sink, &sink->partitions.items[i], modified_ms, err);
         if (status != STATUS_OK) return status;
     }
-    for (size_t i = 0; i < sink->done.items.count; i++) {
-        sink->done.items.items[i]->modified_ms = modified_ms;
-        vector_push(&files->items, sink->done.items.items[i]);
+    files_take(sink, modified_ms, files);
+    return STATUS_OK;
+}
+
+enum status partition_sink_seal(struct partition_sink *sink, int64_t modified_ms, struct partition_sink_files *files,
+                                struct error *err)
+{
+    for (size_t i = 0; i < sink->partitions.count; i++) {
+        struct partition *partition = &sink->partitions.items[i];
+        if (!partition->file) continue;
+        struct file_sink_rest rest = {partition->file, file_sink_seal(partition->file, modified_ms)};
+        enum status status = partition_values(sink, partition, rest.file, err);
+        if (status != STATUS_OK) {
+            foreset__data_file__free_unpacked(rest.file, NULL);
+            return status;
+        }
+        partition->file = NULL;
+        sink->open--;
+        vector_push(&files->items, rest.file);
+        vector_push(&files->rest, rest);
     }
-    vector_reset(&sink->done.items);
-    partitions_forget(sink);
+    files_take(sink, modified_ms, files);
     return STATUS_OK;
 }

@@ -19,8 +19,12 @@ enum status partition_sink_write(struct partition_sink *sink, uint64_t epoch, ui
                                  struct error *err) MUST_USE;
 struct partition_sink_files {
     VECTOR(Foreset__DataFile *) items;
+    VECTOR(struct file_sink_rest) rest; // those of them that the caller has to complete and close
 };
-// Finishes what is open and hands every file of the epoch over; the sink is empty then.
+// Ends the epoch: every file of it is handed over, those that were open as `rest`; the sink is empty then.
+enum status partition_sink_seal(struct partition_sink *sink, int64_t modified_ms, struct partition_sink_files *files,
+                                struct error *err) MUST_USE;
+// The same with every file complete.
 enum status partition_sink_finish(struct partition_sink *sink, int64_t modified_ms, struct partition_sink_files *files,
                                   struct error *err) MUST_USE;
 

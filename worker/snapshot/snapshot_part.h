@@ -51,6 +51,13 @@ static inline void snapshot_fixed_add(struct snapshot_fixed *fixed, const void *
 }
 void snapshot_fixed_finish(struct snapshot_fixed *fixed); // asserts that every record announced was added
 
+// A part that is written down later, off the lane (P11): it holds what it needs, and nothing of the operator.
+struct snapshot_late {
+    enum status (*encode)(struct snapshot_late *late, struct buffer **ret_bytes, size_t *ret_size,
+                          struct error *err); // any thread, one at a time; the same bytes each time
+    void (*destroy)(struct snapshot_late *late);
+};
+
 struct snapshot_record {
     uint32_t shard;
     struct slice key;

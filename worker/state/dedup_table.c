@@ -5,21 +5,9 @@
 
 #define DEDUP_FIRST 64u
 
-// Entries and their bits; capacity is a power of two, 64 at least.
 static size_t block_size(uint64_t capacity)
 {
-    return capacity * sizeof(struct dedup_entry) + capacity / 8;
-}
-
-static inline bool fresh_get(const uint64_t *fresh, uint64_t at)
-{
-    return fresh[at / 64] >> (at % 64) & 1;
-}
-
-static inline void fresh_put(uint64_t *fresh, uint64_t at, bool value)
-{
-    uint64_t bit = 1ull << (at % 64);
-    fresh[at / 64] = value ? fresh[at / 64] | bit : fresh[at / 64] & ~bit;
+    return capacity * sizeof(struct dedup_entry);
 }
 
 void dedup_table_init(struct dedup_table *table, uint32_t shard_count, struct budget *budget, const char *name)
@@ -66,18 +54,15 @@ static enum status grow(struct dedup_table *table, struct dedup_shard *shard, st
                             (unsigned long long)table->count, (unsigned long long)bytes);
     }
     struct dedup_entry *entries = memory_calloc(1, block_size(capacity));
-    uint64_t *fresh = (uint64_t *)(void *)(entries + capacity);
     for (uint64_t i = 0; shard->entries && i <= shard->mask; i++) {
         if (is_free(&shard->entries[i])) continue;
         uint64_t at = shard->entries[i].key.low & (capacity - 1);
         while (!is_free(&entries[at])) at = (at + 1) & (capacity - 1);
         entries[at] = shard->entries[i];
-        if (fresh_get(shard->fresh, i)) fresh_put(fresh, at, true);
     }
     if (shard->entries) budget_give(table->budget, block_size(shard->mask + 1));
     memory_free(shard->entries);
     shard->entries = entries;
-    shard->fresh = fresh;
     shard->mask = capacity - 1;
     return STATUS_OK;
 }
@@ -112,12 +97,7 @@ enum status dedup_table_add(struct dedup_table *table, uint32_t shard, struct ha
                             bool *ret_added, struct error *err)
 {
     struct dedup_entry *entry;
-    enum status status = dedup_get(table, shard, key, expiry_us, &entry, ret_added, err);
-    if (status != STATUS_OK || !*ret_added) return status;
-    struct dedup_shard *at = &table->shards[shard];
-    fresh_put(at->fresh, (uint64_t)(entry - at->entries), true);
-    at->fresh_count++;
-    return STATUS_OK;
+    return dedup_get(table, shard, key, expiry_us, &entry, ret_added, err);
 }
 
 enum status dedup_table_put(struct dedup_table *table, uint32_t shard, struct hash128 key, int64_t expiry_us,
@@ -133,16 +113,13 @@ enum status dedup_table_put(struct dedup_table *table, uint32_t shard, struct ha
 
 static void remove_at(struct dedup_shard *shard, uint64_t at)
 {
-    if (fresh_get(shard->fresh, at)) shard->fresh_count--;
     for (uint64_t next = (at + 1) & shard->mask; !is_free(&shard->entries[next]); next = (next + 1) & shard->mask) {
         uint64_t home = shard->entries[next].key.low & shard->mask;
         if (((next - home) & shard->mask) < ((next - at) & shard->mask)) continue; // it would move before its home
         shard->entries[at] = shard->entries[next];
-        fresh_put(shard->fresh, at, fresh_get(shard->fresh, next));
         at = next;
     }
     memset(&shard->entries[at], 0, sizeof shard->entries[at]);
-    fresh_put(shard->fresh, at, false);
     shard->count--;
 }
 
@@ -173,27 +150,11 @@ uint64_t dedup_table_evict(struct dedup_table *table, int64_t watermark_us)
     return removed;
 }
 
-const struct dedup_entry *dedup_table_next(const struct dedup_shard *shard, bool fresh_only, uint64_t *at)
+const struct dedup_entry *dedup_table_next(const struct dedup_shard *shard, uint64_t *at)
 {
     while (shard->entries && *at <= shard->mask) {
-        uint64_t here = (*at)++;
-        if (fresh_only) {
-            uint64_t left = shard->fresh[here / 64] >> (here % 64);
-            if (left == 0) {
-                *at = (here / 64 + 1) * 64;
-                continue;
-            }
-            here += (uint64_t)__builtin_ctzll(left);
-            *at = here + 1;
-        }
-        if (!is_free(&shard->entries[here])) return &shard->entries[here];
+        const struct dedup_entry *entry = &shard->entries[(*at)++];
+        if (!is_free(entry)) return entry;
     }
     return NULL;
-}
-
-void dedup_table_fresh_reset(struct dedup_table *table, uint32_t number)
-{
-    struct dedup_shard *shard = &table->shards[number];
-    if (shard->fresh_count) memset(shard->fresh, 0, (shard->mask + 1) / 8);
-    shard->fresh_count = 0;
 }

@@ -1,6 +1,5 @@
 // The keys that a DEDUP has seen: seeded 128-bit hashes with their expiry, 24 bytes a key, in one open-addressing table
-// per shard, so that growing stops a lane for a small table only. A hash of all zeros is kept as {0, 1}. A bit beside
-// each entry says that it is new since the last freeze: an epoch of millions of keys needs no second list of them.
+// per shard, so that growing stops a lane for a small table only. A hash of all zeros is kept as {0, 1}.
 #ifndef FORESET_STATE_DEDUP_TABLE_H
 #define FORESET_STATE_DEDUP_TABLE_H
 
@@ -15,9 +14,8 @@ struct dedup_entry {
 };
 struct dedup_shard {
     struct dedup_entry *entries;
-    uint64_t *fresh; // a bit per entry; lies behind the entries
     uint64_t mask;
-    uint64_t count, fresh_count;
+    uint64_t count;
     int64_t earliest_us; // no entry expires before
 };
 struct dedup_table {
@@ -34,18 +32,16 @@ static inline void dedup_table_prefetch(const struct dedup_table *table, uint32_
     const struct dedup_shard *at = &table->shards[shard];
     if (at->entries) __builtin_prefetch(&at->entries[key.low & at->mask], 1);
 }
-// *ret_added: the key was new, and is fresh. A known key keeps its expiry. STATUS_NO_MEMORY beyond the budget, naming
-// table and size.
+// *ret_added: the key was new. A known key keeps its expiry. STATUS_NO_MEMORY beyond the budget, naming table and size.
 enum status dedup_table_add(struct dedup_table *table, uint32_t shard, struct hash128 key, int64_t expiry_us,
                             bool *ret_added, struct error *err) MUST_USE;
-// As add, but a known key takes the expiry and none becomes fresh: for loading.
+// As add, but a known key takes the expiry: for loading.
 enum status dedup_table_put(struct dedup_table *table, uint32_t shard, struct hash128 key, int64_t expiry_us,
                             bool *ret_added, struct error *err) MUST_USE;
 // Removes what expires at or before watermark_us. Returns how many.
 uint64_t dedup_table_evict(struct dedup_table *table, int64_t watermark_us);
 void dedup_table_clear(struct dedup_table *table, uint32_t shard);
-// Entries in use: all, or the fresh ones only, from *at on (0 at first). NULL: there is none left.
-const struct dedup_entry *dedup_table_next(const struct dedup_shard *shard, bool fresh_only, uint64_t *at);
-void dedup_table_fresh_reset(struct dedup_table *table, uint32_t shard);
+// Entries in use, from *at on (0 at first). NULL: there is none left.
+const struct dedup_entry *dedup_table_next(const struct dedup_shard *shard, uint64_t *at);
 
 #endif

@@ -40,10 +40,13 @@ static void drop_dead_parts(struct flow *flow)
 static void take_parts(struct flow *flow, const struct dataflow_event *event, uint32_t number)
 {
     struct dataflow_frozen *frozen = event->frozen;
+    struct error err;
+    assert_int_equal(dataflow_frozen_complete(frozen, &err), STATUS_OK);
     for (size_t i = 0; i < frozen->part_count; i++) {
         Foreset__SnapshotPart *part = &frozen->parts[i].meta;
         char key[64];
-        struct error err;
+        assert_int_equal(dataflow_part_encode(&frozen->parts[i], &err), STATUS_OK);
+        part->size_bytes = frozen->parts[i].size;
         snprintf(key, sizeof key, "part-%llu-%u-%zu", (unsigned long long)event->epoch, number, i);
         part->checksum = hash_64(frozen->parts[i].bytes->data, frozen->parts[i].size, 0);
         memory_free(part->key);

@@ -159,6 +159,40 @@ static void a_value_that_no_path_may_hold_is_escaped(void **state)
     partition_sink_destroy(sink);
 }
 
+static bool file_there(struct sink_fixture *fixture, const char *key)
+{
+    struct objstore_entry entry;
+    if (fixture->store->ops->stat(fixture->store, key, &entry, &fixture->err) != STATUS_OK) return false;
+    memory_free(entry.key);
+    return true;
+}
+
+static void sealed_files_are_completed_one_by_one_and_what_is_not_is_removed(void **state)
+{
+    struct sink_fixture *fixture = *state;
+    struct partition_sink *sink = open_sink(fixture, 1);
+    struct partition_sink_files files = {0};
+    uint32_t sequence = 0;
+    write_rows(fixture, sink, &sequence, (struct sink_row[]){{"a", 1}, {"b", 2}, {"a", 3}}, 3);
+    assert_int_equal(partition_sink_seal(sink, 77, &files, &fixture->err), STATUS_OK);
+    write_rows(fixture, sink, &sequence, (struct sink_row[]){{"a", 9}}, 1); // the next epoch's: another file
+    partition_sink_destroy(sink);
+    assert_int_equal(files.items.count, 2);
+    assert_int_equal(files.rest.count, 2);
+    struct file_sink_rest *first = &files.rest.items[0], *second = &files.rest.items[1];
+    assert_int_equal(first->file->rows, 2);
+    assert_string_equal(first->file->partition_values[0]->value, "a");
+    assert_int_equal(file_sink_complete(first->sink, first->file, &fixture->err), STATUS_OK);
+    file_sink_close(first->sink);
+    assert_string_equal(sink_fixture_read(fixture, fixture->store, first->file->path), "{\"v\":1}\n{\"v\":3}");
+    assert_true(first->file->size_bytes > 0 && first->file->checksum != 0);
+    assert_non_null(strstr(first->file->stats, "\"numRecords\":2"));
+    file_sink_close(second->sink);
+    assert_false(file_there(fixture, second->file->path));
+    vector_deinit(&files.rest);
+    files_free(&files);
+}
+
 int main(void)
 {
 #define FACT(name) cmocka_unit_test_setup_teardown(name, sink_fixture_setup, sink_fixture_teardown)
@@ -169,6 +203,7 @@ int main(void)
         FACT(what_was_not_handed_over_is_removed),
         FACT(a_missing_partition_column_is_named),
         FACT(a_value_that_no_path_may_hold_is_escaped),
+        FACT(sealed_files_are_completed_one_by_one_and_what_is_not_is_removed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

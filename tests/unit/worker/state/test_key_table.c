@@ -141,61 +141,7 @@ static void dedup_evicts_exactly_what_is_due(void **state)
     }
 }
 
-static uint64_t fresh_keys(const struct dedup_table *table, bool *found)
-{
-    uint64_t count = 0;
-    memset(found, 0, KEYS * sizeof *found);
-    for (uint32_t shard = 0; shard < table->shard_count; shard++) {
-        const struct dedup_entry *entry;
-        uint64_t at = 0;
-        while ((entry = dedup_table_next(&table->shards[shard], true, &at))) {
-            assert_false(found[entry->key.high]);
-            found[entry->key.high] = true;
-            count++;
-        }
-    }
-    return count;
-}
-
-// Through growth, eviction (which moves entries) and freezing: a key is fresh from its adding until the next freeze.
-static void dedup_knows_what_is_new_since_the_last_freeze(void **state)
-{
-    (void)state;
-    struct dedup_table table;
-    struct random random;
-    struct error err;
-    bool want[KEYS] = {0}, found[KEYS], added;
-    int64_t expiry[KEYS];
-    random_init(&random, 11);
-    dedup_table_init(&table, 3, NULL, "t/dedup");
-    for (uint32_t key = 0; key < KEYS; key++) {
-        struct hash128 hash = {.low = bad_hash(key), .high = key};
-        expiry[key] = (int64_t)random_below(&random, 100);
-        bool loaded = random_below(&random, 4) == 0;
-        enum status status = loaded ? dedup_table_put(&table, key % 3, hash, expiry[key], &added, &err)
-                                    : dedup_table_add(&table, key % 3, hash, expiry[key], &added, &err);
-        assert_int_equal(status, STATUS_OK);
-        want[key] = !loaded;
-        if (key == KEYS / 2) {
-            for (uint32_t shard = 0; shard < 3; shard++) dedup_table_fresh_reset(&table, shard);
-            memset(want, 0, sizeof want);
-        }
-    }
-    dedup_table_evict(&table, 30);
-    uint64_t count = 0, told = 0;
-    for (uint32_t key = 0; key < KEYS; key++) {
-        want[key] = want[key] && expiry[key] > 30;
-        count += want[key];
-    }
-    assert_true(count > 0);
-    assert_int_equal(fresh_keys(&table, found), count);
-    assert_memory_equal(found, want, sizeof want);
-    for (uint32_t shard = 0; shard < 3; shard++) told += table.shards[shard].fresh_count;
-    assert_int_equal(told, count);
-    dedup_table_deinit(&table);
-}
-
-// What an epoch adds costs the table and a bit each, all of it counted.
+// What is added is counted, all of it.
 static void dedup_counts_all_it_holds(void **state)
 {
     (void)state;
@@ -238,7 +184,6 @@ int main(void)
         cmocka_unit_test(changes_are_told_once_and_only_persisted_keys_are_removed),
         cmocka_unit_test(a_full_budget_is_named_and_given_back),
         cmocka_unit_test(dedup_evicts_exactly_what_is_due),
-        cmocka_unit_test(dedup_knows_what_is_new_since_the_last_freeze),
         cmocka_unit_test(dedup_counts_all_it_holds),
         cmocka_unit_test(a_hash_of_zeros_is_a_key_like_any_other),
     };
