@@ -247,3 +247,20 @@ bool text_utf8_valid(const uint8_t *bytes, size_t length)
     }
     return true;
 }
+
+void text_append_utf8(struct text *text, const char *bytes, size_t length)
+{
+    size_t plain = 0;
+    for (size_t i = 0; i < length;) {
+        const uint8_t *at = (const uint8_t *)bytes + i;
+        size_t sequence = at[0] < 0x80 ? 1 : utf8_sequence(at, length - i);
+        if (sequence > 0) {
+            i += sequence;
+            continue;
+        }
+        text_append(text, bytes + plain, i - plain);
+        text_append_str(text, "\xEF\xBF\xBD");
+        plain = ++i;
+    }
+    text_append(text, bytes + plain, length - plain);
+}

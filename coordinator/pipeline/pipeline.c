@@ -50,7 +50,7 @@ void pipeline_move(struct pipeline *pipeline, enum pipeline_state to)
     statemachine_move(&pipeline->machine, (int)to);
     if (to == PIPELINE_ASSIGNING) {
         struct error err = {0};
-        pipeline->decide_no_more = false;
+        pipeline->decide_no_more = pipeline->put_no_more = false;
         if (pipeline_plan_begin(pipeline, &err) != STATUS_OK) pipeline_trouble(pipeline, &err);
     }
 }

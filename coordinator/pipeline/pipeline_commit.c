@@ -140,6 +140,7 @@ static void pipeline_commit_was_put(struct pipeline_job *base)
     struct pipeline_commit_put *put = (struct pipeline_commit_put *)base;
     pipeline->putting[put->table] = false;
     if (base->status != STATUS_OK) {
+        pipeline->put_no_more = true;
         pipeline_trouble(pipeline, &base->err);
         return;
     }
@@ -232,6 +233,7 @@ static void pipeline_commit_marked(struct pipeline_job *base)
     uint64_t mark = ((struct pipeline_commit_mark *)base)->epoch;
     pipeline->publishing = false;
     if (base->status != STATUS_OK) {
+        pipeline->put_no_more = true;
         pipeline_trouble(pipeline, &base->err);
         return;
     }
@@ -274,6 +276,7 @@ void pipeline_commit_advance(struct pipeline *pipeline)
     pipeline_commit_decide(pipeline);
     if (state == PIPELINE_QUIESCING || pipeline->outcome == PIPELINE_BLOCKED || pipeline->outcome == PIPELINE_FENCED)
         return;
+    if (state == PIPELINE_ENDING && pipeline->put_no_more) return;
     pipeline_commit_put(pipeline);
     pipeline_commit_publish(pipeline);
 }
@@ -284,7 +287,8 @@ bool pipeline_commit_idle(const struct pipeline *pipeline)
     for (size_t i = 0; i < pipeline->epochs.count; i++) {
         const struct epoch *epoch = pipeline->epochs.items[i];
         if (epoch->machine.state >= EPOCH_DECIDED) {
-            if (pipeline->machine.state == PIPELINE_ENDING && pipeline->outcome != PIPELINE_BLOCKED) return false;
+            bool puts = pipeline->outcome != PIPELINE_BLOCKED && !pipeline->put_no_more;
+            if (pipeline->machine.state == PIPELINE_ENDING && puts) return false;
             continue;
         }
         bool ready = epoch->machine.state == EPOCH_PREPARED || epoch->machine.state == EPOCH_BUILT;

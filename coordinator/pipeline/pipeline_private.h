@@ -96,6 +96,7 @@ struct pipeline {
     int64_t recover_at_us;
     bool serial;         // one epoch at a time: an earlier attempt failed with several in flight
     bool decide_no_more; // ending: what failed was a decision
+    bool put_no_more;    // ending: what failed was a put; the next run's recovery puts what is decided
     bool recovering;
     bool refreshed;
     int64_t ticked_us;

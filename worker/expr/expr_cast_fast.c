@@ -87,29 +87,6 @@ static bool strings_valid(const struct column *column)
     return true;
 }
 
-static void utf8_repair(const char *data, size_t length, struct text *text)
-{
-    size_t at = 0;
-    while (at < length) {
-        size_t size = 1;
-        unsigned char lead = (unsigned char)data[at];
-        if (lead >= 0xF0) {
-            size = 4;
-        } else if (lead >= 0xE0) {
-            size = 3;
-        } else if (lead >= 0xC0) {
-            size = 2;
-        }
-        if (at + size <= length && text_utf8_valid((const uint8_t *)data + at, size)) {
-            text_append(text, data + at, size);
-            at += size;
-        } else {
-            text_append_str(text, "\xEF\xBF\xBD");
-            at++;
-        }
-    }
-}
-
 static enum status binary_repair(struct expr_call *call, const struct column *column, struct error *err)
 {
     enum status status = STATUS_OK;
@@ -123,7 +100,7 @@ static enum status binary_repair(struct expr_call *call, const struct column *co
         struct slice slice = column_slice(column, row);
         text_reset(&text);
         if (!text_utf8_valid((const uint8_t *)slice.data, slice.length)) {
-            utf8_repair(slice.data, slice.length, &text);
+            text_append_utf8(&text, slice.data, slice.length);
             slice = slice_of(text_str(&text), text.length);
         }
         TRY(column_builder_bytes(builder, slice.data, slice.length, err));

@@ -123,8 +123,9 @@ static enum status letter_add(struct letter_file *file, int64_t failed_at_us, co
         TRY(letter_text(file, LETTER_ROW, text_str(&json), json.length, err));
     }
     TRY(letter_text(file, LETTER_CLASS, row_error->condition, strlen(row_error->condition), err));
-    const char *message = row_error->message ? row_error->message : "";
-    TRY(letter_text(file, LETTER_MESSAGE, message, strlen(message), err));
+    text_reset(&json); // a message may quote the record, whose bytes may be no text
+    if (row_error->message) text_append_utf8(&json, row_error->message, strlen(row_error->message));
+    TRY(letter_text(file, LETTER_MESSAGE, text_str(&json), json.length, err));
 out:
     text_deinit(&json);
     return status;

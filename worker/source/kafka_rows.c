@@ -204,17 +204,21 @@ static enum status kafka_rows_append_headers(struct column_builder *builder, con
     // Spark gives null, not an empty array, to a record without headers.
     if (rd_kafka_message_headers(message, &headers)) return column_builder_null(builder, err);
     struct column_builder *element = column_builder_child(builder, 0);
+    struct text key = {0};
     const char *name;
     const void *value;
     size_t size;
     for (size_t i = 0; !rd_kafka_header_get_all(headers, i, &name, &value, &size); i++) {
         struct column_builder *values = column_builder_child(element, 1);
-        TRY(column_builder_bytes(column_builder_child(element, 0), name, strlen(name), err));
+        text_reset(&key);
+        text_append_utf8(&key, name, strlen(name)); // a STRING, whatever its producer wrote
+        TRY(column_builder_bytes(column_builder_child(element, 0), text_str(&key), key.length, err));
         TRY(value ? column_builder_bytes(values, value, size, err) : column_builder_null(values, err));
         TRY(column_builder_nested(element, err));
     }
     TRY(column_builder_nested(builder, err));
 out:
+    text_deinit(&key);
     return status;
 }
 

@@ -422,6 +422,15 @@ int pipeline_fixture_teardown(void **state)
 
 // ---- Going on ----
 
+void pipeline_fixture_job(struct pipeline_fixture *fixture)
+{
+    assert_true(fixture->jobs.count > 0);
+    struct seam_job *job = fixture->jobs.items[0];
+    vector_remove(&fixture->jobs, 0);
+    job->run(job);
+    job->done(job);
+}
+
 void pipeline_fixture_pump(struct pipeline_fixture *fixture)
 {
     unsigned steps = 0;
@@ -429,10 +438,7 @@ void pipeline_fixture_pump(struct pipeline_fixture *fixture)
         assert_true(++steps < STEPS_MAX);
         (void)fixture->role.tick(fixture->role.role);
         if (fixture->jobs.count > 0 && !fixture->hold_jobs) {
-            struct seam_job *job = fixture->jobs.items[0];
-            vector_remove(&fixture->jobs, 0);
-            job->run(job);
-            job->done(job);
+            pipeline_fixture_job(fixture);
         } else if (fixture->posts.count > 0) {
             struct post post = fixture->posts.items[0];
             vector_remove(&fixture->posts, 0);

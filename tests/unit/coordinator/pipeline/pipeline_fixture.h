@@ -83,6 +83,7 @@ void pipeline_fixture_start(struct pipeline_fixture *fixture);
 void pipeline_fixture_stop(struct pipeline_fixture *fixture); // as a crash: the next start recovers
 // Lets everything happen that can, without time.
 void pipeline_fixture_pump(struct pipeline_fixture *fixture);
+void pipeline_fixture_job(struct pipeline_fixture *fixture); // the next job alone
 // Lets time pass; ends early if the pipeline does.
 void pipeline_fixture_pass(struct pipeline_fixture *fixture, int64_t us);
 void pipeline_fixture_drain(struct pipeline_fixture *fixture);

@@ -330,6 +330,30 @@ static void a_table_that_cannot_take_what_is_decided_blocks_the_pipeline(void **
     assert_int_equal(fixture->plans.count, 1); // of the first run: nothing was planned
 }
 
+static void a_put_that_fails_ends_the_pipeline_and_the_next_run_puts_it(void **state)
+{
+    struct pipeline_fixture *fixture = *state;
+    char command[160];
+    fixture->hold_prepared = true;
+    available_now(fixture, 10, 5);
+    pipeline_fixture_pump(fixture);
+    fixture->hold_jobs = true;
+    pipeline_fixture_release(fixture, false, true);
+    pipeline_fixture_job(fixture); // decides
+    snprintf(command, sizeof command, "cd %s/t0 && mv _delta_log kept && touch _delta_log", fixture->folder);
+    assert_int_equal(system(command), 0);
+    fixture->hold_jobs = false;
+    pipeline_fixture_pass(fixture, 60 * SECOND);
+    assert_outcome(fixture, PIPELINE_FAILED, "t0");
+    pipeline_fixture_stop(fixture);
+    snprintf(command, sizeof command, "cd %s/t0 && mv -f kept/ x && rm _delta_log && mv x _delta_log", fixture->folder);
+    assert_int_equal(system(command), 0);
+    available_now(fixture, 10, 5);
+    pipeline_fixture_pump(fixture);
+    assert_outcome(fixture, PIPELINE_DONE, "");
+    assert_int_equal(pipeline_fixture_txn(fixture), 1);
+}
+
 static void another_leader_fences(void **state)
 {
     struct pipeline_fixture *fixture = *state;
@@ -523,6 +547,7 @@ int main(void)
         FACT(an_error_of_the_data_fails_the_pipeline_with_its_words),
         FACT(an_error_of_the_data_is_final_only_behind_what_is_decided),
         FACT(a_table_that_cannot_take_what_is_decided_blocks_the_pipeline),
+        FACT(a_put_that_fails_ends_the_pipeline_and_the_next_run_puts_it),
         FACT(another_leader_fences),
         FACT(a_source_that_never_answered_fails_after_20_seconds),
         FACT(a_source_that_answered_before_is_given_60_seconds),

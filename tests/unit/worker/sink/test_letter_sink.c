@@ -104,6 +104,24 @@ static void a_row_without_a_record_is_kept_as_json(void **state)
     letter_sink_destroy(letters);
 }
 
+static void a_message_that_quotes_bytes_that_are_no_text_is_text(void **state)
+{
+    struct sink_fixture *fixture = *state;
+    struct letter_sink *letters = letter_sink_create(&fixture->args);
+    struct batch *batch = sink_fixture_batch((struct sink_row[]){{"a", 1}}, 1);
+    struct expr_errors errors = {0};
+    raise(&errors, 0, "\xFF\xFE no text, cut off: \xC3");
+    assert_int_equal(letter_sink_add(letters, 1, 0, batch, &errors, &fixture->err), STATUS_OK);
+    Foreset__DataFile *file = finish(fixture, letters, 1);
+    assert_true(text_utf8_valid((const uint8_t *)file->stats, strlen(file->stats)));
+    assert_non_null(strstr(sink_fixture_read(fixture, fixture->store, file->path),
+                           "\"message\":\"\xEF\xBF\xBD\xEF\xBF\xBD no text, cut off: \xEF\xBF\xBD\""));
+    foreset__data_file__free_unpacked(file, NULL);
+    expr_errors_deinit(&errors);
+    batch_unref(batch);
+    letter_sink_destroy(letters);
+}
+
 static void rows_that_are_not_selected_are_no_letters(void **state)
 {
     struct sink_fixture *fixture = *state;
@@ -192,6 +210,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         FACT(a_row_with_its_kafka_record_keeps_the_record),
         FACT(a_row_without_a_record_is_kept_as_json),
+        FACT(a_message_that_quotes_bytes_that_are_no_text_is_text),
         FACT(rows_that_are_not_selected_are_no_letters),
         FACT(letters_of_a_later_epoch_wait_for_it),
         FACT(many_letters_are_one_file),
