@@ -139,8 +139,8 @@ static size_t kafka_rows_value_max(const struct budget *budget)
     return share < VALUE_BYTES_MIN ? VALUE_BYTES_MIN : share < BATCH_BYTES_MAX ? (size_t)share : BATCH_BYTES_MAX;
 }
 
-enum status kafka_rows_create(const struct type *schema, struct budget *budget, struct kafka_rows **ret_rows,
-                              struct error *err)
+enum status kafka_rows_create(const struct type *schema, bool with_headers, struct budget *budget,
+                              struct kafka_rows **ret_rows, struct error *err)
 {
     struct kafka_rows *rows = memory_calloc(1, sizeof *rows);
     rows->budget = budget;
@@ -150,7 +150,7 @@ enum status kafka_rows_create(const struct type *schema, struct budget *budget, 
     ASSERT(schema->child_count <= COLUMN_COUNT);
     struct field fields[COLUMN_COUNT];
     for (int i = 0; i < COLUMN_COUNT; i++) fields[i] = (struct field){column_names[i], kafka_rows_column_type(i)};
-    rows->with_headers = type_field_find(schema, "headers") >= 0;
+    rows->with_headers = with_headers || type_field_find(schema, "headers") >= 0;
     rows->raw_count = rows->with_headers ? COLUMN_COUNT : COLUMN_COUNT - 1;
     rows->raw_schema = type_struct(fields, rows->raw_count);
     for (uint32_t i = 0; i < schema->child_count; i++) {

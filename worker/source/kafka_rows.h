@@ -8,8 +8,9 @@
 struct rd_kafka_message_s;
 struct kafka_rows;
 // schema: the columns wanted, of key, value, topic, partition, offset, timestamp, timestampType, headers (any case).
-enum status kafka_rows_create(const struct type *schema, struct budget *budget, struct kafka_rows **ret_rows,
-                              struct error *err) MUST_USE;
+// with_headers: the raw records carry them in any case, for dead letters.
+enum status kafka_rows_create(const struct type *schema, bool with_headers, struct budget *budget,
+                              struct kafka_rows **ret_rows, struct error *err) MUST_USE;
 void kafka_rows_destroy(struct kafka_rows *rows); // NULL allowed
 size_t kafka_rows_count(const struct kafka_rows *rows);
 size_t kafka_rows_room(const struct kafka_rows *rows); // records that still fit; 0: finish first

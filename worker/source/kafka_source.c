@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "common/base/clock.h"
 #include "common/base/hash.h"
@@ -487,7 +488,9 @@ enum status kafka_source_open(const struct source_open_args *args, struct source
     source->source = node->source;
     enum status status = STATUS_OK;
     TRY(type_parse(node->schema, &source->schema, err));
-    TRY(kafka_rows_create(source->schema, args->budget, &source->rows, err));
+    const char *headers = kafka_client_option(source->source, "includeHeaders");
+    bool with_headers = headers && strcasecmp(headers, "true") == 0;
+    TRY(kafka_rows_create(source->schema, with_headers, args->budget, &source->rows, err));
     *ret_source = &source->base;
     return STATUS_OK;
 out:
