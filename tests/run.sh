@@ -94,7 +94,7 @@ integration_under() { # SANITIZER
         gcc -shared -fPIC -O1 -o build-tsan/tsan_threads.so tests/lib/tsan_threads.c -lpthread || return
         export TSAN_OPTIONS="exitcode=99 suppressions=$PWD/tests/lib/tsan.supp"
         LD_PRELOAD=$PWD/build-tsan/tsan_threads.so ctest_phase unit-tsan build-tsan -LE sim
-        # a step there takes fifty times as long
+        # a step there takes some seventy times as long
         step simulation-tsan env "LD_PRELOAD=$PWD/build-tsan/tsan_threads.so" build-tsan/tests/sim/foreset-sim --seeds 40
         export FORESET_PRELOAD=$PWD/build-tsan/tsan_threads.so
     fi
