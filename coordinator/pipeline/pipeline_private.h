@@ -55,6 +55,7 @@ struct pipeline_worker {
     uint64_t incarnation;
     int64_t heard_us;
     uint64_t memory_bytes;
+    bool replaced; // another process has its name now
     // In this attempt:
     bool in;       // it was assigned
     size_t index;  // its number among the assigned

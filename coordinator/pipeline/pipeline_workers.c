@@ -20,7 +20,7 @@
 
 static bool pipeline_workers_alive(const struct pipeline_worker *worker, int64_t now_us)
 {
-    return now_us - worker->heard_us <= PIPELINE_WORKER_SILENCE_US;
+    return !worker->replaced && now_us - worker->heard_us <= PIPELINE_WORKER_SILENCE_US;
 }
 
 bool pipeline_workers_leaves(const struct pipeline *pipeline, const struct pipeline_worker *worker)
@@ -134,8 +134,20 @@ static void pipeline_workers_want_move(struct pipeline *pipeline)
     if (pipeline->move_at_us == 0) pipeline->move_at_us = clock_boot_us(pipeline->seam->clock) + PIPELINE_MOVE_PAUSE_US;
 }
 
+// The same name as another process: that one is gone, silent or not yet.
+static void pipeline_workers_replaced(struct pipeline *pipeline, uint32_t peer, const char *name)
+{
+    for (size_t i = 0; i < pipeline->worker_count; i++) {
+        struct pipeline_worker *old = &pipeline->workers[i];
+        if (old->peer == peer || strcmp(old->name, name) != 0 || old->replaced) continue;
+        old->replaced = true;
+        if (old->in) pipeline_workers_lost(pipeline, old, "came back as another process");
+    }
+}
+
 static void pipeline_workers_register(struct pipeline *pipeline, uint32_t peer, const Foreset__Control *control)
 {
+    pipeline_workers_replaced(pipeline, peer, control->register_->name);
     struct pipeline_worker *worker = pipeline_workers_find(pipeline, peer);
     if (!worker) {
         if (pipeline->worker_count == PIPELINE_WORKERS_MAX) return;

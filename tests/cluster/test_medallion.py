@@ -217,7 +217,7 @@ def test_every_role_killed_again_and_again(tmp_path):
         cluster, names = run.cluster, ["w1", "c1", "w2", "c2", "w3"]
         cluster.start_workers("w1", "w2", "w3")
         run.apply()
-        run.produce(2000 * 4 * kills, 6, rate=2000)
+        run.produce(2000 * 60 * kills, 6, rate=2000)  # longer than all of it; ended below
         run.goes_on("start")
         for number in range(kills):
             victim = cluster.processes[names[number % len(names)]]

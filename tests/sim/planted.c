@@ -24,7 +24,6 @@ static const char *const planted_table[] = {
     "offset-off-by-one",      // reading goes on one row too far
     "last-epoch-dropped",     // the end does not wait for the last epoch
     "lease-at-start",         // the lease is believed for ever
-    "wall-clock-in-lease",    // the lease is measured with a clock that jumps
     "put-before-decided",     // tables are written before the decision
     "empty-epoch-skipped",    // epochs without rows are taken as decided, and recorded nowhere
     "clean-undecided",        // files are deleted before their epoch is decided

@@ -4,6 +4,8 @@
 
 #include "common/base/hash.h"
 #include "worker/expr/expr.h"
+#include "worker/sink/file_sink.h"
+#include "worker/snapshot/snapshot_part.h"
 
 // An aggregate below, in the same table: what raises above it fails the pipeline (SQL.md, Bad rows).
 static bool above_aggregate(const Foreset__Plan *plan, uint32_t node)

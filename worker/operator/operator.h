@@ -16,9 +16,9 @@
 #include "common/columnar/batch.h"
 #include "common/objstore/objstore.h"
 #include "proto/control.pb-c.h"
-#include "worker/sink/file_sink.h"
-#include "worker/snapshot/snapshot_part.h"
 
+struct file_sink_rest;
+struct snapshot_late;
 struct operator;
 struct expr_errors;
 
