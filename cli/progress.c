@@ -114,7 +114,8 @@ static void progress_json_table(const struct pipeline_progress *published, const
         (long long)(published->prepared_us - published->read_us) / 1000,
         (long long)(published->decided_us - published->prepared_us) / 1000,
         (long long)(published->published_us - published->decided_us) / 1000);
-    text_printf(&line, ", \"laneStopMs\": %.3f", (double)published->lane_stop_us / 1000);
+    text_printf(&line, ", \"laneStopMs\": %.3f, \"laneStopCpuMs\": %.3f", (double)published->lane_stop_us / 1000,
+                (double)published->lane_stop_cpu_us / 1000);
     if (published->first_row_us) {
         progress_time(published->first_row_us, time_text);
         text_printf(&line, ", \"firstRowTimestamp\": \"%s\"", time_text);

@@ -18,7 +18,7 @@
 #include "common/rpc/role_thread.h"
 #include "worker/node.h"
 
-#define WORKER_JOB_THREADS      4
+#define WORKER_JOB_THREADS      6
 #define WORKER_LANE_MEMORY_MIN  (64ull << 20)
 #define WORKER_COORDINATORS_MAX 16u
 #define WORKER_REFUSED_MAX      15       // seconds that the leader may refuse us before we give up

@@ -23,9 +23,10 @@ struct pipeline_progress {
     int64_t planned_us, read_us, prepared_us, decided_us, published_us; // boot clock
     uint64_t lag;                                                       // rows and files that wait
     uint64_t memory_bytes;                                              // of the workers, as they last said
-    uint64_t in_flight;    // epochs planned and not published, this one not counted
-    uint64_t lane_stop_us; // P11: longest time that a lane spent at the epoch's markers
-    int64_t first_row_us;  // wall clock: when a worker read its first row, in the epoch that tells it; else 0
+    uint64_t in_flight;        // epochs planned and not published, this one not counted
+    uint64_t lane_stop_us;     // P11: longest time that a lane spent at the epoch's markers
+    uint64_t lane_stop_cpu_us; // the same without waits for a CPU
+    int64_t first_row_us;      // wall clock: when a worker read its first row, in the epoch that tells it; else 0
 };
 
 struct pipeline_config {

@@ -204,6 +204,8 @@ static void pipeline_commit_times(const struct epoch *epoch, struct pipeline_pro
     for (size_t i = 0; i < epoch->worker_count; i++) {
         const Foreset__Prepared *prepared = epoch->reports[i].prepared->prepared;
         if (prepared->lane_stop_us > progress->lane_stop_us) progress->lane_stop_us = prepared->lane_stop_us;
+        if (prepared->lane_stop_cpu_us > progress->lane_stop_cpu_us)
+            progress->lane_stop_cpu_us = prepared->lane_stop_cpu_us;
         if (!prepared->has_first_row_us) continue;
         if (progress->first_row_us == 0 || prepared->first_row_us < progress->first_row_us)
             progress->first_row_us = prepared->first_row_us;

@@ -81,6 +81,10 @@ def covered(warehouse):
     return ends
 
 
+def rows_read(warehouse):
+    return sum(bounds[-1][0] for bounds in covered(warehouse).values() if bounds)
+
+
 def gold_times(warehouse, seen):
     """[(last epoch that a gold commit counts, when it was seen)] ascending."""
     return [(info["epochs"][1], seen[version])
@@ -113,6 +117,7 @@ def measure(medallion, broker, directory, rate, seconds):
                        f"bootstrap.servers={broker.address}", "--kafka", "security.protocol=plaintext"])
     run.wait_for(lambda: delta_log.exists(warehouse / TABLES["gold"]), what="gold's first version")
     foreset.produce(broker.address, TOPIC, f"user-events:{rate * seconds}:7", "--key", "user_id", "--rate", rate)
+    run.wait_for(lambda: rows_read(warehouse) == rate * seconds, DRAIN_SECONDS_MAX, "bronze with every row")
     run.drain(DRAIN_SECONDS_MAX).check()
     watcher.ended.set()
     watcher.join()

@@ -269,13 +269,17 @@ bool lane_stop_begin(struct lane *lane)
 {
     if (lane->stop_us != 0) return false;
     lane->stop_us = clock_boot_us(clock_system());
+    lane->stop_cpu_ns = clock_thread_cpu_ns();
     return true;
 }
 
 void lane_stop_end(struct lane *lane, struct lane_epoch *epoch)
 {
     if (lane->stop_us == 0) return;
-    if (epoch) epoch->stop_us += clock_boot_us(clock_system()) - lane->stop_us;
+    if (epoch) {
+        epoch->stop_us += clock_boot_us(clock_system()) - lane->stop_us;
+        epoch->stop_cpu_ns += clock_thread_cpu_ns() - lane->stop_cpu_ns;
+    }
     lane->stop_us = 0;
 }
 

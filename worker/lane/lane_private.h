@@ -161,6 +161,7 @@ struct lane_epoch {
     VECTOR(Foreset__Range *) ranges; // evidence
     uint32_t measured, frozen;       // nodes that have passed the marker: sources and WATERMARKs; all
     int64_t stop_us;                 // time at the markers (P11)
+    int64_t stop_cpu_ns;             // of it, on a CPU
     bool reported;
 };
 
@@ -187,8 +188,9 @@ struct lane {
     struct text frame;                 // to another worker, being made
     int64_t beat_us;
     uint64_t held_bytes;
-    int64_t stop_us;    // since when it is at a marker; 0: it is not
-    int64_t stalled_us; // since when credit or waiting rows keep it from reading; 0: they do not
+    int64_t stop_us;     // since when it is at a marker; 0: it is not
+    int64_t stop_cpu_ns; // the thread's CPU time then
+    int64_t stalled_us;  // since when credit or waiting rows keep it from reading; 0: they do not
     struct lane_epoch epochs[LANE_EPOCHS_MAX];
 };
 

@@ -223,10 +223,12 @@ static void report_rest(struct lane_group *group, struct group_epoch *epoch, str
 
 static void report_times(struct lane_group *group, struct group_epoch *epoch, Foreset__Prepared *prepared)
 {
-    prepared->has_lane_stop_us = true;
+    prepared->has_lane_stop_us = prepared->has_lane_stop_cpu_us = true;
     for (uint32_t lane = 0; lane < group->lane_count; lane++) {
         uint64_t stop_us = (uint64_t)epoch->reports[lane].stop_us;
+        uint64_t cpu_us = (uint64_t)epoch->reports[lane].stop_cpu_ns / 1000;
         if (stop_us > prepared->lane_stop_us) prepared->lane_stop_us = stop_us;
+        if (cpu_us > prepared->lane_stop_cpu_us) prepared->lane_stop_cpu_us = cpu_us;
     }
     prepared->first_row_us = atomic_load(&group->first_row_us);
     prepared->has_first_row_us = prepared->first_row_us != 0 && !group->first_row_told;

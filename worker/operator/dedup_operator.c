@@ -197,10 +197,10 @@ static enum status dedup_freeze_base(struct dedup_operator *dedup, struct operat
     enum status status = STATUS_OK;
     TRY(snapshot_fixed_create(&fixed, true, 0, shards, counts, host->budget, err));
     for (uint32_t shard = 0; shard < shards; shard++) {
-        const struct dedup_entry *entry;
+        struct dedup_entry entry;
         uint64_t at = 0;
-        while ((entry = dedup_table_next(&dedup->table.shards[shard], &at))) {
-            snapshot_fixed_add(&fixed, &entry->key, &entry->expiry_us);
+        while (dedup_table_next(&dedup->table.shards[shard], &at, &entry)) {
+            snapshot_fixed_add(&fixed, &entry.key, &entry.expiry_us);
         }
     }
     snapshot_fixed_finish(&fixed);
@@ -278,7 +278,8 @@ enum status dedup_operator_open(struct operator_host *host, uint32_t node, struc
     dedup->key_count = (uint32_t)op->plan_node->n_exprs;
     dedup->exprs = memory_calloc(dedup->key_count + (size_t)1, sizeof *dedup->exprs);
     dedup->keys = memory_calloc(dedup->key_count + (size_t)1, sizeof *dedup->keys);
-    dedup_table_init(&dedup->table, host->plan->shards, host->state_budget, operator_name(op, &dedup->name));
+    dedup_table_init(&dedup->table, host->plan->shards, op->plan_node->has_watermark, host->state_budget,
+                     operator_name(op, &dedup->name));
     dedup_fresh_init(&dedup->fresh, op->plan_node->has_watermark, host->state_budget, text_str(&dedup->name));
     ASSERT(!op->plan_node->has_event_time || op->plan_node->event_time < dedup->key_count);
     TRY(expr_compile_list(host->plan, op->plan_node->exprs, dedup->key_count, op->inputs[0], host->budget, dedup->exprs,

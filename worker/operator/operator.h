@@ -20,6 +20,8 @@
 struct file_sink_rest;
 struct snapshot_late;
 struct operator;
+struct file_sink_rest; // worker/sink/file_sink.h
+struct snapshot_late;  // worker/snapshot/snapshot_part.h
 struct expr_errors;
 
 // Where a table's clock stands (P10, P12). L, W, timestamp and number are those of the batch, which may span epochs.

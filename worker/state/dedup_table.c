@@ -5,15 +5,17 @@
 
 #define DEDUP_FIRST 64u
 
-static size_t block_size(uint64_t capacity)
+static size_t block_size(const struct dedup_table *table, uint64_t capacity)
 {
-    return capacity * sizeof(struct dedup_entry);
+    return capacity * (sizeof(struct hash128) + (table->timed ? sizeof(int64_t) : 0));
 }
 
-void dedup_table_init(struct dedup_table *table, uint32_t shard_count, struct budget *budget, const char *name)
+void dedup_table_init(struct dedup_table *table, uint32_t shard_count, bool timed, struct budget *budget,
+                      const char *name)
 {
     memset(table, 0, sizeof *table);
     table->shard_count = shard_count;
+    table->timed = timed;
     table->budget = budget;
     table->name = name;
     table->shards = memory_calloc(shard_count + (size_t)1, sizeof *table->shards);
@@ -24,8 +26,8 @@ void dedup_table_clear(struct dedup_table *table, uint32_t number)
 {
     struct dedup_shard *shard = &table->shards[number];
     table->count -= shard->count;
-    if (shard->entries) budget_give(table->budget, block_size(shard->mask + 1));
-    memory_free(shard->entries);
+    if (shard->keys) budget_give(table->budget, block_size(table, shard->mask + 1));
+    memory_free(shard->keys);
     *shard = (struct dedup_shard){.earliest_us = DEDUP_NEVER};
 }
 
@@ -36,59 +38,69 @@ void dedup_table_deinit(struct dedup_table *table)
     table->shards = NULL;
 }
 
-static inline bool is_free(const struct dedup_entry *entry)
+static inline bool is_free(const struct hash128 *key)
 {
-    return (entry->key.low | entry->key.high) == 0;
+    return (key->low | key->high) == 0;
+}
+
+static enum status refused(const struct dedup_table *table, struct error *err)
+{
+    uint64_t bytes = 0;
+    for (uint32_t i = 0; i < table->shard_count; i++) {
+        if (table->shards[i].keys) bytes += block_size(table, table->shards[i].mask + 1);
+    }
+    return error_prefix(err, "state of %s holds %llu keys in %llu bytes", table->name, (unsigned long long)table->count,
+                        (unsigned long long)bytes);
 }
 
 static enum status grow(struct dedup_table *table, struct dedup_shard *shard, struct error *err)
 {
-    uint64_t capacity = shard->entries ? (shard->mask + 1) * 2 : DEDUP_FIRST;
-    enum status status = budget_take(table->budget, block_size(capacity), err);
-    if (status != STATUS_OK) {
-        uint64_t bytes = 0;
-        for (uint32_t i = 0; i < table->shard_count; i++) {
-            if (table->shards[i].entries) bytes += block_size(table->shards[i].mask + 1);
-        }
-        return error_prefix(err, "state of %s holds %llu keys in %llu bytes", table->name,
-                            (unsigned long long)table->count, (unsigned long long)bytes);
+    uint64_t capacity = shard->keys ? (shard->mask + 1) * 2 : DEDUP_FIRST;
+    if (budget_take(table->budget, block_size(table, capacity), err) != STATUS_OK) return refused(table, err);
+    struct hash128 *keys = memory_calloc(1, block_size(table, capacity));
+    int64_t *expiries = table->timed ? (int64_t *)(void *)(keys + capacity) : NULL;
+    for (uint64_t i = 0; shard->keys && i <= shard->mask; i++) {
+        if (is_free(&shard->keys[i])) continue;
+        uint64_t at = shard->keys[i].low & (capacity - 1);
+        while (!is_free(&keys[at])) at = (at + 1) & (capacity - 1);
+        keys[at] = shard->keys[i];
+        if (expiries) expiries[at] = shard->expiries[i];
     }
-    struct dedup_entry *entries = memory_calloc(1, block_size(capacity));
-    for (uint64_t i = 0; shard->entries && i <= shard->mask; i++) {
-        if (is_free(&shard->entries[i])) continue;
-        uint64_t at = shard->entries[i].key.low & (capacity - 1);
-        while (!is_free(&entries[at])) at = (at + 1) & (capacity - 1);
-        entries[at] = shard->entries[i];
-    }
-    if (shard->entries) budget_give(table->budget, block_size(shard->mask + 1));
-    memory_free(shard->entries);
-    shard->entries = entries;
+    if (shard->keys) budget_give(table->budget, block_size(table, shard->mask + 1));
+    memory_free(shard->keys);
+    shard->keys = keys;
+    shard->expiries = expiries;
     shard->mask = capacity - 1;
     return STATUS_OK;
 }
 
+static void set_expiry(struct dedup_shard *shard, uint64_t at, int64_t expiry_us)
+{
+    if (!shard->expiries) return;
+    shard->expiries[at] = expiry_us;
+    if (expiry_us < shard->earliest_us) shard->earliest_us = expiry_us;
+}
+
 static enum status dedup_get(struct dedup_table *table, uint32_t number, struct hash128 key, int64_t expiry_us,
-                             struct dedup_entry **ret_entry, bool *ret_added, struct error *err)
+                             uint64_t *ret_at, bool *ret_added, struct error *err)
 {
     struct dedup_shard *shard = &table->shards[number];
     if ((key.low | key.high) == 0) key.high = 1;
-    if (!shard->entries || (shard->count + 1) * 4 > (shard->mask + 1) * 3) {
+    if (!shard->keys || (shard->count + 1) * 4 > (shard->mask + 1) * 3) {
         enum status status = grow(table, shard, err);
         if (status != STATUS_OK) return status;
     }
     uint64_t at = key.low & shard->mask;
-    for (; !is_free(&shard->entries[at]); at = (at + 1) & shard->mask) {
-        const struct hash128 *there = &shard->entries[at].key;
-        if (there->low != key.low || there->high != key.high) continue;
-        *ret_entry = &shard->entries[at];
-        *ret_added = false;
-        return STATUS_OK;
+    *ret_added = false;
+    for (; !is_free(&shard->keys[at]); at = (at + 1) & shard->mask) {
+        *ret_at = at;
+        if (shard->keys[at].low == key.low && shard->keys[at].high == key.high) return STATUS_OK;
     }
-    *ret_entry = &shard->entries[at];
-    shard->entries[at] = (struct dedup_entry){.key = key, .expiry_us = expiry_us};
+    shard->keys[at] = key;
+    set_expiry(shard, at, expiry_us);
     shard->count++;
     table->count++;
-    if (expiry_us < shard->earliest_us) shard->earliest_us = expiry_us;
+    *ret_at = at;
     *ret_added = true;
     return STATUS_OK;
 }
@@ -96,30 +108,29 @@ static enum status dedup_get(struct dedup_table *table, uint32_t number, struct 
 enum status dedup_table_add(struct dedup_table *table, uint32_t shard, struct hash128 key, int64_t expiry_us,
                             bool *ret_added, struct error *err)
 {
-    struct dedup_entry *entry;
-    return dedup_get(table, shard, key, expiry_us, &entry, ret_added, err);
+    uint64_t at;
+    return dedup_get(table, shard, key, expiry_us, &at, ret_added, err);
 }
 
 enum status dedup_table_put(struct dedup_table *table, uint32_t shard, struct hash128 key, int64_t expiry_us,
                             bool *ret_added, struct error *err)
 {
-    struct dedup_entry *entry;
-    enum status status = dedup_get(table, shard, key, expiry_us, &entry, ret_added, err);
-    if (status != STATUS_OK || *ret_added) return status;
-    entry->expiry_us = expiry_us;
-    if (expiry_us < table->shards[shard].earliest_us) table->shards[shard].earliest_us = expiry_us;
-    return STATUS_OK;
+    uint64_t at = 0;
+    enum status status = dedup_get(table, shard, key, expiry_us, &at, ret_added, err);
+    if (status == STATUS_OK && !*ret_added) set_expiry(&table->shards[shard], at, expiry_us);
+    return status;
 }
 
 static void remove_at(struct dedup_shard *shard, uint64_t at)
 {
-    for (uint64_t next = (at + 1) & shard->mask; !is_free(&shard->entries[next]); next = (next + 1) & shard->mask) {
-        uint64_t home = shard->entries[next].key.low & shard->mask;
+    for (uint64_t next = (at + 1) & shard->mask; !is_free(&shard->keys[next]); next = (next + 1) & shard->mask) {
+        uint64_t home = shard->keys[next].low & shard->mask;
         if (((next - home) & shard->mask) < ((next - at) & shard->mask)) continue; // it would move before its home
-        shard->entries[at] = shard->entries[next];
+        shard->keys[at] = shard->keys[next];
+        shard->expiries[at] = shard->expiries[next];
         at = next;
     }
-    memset(&shard->entries[at], 0, sizeof shard->entries[at]);
+    shard->keys[at] = (struct hash128){0};
     shard->count--;
 }
 
@@ -130,9 +141,9 @@ static uint64_t evict_shard(struct dedup_shard *shard, int64_t watermark_us)
     uint64_t before = shard->count;
     shard->earliest_us = DEDUP_NEVER;
     for (uint64_t i = 0; i <= shard->mask; i++) {
-        while (!is_free(&shard->entries[i]) && shard->entries[i].expiry_us <= watermark_us) remove_at(shard, i);
-        if (!is_free(&shard->entries[i]) && shard->entries[i].expiry_us < shard->earliest_us) {
-            shard->earliest_us = shard->entries[i].expiry_us;
+        while (!is_free(&shard->keys[i]) && shard->expiries[i] <= watermark_us) remove_at(shard, i);
+        if (!is_free(&shard->keys[i]) && shard->expiries[i] < shard->earliest_us) {
+            shard->earliest_us = shard->expiries[i];
         }
     }
     return before - shard->count;
@@ -141,7 +152,7 @@ static uint64_t evict_shard(struct dedup_shard *shard, int64_t watermark_us)
 uint64_t dedup_table_evict(struct dedup_table *table, int64_t watermark_us)
 {
     uint64_t removed = 0;
-    for (uint32_t i = 0; i < table->shard_count; i++) {
+    for (uint32_t i = 0; i < table->shard_count && table->timed; i++) {
         struct dedup_shard *shard = &table->shards[i];
         if (shard->count == 0 || shard->earliest_us > watermark_us) continue;
         removed += evict_shard(shard, watermark_us);
@@ -150,11 +161,13 @@ uint64_t dedup_table_evict(struct dedup_table *table, int64_t watermark_us)
     return removed;
 }
 
-const struct dedup_entry *dedup_table_next(const struct dedup_shard *shard, uint64_t *at)
+bool dedup_table_next(const struct dedup_shard *shard, uint64_t *at, struct dedup_entry *ret_entry)
 {
-    while (shard->entries && *at <= shard->mask) {
-        const struct dedup_entry *entry = &shard->entries[(*at)++];
-        if (!is_free(entry)) return entry;
+    while (shard->keys && *at <= shard->mask) {
+        uint64_t here = (*at)++;
+        if (is_free(&shard->keys[here])) continue;
+        *ret_entry = (struct dedup_entry){shard->keys[here], shard->expiries ? shard->expiries[here] : DEDUP_NEVER};
+        return true;
     }
-    return NULL;
+    return false;
 }

@@ -146,6 +146,20 @@ static void interval_counts_from_the_last_publishing_epoch(void **state)
     assert_false(epoch_clock_any_open(&fixture->clock));
 }
 
+static void a_trigger_that_comes_a_little_early_publishes_what_has_its_interval(void **state)
+{
+    struct fixture *fixture = *state;
+    assert_true(pass(fixture, 1, true, true, 100 * SECOND));
+    fixture->plan.trigger_us = 60 * SECOND;
+    assert_true(epoch_clock_publishes(&fixture->clock, 1, 160 * SECOND - 1000, false));
+    assert_false(epoch_clock_publishes(&fixture->clock, 1, 130 * SECOND, false)); // a backlog: epochs follow each other
+    fixture->plan.trigger_us = 1 * SECOND;
+    assert_true(epoch_clock_publishes(&fixture->clock, 1, 160 * SECOND - 1000, false));
+    assert_false(epoch_clock_publishes(&fixture->clock, 1, 159 * SECOND, false));
+    fixture->plan.trigger_us = 300 * SECOND; // longer than the interval
+    assert_false(epoch_clock_publishes(&fixture->clock, 1, 130 * SECOND, false));
+}
+
 static void nothing_unfinished_publishes_nothing(void **state)
 {
     struct fixture *fixture = *state;
@@ -169,6 +183,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(l_is_w_of_the_batch_before, setup, teardown),
         cmocka_unit_test_setup_teardown(no_data_epoch_is_due_until_w_stands, setup, teardown),
         cmocka_unit_test_setup_teardown(interval_counts_from_the_last_publishing_epoch, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_trigger_that_comes_a_little_early_publishes_what_has_its_interval, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(nothing_unfinished_publishes_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(unknown_node_is_told, setup, teardown),
     };

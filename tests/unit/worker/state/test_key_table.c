@@ -119,7 +119,7 @@ static void dedup_evicts_exactly_what_is_due(void **state)
     int64_t expiry[KEYS];
     random_init(&random, 9);
     for (int round = 0; round < 50; round++) {
-        dedup_table_init(&table, 2, NULL, "t/dedup");
+        dedup_table_init(&table, 2, true, NULL, "t/dedup");
         for (uint32_t key = 0; key < KEYS; key++) {
             expiry[key] = random_below(&random, 10) ? (int64_t)random_below(&random, 100) : DEDUP_NEVER;
             struct hash128 hash = {.low = bad_hash(key), .high = key};
@@ -150,7 +150,7 @@ static void dedup_counts_all_it_holds(void **state)
     struct error err = {0};
     bool added;
     budget_init(&budget, "state", NULL, 1 << 20);
-    dedup_table_init(&table, 1, &budget, "silver/dedup-1");
+    dedup_table_init(&table, 1, true, &budget, "silver/dedup-1");
     enum status status = STATUS_OK;
     for (uint64_t key = 1; status == STATUS_OK; key++) {
         status = dedup_table_add(&table, 0, (struct hash128){hash_mix(key, 5), key}, DEDUP_NEVER, &added, &err);
@@ -169,7 +169,7 @@ static void a_hash_of_zeros_is_a_key_like_any_other(void **state)
     struct dedup_table table;
     struct error err;
     bool added;
-    dedup_table_init(&table, 1, NULL, "t/dedup");
+    dedup_table_init(&table, 1, false, NULL, "t/dedup");
     assert_int_equal(dedup_table_add(&table, 0, (struct hash128){0, 0}, DEDUP_NEVER, &added, &err), STATUS_OK);
     assert_true(added);
     assert_int_equal(dedup_table_add(&table, 0, (struct hash128){0, 0}, DEDUP_NEVER, &added, &err), STATUS_OK);
