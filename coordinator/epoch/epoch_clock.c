@@ -91,7 +91,8 @@ bool epoch_clock_publishes(const struct epoch_clock *clock, uint32_t number, int
 {
     const struct epoch_clock_table *table = &clock->tables[number];
     if (last || !table->plan->has_interval_us || table->plan->interval_us <= 0 || !table->published) return true;
-    // Triggers come a little early or late: without slack an interval as long as the trigger would skip every other one.
+    // Triggers come a little early or late: without slack an interval as long as the trigger would skip every other
+    // one.
     int64_t step_us =
         clock->plan->trigger_us < table->plan->interval_us ? clock->plan->trigger_us : table->plan->interval_us;
     return timestamp_us - table->published_us >= table->plan->interval_us - step_us / 8;
