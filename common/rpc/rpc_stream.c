@@ -184,17 +184,14 @@ static int rpc_stream_finish(struct rpc_stream *stream, struct rpc_stream_operat
 int rpc_stream_send(struct rpc_stream *stream, const struct rpc_stream_bytes *parts, unsigned count, int64_t stall_us)
 {
     nng_iov rest[RPC_STREAM_PARTS_MAX];
-    unsigned at = 0;
+    unsigned at = 0, filled = 0;
     ASSERT(count <= RPC_STREAM_PARTS_MAX);
     for (unsigned i = 0; i < count; i++) {
-        rest[i] = (nng_iov){.iov_buf = (void *)(uintptr_t)parts[i].bytes, .iov_len = parts[i].size};
+        if (parts[i].size == 0) continue;
+        rest[filled++] = (nng_iov){.iov_buf = (void *)(uintptr_t)parts[i].bytes, .iov_len = parts[i].size};
     }
-    while (at < count) {
-        if (rest[at].iov_len == 0) {
-            at++;
-            continue;
-        }
-        int code = nng_aio_set_iov(stream->sending.aio, count - at, rest + at);
+    while (at < filled) {
+        int code = nng_aio_set_iov(stream->sending.aio, filled - at, rest + at);
         ASSERT(code == 0);
         if (!rpc_stream_begin(stream, &stream->sending, nng_stream_send)) return NNG_ECLOSED;
         code = rpc_stream_finish(stream, &stream->sending, clock_boot_us(clock_system()) + stall_us);
