@@ -68,8 +68,9 @@ static enum status rpc_call_not_met(const struct rpc_call *call, int code, struc
     }
     if (secure) {
         return error_set(err, STATUS_ERROR, ERROR_FAIL_PIPELINE,
-                         "what listens at %s does not speak TLS, or is no Foreset endpoint (%s)", url,
-                         nng_strerror(code));
+                         "what listens at %s does not speak TLS, is no Foreset endpoint, or refused this side's certificate "
+                         "%s and closed (%s)",
+                         url, call->tls->certificate_file, nng_strerror(code));
     }
     return error_set(err, STATUS_ERROR, ERROR_FAIL_PIPELINE,
                      "what listens at %s is no Foreset endpoint, or one that wants tls+tcp:// (%s)", url,
