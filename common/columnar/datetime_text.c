@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "common/columnar/number_text.h"
+#include "common/columnar/time_zone.h"
 
 #define DAY_SECONDS 86400
 
@@ -89,67 +90,6 @@ bool datetime_text_parse_date(const char *text, size_t length, int32_t *ret_days
     if (days < INT32_MIN || days > INT32_MAX) return false;
     *ret_days = (int32_t)days;
     return true;
-}
-
-// [+-]h, hh, hh:mm, hhmm, hh:mm:ss, hhmmss and Spark's h:mm, hh:m; at most 18 hours.
-static bool parse_offset(const char *text, size_t length, int32_t *ret_seconds)
-{
-    char fixed[16] = {0};
-    size_t count = 0;
-    bool negative = text[0] == '-';
-    text++, length--;
-    if (length == 0 || length > 8) return false;
-    if (length >= 2 && is_digit(text[0]) && text[1] == ':') fixed[count++] = '0';
-    memcpy(fixed + count, text, length);
-    count += length;
-    if (count == 4 && fixed[2] == ':') {
-        fixed[4] = fixed[3];
-        fixed[3] = '0';
-        count = 5;
-    }
-    if (count == 1) {
-        fixed[1] = fixed[0];
-        fixed[0] = '0';
-        count = 2;
-    }
-    bool colons = count > 2 && fixed[2] == ':';
-    if (count != 2 && count != (colons ? 5u : 4u) && count != (colons ? 8u : 6u)) return false;
-    int32_t parts[3] = {0};
-    size_t step = colons ? 3 : 2;
-    for (size_t i = 0, part = 0; i < count; i += step, part++) {
-        if (!is_digit(fixed[i]) || !is_digit(fixed[i + 1])) return false;
-        if (colons && i + 2 < count && fixed[i + 2] != ':') return false;
-        parts[part] = (fixed[i] - '0') * 10 + (fixed[i + 1] - '0');
-    }
-    int32_t seconds = parts[0] * 3600 + parts[1] * 60 + parts[2];
-    if (parts[1] > 59 || parts[2] > 59 || seconds > 18 * 3600) return false;
-    *ret_seconds = negative ? -seconds : seconds;
-    return true;
-}
-
-bool datetime_text_zone_offset(const char *zone, size_t length, int64_t local_seconds, int32_t *ret_offset_seconds)
-{
-    (void)local_seconds; // fixed offsets only; named zones are refused
-    static const char *const prefixes[] = {"UTC", "GMT", "UT"};
-    trim_all(&zone, &length);
-    if (length == 0) return false;
-    if (length == 1 && *zone == 'Z') {
-        *ret_offset_seconds = 0;
-        return true;
-    }
-    if (*zone == '+' || *zone == '-') return parse_offset(zone, length, ret_offset_seconds);
-    for (size_t i = 0; i < 3; i++) {
-        size_t prefix = strlen(prefixes[i]);
-        if (length < prefix || memcmp(zone, prefixes[i], prefix) != 0) continue;
-        if (length == prefix) {
-            *ret_offset_seconds = 0;
-            return true;
-        }
-        if (zone[prefix] == '+' || zone[prefix] == '-') {
-            return parse_offset(zone + prefix, length - prefix, ret_offset_seconds);
-        }
-    }
-    return false;
 }
 
 // What a timestamp's text holds: year, month, day, hour, minute, second, microsecond, and where the zone stands.
@@ -293,20 +233,14 @@ static bool parse_usual(const char *text, size_t length, int64_t *ret_us)
     return true;
 }
 
-static datetime_text_named zone_named;
-
-void datetime_text_named_zones(datetime_text_named named)
-{
-    zone_named = named;
-}
-
-static bool any_zone(const struct timestamp_parts *parts, int64_t local_seconds, int32_t *ret_offset_seconds)
+// 0 where none stands.
+static bool zone_offset(const struct timestamp_parts *parts, int64_t local_seconds, int32_t *ret_offset_seconds)
 {
     const char *zone = parts->zone;
     size_t length = parts->zone_length;
+    *ret_offset_seconds = 0;
     trim_all(&zone, &length);
-    return datetime_text_zone_offset(zone, length, local_seconds, ret_offset_seconds) ||
-           (zone_named && length > 0 && zone_named(zone, length, local_seconds, ret_offset_seconds));
+    return !parts->zone || time_zone_offset(zone, length, local_seconds, true, ret_offset_seconds);
 }
 
 bool datetime_text_parse_timestamp(const char *text, size_t length, int32_t today, int64_t *ret_us)
@@ -314,9 +248,9 @@ bool datetime_text_parse_timestamp(const char *text, size_t length, int32_t toda
     if (parse_usual(text, length, ret_us)) return true;
     struct timestamp_parts parts;
     int64_t seconds = 0;
-    int32_t offset = 0;
+    int32_t offset;
     if (!split_timestamp(text, length, &parts) || !parts_seconds(&parts, today, &seconds)) return false;
-    if (parts.zone && !any_zone(&parts, seconds, &offset)) return false;
+    if (!zone_offset(&parts, seconds, &offset)) return false;
     return to_micros(seconds - offset, parts.segments[6], ret_us);
 }
 
@@ -324,11 +258,11 @@ bool datetime_text_parse_timestamp_ntz(const char *text, size_t length, bool all
 {
     struct timestamp_parts parts;
     int64_t seconds = 0;
-    int32_t offset = 0;
+    int32_t offset;
     if (!split_timestamp(text, length, &parts) || parts.just_time) return false;
     if (!parts_seconds(&parts, 0, &seconds)) return false;
     if (parts.zone && !allow_zone) return false;
-    if (parts.zone && !any_zone(&parts, seconds, &offset)) return false;
+    if (!zone_offset(&parts, seconds, &offset)) return false;
     return to_micros(seconds, parts.segments[6], ret_us);
 }
 

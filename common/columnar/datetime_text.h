@@ -23,18 +23,10 @@ uint32_t datetime_text_month_days(int64_t year, uint32_t month); // 28..31
 // CAST(text AS DATE), AS TIMESTAMP, AS TIMESTAMP_NTZ: false where Spark finds no such value. Surrounding blanks are
 // allowed. "today", "now" and the like are not (as in Spark). A time without a date ("12:30") takes `today` (days).
 // allow_zone: with it, a zone in a TIMESTAMP_NTZ's text is read and dropped, as CAST does; without, it is refused.
-// Zones: Z, UTC, GMT, UT, +05, +05:30, +0530, UTC+3 …; named zones are refused (false).
+// Zones: as time_zone.h takes them.
 bool datetime_text_parse_date(const char *text, size_t length, int32_t *ret_days);
 bool datetime_text_parse_timestamp(const char *text, size_t length, int32_t today, int64_t *ret_us);
 bool datetime_text_parse_timestamp_ntz(const char *text, size_t length, bool allow_zone, int64_t *ret_us);
-// Asked for zones that are names, when set (once, before threads start): worker/expr has ICU. Same contract as below.
-typedef bool (*datetime_text_named)(const char *zone, size_t length, int64_t local_seconds,
-                                    int32_t *ret_offset_seconds);
-void datetime_text_named_zones(datetime_text_named named);
-// A zone id as above, of a fixed offset, to its offset from UTC at that local time (seconds since 1970 as if local were
-// UTC).
-bool datetime_text_zone_offset(const char *zone, size_t length, int64_t local_seconds, int32_t *ret_offset_seconds);
-
 // Formatters write at most DATETIME_TEXT_SIZE bytes to out, NUL-terminated, and return the length.
 size_t datetime_text_format_date(int32_t days, char *out);          // 2024-01-31
 size_t datetime_text_format_timestamp(int64_t us, char *out);       // 2024-01-31 12:00:00.5: as CAST to string

@@ -128,22 +128,6 @@ static enum expr_outcome string_to_decimal(const struct cast *cast, const struct
     return cast_fail(cast, value, "NUMERIC_OUT_OF_SUPPORTED_RANGE", "because it has more than 38 digits");
 }
 
-// "2024-02-29 12:34:56 America/New_York": a named zone behind the time.
-static bool parse_zoned(struct slice text, int64_t *ret_us)
-{
-    text = trim_blanks(text);
-    size_t zone = 11;
-    while (zone < text.length && !isalpha((unsigned char)text.data[zone])) zone++;
-    if (zone >= text.length) return false;
-    struct slice local = trim_blanks(slice_of(text.data, zone));
-    int64_t us;
-    int32_t offset;
-    if (!datetime_text_parse_timestamp_ntz(local.data, local.length, false, &us)) return false;
-    struct slice name = slice_of(text.data + zone, text.length - zone);
-    if (!expr_datetime_zone(name, expr_datetime_floor(us, 1000000), true, &offset)) return false;
-    return !__builtin_sub_overflow(us, (int64_t)offset * 1000000, ret_us);
-}
-
 // Java also reads hexadecimal floating point.
 static bool parse_hex_real(struct slice text, bool single, double *ret_value)
 {
@@ -197,8 +181,7 @@ static enum expr_outcome cast_string(const struct cast *cast, const struct expr_
         if (good) ret->i = days;
         break;
     case TYPE_TIMESTAMP:
-        good = datetime_text_parse_timestamp(text.data, text.length, context_today(cast->row), &ret->i) ||
-               parse_zoned(text, &ret->i);
+        good = datetime_text_parse_timestamp(text.data, text.length, context_today(cast->row), &ret->i);
         break;
     case TYPE_TIMESTAMP_NTZ: good = datetime_text_parse_timestamp_ntz(text.data, text.length, true, &ret->i); break;
     default: break;
