@@ -68,8 +68,8 @@ static enum status rpc_call_not_met(const struct rpc_call *call, int code, struc
     }
     if (secure) {
         return error_set(err, STATUS_ERROR, ERROR_FAIL_PIPELINE,
-                         "what listens at %s does not speak TLS, is no Foreset endpoint, or refused this side's certificate "
-                         "%s and closed (%s)",
+                         "what listens at %s does not speak TLS, is no Foreset endpoint, or refused this side's "
+                         "certificate %s and closed (%s)",
                          url, call->tls->certificate_file, nng_strerror(code));
     }
     return error_set(err, STATUS_ERROR, ERROR_FAIL_PIPELINE,
