@@ -72,6 +72,8 @@ struct sim_process {
     bool alive, dying;
     uint64_t life;
     int64_t paused_until_us;
+    int64_t deaf_until_us; // its kv endpoint: requests or answers are lost
+    bool deaf_acts;        // requests arrive, answers do not
     int64_t wall_skew_us;
     struct seam_role role;
     struct pipeline *pipeline;
@@ -86,6 +88,7 @@ struct sim_process {
 
 struct sim_knobs { // probabilities, drawn from the seed
     double crash, call_error, call_unknown, call_slow, drop, duplicate, delay, sync_error, failpoint_error;
+    double cut, deaf, quorum; // a tenth of a second's: of a link in one direction, a kv endpoint, the kv store's quorum
     bool available_now;
     uint32_t partitions, workers, coordinators;
     int64_t faults_until_us;
@@ -100,8 +103,9 @@ struct sim {
     VECTOR(struct sim_event) heap;
     struct sim_process processes[SIM_PROCESSES_MAX];
     size_t process_count;
-    struct sim_process *current; // whose code runs
-    struct sim_fiber *fiber;     // NULL: the scheduler, or a role's own thread
+    int64_t cut_until_us[SIM_PROCESSES_MAX][SIM_PROCESSES_MAX]; // messages from, to
+    struct sim_process *current;                                // whose code runs
+    struct sim_fiber *fiber;                                    // NULL: the scheduler, or a role's own thread
     ucontext_t main;
     VECTOR(void *) stacks;
     struct sim_knobs knobs;
@@ -146,6 +150,8 @@ void sim_network_send(struct seam *seam, uint32_t peer, const void *bytes, size_
 // ---- sim_kv.c ----
 void sim_kv_reset(void);
 struct kv *sim_kv_open(struct sim_process *process);
+void sim_kv_lose_quorum(int64_t us);                  // nothing happens in it, nobody is answered; leases stand still
+void sim_kv_back(void);                               // they begin anew
 const char *sim_kv_look(const char *key);             // behind everybody's back; NULL: absent
 bool sim_kv_leads(const struct sim_process *process); // its lease holds the leader key now
 

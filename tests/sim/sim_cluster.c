@@ -1,5 +1,6 @@
-// The cluster of a run and what happens to it: crashes, pauses past the lease, power cuts, jumping wall clocks; then
-// the faults stop, and within a bound everything must be there (I6).
+// The cluster of a run and what happens to it: crashes, pauses past the lease, links cut in one direction, a kv store
+// without quorum or out of reach, power cuts, jumping wall clocks; then the faults stop, and within a bound everything
+// must be there (I6).
 #include <string.h>
 
 #include "common/rpc/control_message.h"
@@ -66,7 +67,8 @@ static void cluster_post(void *context, struct dataflow_event *event)
 static void cluster_start_worker(struct sim_process *process)
 {
     static const uint32_t coordinators[] = {1, 2};
-    struct worker_config config = {.name = process->id == 11 ? "worker-a" : "worker-b",
+    static const char *const names[] = {"worker-a", "worker-b", "worker-c"};
+    struct worker_config config = {.name = names[process->id - 11],
                                    .lanes = 1,
                                    .coordinators = coordinators,
                                    .coordinator_count = sim->knobs.coordinators,
@@ -94,12 +96,34 @@ static void cluster_start(void *argument)
     sim_core_trace("process %u starts", process->id);
 }
 
+// What this process says to another is lost for a while; what that one says comes through, unless it is cut off too.
+static void cluster_cut(const struct sim_process *from)
+{
+    size_t a = cluster_index(from), b = (size_t)random_below(&sim->random, sim->process_count);
+    int64_t us = (int64_t)random_below(&sim->random, 12 * SIM_SECOND);
+    sim->cut_until_us[a][b] = sim->now_us + us;
+    if (random_chance(&sim->random, 0.2)) sim->cut_until_us[b][a] = sim->now_us + us;
+    sim_core_trace("link from %u to %u is cut for %.3f s", from->id, sim->processes[b].id, (double)us / 1e6);
+}
+
+static void cluster_links(struct sim_process *process)
+{
+    if (sim_core_roll(sim->knobs.cut)) cluster_cut(process);
+    if (sim_core_roll(sim->knobs.deaf)) {
+        int64_t us = (int64_t)random_below(&sim->random, 10 * SIM_SECOND);
+        process->deaf_until_us = sim->now_us + us;
+        process->deaf_acts = random_chance(&sim->random, 0.5);
+        sim_core_trace("process %u does not hear the kv store for %.3f s", process->id, (double)us / 1e6);
+    }
+}
+
 // Every tenth of a second: somebody may be hit; who is down comes back.
 static void cluster_fate(void *argument)
 {
     (void)argument;
     for (size_t i = 0; i < sim->process_count; i++) {
         struct sim_process *process = &sim->processes[i];
+        cluster_links(process);
         if (!process->alive &&
             (random_chance(&sim->random, 0.05) || (!sim->faults && random_chance(&sim->random, 0.2)))) {
             cluster_start(process);
@@ -114,6 +138,7 @@ static void cluster_fate(void *argument)
             process->wall_skew_us += (int64_t)random_below(&sim->random, 6 * SIM_SECOND) - 3 * SIM_SECOND;
         }
     }
+    if (sim_core_roll(sim->knobs.quorum)) sim_kv_lose_quorum((int64_t)random_below(&sim->random, 15 * SIM_SECOND));
     if (sim_core_roll(0.001)) {
         sim_core_trace("power cut");
         for (size_t i = 0; i < sim->process_count; i++) sim_core_kill(&sim->processes[i]);
@@ -139,9 +164,12 @@ static void cluster_knobs(void)
     knobs->delay = cluster_draw(0.06);
     knobs->sync_error = cluster_draw(0.05);
     knobs->failpoint_error = cluster_draw(0.005);
+    knobs->cut = cluster_draw(0.01);
+    knobs->deaf = cluster_draw(0.006);
+    knobs->quorum = cluster_draw(0.005);
     knobs->available_now = random_chance(&sim->random, 0.4);
     knobs->partitions = 1 + (uint32_t)random_below(&sim->random, SIM_PARTITIONS_MAX);
-    knobs->workers = 1 + (uint32_t)random_below(&sim->random, 2);
+    knobs->workers = 1 + (uint32_t)random_below(&sim->random, 3);
     knobs->coordinators = 1 + (uint32_t)random_below(&sim->random, 2);
     knobs->faults_until_us = 30 * SIM_SECOND + (int64_t)random_below(&sim->random, 50 * SIM_SECOND);
 }
@@ -149,6 +177,18 @@ static void cluster_knobs(void)
 static bool cluster_complete(void)
 {
     return sim->now_us > sim->knobs.faults_until_us && sim_model_complete() && sim_check_published();
+}
+
+static void cluster_calm(void)
+{
+    sim->faults = false;
+    sim_core_trace("faults stop");
+    for (size_t i = 0; i < sim->process_count; i++) {
+        sim->processes[i].paused_until_us = sim->processes[i].deaf_until_us = 0;
+        sim->processes[i].wall_skew_us = 0;
+    }
+    memset(sim->cut_until_us, 0, sizeof sim->cut_until_us);
+    sim_kv_back();
 }
 
 static void cluster_play(void)
@@ -159,14 +199,7 @@ static void cluster_play(void)
     bool complete = false;
     int64_t looked_us = 0;
     while (!complete && sim->steps < CLUSTER_STEPS_MAX && sim_core_step()) {
-        if (sim->faults && sim->now_us >= sim->knobs.faults_until_us) {
-            sim->faults = false;
-            sim_core_trace("faults stop");
-            for (size_t i = 0; i < sim->process_count; i++) {
-                sim->processes[i].paused_until_us = 0;
-                sim->processes[i].wall_skew_us = 0;
-            }
-        }
+        if (sim->faults && sim->now_us >= sim->knobs.faults_until_us) cluster_calm();
         if (sim->now_us > sim->knobs.faults_until_us + CLUSTER_CALM_US) break;
         if (sim->now_us - looked_us > SIM_SECOND / 10) {
             looked_us = sim->now_us;

@@ -27,6 +27,7 @@ static struct {
     VECTOR(struct kv_watch *) watches;
     uint64_t watch_id;
     int64_t revision;
+    int64_t lost_until_us; // without quorum; 0: not
 } kv_state;
 
 struct sim_kv {
@@ -118,6 +119,7 @@ void sim_kv_reset(void)
     while (kv_state.watches.count > 0) sim_kv_watch_end(kv_state.watches.count - 1);
     vector_deinit(&kv_state.watches);
     kv_state.revision = 0;
+    kv_state.lost_until_us = 0;
     if (kv_held) sim_kv_late_free(kv_held);
     kv_held = NULL;
 }
@@ -143,6 +145,7 @@ static void sim_kv_drop_leased(int64_t id)
 
 static void sim_kv_expire(void)
 {
+    if (kv_state.lost_until_us > 0) return; // nobody could agree on it
     for (size_t i = kv_state.leases.count; i > 0; i--) {
         struct sim_kv_lease lease = kv_state.leases.items[i - 1];
         if (lease.until_us > sim->now_us) continue;
@@ -162,6 +165,53 @@ static void sim_kv_expire_run(void *argument)
 static void sim_kv_expire_later(int64_t ttl_us)
 {
     if (kv_state.watches.count > 0) sim_core_at(ttl_us, NULL, sim_kv_expire_run, NULL, NULL);
+}
+
+// ---- Quorum ----
+
+static void sim_kv_back_run(void *argument)
+{
+    (void)argument;
+    if (kv_state.lost_until_us > 0 && kv_state.lost_until_us <= sim->now_us) sim_kv_back();
+}
+
+void sim_kv_lose_quorum(int64_t us)
+{
+    if (kv_state.lost_until_us > 0) return;
+    sim_core_trace("kv: no quorum for %.3f s", (double)us / 1e6);
+    kv_state.lost_until_us = sim->now_us + us;
+    sim_core_at(us, NULL, sim_kv_back_run, NULL, NULL);
+}
+
+// A new leader of the store gives every lease its whole time again.
+void sim_kv_back(void)
+{
+    if (kv_state.lost_until_us == 0) return;
+    sim_core_trace("kv: quorum is back");
+    kv_state.lost_until_us = 0;
+    for (size_t i = 0; i < kv_state.leases.count; i++) {
+        kv_state.leases.items[i].until_us = sim->now_us + kv_state.leases.items[i].ttl_us;
+        sim_kv_expire_later(kv_state.leases.items[i].ttl_us);
+    }
+}
+
+// A call of the store: without quorum, or by an endpoint that is cut off, it waits for nothing.
+static enum status sim_kv_call(struct sim_process *process, bool writes, enum sim_fault *ret_fault, struct error *err)
+{
+    enum status status = sim_core_call(process, writes, ret_fault, err);
+    bool lost = kv_state.lost_until_us > 0, deaf = process->deaf_until_us > sim->now_us;
+    if (status != STATUS_OK || !(lost || deaf)) return status;
+    if (sim->fiber) sim_core_sleep(SIM_SECOND / 5 + (int64_t)random_below(&sim->random, 2 * SIM_SECOND));
+    if (process->dying) return sim_core_killed(err);
+    lost = kv_state.lost_until_us > 0;
+    if (!writes) {
+        *ret_fault = deaf && process->deaf_acts && !lost ? SIM_FAULT_UNKNOWN_DONE : SIM_FAULT_ERROR;
+    } else if (deaf && !lost) {
+        *ret_fault = process->deaf_acts ? SIM_FAULT_UNKNOWN_DONE : SIM_FAULT_UNKNOWN;
+    } else { // it may be agreed on when the others are back
+        *ret_fault = random_chance(&sim->random, 0.4) ? SIM_FAULT_UNKNOWN_LATER : SIM_FAULT_UNKNOWN;
+    }
+    return STATUS_OK;
 }
 
 static struct sim_kv_item *sim_kv_find(const char *key)
@@ -264,6 +314,11 @@ static void sim_kv_late_free(void *argument)
 static void sim_kv_late_run(void *argument)
 {
     struct sim_kv_late *late = argument;
+    if (kv_state.lost_until_us > 0) {
+        int64_t us = kv_state.lost_until_us - sim->now_us + (int64_t)random_below(&sim->random, SIM_SECOND);
+        sim_core_at(us, NULL, sim_kv_late_run, sim_kv_late_free, late);
+        return;
+    }
     bool happened = sim_kv_apply(late->compares, late->compare_count, late->ops, late->op_count);
     sim_core_trace("kv: a late transaction of %s %s", late->ops[0].key, happened ? "happens" : "is refused");
     sim_kv_late_free(late);
@@ -318,7 +373,7 @@ static enum status sim_kv_get(struct kv *kv, const char *key, struct kv_value *r
 {
     struct sim_process *process = ((struct sim_kv *)kv)->process;
     enum sim_fault fault;
-    enum status status = sim_core_call(process, false, &fault, err);
+    enum status status = sim_kv_call(process, false, &fault, err);
     if (status != STATUS_OK) return status;
     sim_kv_expire();
     struct sim_kv_item *item = sim_kv_find(key);
@@ -342,7 +397,7 @@ static enum status sim_kv_list(struct kv *kv, const char *prefix, struct kv_list
 {
     struct sim_process *process = ((struct sim_kv *)kv)->process;
     enum sim_fault fault;
-    enum status status = sim_core_call(process, false, &fault, err);
+    enum status status = sim_kv_call(process, false, &fault, err);
     if (status != STATUS_OK) return status;
     sim_kv_expire();
     struct kv_list list = {.revision = kv_state.revision};
@@ -368,7 +423,7 @@ static enum status sim_kv_txn(struct kv *kv, const struct kv_compare *compares, 
     struct sim_process *process = ((struct sim_kv *)kv)->process;
     enum sim_fault fault;
     ASSERT(compare_count <= KV_OPS_MAX && op_count <= KV_OPS_MAX);
-    enum status status = sim_core_call(process, true, &fault, err);
+    enum status status = sim_kv_call(process, true, &fault, err);
     if (status != STATUS_OK) return status;
     bool happened = true;
     if (fault == SIM_FAULT_UNKNOWN_LATER) sim_kv_later(process, compares, compare_count, ops, op_count);
@@ -386,7 +441,7 @@ static enum status sim_kv_grant(struct kv *kv, int64_t ttl_ms, int64_t *ret_leas
 {
     struct sim_process *process = ((struct sim_kv *)kv)->process;
     enum sim_fault fault;
-    enum status status = sim_core_call(process, false, &fault, err);
+    enum status status = sim_kv_call(process, false, &fault, err);
     if (status != STATUS_OK) return status;
     struct sim_kv_lease lease = {++kv_state.revision, ttl_ms * 1000, sim->now_us + ttl_ms * 1000, process};
     vector_push(&kv_state.leases, lease);
@@ -400,11 +455,11 @@ static enum status sim_kv_keepalive(struct kv *kv, int64_t id, struct error *err
 {
     struct sim_process *process = ((struct sim_kv *)kv)->process;
     enum sim_fault fault;
-    enum status status = sim_core_call(process, false, &fault, err);
+    enum status status = sim_kv_call(process, false, &fault, err);
     if (status != STATUS_OK) return status;
     sim_kv_expire();
     struct sim_kv_lease *lease = sim_kv_lease(id);
-    if (lease && fault == SIM_FAULT_NONE) {
+    if (lease && (fault == SIM_FAULT_NONE || fault == SIM_FAULT_UNKNOWN_DONE)) {
         lease->until_us = sim->now_us + lease->ttl_us;
         sim_kv_expire_later(lease->ttl_us);
     }
@@ -417,12 +472,12 @@ static enum status sim_kv_revoke(struct kv *kv, int64_t id, struct error *err)
 {
     struct sim_process *process = ((struct sim_kv *)kv)->process;
     enum sim_fault fault;
-    enum status status = sim_core_call(process, false, &fault, err);
+    enum status status = sim_kv_call(process, false, &fault, err);
     if (status != STATUS_OK) return status;
     sim_kv_expire();
     struct sim_kv_lease *lease = sim_kv_lease(id);
     bool there = lease != NULL;
-    if (lease && fault == SIM_FAULT_NONE) {
+    if (lease && (fault == SIM_FAULT_NONE || fault == SIM_FAULT_UNKNOWN_DONE)) {
         vector_remove(&kv_state.leases, (size_t)(lease - kv_state.leases.items));
         sim_kv_drop_leased(id);
     }

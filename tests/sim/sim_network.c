@@ -91,6 +91,7 @@ void sim_network_send(struct seam *seam, uint32_t peer, const void *bytes, size_
         if (sim->processes[i].id == peer) to = &sim->processes[i];
     }
     if (!to) return;
+    if (sim->cut_until_us[from - sim->processes][to - sim->processes] > sim->now_us) return;
     if (sim->faults && from->kind == SIM_WORKER) sim_network_remember(from, to, bytes, size);
     if (sim_core_roll(sim->knobs.drop)) return;
     int64_t delay_us = 100;
