@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "common/columnar/number_text.h"
-#include "common/columnar/time_zone.h"
+#include "common/columnar/datetime_zone.h"
 
 #define DAY_SECONDS 86400
 
@@ -240,7 +240,7 @@ static bool zone_offset(const struct timestamp_parts *parts, int64_t local_secon
     size_t length = parts->zone_length;
     *ret_offset_seconds = 0;
     trim_all(&zone, &length);
-    return !parts->zone || time_zone_offset(zone, length, local_seconds, true, ret_offset_seconds);
+    return !parts->zone || datetime_zone_offset(zone, length, local_seconds, true, ret_offset_seconds);
 }
 
 bool datetime_text_parse_timestamp(const char *text, size_t length, int32_t today, int64_t *ret_us)

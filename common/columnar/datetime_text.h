@@ -23,7 +23,7 @@ uint32_t datetime_text_month_days(int64_t year, uint32_t month); // 28..31
 // CAST(text AS DATE), AS TIMESTAMP, AS TIMESTAMP_NTZ: false where Spark finds no such value. Surrounding blanks are
 // allowed. "today", "now" and the like are not (as in Spark). A time without a date ("12:30") takes `today` (days).
 // allow_zone: with it, a zone in a TIMESTAMP_NTZ's text is read and dropped, as CAST does; without, it is refused.
-// Zones: as time_zone.h takes them.
+// Zones: as datetime_zone.h takes them.
 bool datetime_text_parse_date(const char *text, size_t length, int32_t *ret_days);
 bool datetime_text_parse_timestamp(const char *text, size_t length, int32_t today, int64_t *ret_us);
 bool datetime_text_parse_timestamp_ntz(const char *text, size_t length, bool allow_zone, int64_t *ret_us);

@@ -4,7 +4,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "common/columnar/time_zone.h"
+#include "common/columnar/datetime_zone.h"
 #include "common/columnar/datetime_text.h"
 #include "worker/expr/expr_arithmetic_row.h"
 #include "worker/expr/expr_datetime.h"
@@ -413,7 +413,7 @@ static enum expr_outcome row_make_timestamp(struct expr_row *row, const struct e
         datetime_text_days(year, (uint32_t)month, (uint32_t)day) * 86400 + args[3].i * 3600 + args[4].i * 60;
     int32_t offset = 0;
     bool zone = expr_row_args(row) == 7;
-    if (zone && !time_zone_offset(args[6].s.data, args[6].s.length, seconds, true, &offset)) {
+    if (zone && !datetime_zone_offset(args[6].s.data, args[6].s.length, seconds, true, &offset)) {
         return row->call->step->name[0] == 't'
                    ? EXPR_NULL
                    : expr_row_fail(row, "INVALID_TIMEZONE", "The timezone: %.*s is invalid.", (int)args[6].s.length,

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "common/columnar/time_zone.h"
+#include "common/columnar/datetime_zone.h"
 #include "common/columnar/datetime_text.h"
 #include "worker/expr/expr_datetime.h"
 
@@ -402,7 +402,8 @@ static bool resolve(struct fields *fields, int64_t *ret_us)
     if (fields->half_hour >= 0) fields->hour = fields->half_hour + (fields->pm == 1 ? 12 : 0);
     int64_t seconds = day * 86400 + fields->hour * 3600 + fields->minute * 60 + fields->second;
     int32_t offset = 0;
-    if (fields->has_zone && !time_zone_offset(fields->zone, strlen(fields->zone), seconds, true, &offset)) return false;
+    if (fields->has_zone && !datetime_zone_offset(fields->zone, strlen(fields->zone), seconds, true, &offset))
+        return false;
     return !__builtin_mul_overflow(seconds - offset, INT64_C(1000000), ret_us) &&
            !__builtin_add_overflow(*ret_us, fields->fraction_us, ret_us);
 }

@@ -3,7 +3,7 @@
 // INVALID_TIMEZONE.
 #include <string.h>
 
-#include "common/columnar/time_zone.h"
+#include "common/columnar/datetime_zone.h"
 #include "common/columnar/datetime_text.h"
 #include "worker/expr/expr_arithmetic_row.h"
 #include "worker/expr/expr_cast.h"
@@ -204,7 +204,7 @@ static enum expr_outcome shift_zone(struct expr_row *row, struct slice zone, int
                                     struct expr_datum *ret)
 {
     int32_t offset;
-    if (!time_zone_offset(zone.data, zone.length, expr_datetime_floor(us, 1000000), to_utc, &offset)) {
+    if (!datetime_zone_offset(zone.data, zone.length, expr_datetime_floor(us, 1000000), to_utc, &offset)) {
         return expr_row_fail(row, "INVALID_TIMEZONE", "The timezone: %.*s is invalid.", (int)zone.length, zone.data);
     }
     return expr_row_int(ret, us + (to_utc ? -1 : 1) * (int64_t)offset * 1000000);

@@ -1,6 +1,6 @@
 // Time zones: offsets by our own reading, names through ICU. A calendar per thread is kept for the zone last asked for.
 // No failure but a false return.
-#include "common/columnar/time_zone.h"
+#include "common/columnar/datetime_zone.h"
 
 #include <string.h>
 #include <unicode/ucal.h>
@@ -95,7 +95,7 @@ static UCalendar *zone_calendar(const char *zone, size_t length)
     return calendar;
 }
 
-bool time_zone_offset(const char *zone, size_t length, int64_t seconds, bool is_local, int32_t *ret_offset_seconds)
+bool datetime_zone_offset(const char *zone, size_t length, int64_t seconds, bool is_local, int32_t *ret_offset_seconds)
 {
     if (fixed_zone(zone, length, ret_offset_seconds)) return true;
     UCalendar *calendar = zone_calendar(zone, length);
