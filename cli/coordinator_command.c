@@ -251,7 +251,14 @@ static void host_own_metrics(void *context, struct text *text)
         {"foreset_rpc_requests_total", "Commands received.", atomic_load(&counters->requests)},
         {"foreset_rpc_malformed_total", "Frames that closed their connection.", atomic_load(&counters->malformed)},
         {"foreset_rpc_dropped_total", "Messages not sent in time.",
-         atomic_load(&counters->dropped_full) + atomic_load(&counters->dropped_late)},
+         atomic_load(&counters->dropped_unknown) + atomic_load(&counters->dropped_full) +
+             atomic_load(&counters->dropped_late) + atomic_load(&counters->dropped_hangup)},
+        {"foreset_rpc_unacknowledged_total", "Messages sent on a connection that broke.",
+         atomic_load(&counters->unacknowledged)},
+        {"foreset_rpc_connections_total", "Connections accepted.", atomic_load(&counters->connections)},
+        {"foreset_rpc_connections_refused_total", "Connections closed at once.",
+         atomic_load(&counters->connections_refused)},
+        {"foreset_rpc_reconnected_total", "Connections made again.", atomic_load(&counters->reconnected)},
         {"foreset_rpc_errors_total", "Other errors of the transport.", atomic_load(&counters->errors)}};
     for (size_t i = 0; i < sizeof metrics / sizeof *metrics; i++) {
         text_printf(text, "# HELP %s %s\n# TYPE %s counter\n%s %llu\n", metrics[i].name, metrics[i].help,
@@ -262,6 +269,7 @@ static void host_own_metrics(void *context, struct text *text)
 static void host_dial(void *context, uint32_t worker, const char *url)
 {
     struct error err;
+        {"foreset_rpc_refused_total", "Commands refused.", atomic_load(&counters->refused)},
     if (rpc_dial(((struct coordinator_host *)context)->rpc, worker, url, RPC_PUSH, &err) != STATUS_OK)
         log_error("dial_failed", "url=%s error=\"%s\"", url, err.message);
 }
@@ -270,6 +278,12 @@ static void host_hangup(void *context, uint32_t worker)
 {
     rpc_hangup(((struct coordinator_host *)context)->rpc, worker);
 }
+    text_printf(text,
+                "# HELP process_resident_memory_bytes What the process has in RAM.\n"
+                "# TYPE process_resident_memory_bytes gauge\nprocess_resident_memory_bytes %llu\n"
+                "# HELP process_cpu_seconds_total CPU time of the process.\n"
+                "# TYPE process_cpu_seconds_total counter\nprocess_cpu_seconds_total %.6f\n",
+                (unsigned long long)memory_resident_bytes(), (double)clock_process_cpu_us() / 1e6);
 
 // ---- Pipelines ----
 

@@ -20,6 +20,7 @@
 
 #define WORKER_JOB_THREADS      6
 #define WORKER_LANE_MEMORY_MIN  (64ull << 20)
+#define WORKER_MEMORY_WATCH_MS  100
 #define WORKER_COORDINATORS_MAX 16u
 #define WORKER_REFUSED_MAX      15       // seconds that the leader may refuse us before we give up
 #define WORKER_PEER_FIRST       0x10000u // numbers below are the coordinators' as they are dialled
@@ -277,6 +278,7 @@ static int host_open(struct worker_host *host)
                                      .lanes = host->lanes,
                                      .memory_bytes = host->memory_bytes,
                                      .budget = &host->budget,
+                                     .network = rpc_counters(host->rpc),
                                      .coordinator_count = host->coordinator_count,
                                      .follow = host_follow,
                                      .serve = host_serve,
@@ -295,7 +297,8 @@ static void host_run(struct worker_host *host)
     log_info("worker_started", "worker=%s url=%s lanes=%u memory=%llu", host->options.name, host->options.advertise,
              host->lanes, (unsigned long long)host->memory_bytes);
     while (atomic_load(&host->exit_code) < 0) {
-        if (signals_wait(-1)) host_end(host, 0);
+        if (signals_wait(WORKER_MEMORY_WATCH_MS)) host_end(host, 0);
+        memory_watch(host->memory_bytes);
     }
     role_thread_stop(host->node_thread);
 }

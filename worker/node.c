@@ -34,8 +34,23 @@ struct node {
     struct text bytes;
 };
 
+static void node_network(const struct rpc_counters *counters, Foreset__NetworkReport *report)
+{
+    report->sent = atomic_load(&counters->sent);
+    report->sent_bytes = atomic_load(&counters->sent_bytes);
+    report->received = atomic_load(&counters->received);
+    report->received_bytes = atomic_load(&counters->received_bytes);
+    report->dropped = atomic_load(&counters->dropped_unknown) + atomic_load(&counters->dropped_full) +
+                      atomic_load(&counters->dropped_late) + atomic_load(&counters->dropped_hangup);
+    report->unacknowledged = atomic_load(&counters->unacknowledged);
+    report->malformed = atomic_load(&counters->malformed);
+    report->reconnected = atomic_load(&counters->reconnected);
+    report->errors = atomic_load(&counters->errors);
+}
+
 static void node_hello(struct node *node)
 {
+    Foreset__NetworkReport network = FORESET__NETWORK_REPORT__INIT;
     Foreset__Hello hello = FORESET__HELLO__INIT;
     hello.name = (char *)node->config.name;
     hello.url = (char *)node->config.url;
@@ -46,6 +61,13 @@ static void node_hello(struct node *node)
     if (node->config.budget) {
         hello.has_memory_used_bytes = true;
         hello.memory_used_bytes = atomic_load(&node->config.budget->used_bytes);
+    }
+    if (node->config.network) {
+        node_network(node->config.network, &network);
+        hello.network = &network;
+        hello.has_resident_bytes = hello.has_cpu_us = true;
+        hello.resident_bytes = memory_resident_bytes();
+        hello.cpu_us = (uint64_t)clock_process_cpu_us();
     }
     Foreset__Cluster message = FORESET__CLUSTER__INIT;
     message.body_case = FORESET__CLUSTER__BODY_HELLO;

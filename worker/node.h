@@ -4,6 +4,7 @@
 #define FORESET_WORKER_NODE_H
 
 #include "common/base/memory.h"
+#include "common/rpc/rpc.h"
 #include "common/rpc/seam.h"
 
 struct node_config {
@@ -13,6 +14,7 @@ struct node_config {
     uint32_t lanes;
     uint64_t memory_bytes;
     struct budget *budget;
+    const struct rpc_counters *network; // NULL: not told
     uint32_t coordinator_count; // dialled by the host as peers 1, 2, …
     // Called on the role's thread.
     void (*follow)(void *context, uint32_t leader, const char *url); // from now on `leader` is to be reached there

@@ -126,17 +126,26 @@ static Foreset__SnapshotPart *persist_part_meta(const struct dataflow_part *part
     return meta;
 }
 
+static uint64_t persist_since(struct persist *persist, int64_t from_us)
+{
+    return (uint64_t)(clock_boot_us(persist->session->seam->clock) - from_us);
+}
+
 enum status persist_run(struct persist *persist, struct error *err)
 {
     enum status status = STATUS_OK;
     Foreset__Prepared *prepared = persist->frozen->prepared;
+    int64_t began_us = clock_boot_us(persist->session->seam->clock);
     ASSERT(prepared->n_parts == 0);
     TRY(dataflow_frozen_complete(persist->frozen, err));
     TRY(FAILPOINT("data_fsync.before", err));
     for (size_t i = 0; i < prepared->n_tables; i++) TRY(persist_files(persist, prepared->tables[i], err));
+    prepared->has_files_us = prepared->has_snapshot_us = true;
+    prepared->files_us = persist_since(persist, began_us);
     TRY(FAILPOINT("data_fsync.after", err));
     TRY(FAILPOINT("snapshot_write.before", err));
     TRY(persist_parts(persist, err));
+    prepared->snapshot_us = persist_since(persist, began_us) - prepared->files_us;
     TRY(FAILPOINT("snapshot_write.after", err));
     if (persist->frozen->part_count > 0) {
         prepared->parts = memory_calloc(persist->frozen->part_count, sizeof *prepared->parts);

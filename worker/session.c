@@ -151,6 +151,8 @@ void session_close(struct session *session)
     session->receives = false;
     while (session->receiving > 0) pthread_cond_wait(&session->idle, &session->lock);
     pthread_mutex_unlock(&session->lock);
+    if (session->flow && session->flow->ops->counters) session->flow->ops->counters(session->flow, &session->counted);
+    session->counted.budget_count = 0; // they go with the flow
     if (session->flow) session->flow->ops->close(session->flow);
     session->flow = NULL;
     for (size_t i = 0; i < session->table_count; i++) {
@@ -160,6 +162,13 @@ void session_close(struct session *session)
     }
     objstore_close(session->state);
     session->state = NULL;
+}
+
+bool session_counters(const struct session *session, struct dataflow_counters *ret_counters)
+{
+    if (!session->opened || session->closing || !session->flow || !session->flow->ops->counters) return false;
+    session->flow->ops->counters(session->flow, ret_counters);
+    return true;
 }
 
 void session_destroy(struct session *session)

@@ -31,6 +31,7 @@ struct session {
     unsigned jobs;       // running
     bool opened, failed; // failed: reported, waits for the leader
     bool closing;
+    struct dataflow_counters counted; // filled by session_close: what the data flow had counted
 };
 
 // Takes the message. Only fills the struct; session_open does the work.
@@ -44,6 +45,8 @@ enum status session_reroute(struct session *session, Foreset__Control *assign, s
 // Blocking, in a job: stops the data flow, closes the stores. The worker may still look at its bookkeeping. Once or
 // more.
 void session_close(struct session *session);
+// What the data flow counted so far. On the worker's thread; false: it is not open, or it exchanges nothing.
+bool session_counters(const struct session *session, struct dataflow_counters *ret_counters);
 void session_destroy(struct session *session); // on the worker's thread
 // A frame of another worker, for the data flow. Any thread; dropped unless the data flow is open and knows the sender.
 void session_receive(struct session *session, uint32_t peer, const void *bytes, size_t size);

@@ -49,13 +49,14 @@ struct worker {
     uint64_t incarnation;
     uint64_t generation;      // greatest assigned; what is below is dropped
     uint64_t routing_version; // greatest of that generation
-    uint32_t leader;     // peer that sent the current Assign
+    uint32_t leader;          // peer that sent the current Assign
     struct session *session;
     Foreset__Control *pending; // an Assign that waits for the session before it to close
     uint32_t pending_leader;
     bool close_spawned;
     int64_t register_at_us, heartbeat_at_us, heard_us;
     uint64_t dropped;
+    struct dataflow_counters before; // sums of the sessions that are gone
     struct text bytes;
     pthread_mutex_t lock; // guards the pointer `session`, which worker_receive follows on another thread
 };
@@ -119,9 +120,59 @@ static void worker_register(struct worker *worker)
     }
 }
 
+static void worker_report_exchange(const struct worker *worker, const struct dataflow_counters *now,
+                                   Foreset__ExchangeReport *report)
+{
+    const struct dataflow_counters *before = &worker->before;
+    report->frames_sent = before->frames_sent + now->frames_sent;
+    report->bytes_sent = before->bytes_sent + now->bytes_sent;
+    report->rows_sent = before->rows_sent + now->rows_sent;
+    report->frames_received = before->frames_received + now->frames_received;
+    report->bytes_received = before->bytes_received + now->bytes_received;
+    report->frames_dropped = before->frames_dropped + now->frames_dropped;
+    report->credit_sent_bytes = before->credit_sent_bytes + now->credit_sent_bytes;
+    report->credit_received_bytes = before->credit_received_bytes + now->credit_received_bytes;
+    report->stalled_us = before->stalled_us + now->stalled_us;
+    report->outstanding_bytes = now->outstanding_bytes;
+    report->credit_bytes = now->credit_bytes;
+    report->waiting_frames = now->waiting_frames;
+}
+
+// A session is gone; what it counted stays in the totals.
+static void worker_keep_counters(struct worker *worker, const struct dataflow_counters *counted)
+{
+    struct dataflow_counters *before = &worker->before;
+    before->frames_sent += counted->frames_sent;
+    before->bytes_sent += counted->bytes_sent;
+    before->rows_sent += counted->rows_sent;
+    before->frames_received += counted->frames_received;
+    before->bytes_received += counted->bytes_received;
+    before->frames_dropped += counted->frames_dropped;
+    before->credit_sent_bytes += counted->credit_sent_bytes;
+    before->credit_received_bytes += counted->credit_received_bytes;
+    before->stalled_us += counted->stalled_us;
+}
+
 static void worker_heartbeat(struct worker *worker)
 {
     Foreset__Heartbeat body = FORESET__HEARTBEAT__INIT;
+    Foreset__ExchangeReport exchange = FORESET__EXCHANGE_REPORT__INIT;
+    Foreset__MemoryReport budgets[DATAFLOW_BUDGETS], *list[DATAFLOW_BUDGETS];
+    struct dataflow_counters now = {0};
+    if (session_counters(worker->session, &now)) {
+        worker_report_exchange(worker, &now, &exchange);
+        body.exchange = &exchange;
+    }
+    body.memory = list;
+    for (; body.n_memory < now.budget_count; body.n_memory++) {
+        const struct budget *budget = now.budgets[body.n_memory];
+        list[body.n_memory] = &budgets[body.n_memory];
+        foreset__memory_report__init(list[body.n_memory]);
+        list[body.n_memory]->budget = (char *)budget->name;
+        list[body.n_memory]->used_bytes = atomic_load(&budget->used_bytes);
+        list[body.n_memory]->peak_bytes = atomic_load(&budget->peak_bytes);
+        list[body.n_memory]->limit_bytes = budget->limit_bytes;
+    }
     if (worker->config.budget) {
         body.has_memory_bytes = true;
         body.memory_bytes = atomic_load(&worker->config.budget->used_bytes);
@@ -231,6 +282,7 @@ static void worker_job_done(struct seam_job *base)
     struct worker *worker = job->worker;
     ASSERT(worker->session);
     if (job->kind == WORKER_JOB_CLOSE) {
+        worker_keep_counters(worker, &job->session->counted);
         worker_set_session(worker, NULL);
         worker->close_spawned = false;
     } else {

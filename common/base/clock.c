@@ -34,3 +34,8 @@ int64_t clock_thread_cpu_ns(void)
     clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
     return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
+
+int64_t clock_process_cpu_us(void)
+{
+    return clock_read_us(CLOCK_PROCESS_CPUTIME_ID);
+}

@@ -19,6 +19,8 @@ static inline int64_t clock_boot_us(struct clock *clock)
 {
     return clock->boot_us(clock);
 }
-int64_t clock_thread_cpu_ns(void); // CPU time of the calling thread; for metrics only
+// CPU time of the calling thread; of the process, all its threads. For metrics only.
+int64_t clock_thread_cpu_ns(void);
+int64_t clock_process_cpu_us(void);
 
 #endif

@@ -77,16 +77,28 @@ static json_t *json_held(const json_t *pipelines, const char *worker, bool *ret_
     return list;
 }
 
+static json_t *json_network(const Foreset__NetworkReport *network)
+{
+    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "sent", (json_int_t)network->sent, "sentBytes",
+                     (json_int_t)network->sent_bytes, "received", (json_int_t)network->received, "receivedBytes",
+                     (json_int_t)network->received_bytes, "dropped", (json_int_t)network->dropped, "unacknowledged",
+                     (json_int_t)network->unacknowledged, "malformed", (json_int_t)network->malformed, "reconnected",
+                     (json_int_t)network->reconnected, "errors", (json_int_t)network->errors);
+}
+
 static json_t *json_worker(const struct cluster *cluster, const struct cluster_worker *worker, const json_t *pipelines)
 {
     bool holds = false, drained = cluster_workers_drained(cluster, worker->name);
     json_t *held = json_held(pipelines, worker->name, &holds);
     const char *state = !worker->alive ? "silent" : !drained ? "active" : holds ? "draining" : "drained";
     int64_t now_us = clock_boot_us(cluster->seam->clock);
-    return json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:f, s:o}", "name", worker->name, "url", worker->url, "state",
-                     state, "version", worker->version, "lanes", (json_int_t)worker->lanes, "memoryBytes",
-                     (json_int_t)worker->memory_bytes, "memoryUsedBytes", (json_int_t)worker->memory_used_bytes,
-                     "heardSecondsAgo", (double)(now_us - worker->heard_us) / 1e6, "holds", held);
+    return json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:f, s:f, s:o, s:o}", "name", worker->name, "url",
+                     worker->url, "state", state, "version", worker->version, "lanes", (json_int_t)worker->lanes,
+                     "memoryBytes", (json_int_t)worker->memory_bytes, "memoryUsedBytes",
+                     (json_int_t)worker->memory_used_bytes, "residentBytes", (json_int_t)worker->resident_bytes,
+                     "cpuSeconds", (double)worker->cpu_us / 1e6, "heardSecondsAgo",
+                     (double)(now_us - worker->heard_us) / 1e6, "network", json_network(&worker->network), "holds",
+                     held);
 }
 
 void cluster_json_workers(struct cluster *cluster, const char *name, struct text *ret_json)

@@ -26,7 +26,8 @@ enum cluster_state {
 struct cluster_worker {
     uint32_t peer;
     char name[CLUSTER_NAME_SIZE], url[256], version[32];
-    uint64_t incarnation, memory_bytes, memory_used_bytes;
+    uint64_t incarnation, memory_bytes, memory_used_bytes, resident_bytes, cpu_us;
+    Foreset__NetworkReport network; // plain numbers; as it said last
     uint32_t lanes;
     int64_t heard_us; // boot clock
     bool alive;

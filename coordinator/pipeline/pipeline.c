@@ -314,6 +314,7 @@ enum status pipeline_create(const struct pipeline_config *config, struct seam *s
     *ret_pipeline = pipeline;
     return STATUS_OK;
 }
+    pipeline->status.states = memory_calloc(config->plan->n_nodes + 1, sizeof *pipeline->status.states);
 
 void pipeline_resign(struct pipeline *pipeline)
 {
@@ -348,6 +349,7 @@ void pipeline_destroy(struct pipeline *pipeline)
 
 enum pipeline_outcome pipeline_outcome_of(const struct pipeline *pipeline, struct error *ret_err)
 {
+    memory_free(pipeline->status.states);
     if (pipeline->machine.state != PIPELINE_ENDED) return PIPELINE_GOES_ON;
     *ret_err = pipeline->outcome_err;
     return pipeline->outcome;

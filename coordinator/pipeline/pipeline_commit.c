@@ -108,6 +108,7 @@ struct pipeline_commit_put {
     uint32_t table;
     struct random random;
     struct table_put_result result, dead_letters;
+    int64_t put_us; // how long it took
 };
 
 static enum status pipeline_commit_put_act(struct pipeline_job *base, struct error *err)
@@ -115,8 +116,10 @@ static enum status pipeline_commit_put_act(struct pipeline_job *base, struct err
     enum status status = STATUS_OK;
     struct pipeline_commit_put *put = (struct pipeline_commit_put *)base;
     struct table_logs *logs = &base->pipeline->put_logs;
+    int64_t began_us = clock_boot_us(base->pipeline->seam->clock);
     TRY(table_put_run(table_logs_at(logs, put->table, false), put->manifest, &put->random, &put->result, err));
     TRY(table_put_run(table_logs_at(logs, put->table, true), put->manifest, &put->random, &put->dead_letters, err));
+    put->put_us = clock_boot_us(base->pipeline->seam->clock) - began_us;
 out:
     return status;
 }
@@ -147,6 +150,8 @@ static void pipeline_commit_was_put(struct pipeline_job *base)
     struct epoch *epoch = pipeline_plan_epoch(pipeline, put->manifest->body->epoch);
     ASSERT(epoch);
     epoch->tables[put->table].put = true;
+    pipeline->status.tables[put->table].put_us += put->put_us;
+    if (put->result.committed) pipeline->status.tables[put->table].commits++;
     pipeline_commit_epoch_put(epoch);
     if (put->result.committed) pipeline_upkeep_checkpoint(pipeline, put->table, false, put->result.version);
     if (put->dead_letters.committed) pipeline_upkeep_checkpoint(pipeline, put->table, true, put->dead_letters.version);

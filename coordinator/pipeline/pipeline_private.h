@@ -57,6 +57,7 @@ struct pipeline_worker {
     uint64_t memory_bytes;
     bool replaced; // another process has its name now
     // In this attempt:
+    struct pipeline_status_worker said; // with its last heartbeat
     bool in;       // it was assigned
     size_t index;  // its number among the assigned
     bool assigned; // it said so

@@ -8,38 +8,6 @@
 
 #define JSON_NULL_IF(condition, json) ((condition) ? json_null() : (json))
 
-void pipeline_status_published(struct pipeline *pipeline, const struct epoch *epoch, int64_t now_us)
-{
-    struct pipeline_status *status = &pipeline->status;
-    const Foreset__Manifest *body = epoch->manifest->body;
-    struct pipeline_status_epoch *to = &status->epochs[status->epoch_count++ % PIPELINE_STATUS_EPOCHS];
-    *to = (struct pipeline_status_epoch){.epoch = epoch->number,
-                                         .rows = body->rows_in,
-                                         .bytes = epoch->bytes,
-                                         .no_data = epoch->no_data,
-                                         .timestamp_us = epoch->timestamp_us,
-                                         .planned_us = epoch->planned_us,
-                                         .read_us = epoch->read_us,
-                                         .prepared_us = epoch->prepared_us,
-                                         .decided_us = epoch->decided_us,
-                                         .published_us = now_us};
-    status->rows_in += body->rows_in;
-    status->phase_us[0] += to->read_us - to->planned_us;
-    status->phase_us[1] += to->prepared_us - to->read_us;
-    status->phase_us[2] += to->decided_us - to->prepared_us;
-    status->phase_us[3] += to->published_us - to->decided_us;
-    for (size_t i = 0; i < body->n_tables; i++) {
-        const Foreset__TableEpoch *from = body->tables[i];
-        struct pipeline_status_table *table = &status->tables[from->table];
-        table->rows_in += from->rows_in;
-        table->rows_out += from->rows_out;
-        table->rows_late += from->rows_late;
-        table->rows_dead += from->rows_dead;
-        table->rows_malformed += from->rows_malformed;
-        table->bytes_out += from->bytes_out;
-    }
-}
-
 static double status_seconds(int64_t from_us, int64_t to_us)
 {
     return from_us > 0 && to_us >= from_us ? (double)(to_us - from_us) / 1e6 : 0;
@@ -72,6 +40,31 @@ static json_t *status_epochs(const struct pipeline *pipeline)
     return list;
 }
 
+static json_t *status_exchange(const Foreset__ExchangeReport *report)
+{
+    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:f}", "framesSent",
+                     (json_int_t)report->frames_sent, "bytesSent", (json_int_t)report->bytes_sent, "rowsSent",
+                     (json_int_t)report->rows_sent, "framesReceived", (json_int_t)report->frames_received,
+                     "bytesReceived", (json_int_t)report->bytes_received, "framesDropped",
+                     (json_int_t)report->frames_dropped, "creditSentBytes", (json_int_t)report->credit_sent_bytes,
+                     "creditReceivedBytes", (json_int_t)report->credit_received_bytes, "outstandingBytes",
+                     (json_int_t)report->outstanding_bytes, "creditBytes", (json_int_t)report->credit_bytes,
+                     "waitingFrames", (json_int_t)report->waiting_frames, "stalledS", (double)report->stalled_us / 1e6);
+}
+
+static json_t *status_budgets(const struct pipeline_status_worker *worker)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < worker->budget_count; i++) {
+        const struct pipeline_status_budget *budget = &worker->budgets[i];
+        json_array_append_new(list,
+                              json_pack("{s:s, s:I, s:I, s:I}", "budget", budget->name, "usedBytes",
+                                        (json_int_t)budget->used_bytes, "peakBytes", (json_int_t)budget->peak_bytes,
+                                        "limitBytes", (json_int_t)budget->limit_bytes));
+    }
+    return list;
+}
+
 static json_t *status_workers(const struct pipeline *pipeline)
 {
     json_t *list = json_array();
@@ -85,6 +78,9 @@ static json_t *status_workers(const struct pipeline *pipeline)
                       (json_int_t)(holds ? routing_partitions_of(&pipeline->routing, worker->index) : 0), "shards",
                       (json_int_t)(holds ? routing_shards_of(&pipeline->routing, worker->index) : 0), "memoryBytes",
                       (json_int_t)worker->memory_bytes));
+        json_t *at = json_array_get(list, i);
+        if (worker->said.exchanges) json_object_set_new(at, "exchange", status_exchange(&worker->said.exchange));
+        json_object_set_new(at, "memory", status_budgets(&worker->said));
     }
     return list;
 }
@@ -169,6 +165,44 @@ static json_t *status_state(const struct pipeline *pipeline)
     return operators;
 }
 
+// What is alive, by operator, as of the last published epoch.
+static json_t *status_entries(const struct pipeline *pipeline)
+{
+    const Foreset__Plan *plan = pipeline->config.plan;
+    json_t *operators = json_object();
+    for (size_t node = 0; node < plan->n_nodes; node++) {
+        if (pipeline->status.states[node] == 0) continue;
+        const Foreset__Node *at = plan->nodes[node];
+        char name[512];
+        snprintf(name, sizeof name, "%s/%s", plan->tables[at->table]->name,
+                 at->name && *at->name ? at->name : "output");
+        json_object_set_new(operators, name, json_integer((json_int_t)pipeline->status.states[node]));
+    }
+    return operators;
+}
+
+static const char *const status_phase_names[PIPELINE_STATUS_PHASES] = {"read", "prepare", "decide", "publish", "all"};
+
+// How many epochs took at most so long: cumulative, as histograms have it.
+static json_t *status_phases(const struct pipeline_status *status)
+{
+    json_t *phases = json_object();
+    for (size_t p = 0; p < PIPELINE_STATUS_PHASES; p++) {
+        const struct pipeline_status_phase *phase = &status->phases[p];
+        json_t *steps = json_array();
+        uint64_t count = 0;
+        for (size_t i = 0; i < PIPELINE_STATUS_STEPS; i++) {
+            count += phase->steps[i];
+            json_t *bound = i < PIPELINE_STATUS_STEPS - 1 ? json_real(pipeline_status_steps[i]) : json_null();
+            json_array_append_new(steps, json_pack("{s:o, s:I}", "le", bound, "count", (json_int_t)count));
+        }
+        json_object_set_new(phases, status_phase_names[p],
+                            json_pack("{s:f, s:I, s:o}", "seconds", (double)phase->sum_us / 1e6, "count",
+                                      (json_int_t)count, "steps", steps));
+    }
+    return phases;
+}
+
 static json_t *status_tables(const struct pipeline *pipeline)
 {
     const Foreset__Plan *plan = pipeline->config.plan;
@@ -178,12 +212,14 @@ static json_t *status_tables(const struct pipeline *pipeline)
         const struct epoch_clock_table *clock = pipeline->attempt_ready ? &pipeline->clock.tables[t] : NULL;
         bool marked = clock && plan->tables[t]->n_watermarks > 0 && clock->batch >= 0;
         json_array_append_new(
-            list, json_pack("{s:s, s:s, s:I, s:o, s:I, s:I, s:I, s:I, s:I, s:I}", "name", plan->tables[t]->name, "url",
-                            plan->tables[t]->url, "batch", (json_int_t)(clock ? clock->batch : -1), "watermarkMs",
-                            JSON_NULL_IF(!marked, json_integer(clock ? clock->watermark_us / 1000 : 0)), "rowsIn",
-                            (json_int_t)total->rows_in, "rowsOut", (json_int_t)total->rows_out, "rowsLate",
-                            (json_int_t)total->rows_late, "deadLetters", (json_int_t)total->rows_dead, "rowsMalformed",
-                            (json_int_t)total->rows_malformed, "bytesOut", (json_int_t)total->bytes_out));
+            list,
+            json_pack("{s:s, s:s, s:I, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:f}", "name", plan->tables[t]->name,
+                      "url", plan->tables[t]->url, "batch", (json_int_t)(clock ? clock->batch : -1), "watermarkMs",
+                      JSON_NULL_IF(!marked, json_integer(clock ? clock->watermark_us / 1000 : 0)), "rowsIn",
+                      (json_int_t)total->rows_in, "rowsOut", (json_int_t)total->rows_out, "rowsLate",
+                      (json_int_t)total->rows_late, "deadLetters", (json_int_t)total->rows_dead, "rowsMalformed",
+                      (json_int_t)total->rows_malformed, "bytesOut", (json_int_t)total->bytes_out, "commits",
+                      (json_int_t)total->commits, "putS", (double)total->put_us / 1e6));
     }
     return list;
 }
@@ -193,17 +229,18 @@ void pipeline_status_json(const struct pipeline *pipeline, struct text *ret_json
     const struct pipeline_status *status = &pipeline->status;
     const Foreset__Plan *plan = pipeline->config.plan;
     json_t *json = json_pack(
-        "{s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:s*, s:{s:f, s:f, s:f, s:f}}", "name",
+        "{s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:f, s:f, s:I, s:s*, s:o}", "name",
         plan->pipeline, "id", pipeline->context.pipeline_id, "state", statemachine_name(&pipeline->machine),
         "generation", (json_int_t)pipeline->context.generation, "routingVersion", (json_int_t)pipeline->routing.version,
         "planVersion", (json_int_t)plan->version, "planned",
         (json_int_t)(pipeline->next_epoch ? pipeline->next_epoch - 1 : 0), "decided",
         (json_int_t)pipeline->decided.epoch, "published", (json_int_t)pipeline->published, "epochsPublished",
         (json_int_t)status->epoch_count, "rowsIn", (json_int_t)status->rows_in, "restarts",
-        (json_int_t)status->restarts, "moves", (json_int_t)status->moves, "lastMoveS", (double)status->move_us / 1e6,
-        "trouble", *status->trouble ? status->trouble : NULL, "phaseSeconds", "read", (double)status->phase_us[0] / 1e6,
-        "prepare", (double)status->phase_us[1] / 1e6, "decide", (double)status->phase_us[2] / 1e6, "publish",
-        (double)status->phase_us[3] / 1e6);
+        (json_int_t)status->restarts, "moves", (json_int_t)status->moves, "messagesDropped",
+        (json_int_t)pipeline->dropped, "lastMoveS", (double)status->move_us / 1e6, "filesS",
+        (double)status->files_us / 1e6, "snapshotS", (double)status->snapshot_us / 1e6, "snapshotBytes",
+        (json_int_t)status->snapshot_bytes, "trouble", *status->trouble ? status->trouble : NULL, "phases",
+        status_phases(status));
     ASSERT(json);
     json_object_set_new(
         json, "lagRows",
@@ -212,6 +249,7 @@ void pipeline_status_json(const struct pipeline *pipeline, struct text *ret_json
     json_object_set_new(json, "workers", status_workers(pipeline));
     json_object_set_new(json, "partitions", status_partitions(pipeline));
     json_object_set_new(json, "shards", status_shards(pipeline));
+    json_object_set_new(json, "stateEntries", status_entries(pipeline));
     json_object_set_new(json, "stateSnapshot", status_state(pipeline));
     json_object_set_new(json, "epochs", status_epochs(pipeline));
     char *text = json_dumps(json, JSON_COMPACT | JSON_ENSURE_ASCII);

@@ -258,7 +258,10 @@ static void pipeline_workers_handle(struct pipeline *pipeline, struct pipeline_w
     case FORESET__CONTROL__BODY_READ_DONE: status = pipeline_workers_read_done(pipeline, worker, control, &err); break;
     case FORESET__CONTROL__BODY_PREPARED: status = pipeline_workers_prepared(pipeline, worker, control, &err); break;
     case FORESET__CONTROL__BODY_FAILED: pipeline_workers_failed(pipeline, worker, *control); break;
-    case FORESET__CONTROL__BODY_HEARTBEAT: worker->memory_bytes = (*control)->heartbeat->memory_bytes; break;
+    case FORESET__CONTROL__BODY_HEARTBEAT:
+        worker->memory_bytes = (*control)->heartbeat->memory_bytes;
+        pipeline_status_said(&worker->said, (*control)->heartbeat);
+        break;
     default: break;
     }
     if (status != STATUS_OK) pipeline_trouble(pipeline, &err);

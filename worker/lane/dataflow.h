@@ -52,6 +52,7 @@ struct dataflow_event {
 };
 void dataflow_event_destroy(struct dataflow_event *event);
 
+#define DATAFLOW_BUDGETS 4u
 struct dataflow {
     const struct dataflow_ops *ops;
 };
@@ -59,8 +60,14 @@ struct dataflow {
 struct dataflow_counters {
     uint64_t frames_sent, bytes_sent, rows_sent;
     uint64_t frames_received, bytes_received;
-    uint64_t frames_dropped;    // of another generation or routing (P2, P22), or that came twice
-    uint64_t outstanding_bytes; // sent, and not yet told as taken (P14)
+    uint64_t frames_dropped;                           // of another generation or routing (P2, P22), or that came twice
+    uint64_t outstanding_bytes;                        // sent, and not yet told as taken (P14)
+    uint64_t credit_bytes;                             // the most that may be outstanding
+    uint64_t credit_sent_bytes, credit_received_bytes; // told others as taken, told by others
+    uint64_t waiting_frames;                           // that came before the plan of their epoch
+    uint64_t stalled_us;   // of lanes that might not read: without credit, or with too many rows that wait
+    uint32_t budget_count; // the flow's own, within the worker's; theirs as long as it is open
+    const struct budget *budgets[DATAFLOW_BUDGETS];
 };
 struct dataflow_ops {
     void (*close)(struct dataflow *flow); // stops lanes, drops everything that was not frozen (also unfinished files)

@@ -42,6 +42,7 @@ void lane_init(struct lane *lane, struct lane_group *group, uint32_t index)
     host->hash_seed = group->args.hash_seed;
     host->budget = group->args.budget;
     host->state_budget = &group->state_budget;
+    host->writer_budget = &group->writer_budget;
     host->random = &lane->random;
     host->record = group->record != NULL;
     host->table_store = group->args.table_store;
@@ -102,6 +103,7 @@ void lane_epoch_deinit(struct lane_epoch *epoch, const Foreset__Plan *plan)
     memory_free(epoch->maxima);
     memory_free(epoch->rows_in);
     memory_free(epoch->emitted);
+    memory_free(epoch->states);
     memory_free(epoch->counts);
     memory_free(epoch->outputs);
     memset(epoch, 0, sizeof *epoch);
@@ -187,6 +189,7 @@ static enum status lane_serve_plan(struct lane *lane, struct lane_plan *plan, st
     slot->maxima = memory_calloc(pipeline->n_nodes + 1, sizeof *slot->maxima);
     slot->rows_in = memory_calloc(pipeline->n_tables + 1, sizeof *slot->rows_in);
     slot->emitted = memory_calloc(pipeline->n_tables + 1, sizeof *slot->emitted);
+    slot->states = memory_calloc(pipeline->n_nodes + 1, sizeof *slot->states);
     slot->counts = memory_calloc(pipeline->n_tables + 1, sizeof *slot->counts);
     slot->outputs = memory_calloc(pipeline->n_tables + 1, sizeof *slot->outputs);
     for (uint32_t t = 0; t < pipeline->n_tables; t++) {
@@ -330,7 +333,7 @@ static enum status source_begin(struct lane *lane, struct lane_source *source, s
         struct source_open_args args = {.plan = lane->group->plan,
                                         .node = source->node,
                                         .lane = lane->host.lane,
-                                        .budget = lane->host.budget,
+                                        .budget = &lane->group->source_budget,
                                         .queue_bytes_max = lane->group->queue_bytes_max,
                                         .wake = lane_wake,
                                         .wake_context = lane};
@@ -426,6 +429,10 @@ static enum status lane_may_read(struct lane *lane, bool *ret_may, struct error 
 {
     *ret_may = lane->released >= lane->reading && lane_epoch_find(lane, lane->reading);
     if (!*ret_may || lane_has_room(lane)) {
+        if (lane->stalled_us) {
+            uint64_t stalled_us = (uint64_t)(clock_boot_us(clock_system()) - lane->stalled_us);
+            atomic_fetch_add_explicit(&lane->group->stalled_us, stalled_us, memory_order_relaxed);
+        }
         lane->stalled_us = 0;
         return STATUS_OK;
     }

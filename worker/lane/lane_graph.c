@@ -87,6 +87,7 @@ static enum status node_freeze(struct lane_node *node, struct lane_epoch *epoch,
     struct text name = {0};
     enum status status = STATUS_OK;
     TRY(op->ops->freeze(op, &frozen, err));
+    epoch->states[node->plan_index] = frozen.entries;
     for (size_t i = 0; i < frozen.parts.count; i++) {
         struct operator_part *from = &frozen.parts.items[i];
         struct dataflow_part part = {.bytes = from->bytes, .size = from->size_bytes, .late = from->late};

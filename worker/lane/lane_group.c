@@ -318,7 +318,11 @@ static struct lane_group *group_create(const struct dataflow_open_args *args, co
     group->args.routing = NULL;
     group->record = getenv("FORESET_RECORD");
     uint64_t limit = group_memory(args->budget);
+    uint64_t whole = args->budget ? args->budget->limit_bytes : 0;
     budget_init(&group->state_budget, "state", args->budget, limit / STATE_BUDGET_SHARE);
+    budget_init(&group->source_budget, "sources", args->budget, whole);
+    budget_init(&group->exchange_budget, "exchange", args->budget, whole);
+    budget_init(&group->writer_budget, "writers", args->budget, whole);
     uint32_t sources = 0;
     for (size_t i = 0; i < group->plan->n_nodes; i++) {
         if (group->plan->nodes[i]->kind == FORESET__NODE__KIND__EXCHANGE) group->exchange_count++;

@@ -155,6 +155,7 @@ struct lane_epoch {
     struct lane_maximum *maxima; // by node
     uint64_t *rows_in;           // by table
     uint64_t *emitted;           // by table: rows that its TABLE node has passed on
+    uint64_t *states;            // by node: entries that are alive at the epoch's end
     struct operator_counts *counts;
     struct operator_table **outputs;
     VECTOR(struct dataflow_part) parts;
@@ -272,7 +273,8 @@ struct lane_group {
     Foreset__Plan *plan;     // our copy
     Foreset__Manifest *from; // our copy; NULL
     struct lane_group_options options;
-    struct budget state_budget;
+    // Within the worker's. Nothing that outlives the lanes is in one of them.
+    struct budget state_budget, source_budget, exchange_budget, writer_budget;
     struct exchange_routing *routing;
     struct lane *lanes; // this worker's
     uint32_t lane_count;
@@ -290,6 +292,7 @@ struct lane_group {
     VECTOR(struct lane_waiting) waiting;   // mails of later epochs, in order
     uint64_t dropped_old, dropped_repeats; // frames of another generation or routing; frames that came twice
     _Atomic uint64_t frames_sent, bytes_sent, rows_sent, frames_received, bytes_received;
+    _Atomic uint64_t credit_sent_bytes, credit_received_bytes, stalled_us;
     pthread_mutex_t lock; // guards what follows; nothing is called under it but notify's preparation
     bool failed, closing;
     bool first_row_told;

@@ -159,6 +159,7 @@ static void remote_credit(struct lane_node *node, uint32_t sender, uint64_t epoc
                                    .receiver = sender,
                                    .rows = inlet->owed_bytes[epoch & 1]};
     inlet->owed_bytes[epoch & 1] = 0;
+    atomic_fetch_add_explicit(&lane->group->credit_sent_bytes, frame.rows, memory_order_relaxed);
     if (FORESET_BUG("credit-kept")) return;
     exchange_frame_begin(&lane->frame);
     remote_post(lane->group, lane->group->routing->lane_workers[sender], &lane->frame, &frame);
@@ -253,6 +254,7 @@ static enum status remote_credited(struct lane_group *group, uint32_t worker, co
     struct lane *lane = &group->lanes[frame->receiver - group->routing->lane_first];
     struct exchange_channel *channel = &lane->channels[frame->exchange * lane->host.lanes + frame->sender];
     if (!exchange_told(channel, frame->epoch, frame->rows)) return remote_impossible(frame, worker, err);
+    atomic_fetch_add_explicit(&group->credit_received_bytes, frame->rows, memory_order_relaxed);
     mailbox_wake(&lane->mailbox);
     return STATUS_OK;
 }
@@ -315,8 +317,8 @@ static enum status remote_take(struct lane_group *group, uint32_t worker, const 
     if (status == STATUS_OK && take && frame.kind == EXCHANGE_FRAME_EMITTED) remote_deliver_emitted(group, &frame);
     pthread_mutex_unlock(&group->gate);
     if (status != STATUS_OK || !take || frame.kind != EXCHANGE_FRAME_BATCH) return status;
-    TRY(batch_wire_get(frame.batch, frame.batch_size, group->exchange_types[frame.exchange], group->args.budget, &batch,
-                       err));
+    TRY(batch_wire_get(frame.batch, frame.batch_size, group->exchange_types[frame.exchange], &group->exchange_budget,
+                       &batch, err));
     if (batch->row_count != frame.rows) {
         batch_unref(batch);
         return remote_impossible(&frame, worker, err);
@@ -345,17 +347,25 @@ void lane_remote_receive(struct dataflow *flow, uint32_t worker, const void *byt
 void lane_remote_counters(struct dataflow *flow, struct dataflow_counters *ret_counters)
 {
     struct lane_group *group = (struct lane_group *)flow;
-    struct dataflow_counters counters = {.frames_sent = atomic_load(&group->frames_sent),
-                                         .bytes_sent = atomic_load(&group->bytes_sent),
-                                         .rows_sent = atomic_load(&group->rows_sent),
-                                         .frames_received = atomic_load(&group->frames_received),
-                                         .bytes_received = atomic_load(&group->bytes_received)};
+    struct dataflow_counters counters = {
+        .frames_sent = atomic_load(&group->frames_sent),
+        .bytes_sent = atomic_load(&group->bytes_sent),
+        .rows_sent = atomic_load(&group->rows_sent),
+        .frames_received = atomic_load(&group->frames_received),
+        .bytes_received = atomic_load(&group->bytes_received),
+        .credit_sent_bytes = atomic_load(&group->credit_sent_bytes),
+        .credit_received_bytes = atomic_load(&group->credit_received_bytes),
+        .stalled_us = atomic_load(&group->stalled_us),
+        .budget_count = DATAFLOW_BUDGETS,
+        .budgets = {&group->source_budget, &group->exchange_budget, &group->state_budget, &group->writer_budget}};
     pthread_mutex_lock(&group->gate); // channels are made anew when the flow moves
     counters.frames_dropped = group->dropped_old + group->dropped_repeats;
+    counters.waiting_frames = group->waiting.count;
     for (uint32_t i = 0; i < group->lane_count; i++) {
         struct lane *lane = &group->lanes[i];
         for (uint32_t k = 0; k < lane->channel_count; k++) {
             if (exchange_routing_is_here(group->routing, k % lane->host.lanes)) continue;
+            counters.credit_bytes += 2 * group->lane_credits[k % lane->host.lanes];
             counters.outstanding_bytes += atomic_load(&lane->channels[k].outstanding_bytes[0]);
             counters.outstanding_bytes += atomic_load(&lane->channels[k].outstanding_bytes[1]);
         }

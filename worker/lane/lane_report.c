@@ -221,6 +221,20 @@ static void report_rest(struct lane_group *group, struct group_epoch *epoch, str
     if (late) frozen->late = lane_late_base(late);
 }
 
+static void report_states(struct lane_group *group, struct group_epoch *epoch, Foreset__Prepared *prepared)
+{
+    for (uint32_t node = 0; node < group->plan->n_nodes; node++) {
+        uint64_t entries = 0;
+        for (uint32_t lane = 0; lane < group->lane_count; lane++) entries += epoch->reports[lane].states[node];
+        if (entries == 0) continue;
+        Foreset__OperatorState *state = memory_alloc(sizeof *state);
+        foreset__operator_state__init(state);
+        state->node = node;
+        state->entries = entries;
+        PUSH(prepared, states, state);
+    }
+}
+
 static void report_times(struct lane_group *group, struct group_epoch *epoch, Foreset__Prepared *prepared)
 {
     prepared->has_lane_stop_us = prepared->has_lane_stop_cpu_us = true;
@@ -290,6 +304,7 @@ struct dataflow_frozen *lane_report_frozen(struct lane_group *group, struct grou
         report->parts.count = 0;
     }
     report_rest(group, epoch, frozen);
+    report_states(group, epoch, frozen->prepared);
     report_times(group, epoch, frozen->prepared);
     return frozen;
 }

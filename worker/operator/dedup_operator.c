@@ -214,6 +214,7 @@ out:
 static enum status dedup_freeze(struct operator* op, struct operator_frozen *frozen, struct error *err)
 {
     struct dedup_operator *dedup = (struct dedup_operator *)op;
+    frozen->entries = dedup->table.count;
     if (operator_state_base_due(&dedup->history, dedup->table.count)) return dedup_freeze_base(dedup, frozen, err);
     dedup_fresh_freeze(&dedup->fresh, op->host, &dedup->history, frozen);
     return STATUS_OK;

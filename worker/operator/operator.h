@@ -63,6 +63,7 @@ struct operator_table {
 struct operator_frozen {
     VECTOR(struct operator_part) parts;
     struct operator_table *table; // TABLE only
+    uint64_t entries;             // of the state, alive
 };
 
 // Counted by operators, collected per table and epoch by the lane.
@@ -80,10 +81,11 @@ struct operator_host {
     uint32_t *shard_slots;         // by shard: its place among this lane's shards; elsewhere's: OPERATOR_NO_SLOT
     uint32_t shard_count;          // of this lane
     uint64_t generation, incarnation, hash_seed;
-    struct budget *budget;       // batches, writers
-    struct budget *state_budget; // state tables
-    struct random *random;       // names of files
-    bool record;                 // FORESET_RECORD is set: TABLE operators keep their rows as JSON
+    struct budget *budget;        // batches, writers
+    struct budget *state_budget;  // state tables
+    struct budget *writer_budget; // open files
+    struct random *random;        // names of files
+    bool record;                  // FORESET_RECORD is set: TABLE operators keep their rows as JSON
     struct objstore *(*table_store)(void *context, uint32_t table, bool dead_letters);
     void *store_context;
     bool rebase;         // state was loaded from very many parts: the next freeze writes bases

@@ -94,6 +94,7 @@ enum status keyed_state_freeze(struct keyed_state *state, struct operator* op, s
 {
     struct key_table *table = &state->table;
     struct snapshot_writer writer = {0};
+    frozen->entries = table->count;
     bool is_base = operator_state_base_due(&state->history, table->count);
     if (!is_base && table->dirty.count == 0 && table->removed.count == 0) return STATUS_OK;
     if (is_base) {

@@ -213,7 +213,7 @@ enum status table_operator_open(struct operator_host *host, uint32_t node, struc
     ASSERT(op->plan_node->n_inputs == 1);
     const Foreset__Table *plan = operator_table_of(op);
     table->mode = plan->mode;
-    table->args = (struct file_sink_args){.budget = host->budget,
+    table->args = (struct file_sink_args){.budget = host->writer_budget,
                                           .buffered_bytes_max = buffered_max(host),
                                           .random = host->random,
                                           .generation = host->generation,

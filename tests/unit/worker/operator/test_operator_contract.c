@@ -86,6 +86,7 @@ static void bench_open(struct bench *bench, size_t count, const enum _Foreset__N
                                          .hash_seed = 77,
                                          .budget = &flow->budget,
                                          .state_budget = &bench->state_budget,
+                                         .writer_budget = &flow->budget,
                                          .random = &bench->random,
                                          .table_store = bench_store,
                                          .store_context = bench,
