@@ -249,6 +249,7 @@ static void host_own_metrics(void *context, struct text *text)
         {"foreset_rpc_received_total", "Messages received.", atomic_load(&counters->received)},
         {"foreset_rpc_received_bytes_total", "Bytes received.", atomic_load(&counters->received_bytes)},
         {"foreset_rpc_requests_total", "Commands received.", atomic_load(&counters->requests)},
+        {"foreset_rpc_refused_total", "Commands refused.", atomic_load(&counters->refused)},
         {"foreset_rpc_malformed_total", "Frames that closed their connection.", atomic_load(&counters->malformed)},
         {"foreset_rpc_dropped_total", "Messages not sent in time.",
          atomic_load(&counters->dropped_unknown) + atomic_load(&counters->dropped_full) +
@@ -264,12 +265,17 @@ static void host_own_metrics(void *context, struct text *text)
         text_printf(text, "# HELP %s %s\n# TYPE %s counter\n%s %llu\n", metrics[i].name, metrics[i].help,
                     metrics[i].name, metrics[i].name, (unsigned long long)metrics[i].value);
     }
+    text_printf(text,
+                "# HELP process_resident_memory_bytes What the process has in RAM.\n"
+                "# TYPE process_resident_memory_bytes gauge\nprocess_resident_memory_bytes %llu\n"
+                "# HELP process_cpu_seconds_total CPU time of the process.\n"
+                "# TYPE process_cpu_seconds_total counter\nprocess_cpu_seconds_total %.6f\n",
+                (unsigned long long)memory_resident_bytes(), (double)clock_process_cpu_us() / 1e6);
 }
 
 static void host_dial(void *context, uint32_t worker, const char *url)
 {
     struct error err;
-        {"foreset_rpc_refused_total", "Commands refused.", atomic_load(&counters->refused)},
     if (rpc_dial(((struct coordinator_host *)context)->rpc, worker, url, RPC_PUSH, &err) != STATUS_OK)
         log_error("dial_failed", "url=%s error=\"%s\"", url, err.message);
 }
@@ -278,12 +284,6 @@ static void host_hangup(void *context, uint32_t worker)
 {
     rpc_hangup(((struct coordinator_host *)context)->rpc, worker);
 }
-    text_printf(text,
-                "# HELP process_resident_memory_bytes What the process has in RAM.\n"
-                "# TYPE process_resident_memory_bytes gauge\nprocess_resident_memory_bytes %llu\n"
-                "# HELP process_cpu_seconds_total CPU time of the process.\n"
-                "# TYPE process_cpu_seconds_total counter\nprocess_cpu_seconds_total %.6f\n",
-                (unsigned long long)memory_resident_bytes(), (double)clock_process_cpu_us() / 1e6);
 
 // ---- Pipelines ----
 

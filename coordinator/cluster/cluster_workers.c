@@ -98,14 +98,14 @@ void cluster_workers_hello(struct cluster *cluster, uint32_t peer, const Foreset
     worker->incarnation = hello->incarnation;
     worker->memory_bytes = hello->memory_bytes;
     worker->memory_used_bytes = hello->memory_used_bytes;
-    worker->lanes = hello->lanes;
-    worker->heard_us = clock_boot_us(cluster->seam->clock);
     worker->resident_bytes = hello->resident_bytes;
     worker->cpu_us = hello->cpu_us;
     foreset__network_report__init(&worker->network);
     if (hello->network) worker->network = *hello->network;
     worker->network.base.n_unknown_fields = 0; // they go with the message
     worker->network.base.unknown_fields = NULL;
+    worker->lanes = hello->lanes;
+    worker->heard_us = clock_boot_us(cluster->seam->clock);
     worker->alive = true;
     if (new) {
         log_info("worker_joined", "worker=%s url=%s lanes=%" PRIu32 " incarnation=%" PRIx64, worker->name, worker->url,

@@ -305,6 +305,7 @@ enum status pipeline_create(const struct pipeline_config *config, struct seam *s
                                                 .stores = &pipeline->config.stores,
                                                 .budget = config->budget};
     pipeline_hash_plan(pipeline);
+    pipeline->status.states = memory_calloc(config->plan->n_nodes + 1, sizeof *pipeline->status.states);
     pipeline->status.tables = memory_calloc(config->plan->n_tables + 1, sizeof *pipeline->status.tables);
     pipeline->putting = memory_calloc(config->plan->n_tables + 1, sizeof *pipeline->putting);
     pipeline->checkpoint_due = memory_calloc(2 * config->plan->n_tables + 1, sizeof *pipeline->checkpoint_due);
@@ -314,7 +315,6 @@ enum status pipeline_create(const struct pipeline_config *config, struct seam *s
     *ret_pipeline = pipeline;
     return STATUS_OK;
 }
-    pipeline->status.states = memory_calloc(config->plan->n_nodes + 1, sizeof *pipeline->status.states);
 
 void pipeline_resign(struct pipeline *pipeline)
 {
@@ -340,6 +340,7 @@ void pipeline_destroy(struct pipeline *pipeline)
     vector_deinit(&pipeline->leaving);
     manifest_unref(pipeline->recovered);
     manifest_unref(pipeline->built);
+    memory_free(pipeline->status.states);
     memory_free(pipeline->status.tables);
     memory_free(pipeline->putting);
     memory_free(pipeline->checkpoint_due);
@@ -349,7 +350,6 @@ void pipeline_destroy(struct pipeline *pipeline)
 
 enum pipeline_outcome pipeline_outcome_of(const struct pipeline *pipeline, struct error *ret_err)
 {
-    memory_free(pipeline->status.states);
     if (pipeline->machine.state != PIPELINE_ENDED) return PIPELINE_GOES_ON;
     *ret_err = pipeline->outcome_err;
     return pipeline->outcome;

@@ -55,9 +55,9 @@ struct pipeline_worker {
     uint64_t incarnation;
     int64_t heard_us;
     uint64_t memory_bytes;
+    struct pipeline_status_worker said; // with its last heartbeat
     bool replaced; // another process has its name now
     // In this attempt:
-    struct pipeline_status_worker said; // with its last heartbeat
     bool in;       // it was assigned
     size_t index;  // its number among the assigned
     bool assigned; // it said so
