@@ -311,8 +311,8 @@ static size_t pipeline_workers_able(const struct pipeline *pipeline, int64_t now
     }
     for (size_t i = 0; i < pipeline->worker_count; i++) {
         struct pipeline_worker *worker = (struct pipeline_worker *)&pipeline->workers[i];
-        if (!worker->in && !pipeline_workers_leaves(pipeline, worker) && pipeline_workers_alive(worker, now_us))
-            ret[count++] = worker;
+        bool leaves = pipeline_workers_leaves(pipeline, worker) && !FORESET_BUG("drain-forgotten");
+        if (!worker->in && !leaves && pipeline_workers_alive(worker, now_us)) ret[count++] = worker;
     }
     return count;
 }

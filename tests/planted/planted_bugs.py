@@ -21,6 +21,10 @@ def table():
             yield bug, test
 
 
+def simulated():
+    return set(re.findall(r'^    "([a-z-]+)",', (ROOT / "tests/sim/planted.c").read_text(), re.M))
+
+
 def run(folder, test, bug=""):
     """(passed, the tests that failed)"""
     environment = dict(os.environ, FORESET_PLANTED_BUG=bug)
@@ -36,7 +40,7 @@ def run(folder, test, bug=""):
 def unplanted():
     """Bugs in the tree that nobody plants."""
     known = {bug for bug, _ in table()}
-    known |= set(re.findall(r'^    "([a-z-]+)",', (ROOT / "tests/sim/planted.c").read_text(), re.M))
+    known |= simulated()
     found = set()
     for folder in ("common", "worker", "coordinator", "cli", "tests/sim"):
         for path in (ROOT / folder).rglob("*.c"):
@@ -49,6 +53,11 @@ def main():
     missed = 0
     sound = {}
     for bug, test in table():
+        if test == "sim":  # the test sim_planted runs it
+            if bug not in simulated():
+                print(f"{bug:24} is to be planted in the simulator, which does not know it")
+                missed += 1
+            continue
         if test not in sound:
             sound[test], failed = run(folder, test)
             if not sound[test]:

@@ -31,6 +31,9 @@ static const char *const planted_table[] = {
     "dedupe-by-path",         // a file in the log counts as its epoch there, txn or not
     "put-timeout-is-failure", // an unknown put counts as not done
     "write-error-swallowed",  // a file that could not be saved is reported all the same
+    "move-without-state",     // a shard that moved starts with empty state
+    "move-keeps-state",       // who gave a shard away goes on with its state
+    "drain-forgotten",        // a recovery deals to drained workers again
     NULL};
 static const char *planted_on;
 

@@ -74,6 +74,9 @@ struct sim_process {
     int64_t paused_until_us;
     int64_t deaf_until_us; // its kv endpoint: requests or answers are lost
     bool deaf_acts;        // requests arrive, answers do not
+    int64_t posted_us;     // when the last event posted comes
+    int64_t away_until_us; // down, and does not come back before; a worker that joins later
+    bool drained;          // a worker that is to hold nothing
     int64_t wall_skew_us;
     struct seam_role role;
     struct pipeline *pipeline;
@@ -88,8 +91,10 @@ struct sim_process {
 
 struct sim_knobs { // probabilities, drawn from the seed
     double crash, call_error, call_unknown, call_slow, drop, duplicate, delay, sync_error, failpoint_error;
+    double drain;             // a tenth of a second's, of a worker
     double cut, deaf, quorum; // a tenth of a second's: of a link in one direction, a kv endpoint, the kv store's quorum
     bool available_now;
+    bool steers; // workers are drained and undrained all the time, little else happens
     uint32_t partitions, workers, coordinators;
     int64_t faults_until_us;
 };
@@ -112,7 +117,7 @@ struct sim {
     bool faults; // on
     bool failed;
     char failure[2048];
-    uint64_t steps, crashes, decisions, commits;
+    uint64_t steps, crashes, decisions, commits, moves;
     Foreset__Plan *plan;
     struct arena arena;
 };

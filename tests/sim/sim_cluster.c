@@ -14,6 +14,9 @@
 static int64_t cluster_start_ends[SIM_PROCESSES_MAX][SIM_PARTITIONS_MAX];
 
 static void cluster_start(void *argument);
+static void cluster_tell_drained(struct sim_process *coordinator);
+
+static const char *const cluster_worker_names[] = {"worker-a", "worker-b", "worker-c"};
 
 static size_t cluster_index(const struct sim_process *process)
 {
@@ -57,6 +60,7 @@ static void cluster_start_coordinator(struct sim_process *process)
     struct seam_role role;
     pipeline_role(process->pipeline, &role);
     sim_core_start(process, &role);
+    cluster_tell_drained(process);
 }
 
 static void cluster_post(void *context, struct dataflow_event *event)
@@ -67,9 +71,8 @@ static void cluster_post(void *context, struct dataflow_event *event)
 static void cluster_start_worker(struct sim_process *process)
 {
     static const uint32_t coordinators[] = {1, 2};
-    static const char *const names[] = {"worker-a", "worker-b", "worker-c"};
-    struct worker_config config = {.name = names[process->id - 11],
-                                   .lanes = 1,
+    struct worker_config config = {.name = cluster_worker_names[process->id - 11],
+                                   .lanes = random_chance(&process->random, 0.3) ? 2 : 1,
                                    .coordinators = coordinators,
                                    .coordinator_count = sim->knobs.coordinators,
                                    .flow_open = sim_flow_open,
@@ -95,6 +98,60 @@ static void cluster_start(void *argument)
     }
     sim_core_trace("process %u starts", process->id);
 }
+
+// ---- Planned moves ----
+
+static void cluster_tell_drained(struct sim_process *coordinator)
+{
+    const char *names[SIM_PROCESSES_MAX];
+    size_t count = 0;
+    for (size_t i = 0; i < sim->process_count; i++) {
+        if (sim->processes[i].drained) names[count++] = cluster_worker_names[sim->processes[i].id - 11];
+    }
+    sim_core_post(coordinator, pipeline_leaving_event(names, count));
+}
+
+static void cluster_tell_all(void)
+{
+    for (size_t i = 0; i < sim->process_count; i++) {
+        struct sim_process *process = &sim->processes[i];
+        if (process->kind == SIM_COORDINATOR && process->alive && !process->dying) cluster_tell_drained(process);
+    }
+}
+
+static void cluster_drain(struct sim_process *worker)
+{
+    if (worker->kind != SIM_WORKER || !sim_core_roll(sim->knobs.drain)) return;
+    worker->drained = !worker->drained;
+    sim_core_trace("worker %u is %s", worker->id, worker->drained ? "drained" : "undrained");
+    cluster_tell_all();
+}
+
+// Somebody must be left to hold what there is.
+static void cluster_undrain(void)
+{
+    bool all = random_chance(&sim->random, 0.5), any = false;
+    for (size_t i = 0; i < sim->process_count; i++) {
+        struct sim_process *process = &sim->processes[i];
+        if (all) process->drained = false;
+        any = any || (process->kind == SIM_WORKER && !process->drained);
+    }
+    for (size_t i = 0; i < sim->process_count && !any; i++) sim->processes[i].drained = false;
+    cluster_tell_all();
+}
+
+// Who is drained holds nothing in the end.
+static bool cluster_handed_over(void)
+{
+    for (size_t i = 0; i < sim->process_count; i++) {
+        const struct sim_process *process = &sim->processes[i];
+        if (!process->drained || !process->alive || process->dying) continue;
+        if (strcmp(worker_state_name(process->worker), "idle") != 0) return false;
+    }
+    return true;
+}
+
+// ---- Fate ----
 
 // What this process says to another is lost for a while; what that one says comes through, unless it is cut off too.
 static void cluster_cut(const struct sim_process *from)
@@ -124,12 +181,16 @@ static void cluster_fate(void *argument)
     for (size_t i = 0; i < sim->process_count; i++) {
         struct sim_process *process = &sim->processes[i];
         cluster_links(process);
-        if (!process->alive &&
+        cluster_drain(process);
+        if (!process->alive && sim->now_us >= process->away_until_us &&
             (random_chance(&sim->random, 0.05) || (!sim->faults && random_chance(&sim->random, 0.2)))) {
             cluster_start(process);
         } else if (process->alive && !process->dying && sim_core_roll(0.002)) {
             sim_core_kill(process);
-        } else if (process->alive && !process->dying && sim_core_roll(0.004)) {
+            if (sim_core_roll(0.2))
+                process->away_until_us = sim->now_us + (int64_t)random_below(&sim->random, 20 * SIM_SECOND);
+        } else if (process->alive && !process->dying && process->paused_until_us <= sim->now_us &&
+                   sim_core_roll(0.004)) {
             int64_t pause_us = (int64_t)random_below(&sim->random, 15 * SIM_SECOND);
             process->paused_until_us = sim->now_us + pause_us;
             if (sim_core_roll(0.3)) process->wall_skew_us -= pause_us; // a machine whose wall clock stood still too
@@ -147,14 +208,17 @@ static void cluster_fate(void *argument)
     sim_core_at(SIM_SECOND / 10, NULL, cluster_fate, NULL, NULL);
 }
 
+// Where workers come and go much, the rest is quiet: else recoveries leave no room for moves.
 static double cluster_draw(double most)
 {
-    return random_chance(&sim->random, 0.35) ? 0 : most * random_unit(&sim->random);
+    double drawn = random_chance(&sim->random, 0.35) ? 0 : most * random_unit(&sim->random);
+    return sim->knobs.steers ? drawn / 20 : drawn;
 }
 
 static void cluster_knobs(void)
 {
     struct sim_knobs *knobs = &sim->knobs;
+    knobs->steers = random_chance(&sim->random, 0.3);
     knobs->crash = cluster_draw(0.004);
     knobs->call_error = cluster_draw(0.03);
     knobs->call_unknown = cluster_draw(0.03);
@@ -167,16 +231,18 @@ static void cluster_knobs(void)
     knobs->cut = cluster_draw(0.01);
     knobs->deaf = cluster_draw(0.006);
     knobs->quorum = cluster_draw(0.005);
+    knobs->drain = knobs->steers ? 0.03 : cluster_draw(0.012);
     knobs->available_now = random_chance(&sim->random, 0.4);
     knobs->partitions = 1 + (uint32_t)random_below(&sim->random, SIM_PARTITIONS_MAX);
-    knobs->workers = 1 + (uint32_t)random_below(&sim->random, 3);
+    knobs->workers = knobs->steers ? 3 : 1 + (uint32_t)random_below(&sim->random, 3);
     knobs->coordinators = 1 + (uint32_t)random_below(&sim->random, 2);
     knobs->faults_until_us = 30 * SIM_SECOND + (int64_t)random_below(&sim->random, 50 * SIM_SECOND);
 }
 
 static bool cluster_complete(void)
 {
-    return sim->now_us > sim->knobs.faults_until_us && sim_model_complete() && sim_check_published();
+    return sim->now_us > sim->knobs.faults_until_us && sim_model_complete() && sim_check_published() &&
+           cluster_handed_over();
 }
 
 static void cluster_calm(void)
@@ -184,17 +250,36 @@ static void cluster_calm(void)
     sim->faults = false;
     sim_core_trace("faults stop");
     for (size_t i = 0; i < sim->process_count; i++) {
-        sim->processes[i].paused_until_us = sim->processes[i].deaf_until_us = 0;
-        sim->processes[i].wall_skew_us = 0;
+        sim->processes[i].deaf_until_us = 0; // who stands still wakes when it does
+        sim->processes[i].wall_skew_us = sim->processes[i].away_until_us = 0;
     }
+    cluster_undrain();
     memset(sim->cut_until_us, 0, sizeof sim->cut_until_us);
     sim_kv_back();
+}
+
+static void cluster_trace_states(void)
+{
+    for (size_t i = 0; i < sim->process_count; i++) {
+        const struct sim_process *process = &sim->processes[i];
+        const char *state = !process->alive                    ? "down"
+                            : process->kind == SIM_COORDINATOR ? pipeline_state_name(process->pipeline)
+                                                               : worker_state_name(process->worker);
+        sim_core_trace("process %u: %s%s", process->id, state, process->drained ? ", drained" : "");
+    }
+    sim_core_trace("model %s, tables %s", sim_model_complete() ? "complete" : "not complete",
+                   sim_check_published() ? "published" : "not published");
 }
 
 static void cluster_play(void)
 {
     sim->faults = true;
-    for (size_t i = 0; i < sim->process_count; i++) cluster_start(&sim->processes[i]);
+    for (size_t i = 0; i < sim->process_count; i++) {
+        struct sim_process *process = &sim->processes[i];
+        bool joins = process->kind == SIM_WORKER && random_chance(&sim->random, 0.3);
+        if (joins) process->away_until_us = (int64_t)random_below(&sim->random, (uint64_t)sim->knobs.faults_until_us);
+        if (!joins) cluster_start(process);
+    }
     sim_core_at(SIM_SECOND / 10, NULL, cluster_fate, NULL, NULL);
     bool complete = false;
     int64_t looked_us = 0;
@@ -206,6 +291,7 @@ static void cluster_play(void)
             complete = cluster_complete();
         }
     }
+    if (!complete) cluster_trace_states();
     sim_check_end(complete);
 }
 

@@ -340,7 +340,10 @@ void sim_core_post(struct sim_process *process, void *event)
 {
     struct sim_posted *posted = memory_alloc(sizeof *posted);
     *posted = (struct sim_posted){process, event, process->role.event_drop};
-    sim_core_at((int64_t)random_below(&sim->random, 100), process, sim_posted_run, sim_posted_drop, posted);
+    int64_t at_us = sim->now_us + (int64_t)random_below(&sim->random, 100);
+    if (at_us < process->posted_us) at_us = process->posted_us; // in their order
+    process->posted_us = at_us;
+    sim_core_at(at_us - sim->now_us, process, sim_posted_run, sim_posted_drop, posted);
 }
 
 struct sim_job {

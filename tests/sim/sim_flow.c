@@ -156,6 +156,10 @@ static enum status flow_read(struct sim_flow *flow, const struct flow_epoch *epo
     if (FORESET_BUG("l-w-swapped") && epoch->has_watermark) late_us = epoch->watermark_us;
     for (size_t i = 0; i < epoch->plan->n_ranges; i++) {
         const Foreset__Range *range = epoch->plan->ranges[i];
+        if (!flow_owns(flow, (uint32_t)range->partition)) {
+            sim_core_fail("P22: epoch %" PRIu64 ": partition %d is read by a worker that does not hold it",
+                          epoch->number, range->partition);
+        }
         for (int64_t number = range->from; number < range->to; number++) {
             if (number % 16 == 0) {
                 enum sim_fault fault;
@@ -182,8 +186,7 @@ static void flow_emit(struct sim_flow *flow, const struct clock_epoch *clocks, s
 {
     for (uint32_t i = 0; i < SIM_PARTITIONS_MAX; i++) {
         struct flow_partition *state = &flow->partitions[i];
-        if (!flow_owns(flow, i)) continue;
-        for (size_t k = 0; k < SIM_KEYS; k++) {
+        for (size_t k = 0; k < SIM_KEYS; k++) { // of all that is here: what went away is not
             if (state->counts[k] > 0) flow_put(out, SIM_COUNTS, (uint64_t)i << 8 | k, state->counts[k]);
         }
         if (!clocks[SIM_WINDOWS].takes_part) continue;
@@ -444,7 +447,7 @@ static enum status flow_load(struct sim_flow *flow, const bool *wanted, const Fo
         const Foreset__TableEpoch *table = from->tables[i];
         for (size_t j = 0; table->table == SIM_LATEST && j < table->n_open; j++) {
             if (!wanted[table->open[j]->slice]) continue;
-            ASSERT(!flow->partitions[table->open[j]->slice].open);
+            memory_free(flow->partitions[table->open[j]->slice].open);
             flow->partitions[table->open[j]->slice].open = memory_strdup(table->open[j]->path);
         }
     }
@@ -581,6 +584,8 @@ static enum status flow_plan(struct dataflow *base, uint64_t epoch, const Forese
     struct sim_flow *flow = (struct sim_flow *)base;
     if (flow->queued == FLOW_QUEUE)
         return error_set(err, STATUS_ERROR, ERROR_RESTART_PIPELINE, "too many epochs at once");
+    if (plan->routing_version != flow->routing->version)
+        return error_set(err, STATUS_INVALID, ERROR_RESTART_PIPELINE, "a plan of another routing");
     size_t size = foreset__epoch_plan__get_packed_size(plan);
     uint8_t *packed = memory_alloc(size + 1);
     foreset__epoch_plan__pack(plan, packed);
@@ -637,6 +642,7 @@ static enum status flow_reroute(struct dataflow *base, const Foreset__Routing *r
     if (routing->version <= flow->routing->version)
         return error_set(err, STATUS_INVALID, ERROR_RESTART_PIPELINE, "the routing is an old one");
     for (uint32_t i = 0; i < SIM_PARTITIONS_MAX; i++) owned[i] = flow_owns(flow, i);
+    sim->moves++;
     flow_route(flow, routing, worker_index);
     for (uint32_t i = 0; i < SIM_PARTITIONS_MAX; i++) {
         bool owns = flow_owns(flow, i);

@@ -72,7 +72,7 @@ static int main_bugs(uint64_t seeds)
 
 static int main_seeds(const struct main_options *options)
 {
-    uint64_t bad = 0, crashes = 0, decisions = 0, commits = 0, steps = 0;
+    uint64_t bad = 0, crashes = 0, decisions = 0, commits = 0, steps = 0, moves = 0;
     for (uint64_t seed = options->from; seed < options->from + options->seeds; seed++) {
         if (!sim_cluster_run(seed, options->trace)) {
             printf("seed %llu: %s\n", (unsigned long long)seed, sim->failure);
@@ -83,10 +83,13 @@ static int main_seeds(const struct main_options *options)
         decisions += sim->decisions;
         commits += sim->commits;
         steps += sim->steps;
+        moves += sim->moves;
     }
-    printf("%llu seeds, %llu failed: %llu steps, %llu crashes, %llu epochs decided, %llu commits\n",
+    printf("%llu seeds, %llu failed: %llu steps, %llu crashes, %llu moves, %llu epochs decided, "
+           "%llu commits\n",
            (unsigned long long)options->seeds, (unsigned long long)bad, (unsigned long long)steps,
-           (unsigned long long)crashes, (unsigned long long)decisions, (unsigned long long)commits);
+           (unsigned long long)crashes, (unsigned long long)moves, (unsigned long long)decisions,
+           (unsigned long long)commits);
     return bad > 0;
 }
 
