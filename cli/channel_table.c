@@ -48,3 +48,10 @@ bool channel_table_with(struct channel_table *table, uint64_t channel, void (*us
     pthread_mutex_unlock(&table->lock);
     return entry != NULL;
 }
+
+void channel_table_each(struct channel_table *table, void (*use)(void *owner, void *context), void *context)
+{
+    pthread_mutex_lock(&table->lock);
+    for (size_t i = 0; i < table->entries.count; i++) use(table->entries.items[i].owner, context);
+    pthread_mutex_unlock(&table->lock);
+}

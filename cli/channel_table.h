@@ -22,5 +22,7 @@ void *channel_table_remove(struct channel_table *table, uint64_t channel); // NU
 // Calls use(owner, context) while the owner cannot be removed. False: nobody has the channel. use must not block.
 bool channel_table_with(struct channel_table *table, uint64_t channel, void (*use)(void *owner, void *context),
                         void *context);
+// The same of every owner.
+void channel_table_each(struct channel_table *table, void (*use)(void *owner, void *context), void *context);
 
 #endif

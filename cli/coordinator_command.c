@@ -145,6 +145,19 @@ static void host_received(void *context, uint32_t peer, const void *bytes, size_
     }
 }
 
+static void hosted_gone(void *owner, void *peer)
+{
+    role_thread_gone(((struct hosted *)owner)->thread, *(const uint32_t *)peer);
+}
+
+// The process behind a worker's number has ended, as far as the network can tell.
+static void host_refused(void *context, uint32_t peer)
+{
+    struct coordinator_host *host = context;
+    role_thread_gone(host->thread, peer);
+    channel_table_each(&host->hosted, hosted_gone, &peer);
+}
+
 // A person's command.
 static void host_requested(void *context, struct rpc_request *request, const void *bytes, size_t size)
 {
@@ -508,6 +521,7 @@ static int host_open(struct coordinator_host *host)
                                    .tls = options->has_tls ? &options->tls : NULL,
                                    .received = host_received,
                                    .requested = host_requested,
+                                   .refused = host_refused,
                                    .context = host};
     if (rpc_open(&rpc, &host->rpc, &err) != STATUS_OK) return role_options_refuse(ROLE_COORDINATOR, "%s", err.message);
     if (options->advertise == options->listen)

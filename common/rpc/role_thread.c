@@ -14,6 +14,7 @@ enum { ROLE_THREAD_JOBS_MAX = 16 };
 enum role_mail_kind {
     ROLE_MAIL_MESSAGE, // rpc → role
     ROLE_MAIL_EVENT,   // any thread → role
+    ROLE_MAIL_GONE,    // rpc → role
     ROLE_MAIL_DONE,    // job thread → role
     ROLE_MAIL_JOB,     // role → job threads
 };
@@ -114,6 +115,9 @@ static void role_thread_handle(struct role_thread *thread, struct role_mail *mai
         memory_free(mail->item);
         break;
     case ROLE_MAIL_EVENT: thread->role.event(thread->role.role, mail->item); break;
+    case ROLE_MAIL_GONE:
+        if (thread->role.gone) thread->role.gone(thread->role.role, mail->peer);
+        break;
     case ROLE_MAIL_DONE: job->done(job); break;
     case ROLE_MAIL_JOB: ASSERT(false);
     }
@@ -177,6 +181,11 @@ void role_thread_post(struct role_thread *thread, void *event)
     role_thread_mail(&thread->mailbox, ROLE_MAIL_EVENT, 0, event, 0);
 }
 
+void role_thread_gone(struct role_thread *thread, uint32_t peer)
+{
+    role_thread_mail(&thread->mailbox, ROLE_MAIL_GONE, peer, NULL, 0);
+}
+
 // What nobody will handle any more is freed.
 static void role_thread_drop(struct role_thread *thread, struct mailbox *mailbox)
 {
@@ -186,6 +195,7 @@ static void role_thread_drop(struct role_thread *thread, struct mailbox *mailbox
         switch ((enum role_mail_kind)mail->kind) {
         case ROLE_MAIL_MESSAGE: memory_free(item->item); break;
         case ROLE_MAIL_EVENT: thread->role.event_drop(item->item); break;
+        case ROLE_MAIL_GONE: break;
         case ROLE_MAIL_DONE:
         case ROLE_MAIL_JOB: job->drop(job); break;
         }

@@ -17,6 +17,7 @@ void role_thread_start(struct role_thread *thread, const struct seam_role *role)
 // Any thread. deliver copies the bytes; post gives the event away.
 void role_thread_deliver(struct role_thread *thread, uint32_t peer, const void *bytes, size_t size);
 void role_thread_post(struct role_thread *thread, void *event);
+void role_thread_gone(struct role_thread *thread, uint32_t peer); // to roles that do not ask for it: nothing
 // Lets the running jobs end (they see stopping), drops what is queued, joins all threads. Once.
 void role_thread_stop(struct role_thread *thread);
 void role_thread_destroy(struct role_thread *thread); // NULL allowed; after stop

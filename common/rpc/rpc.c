@@ -44,6 +44,14 @@ void rpc_deliver(struct rpc *rpc, uint32_t sender, const void *bytes, size_t siz
     pthread_mutex_unlock(&rpc->deliver);
 }
 
+static void rpc_refused(void *context, uint32_t peer)
+{
+    struct rpc *rpc = context;
+    pthread_mutex_lock(&rpc->deliver);
+    if (!rpc->closed && rpc->config.refused) rpc->config.refused(rpc->config.context, peer);
+    pthread_mutex_unlock(&rpc->deliver);
+}
+
 static enum status rpc_listen(struct rpc *rpc, struct error *err)
 {
     enum status status = STATUS_OK;
@@ -124,7 +132,9 @@ enum status rpc_dial(struct rpc *rpc, uint32_t peer, const char *url, enum rpc_k
                                            .tls = &rpc->tls,
                                            .counters = &rpc->counters,
                                            .queue_bytes_max = rpc->config.queue_bytes_max,
-                                           .deadline_us = rpc->config.deadline_us};
+                                           .deadline_us = rpc->config.deadline_us,
+                                           .refused = rpc_refused,
+                                           .context = rpc};
     struct rpc_peer *fresh = NULL, *old = NULL;
     pthread_mutex_lock(&rpc->lock);
     unsigned at = rpc_find(rpc, peer);

@@ -49,6 +49,10 @@ struct rpc_config {
     // NULL: the endpoint takes messages only and refuses requests. bytes live until the request is answered, which any
     // thread does, once, by rpc_reply or rpc_refuse, in any order, also after rpc_close.
     void (*requested)(void *context, struct rpc_request *request, const void *bytes, size_t size);
+    // NULL: nobody asks. The connection to a peer that is dialled broke, and nobody listens there any more: its process
+    // has most likely ended. Once per connection lost, within milliseconds; a machine that is gone refuses nothing and
+    // is not told. On a thread of rpc's, like received.
+    void (*refused)(void *context, uint32_t peer);
     void *context;
 };
 

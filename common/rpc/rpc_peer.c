@@ -26,6 +26,7 @@ enum {
     RPC_PEER_ATTEMPT_US = 1000000, // to connect, at least, whatever the message's time
     RPC_PEER_PAUSE_MIN_US = 20000, // between attempts, doubling
     RPC_PEER_PAUSE_MAX_US = 1000000,
+    RPC_PEER_LOOK_US = 300000, // for a lost connection's other side
 };
 
 struct rpc_mail {
@@ -52,12 +53,18 @@ struct rpc_peer {
     struct rpc_stream *stream; // lock to change; NULL: not connected
     struct mailbox stop;       // ends a pause
     struct mail stopped;
+    struct mail broke; // in the mailbox while broke_posted: look after the connection
+    _Atomic bool broke_posted;
     // The thread's:
     int64_t progress_us;
-    bool connected_before;
+    bool connected_before, connected;
+    bool lost;                         // the connection, and nobody has looked who is there since
+    bool refused;                      // and that was told
     uint64_t unsynced, unsynced_bytes; // sent since the last PONG
     size_t gathered_bytes;
     uint8_t gathered[RPC_PEER_GATHER_BYTES]; // small messages, whole frames, while others wait behind them
+    void (*on_refused)(void *context, uint32_t number);
+    void *context;
 };
 
 static int64_t rpc_peer_now(void)
@@ -80,6 +87,8 @@ static void rpc_peer_disconnect(struct rpc_peer *peer)
     peer->stream = NULL;
     pthread_mutex_unlock(&peer->lock);
     rpc_stream_destroy(stream);
+    peer->lost = peer->connected;
+    peer->connected = false;
     atomic_fetch_add(&peer->counters->unacknowledged, peer->unsynced);
     peer->unsynced = peer->unsynced_bytes = peer->gathered_bytes = 0;
 }
@@ -141,10 +150,18 @@ static int rpc_peer_ping(struct rpc_peer *peer)
     return rpc_peer_flush(peer, nothing, true);
 }
 
+// nng's thread: whoever waits for messages to send looks after the connection first.
+static void rpc_peer_broke(void *argument)
+{
+    struct rpc_peer *peer = argument;
+    if (!atomic_exchange(&peer->broke_posted, true)) mailbox_post(&peer->mailbox, &peer->broke);
+}
+
 // One attempt; nng's code.
 static int rpc_peer_attempt(struct rpc_peer *peer, int64_t until_us)
 {
     struct rpc_stream *stream = rpc_stream_create();
+    rpc_stream_on_break(stream, rpc_peer_broke, peer);
     pthread_mutex_lock(&peer->lock);
     bool stopping = peer->stopping;
     if (!stopping) peer->stream = stream;
@@ -159,6 +176,14 @@ static int rpc_peer_attempt(struct rpc_peer *peer, int64_t until_us)
     return code;
 }
 
+// Who was there is gone: nobody listens. A machine that is gone, or cannot be reached, says nothing of the kind.
+static void rpc_peer_tell_refused(struct rpc_peer *peer)
+{
+    if (!peer->connected_before || peer->refused) return;
+    peer->refused = true;
+    peer->on_refused(peer->context, peer->number);
+}
+
 // Whether the message has found a way by until_us: a connection, or for inproc the endpoint.
 static bool rpc_peer_reach(struct rpc_peer *peer, int64_t until_us, struct rpc **ret_local)
 {
@@ -170,9 +195,11 @@ static bool rpc_peer_reach(struct rpc_peer *peer, int64_t until_us, struct rpc *
                                : rpc_peer_attempt(peer, until_us - now < least_us ? now + least_us : until_us);
         if (code == 0) {
             if (peer->connected_before) atomic_fetch_add(&peer->counters->reconnected, 1);
-            peer->connected_before = true;
+            peer->connected_before = peer->connected = true;
+            peer->lost = peer->refused = false;
             return true;
         }
+        if (code == NNG_ECONNREFUSED && !peer->local) rpc_peer_tell_refused(peer);
         log_debug("rpc_unreachable", "peer=%u url=%s error=\"%s\"", peer->number, peer->url, nng_strerror(code));
         int64_t left_us = until_us - rpc_peer_now();
         if (left_us <= 0 || rpc_peer_stopping(peer)) return false;
@@ -222,11 +249,27 @@ static void rpc_peer_deliver(struct rpc_peer *peer, const struct rpc_mail *mail)
     rpc_peer_disconnect(peer);
 }
 
+// The connection broke, and nothing is to be sent that would make it anew: is anybody there?
+static void rpc_peer_look(struct rpc_peer *peer)
+{
+    struct rpc *local = NULL;
+    peer->lost = false;
+    if (!rpc_peer_stopping(peer)) rpc_peer_reach(peer, rpc_peer_now() + RPC_PEER_LOOK_US, &local);
+}
+
 static void *rpc_peer_run(void *argument)
 {
     struct rpc_peer *peer = argument;
     for (bool end = false; !end;) {
-        struct rpc_mail *mail = (struct rpc_mail *)mailbox_wait(&peer->mailbox, peer->stream ? RPC_PEER_IDLE_US : -1);
+        bool looks = peer->lost && !peer->stream;
+        int64_t wait_us = looks ? 0 : peer->stream ? RPC_PEER_IDLE_US : -1;
+        struct rpc_mail *mail = (struct rpc_mail *)mailbox_wait(&peer->mailbox, wait_us);
+        if (mail == (struct rpc_mail *)&peer->broke) {
+            atomic_store(&peer->broke_posted, false);
+            if (peer->stream && rpc_stream_ended(peer->stream)) rpc_peer_disconnect(peer);
+            continue;
+        }
+        if (!mail && looks) rpc_peer_look(peer);
         if (!mail) {
             if (peer->stream && (rpc_stream_ended(peer->stream) || rpc_peer_ping(peer) != 0)) rpc_peer_disconnect(peer);
             continue;
@@ -241,6 +284,7 @@ static void *rpc_peer_run(void *argument)
         memory_free(mail);
     }
     rpc_peer_disconnect(peer);
+    mailbox_poll(&peer->mailbox); // broke, or nothing: nobody posts any more
     return NULL;
 }
 
@@ -256,6 +300,8 @@ enum status rpc_peer_create(const struct rpc_peer_config *config, struct rpc_pee
     peer->counters = config->counters;
     peer->queue_bytes_max = config->queue_bytes_max;
     peer->deadline_us = config->deadline_us;
+    peer->on_refused = config->refused;
+    peer->context = config->context;
     TRY(rpc_url_parse(config->url, false, &parsed, err));
     TRY(rpc_tls_configure(config->tls, config->url, &parsed, false, &peer->tls, err));
     peer->local = parsed.scheme == RPC_URL_INPROC;

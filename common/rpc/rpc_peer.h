@@ -14,6 +14,8 @@ struct rpc_peer_config {
     struct rpc_counters *counters; // outlive the peer
     size_t queue_bytes_max;
     int64_t deadline_us;
+    void (*refused)(void *context, uint32_t number); // on the peer's thread, once per connection lost
+    void *context;
 };
 enum status rpc_peer_create(const struct rpc_peer_config *config, struct rpc_peer **ret_peer,
                             struct error *err) MUST_USE;

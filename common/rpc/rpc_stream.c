@@ -21,8 +21,10 @@ struct rpc_stream_operation {
     struct mail ended; // first; in done when the operation has ended
     struct mailbox done;
     nng_aio *aio;
-    bool busy;                 // begun, its end not yet taken from done
-    struct rpc_stream *closes; // what a failure closes; NULL: nothing
+    bool busy;                    // begun, its end not yet taken from done
+    struct rpc_stream *closes;    // what a failure closes; NULL: nothing
+    void (*broke)(void *context); // what a failure calls; NULL: nothing
+    void *context;
 };
 struct rpc_stream {
     nng_stream *stream; // lock until connected
@@ -38,8 +40,10 @@ struct rpc_stream {
 static void rpc_stream_on_end(void *argument)
 {
     struct rpc_stream_operation *operation = argument;
-    if (operation->closes && nng_aio_result(operation->aio) != 0) rpc_stream_close(operation->closes);
-    mailbox_post(&operation->done, &operation->ended);
+    bool failed = nng_aio_result(operation->aio) != 0;
+    if (failed && operation->closes) rpc_stream_close(operation->closes);
+    mailbox_post(&operation->done, &operation->ended); // the operation stays until this call has returned
+    if (failed && operation->broke) operation->broke(operation->context);
 }
 
 static void rpc_stream_operation_init(struct rpc_stream_operation *operation, struct rpc_stream *closes)
@@ -78,6 +82,12 @@ struct rpc_stream *rpc_stream_create(void)
     rpc_stream_operation_init(&stream->sending, NULL);
     rpc_stream_operation_init(&stream->receiving, stream);
     return stream;
+}
+
+void rpc_stream_on_break(struct rpc_stream *stream, void (*broke)(void *context), void *context)
+{
+    stream->receiving.broke = broke;
+    stream->receiving.context = context;
 }
 
 void rpc_stream_close(struct rpc_stream *stream)

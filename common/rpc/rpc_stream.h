@@ -30,6 +30,8 @@ int rpc_stream_send(struct rpc_stream *stream, const struct rpc_stream_bytes *pa
 int rpc_stream_recv(struct rpc_stream *stream, void *bytes, size_t size, int64_t until_us);
 // From now on a connection that breaks ends a send under way at once, and not when it stalls.
 void rpc_stream_watch(struct rpc_stream *stream);
+// Calls broke, on nng's thread, when a connection breaks while it is watched or received from. Before dialling.
+void rpc_stream_on_break(struct rpc_stream *stream, void (*broke)(void *context), void *context);
 // Without waiting: whether the other side has closed, or sent what was not asked for. For who waits for nothing now;
 // watches.
 bool rpc_stream_ended(struct rpc_stream *stream);

@@ -38,6 +38,8 @@ struct seam_role {
     void (*message)(void *role, uint32_t peer, const void *bytes, size_t size);
     void (*event)(void *role, void *event); // what role_thread_post was given; the role owns it
     void (*event_drop)(void *event);        // the role is gone: free it
+    // The network says that a peer's process has ended (rpc.h: refused). It may be wrong. NULL: not asked for.
+    void (*gone)(void *role, uint32_t peer);
     int64_t (*tick)(void *role); // after every event and at the time it returned: boot_us of the next, INT64_MAX: none
 };
 

@@ -205,6 +205,11 @@ static void cluster_message(void *role, uint32_t peer, const void *bytes, size_t
     cluster_message_destroy(message);
 }
 
+static void cluster_gone(void *role, uint32_t peer)
+{
+    cluster_workers_gone(role, peer);
+}
+
 static struct cluster_pipeline *cluster_pipeline_on(struct cluster *cluster, uint64_t channel)
 {
     for (size_t i = 0; i < cluster->pipelines.count; i++) {
@@ -308,6 +313,7 @@ void cluster_role(struct cluster *cluster, struct seam_role *ret_role)
                                    .message = cluster_message,
                                    .event = cluster_event,
                                    .event_drop = cluster_event_drop,
+                                   .gone = cluster_gone,
                                    .tick = cluster_tick};
 }
 

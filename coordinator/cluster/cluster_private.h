@@ -75,6 +75,7 @@ void cluster_tell_leaving(struct cluster *cluster);
 // cluster_workers.c
 void cluster_workers_hello(struct cluster *cluster, uint32_t peer, const Foreset__Hello *hello);
 void cluster_workers_tell(struct cluster *cluster); // all of them: which pipelines they serve has changed
+void cluster_workers_gone(struct cluster *cluster, uint32_t peer); // its process has ended, as the network says
 void cluster_workers_tick(struct cluster *cluster, int64_t now_us);
 struct cluster_worker *cluster_workers_find(struct cluster *cluster, const char *name); // alive before dead
 bool cluster_workers_drained(const struct cluster *cluster, const char *name);

@@ -1,5 +1,6 @@
 // The workers of a cluster. A worker says hello each second; the leader answers with the pipelines it is to serve.
-// Refused: a version that is not ours (finally), a name that another living process has (until that one is silent).
+// Refused: a version that is not ours (finally), a name that another living process has (until that one has ended or is
+// silent; who comes from that one's own address has taken its place).
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -63,7 +64,8 @@ static const char *cluster_workers_refusal(struct cluster *cluster, const Forese
         return why;
     }
     const struct cluster_worker *known = cluster_workers_find(cluster, hello->name);
-    if (known && known->alive && known->incarnation != hello->incarnation) {
+    bool same_place = known && strcmp(known->url, hello->url) == 0;
+    if (known && known->alive && known->incarnation != hello->incarnation && !same_place) {
         snprintf(why, size, "another worker named %.60s runs at %.120s: give this one another --name, or stop that one",
                  known->name, known->url);
         return why;
@@ -119,6 +121,16 @@ void cluster_workers_tell(struct cluster *cluster)
     for (size_t i = 0; i < cluster->workers.count; i++) {
         if (cluster->workers.items[i].alive)
             cluster_workers_welcome(cluster, cluster->workers.items[i].peer, NULL, false);
+    }
+}
+
+void cluster_workers_gone(struct cluster *cluster, uint32_t peer)
+{
+    for (size_t i = 0; i < cluster->workers.count; i++) {
+        struct cluster_worker *worker = &cluster->workers.items[i];
+        if (worker->peer != peer || !worker->alive) continue;
+        worker->alive = false;
+        log_warn("worker_gone", "worker=%s url=%s", worker->name, worker->url);
     }
 }
 

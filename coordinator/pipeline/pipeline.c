@@ -199,6 +199,14 @@ static void pipeline_message(void *role, uint32_t peer, const void *bytes, size_
     pipeline_settle(pipeline);
 }
 
+static void pipeline_gone(void *role, uint32_t peer)
+{
+    struct pipeline *pipeline = role;
+    if (pipeline->machine.state == PIPELINE_ENDED) return;
+    pipeline_workers_gone(pipeline, peer);
+    pipeline_settle(pipeline);
+}
+
 void pipeline_event_free(void *event)
 {
     if (event == &pipeline_drain_mark) return;
@@ -269,6 +277,7 @@ void pipeline_role(struct pipeline *pipeline, struct seam_role *ret_role)
                                    .message = pipeline_message,
                                    .event = pipeline_event,
                                    .event_drop = pipeline_event_free,
+                                   .gone = pipeline_gone,
                                    .tick = pipeline_tick};
 }
 

@@ -23,7 +23,9 @@
 #define PIPELINE_UNPUBLISHED_MAX   10      // and those between prepared and published (P20)
 #define PIPELINE_UNPUBLISHED_BYTES (4ull << 30)
 #define PIPELINE_HEARTBEAT_US      500000
-#define PIPELINE_WORKER_SILENCE_US 5000000
+#define PIPELINE_SILENCE_US        2000000 // of a worker; doubled each time that it was a pause,
+#define PIPELINE_SILENCE_US_MAX    8000000
+#define PIPELINE_SILENCE_CALM_US   600000000 // and back to the least when it was not for so long
 #define PIPELINE_ASSIGN_AGAIN_US   2000000
 #define PIPELINE_MOVE_PAUSE_US     300000 // others may come as well
 #define PIPELINE_BACKOFF_US        100000
@@ -56,7 +58,10 @@ struct pipeline_worker {
     int64_t heard_us;
     uint64_t memory_bytes;
     struct pipeline_status_worker said; // with its last heartbeat
-    bool replaced; // another process has its name now
+    bool replaced;                      // another process has its name now
+    bool gone;                          // its process has ended, as the network says; until it registers again
+    bool silent;                        // it was given up for its silence
+    int64_t silence_us, paused_us;      // how long it may be silent; when that was last too short
     // In this attempt:
     bool in;       // it was assigned
     size_t index;  // its number among the assigned
@@ -171,6 +176,7 @@ int64_t pipeline_lead_next(const struct pipeline *pipeline);
 
 // pipeline_workers.c
 void pipeline_workers_message(struct pipeline *pipeline, uint32_t peer, const void *bytes, size_t size);
+void pipeline_workers_gone(struct pipeline *pipeline, uint32_t peer);
 bool pipeline_workers_leaves(const struct pipeline *pipeline, const struct pipeline_worker *worker);
 void pipeline_workers_leaving(struct pipeline *pipeline, char *const *names, size_t count);
 void pipeline_workers_move(struct pipeline *pipeline, int64_t now_us); // if it is time and a border

@@ -3,7 +3,9 @@
 // The happy path: Register notes a worker; when enough are there, each gets Assign; all Assigned: the pipeline runs.
 // A worker that comes later, or is to leave, makes a move: at a border each gets Assign with the next routing (P22).
 // What can fail (all RESTART_PIPELINE: a new generation from the last decided epoch):
-// - a worker is silent, or came back under another incarnation: what it had is gone;
+// - a worker's process has ended, as the network says, or it is silent, or came back under another incarnation: what it
+//   had is gone. Where that was wrong (a long pause, a network that refuses what it should carry) the worker registers
+//   again and is taken on; nothing but an attempt is lost, and its next silence may last longer;
 // - a message is lost or out of order: the numbers show it (P15);
 // - a worker says Failed: its class decides.
 // What belongs to another generation or incarnation is dropped and counted (P2).
@@ -20,7 +22,30 @@
 
 static bool pipeline_workers_alive(const struct pipeline_worker *worker, int64_t now_us)
 {
-    return !worker->replaced && now_us - worker->heard_us <= PIPELINE_WORKER_SILENCE_US;
+    return !worker->replaced && !worker->gone && now_us - worker->heard_us <= worker->silence_us;
+}
+
+// How long it may be silent before it is given up. Where there are no other machines, only if it is stuck.
+static int64_t pipeline_workers_patience(const struct pipeline_worker *worker)
+{
+    return *worker->url ? PIPELINE_SILENCE_US : PIPELINE_SILENCE_US_MAX;
+}
+
+// It speaks. Was it given up for its silence, then too soon.
+static void pipeline_workers_heard(const struct pipeline *pipeline, struct pipeline_worker *worker)
+{
+    int64_t now_us = clock_boot_us(pipeline->seam->clock);
+    worker->heard_us = now_us;
+    if (worker->silent) {
+        worker->silent = false;
+        worker->paused_us = now_us;
+        worker->silence_us *= 2;
+        if (worker->silence_us > PIPELINE_SILENCE_US_MAX) worker->silence_us = PIPELINE_SILENCE_US_MAX;
+        log_info("worker_was_paused", "pipeline=%s worker=%s may_be_silent_ms=%" PRId64, pipeline->context.pipeline,
+                 worker->name, worker->silence_us / 1000);
+    } else if (worker->silence_us == 0 || now_us - worker->paused_us > PIPELINE_SILENCE_CALM_US) {
+        worker->silence_us = pipeline_workers_patience(worker);
+    }
 }
 
 bool pipeline_workers_leaves(const struct pipeline *pipeline, const struct pipeline_worker *worker)
@@ -156,10 +181,12 @@ static void pipeline_workers_register(struct pipeline *pipeline, uint32_t peer, 
     }
     bool restarted = worker->incarnation != control->incarnation || worker->met;
     bool was_in = worker->in;
-    worker->heard_us = clock_boot_us(pipeline->seam->clock);
+    if (worker->incarnation != control->incarnation) worker->silent = false; // another life
+    worker->gone = false;
     snprintf(worker->name, sizeof worker->name, "%s", control->register_->name);
     snprintf(worker->url, sizeof worker->url, "%s", control->register_->url ? control->register_->url : "");
     worker->lanes = control->register_->lanes;
+    pipeline_workers_heard(pipeline, worker);
     // It registers: so it runs nothing of ours any more, unless our Assign is still on its way.
     if (was_in && restarted) pipeline_workers_lost(pipeline, worker, "came back without what it had");
     worker->incarnation = control->incarnation;
@@ -281,7 +308,7 @@ void pipeline_workers_message(struct pipeline *pipeline, uint32_t peer, const vo
     } else if (worker && worker->incarnation == control->incarnation) {
         bool ours = control->generation == pipeline->context.generation;
         if (FORESET_BUG("mixed-attempts") && control->body_case == FORESET__CONTROL__BODY_PREPARED) ours = true;
-        worker->heard_us = clock_boot_us(pipeline->seam->clock);
+        pipeline_workers_heard(pipeline, worker);
         if (!ours || !worker->in) {
             pipeline->dropped++;
         } else {
@@ -295,6 +322,14 @@ void pipeline_workers_message(struct pipeline *pipeline, uint32_t peer, const vo
         pipeline->dropped++;
     }
     control_message_destroy(control);
+}
+
+void pipeline_workers_gone(struct pipeline *pipeline, uint32_t peer)
+{
+    struct pipeline_worker *worker = pipeline_workers_find(pipeline, peer);
+    if (!worker || worker->gone) return;
+    worker->gone = true;
+    if (worker->in) pipeline_workers_lost(pipeline, worker, "has ended");
 }
 
 // ---- Time ----
@@ -411,7 +446,7 @@ static void pipeline_workers_heartbeat(struct pipeline *pipeline)
 void pipeline_workers_tick(struct pipeline *pipeline, int64_t now_us)
 {
     // If this process itself stood still, nobody else was silent.
-    bool paused = pipeline->ticked_us > 0 && now_us - pipeline->ticked_us > PIPELINE_WORKER_SILENCE_US / 2;
+    bool paused = pipeline->ticked_us > 0 && now_us - pipeline->ticked_us > PIPELINE_SILENCE_US / 2;
     for (size_t i = 0; i < pipeline->worker_count; i++) {
         struct pipeline_worker *worker = &pipeline->workers[i];
         if (paused) worker->heard_us = now_us;
@@ -421,7 +456,8 @@ void pipeline_workers_tick(struct pipeline *pipeline, int64_t now_us)
             pipeline_workers_assign(pipeline, worker, now_us);
         }
         if (!pipeline_workers_alive(worker, now_us)) {
-            pipeline_workers_lost(pipeline, worker, "is silent");
+            worker->silent = !worker->gone && !worker->replaced;
+            pipeline_workers_lost(pipeline, worker, worker->silent ? "is silent" : "has ended");
             return;
         }
     }

@@ -25,6 +25,8 @@ struct inbox {
     uint64_t count, gaps;         // messages; numbers that were left out
     uint32_t next[INBOX_STREAMS]; // behind the last number
     bool wrong;                   // order, repeat, content, sender
+    uint64_t refused;             // links whose other side has ended
+    uint32_t refused_peer;        // the last
 };
 
 static inline void inbox_fill(uint8_t *bytes, size_t size, uint32_t stream, uint32_t number)
@@ -86,9 +88,27 @@ static inline void inbox_init(struct inbox *inbox)
     pthread_mutex_init(&inbox->lock, NULL);
 }
 
+static inline void inbox_refused(void *context, uint32_t peer)
+{
+    struct inbox *inbox = context;
+    pthread_mutex_lock(&inbox->lock);
+    inbox->refused++;
+    inbox->refused_peer = peer;
+    pthread_mutex_unlock(&inbox->lock);
+}
+
+static inline uint64_t inbox_refusals(struct inbox *inbox)
+{
+    pthread_mutex_lock(&inbox->lock);
+    uint64_t refused = inbox->refused;
+    pthread_mutex_unlock(&inbox->lock);
+    return refused;
+}
+
 static inline struct rpc *inbox_open(struct inbox *inbox, const char *url, uint32_t self)
 {
-    const struct rpc_config config = {.url = url, .self = self, .received = inbox_received, .context = inbox};
+    const struct rpc_config config = {
+        .url = url, .self = self, .received = inbox_received, .refused = inbox_refused, .context = inbox};
     struct rpc *rpc = NULL;
     struct error err = {0};
     if (rpc_open(&config, &rpc, &err) != STATUS_OK) fail_msg("%s", err.message);

@@ -99,6 +99,33 @@ static void a_peer_that_comes_back_is_found_again(void **state)
     rpc_close(to);
 }
 
+static void who_has_ended_is_told_at_once_and_once(void **state)
+{
+    (void)state;
+    char url[128];
+    struct inbox boxes[2];
+    inbox_init(&boxes[0]);
+    inbox_init(&boxes[1]);
+    struct rpc *from = inbox_open(&boxes[0], "tcp://127.0.0.1:0", 1);
+    struct rpc *to = inbox_open(&boxes[1], "tcp://127.0.0.1:0", 2);
+    snprintf(url, sizeof url, "%s", rpc_url(to));
+    inbox_dial(from, 2, url, RPC_PUSH);
+    uint32_t number = 0;
+    for (uint64_t round = 1; round <= 3; round++) {
+        uint64_t before = inbox_count(&boxes[1]);
+        INBOX_AWAIT((inbox_send(from, 2, 0, number++, 100), inbox_count(&boxes[1]) > before));
+        int64_t began_us = clock_boot_us(clock_system());
+        rpc_close(to); // nothing is sent meanwhile
+        INBOX_AWAIT(inbox_refusals(&boxes[0]) == round);
+        assert_true(clock_boot_us(clock_system()) - began_us < 2000000); // not when an idle link pings
+        assert_int_equal(boxes[0].refused_peer, 2);
+        to = inbox_open(&boxes[1], url, 2);
+    }
+    rpc_close(from);
+    rpc_close(to);
+    assert_int_equal(boxes[0].refused, 3);
+}
+
 static void a_number_that_is_dialled_again_leads_elsewhere(void **state)
 {
     (void)state;
@@ -266,6 +293,7 @@ int main(void)
                                        cmocka_unit_test(messages_wait_for_who_is_not_there_yet),
                                        cmocka_unit_test(large_messages_arrive_whole),
                                        cmocka_unit_test(a_peer_that_comes_back_is_found_again),
+                                       cmocka_unit_test(who_has_ended_is_told_at_once_and_once),
                                        cmocka_unit_test(a_number_that_is_dialled_again_leads_elsewhere),
                                        cmocka_unit_test(concurrent_senders_each_keep_their_order),
                                        cmocka_unit_test(peers_come_and_go_while_others_send),

@@ -71,6 +71,7 @@ static void worker_register(struct pipeline_fixture *fixture)
     Foreset__Register body = FORESET__REGISTER__INIT;
     Foreset__Control control = FORESET__CONTROL__INIT;
     body.name = (char *)"worker";
+    body.url = (char *)"tcp://worker";
     body.lanes = 1;
     body.memory_bytes = 1 << 20;
     body.version = (char *)"1";

@@ -435,11 +435,65 @@ static void a_silent_worker_starts_the_attempt_over(void **state)
     pipeline_fixture_start(fixture);
     pipeline_fixture_pass(fixture, SECOND);
     fixture->mute = true;
-    pipeline_fixture_pass(fixture, 4 * SECOND);
+    pipeline_fixture_pass(fixture, SECOND);
     assert_int_equal(fixture->aborts, 0);
-    pipeline_fixture_pass(fixture, 3 * SECOND);
+    pipeline_fixture_pass(fixture, 2 * SECOND);
     assert_int_equal(fixture->aborts, 1);
     assert_false(fixture->ended);
+}
+
+static void a_worker_that_was_only_paused_may_be_silent_longer(void **state)
+{
+    struct pipeline_fixture *fixture = *state;
+    pipeline_fixture_start(fixture);
+    pipeline_fixture_pass(fixture, SECOND);
+    for (unsigned pauses = 1; pauses < 8; pauses++) { // given up after 2, 4 and 8 s, then always 8
+        int64_t least = pauses < 3 ? (2 * SECOND) << (pauses - 1) : 8 * SECOND;
+        fixture->mute = true;
+        pipeline_fixture_pass(fixture, least - SECOND);
+        assert_int_equal(fixture->aborts, pauses - 1);
+        pipeline_fixture_pass(fixture, 2 * SECOND);
+        assert_int_equal(fixture->aborts, pauses);
+        fixture->mute = false;
+        pipeline_fixture_pass(fixture, 5 * SECOND); // it speaks again, and is taken on again
+        assert_int_equal(fixture->assigns, pauses + 1);
+    }
+    pipeline_fixture_pass(fixture, 601 * SECOND);
+    fixture->mute = true;
+    pipeline_fixture_pass(fixture, 3 * SECOND);
+    assert_int_equal(fixture->aborts, 8);
+}
+
+static void a_worker_that_has_ended_starts_the_attempt_over_at_once(void **state)
+{
+    struct pipeline_fixture *fixture = *state;
+    fixture->ends[0] = 10;
+    pipeline_fixture_start(fixture);
+    pipeline_fixture_pass(fixture, SECOND);
+    fixture->role.gone(fixture->role.role, WORKER + 1); // somebody else
+    assert_int_equal(fixture->aborts, 0);
+    fixture->mute = true;
+    fixture->role.gone(fixture->role.role, WORKER);
+    pipeline_fixture_pass(fixture, SECOND);
+    assert_int_equal(fixture->aborts, 1);
+    assert_int_equal(fixture->assigns, 1); // and nothing is given to who is not there
+    assert_string_equal(pipeline_state_name(fixture->pipeline), "gathering");
+}
+
+static void a_worker_that_was_said_to_have_ended_and_lives_is_taken_on_again(void **state)
+{
+    struct pipeline_fixture *fixture = *state;
+    fixture->hold_prepared = true;
+    fixture->ends[0] = 10;
+    pipeline_fixture_start(fixture);
+    pipeline_fixture_pass(fixture, SECOND);
+    uint64_t generation = fixture->generation;
+    fixture->hold_prepared = false;
+    fixture->role.gone(fixture->role.role, WORKER);
+    pipeline_fixture_pass(fixture, TRIGGER_US + SECOND); // it registers, as it is let go
+    assert_int_equal(fixture->assigns, 2);
+    assert_true(fixture->generation > generation);
+    assert_int_equal(pipeline_fixture_txn(fixture), 1);
 }
 
 static void a_worker_that_came_back_anew_starts_the_attempt_over(void **state)
@@ -554,6 +608,9 @@ int main(void)
         FACT(a_source_that_answers_again_goes_on),
         FACT(a_source_that_refuses_fails_at_once),
         FACT(a_silent_worker_starts_the_attempt_over),
+        FACT(a_worker_that_was_only_paused_may_be_silent_longer),
+        FACT(a_worker_that_has_ended_starts_the_attempt_over_at_once),
+        FACT(a_worker_that_was_said_to_have_ended_and_lives_is_taken_on_again),
         FACT(a_worker_that_came_back_anew_starts_the_attempt_over),
         FACT(a_lost_message_starts_the_attempt_over_and_a_repeated_one_does_not),
         FACT(messages_of_an_earlier_generation_are_dropped),
