@@ -52,20 +52,21 @@ void log_json(bool on)
     atomic_store(&log_as_json, on);
 }
 
+#define LOG_PAIRS_MAX 2048 // what is longer is cut
 struct log_line {
-    char text[4096];
+    char text[256 + 6 * LOG_PAIRS_MAX]; // a byte becomes six at most (\u0000)
     size_t used;
 };
 
 static void log_append(struct log_line *line, const char *text, size_t size)
 {
-    size_t room = sizeof line->text - 3 - line->used; // for what ends the line
-    if (size > room) size = room;
+    ASSERT(size <= sizeof line->text - 3 - line->used); // for what ends the line
     memcpy(line->text + line->used, text, size);
     line->used += size;
 }
 
-static void log_append_json(struct log_line *line, const char *text, size_t size)
+// In quotes; what JSON escapes is escaped in logfmt too, so that a line stays a line and a value a value.
+static void log_append_quoted(struct log_line *line, const char *text, size_t size)
 {
     log_append(line, "\"", 1);
     for (size_t i = 0; i < size; i++) {
@@ -82,36 +83,58 @@ static void log_append_json(struct log_line *line, const char *text, size_t size
     log_append(line, "\"", 1);
 }
 
-// Where the value at `text` ends: behind a quote that a space or the end follows, or before a space.
-static size_t log_value_length(const char *text, bool quoted)
+struct log_pair {
+    const char *key, *value;
+    size_t key_length, value_length;
+    bool quoted;
+};
+
+static bool log_is_key(const char *text)
 {
-    size_t at = 0;
-    while (text[at] && !(quoted ? text[at] == '"' && (text[at + 1] == ' ' || !text[at + 1]) : text[at] == ' ')) at++;
-    return at;
+    size_t length = strspn(text, "abcdefghijklmnopqrstuvwxyz_0123456789");
+    return length > 0 && text[length] == '=';
 }
 
-// key=value key="value …" as members of an object.
-static void log_pairs_json(struct log_line *line, const char *pairs)
+// The next key=value or key="value"; what a caller put between quotes may hold quotes of its own, so that a value ends
+// at the quote behind which nothing, or another key, stands. False: no pair.
+static bool log_pair_next(const char **pairs, struct log_pair *pair)
 {
-    while (*pairs) {
-        size_t key = strcspn(pairs, "= ");
-        if (pairs[key] != '=') { // no pair: kept as it is
-            log_append(line, ",\"text\":", 8);
-            log_append_json(line, pairs, strlen(pairs));
-            return;
-        }
-        log_append(line, ",", 1);
-        log_append_json(line, pairs, key);
-        log_append(line, ":", 1);
-        pairs += key + 1;
-        bool quoted = *pairs == '"';
-        pairs += quoted;
-        size_t value = log_value_length(pairs, quoted);
-        log_append_json(line, pairs, value);
-        pairs += value;
-        pairs += quoted && *pairs;
-        while (*pairs == ' ') pairs++;
+    if (!log_is_key(*pairs)) return false;
+    pair->key = *pairs;
+    pair->key_length = strcspn(*pairs, "=");
+    pair->value = pair->key + pair->key_length + 1;
+    pair->quoted = *pair->value == '"';
+    if (pair->quoted) pair->value++;
+    const char *end = pair->value;
+    if (pair->quoted) {
+        while (*end && !(*end == '"' && (!end[1] || (end[1] == ' ' && log_is_key(end + 2))))) end++;
+    } else {
+        end += strcspn(end, " ");
     }
+    pair->value_length = (size_t)(end - pair->value);
+    end += pair->quoted && *end;
+    *pairs = end + strspn(end, " ");
+    return true;
+}
+
+static void log_append_pairs(struct log_line *line, const char *pairs, bool json)
+{
+    struct log_pair pair;
+    while (log_pair_next(&pairs, &pair)) {
+        log_append(line, json ? "," : " ", 1);
+        if (json)
+            log_append_quoted(line, pair.key, pair.key_length);
+        else
+            log_append(line, pair.key, pair.key_length);
+        log_append(line, json ? ":" : "=", 1);
+        if (json || pair.quoted)
+            log_append_quoted(line, pair.value, pair.value_length);
+        else
+            log_append(line, pair.value, pair.value_length);
+    }
+    if (!*pairs) return;
+    log_append(line, json ? ",\"text\":" : " text=", json ? 8 : 6); // no pair: kept as it is
+    log_append_quoted(line, pairs, strlen(pairs));
 }
 
 void log_write(enum log_level level, const char *event, const char *format, ...)
@@ -121,28 +144,22 @@ void log_write(enum log_level level, const char *event, const char *format, ...)
     time_t seconds = (time_t)(now_us / 1000000);
     struct tm tm;
     gmtime_r(&seconds, &tm);
-    char time[32], head[160], pairs[2048];
+    char time[32], head[160], pairs[LOG_PAIRS_MAX];
     size_t used = strftime(time, sizeof time, "%Y-%m-%dT%H:%M:%S", &tm);
     snprintf(time + used, sizeof time - used, ".%03dZ", (int)(now_us / 1000 % 1000));
     va_list args;
     va_start(args, format);
     vsnprintf(pairs, sizeof pairs, format, args);
     va_end(args);
+    bool json = atomic_load_explicit(&log_as_json, memory_order_relaxed);
     struct log_line line = {.used = 0};
-    if (atomic_load_explicit(&log_as_json, memory_order_relaxed)) {
-        log_append(&line, head,
-                   (size_t)snprintf(head, sizeof head, "{\"ts\":\"%s\",\"level\":\"%s\",\"event\":\"%.80s\"", time,
-                                    log_names[level], event));
-        log_pairs_json(&line, pairs);
-        line.text[line.used++] = '}';
-    } else {
-        log_append(&line, head,
-                   (size_t)snprintf(head, sizeof head, "ts=%s level=%s event=%.80s ", time, log_names[level], event));
-        for (char *at = pairs; *at; at++) {
-            if (*at == '\n') *at = ' '; // one event, one line
-        }
-        log_append(&line, pairs, strlen(pairs));
-    }
+    log_append(
+        &line, head,
+        (size_t)snprintf(head, sizeof head,
+                         json ? "{\"ts\":\"%s\",\"level\":\"%s\",\"event\":\"%.80s\"" : "ts=%s level=%s event=%.80s",
+                         time, log_names[level], event));
+    log_append_pairs(&line, pairs, json);
+    if (json) line.text[line.used++] = '}';
     line.text[line.used++] = '\n';
     ssize_t ignored = write(STDERR_FILENO, line.text, line.used);
     (void)ignored;

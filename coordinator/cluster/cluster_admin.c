@@ -350,8 +350,9 @@ void cluster_admin_ended(struct cluster *cluster, struct cluster_pipeline *pipel
                          const struct error *err)
 {
     bool restart = pipeline->restart && (outcome == PIPELINE_DONE || outcome == PIPELINE_GOES_ON);
-    log_info("pipeline_ended", "pipeline=%s outcome=%d restart=%d error=\"%s\"", pipeline->definition.name,
-             (int)outcome, restart, outcome == PIPELINE_DONE ? "" : err->message);
+    static const char *const outcomes[] = {"stopped", "done", "failed", "blocked", "fenced"};
+    log_info("pipeline_ended", "pipeline=%s outcome=%s restart=%s error=\"%s\"", pipeline->definition.name,
+             outcomes[outcome], restart ? "yes" : "no", outcome == PIPELINE_DONE ? "" : err->message);
     pipeline->stopping = pipeline->restart = false;
     struct error failed = *err;
     if (restart && cluster_pipeline_start(cluster, pipeline, &pipeline->start, &failed) == STATUS_OK) return;
