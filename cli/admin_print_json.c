@@ -150,7 +150,8 @@ static void print_describe(const json_t *list, FILE *to)
         bool leaving = json_is_true(json_object_get(at, "leaving"));
         bool takes = json_is_true(json_object_get(at, "takesPart"));
         print_cell(&workers, "%s", print_text(at, "name"));
-        print_cell(&workers, "%s", takes ? leaving ? "leaving" : "yes" : "no");
+        bool unfit = json_is_string(json_object_get(at, "unfit"));
+        print_cell(&workers, "%s", takes ? leaving ? "leaving" : "yes" : unfit ? "cannot" : "no");
         print_cell(&workers, "%lld", print_int(at, "lanes"));
         print_cell(&workers, "%lld", print_int(at, "partitions"));
         print_cell(&workers, "%lld", print_int(at, "shards"));
@@ -158,6 +159,11 @@ static void print_describe(const json_t *list, FILE *to)
     }
     fputc('\n', to);
     print_flush(&workers, to);
+    json_array_foreach(json_object_get(status, "workers"), i, at)
+    {
+        if (json_is_string(json_object_get(at, "unfit")))
+            fprintf(to, "worker %s: %s\n", print_text(at, "name"), print_text(at, "unfit"));
+    }
 }
 
 static void print_epochs(const json_t *list, FILE *to)
@@ -280,6 +286,10 @@ static void print_status(const json_t *status, FILE *to)
     fprintf(to, "workers    %lld there, %lld silent\n", print_int(workers, "alive"), print_int(workers, "silent"));
     fprintf(to, "pipelines  %lld applied, %lld running, %lld failed\n", print_int(pipelines, "applied"),
             print_int(pipelines, "running"), print_int(pipelines, "failed"));
+    size_t i;
+    const json_t *refused;
+    json_array_foreach(json_object_get(status, "refused"), i, refused)
+        fprintf(to, "refused    worker %s: %s\n", print_text(refused, "worker"), print_text(refused, "why"));
 }
 
 void admin_print(const struct admin_verb *verb, const char *json, FILE *to)

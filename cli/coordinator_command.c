@@ -581,6 +581,17 @@ static void host_close(struct coordinator_host *host)
     channel_table_deinit(&host->hosted);
 }
 
+// A place that this process cannot use is told at once, not by the first pipeline.
+static int host_needs_place(const char *flag, const char *url)
+{
+    struct objstore *store = NULL;
+    struct error err;
+    if (objstore_open(url, true, &store, &err) != STATUS_OK)
+        return role_options_refuse(ROLE_COORDINATOR, "--%s: %s", flag, err.message);
+    objstore_close(store);
+    return 0;
+}
+
 // Stores must be told; a path stands for a file:// URL.
 static int host_needs(struct coordinator_host *host)
 {
@@ -596,7 +607,8 @@ static int host_needs(struct coordinator_host *host)
     host->lease_us = seconds ? (int64_t)seconds * 1000000 : COORDINATOR_LEASE_US;
     host->warehouse = pipeline_options_absolute(&host->options.arena, options->warehouse);
     host->state = pipeline_options_absolute(&host->options.arena, options->state);
-    return 0;
+    int refused = host_needs_place("warehouse", host->warehouse);
+    return refused ? refused : host_needs_place("state", host->state);
 }
 
 int coordinator_main(int argc, char **argv)

@@ -22,6 +22,7 @@
 #define WORKER_LANE_MEMORY_MIN  (64ull << 20)
 #define WORKER_MEMORY_WATCH_MS  100
 #define WORKER_COORDINATORS_MAX 16u
+#define WORKER_PROBE_US         3000000
 #define WORKER_REFUSED_MAX      15       // seconds that the leader may refuse us before we give up
 #define WORKER_PEER_FIRST       0x10000u // numbers below are the coordinators' as they are dialled
 
@@ -236,6 +237,28 @@ static void host_refused(void *context, const char *why, bool final)
     host_end(host, final ? 2 : 3);
 }
 
+// On a job's thread: which coordinator cannot be reached, and why.
+static void host_unheard(void *context)
+{
+    const struct worker_host *host = context;
+    const struct role_options *options = &host->options;
+    char *list = memory_strdup(options->coordinators), *rest = NULL;
+    for (char *url = strtok_r(list, ", ", &rest); url; url = strtok_r(NULL, ", ", &rest)) {
+        struct error err;
+        if (rpc_probe(url, options->has_tls ? &options->tls : NULL, WORKER_PROBE_US, &err) != STATUS_OK) {
+            log_warn("coordinator_unreachable", "worker=%s coordinator=%s error=\"%s\"", options->name, url,
+                     err.message);
+        } else {
+            log_warn(
+                "no_leader",
+                "worker=%s coordinator=%s error=\"it answers, but no leader has: nobody leads, or the leader cannot "
+                "reach this worker at %s (--advertise)\"",
+                options->name, url, options->advertise);
+        }
+    }
+    memory_free(list);
+}
+
 // ---- Life ----
 
 static int host_coordinators(struct worker_host *host)
@@ -284,6 +307,7 @@ static int host_open(struct worker_host *host)
                                      .serve = host_serve,
                                      .drop = host_drop,
                                      .refused = host_refused,
+                                     .unheard = host_unheard,
                                      .context = host};
     host->node = node_create(&node, role_thread_seam(host->node_thread));
     return 0;
@@ -331,8 +355,9 @@ static int host_limits(struct worker_host *host)
                          : host->lanes * WORKER_LANE_MEMORY_MIN;
     if (host->memory_bytes < least)
         return role_options_refuse(
-            ROLE_WORKER, "%llu bytes of memory are too little for %u lanes: give --memory %lluM, or fewer --lanes",
-            (unsigned long long)host->memory_bytes, host->lanes, (unsigned long long)(least >> 20));
+            ROLE_WORKER,
+            "worker %s: %llu bytes of memory are too little for %u lanes: give --memory %lluM, or fewer --lanes",
+            options->name, (unsigned long long)host->memory_bytes, host->lanes, (unsigned long long)(least >> 20));
     return 0;
 }
 

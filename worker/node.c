@@ -2,7 +2,7 @@
 // pipelines that are to be served; what is new is served, what is not named any more is dropped.
 //
 // What can fail:
-// - nobody answers: what runs goes on until its own leader is silent (worker.c); hello goes on;
+// - nobody answers: what runs goes on until its own leader is silent (worker.c); hello goes on, the host finds out why;
 // - another leader answers with a higher term: everything is served anew under it, so that no message of the old one
 //   finds anybody; a lower term is an old leader's and means nothing (P2, P3);
 // - the leader refuses this worker (its name is taken, its version differs): the host hears it each time.
@@ -18,6 +18,8 @@
 
 #define NODE_HELLO_US   1000000
 #define NODE_SILENCE_US 8000000
+#define NODE_UNHEARD_US 5000000  // without an answer: a person is told,
+#define NODE_AGAIN_US   60000000 // and again
 
 struct node_served {
     uint64_t channel;
@@ -30,6 +32,7 @@ struct node {
     uint32_t leader; // 0: none yet
     VECTOR(struct node_served) served;
     int64_t hello_at_us, heard_us; // of the leader
+    int64_t unheard_at_us;         // when a person is to be told that nobody answers
     uint64_t dropped;              // messages of old leaders, and malformed ones
     struct text bytes;
 };
@@ -134,7 +137,10 @@ static void node_message(void *role, uint32_t peer, const void *bytes, size_t si
     int64_t now_us = clock_boot_us(node->seam->clock);
     // Terms begin anew when the kv store was lost (P21): a leader that is long silent yields to any.
     bool old = welcome && welcome->term < node->term && now_us - node->heard_us < NODE_SILENCE_US;
-    if (welcome && !old) node->heard_us = now_us;
+    if (welcome && !old) {
+        node->heard_us = now_us;
+        node->unheard_at_us = now_us + NODE_UNHEARD_US;
+    }
     if (!welcome || old) {
         node->dropped++;
     } else if (welcome->refusal) {
@@ -146,6 +152,33 @@ static void node_message(void *role, uint32_t peer, const void *bytes, size_t si
     cluster_message_destroy(message);
 }
 
+struct node_job {
+    struct seam_job job;
+    const struct node_config *config;
+};
+
+static void node_job_run(struct seam_job *base)
+{
+    const struct node_config *config = ((struct node_job *)base)->config;
+    config->unheard(config->context);
+}
+
+static void node_job_drop(struct seam_job *base)
+{
+    memory_free(base);
+}
+
+static void node_unheard(struct node *node, int64_t now_us)
+{
+    if (node->unheard_at_us == 0) node->unheard_at_us = now_us + NODE_UNHEARD_US;
+    if (!node->config.unheard || now_us < node->unheard_at_us) return;
+    node->unheard_at_us = now_us + NODE_AGAIN_US;
+    struct node_job *job = memory_calloc(1, sizeof *job);
+    job->job = (struct seam_job){.run = node_job_run, .done = node_job_drop, .drop = node_job_drop};
+    job->config = &node->config;
+    node->seam->ops->spawn(node->seam, &job->job);
+}
+
 static int64_t node_tick(void *role)
 {
     struct node *node = role;
@@ -154,6 +187,7 @@ static int64_t node_tick(void *role)
         node_hello(node);
         node->hello_at_us = now_us + NODE_HELLO_US;
     }
+    node_unheard(node, now_us);
     return node->hello_at_us;
 }
 

@@ -21,6 +21,8 @@ struct node_config {
     void (*serve)(void *context, uint64_t channel, const char *pipeline, uint32_t leader); // once per leader
     void (*drop)(void *context, uint64_t channel);
     void (*refused)(void *context, const char *why, bool final);
+    // In a job, may block: no leader has answered for a while. NULL: nobody listens.
+    void (*unheard)(void *context);
     void *context;
 };
 

@@ -2,6 +2,9 @@
 // or its state: the error's class decides, the leader hears it as Failed.
 #include "worker/session.h"
 
+#include <stdio.h>
+#include <string.h>
+
 #include "common/base/log.h"
 #include "common/rpc/control_message.h"
 
@@ -95,15 +98,78 @@ static void session_notify(void *context, struct dataflow_event *event)
     session->config->post(session->config->context, event);
 }
 
+static bool session_abandoned(const Foreset__Assign *assign, size_t table)
+{
+    for (size_t i = 0; i < assign->n_abandoned; i++) {
+        if (assign->abandoned[i] == table) return true;
+    }
+    return false;
+}
+
+// What the leader made before it assigned must be seen here, and it must be possible to write beside it.
+static enum status session_reach(const struct session *session, struct objstore *store, const char *made,
+                                 struct error *err)
+{
+    enum status status = STATUS_OK;
+    struct objstore_list list = {0};
+    struct objstore_writer *writer = NULL;
+    char key[64];
+    TRY(objstore_list(store, made, NULL, &list, err));
+    if (list.entries.count == 0) {
+        status = error_set(err, STATUS_NOT_FOUND, ERROR_FAIL_PIPELINE,
+                           "%s is another place on this host: what the coordinator made there (%s) is not here",
+                           store->url, made);
+        goto out;
+    }
+    snprintf(key, sizeof key, "_foreset-probe-%016llx", (unsigned long long)session->incarnation);
+    TRY(store->ops->create(store, key, &writer, err));
+    store->ops->writer_close(writer); // not finished: it is gone again
+out:
+    objstore_list_deinit(&list);
+    return status;
+}
+
+static enum status session_stores(struct session *session, bool shared, struct error *err)
+{
+    enum status status = STATUS_OK;
+    const Foreset__Assign *assign = session->assign->assign;
+    const struct store_opener *stores = &session->config->stores;
+    TRY(store_opener_open(stores, assign->state_url, !shared, &session->state, err));
+    if (shared) TRY(session_reach(session, session->state, "plans/", err));
+    for (size_t i = 0; i < session->table_count; i++) {
+        bool made = shared && !session_abandoned(assign, i);
+        struct objstore **data = &session->tables[i].data;
+        TRY(store_opener_open(stores, assign->plan->tables[i]->url, !made, data, err));
+        if (made) TRY(session_reach(session, *data, "_delta_log/", err));
+    }
+out:
+    return status;
+}
+
+// A worker whose host does not reach the stores would fill folders that nobody else sees: it takes no part, the others
+// go on (CONTROL_WORKER_UNFIT).
+static enum status session_unfit(const struct session *session, struct error *err)
+{
+    if (err->class != ERROR_FAIL_PIPELINE && err->class != ERROR_USAGE) return err->code;
+    err->class = ERROR_RESTART_PIPELINE;
+    snprintf(err->condition, sizeof err->condition, "%s", CONTROL_WORKER_UNFIT);
+    (void)error_prefix(
+        err,
+        "cannot use the warehouse or the state store, so it takes no part in pipeline %s; mount what the "
+        "coordinators use at the same place on its host, then restart it",
+        session_plan(session)->pipeline);
+    log_error("stores_out_of_reach", "worker=%s pipeline=%s error=\"%s\"", session->config->name,
+              session_plan(session)->pipeline, err->message);
+    return err->code;
+}
+
 enum status session_open(struct session *session, struct error *err)
 {
     enum status status = STATUS_OK;
     const Foreset__Assign *assign = session->assign->assign;
-    TRY(store_opener_open(&session->config->stores, assign->state_url, true, &session->state, err));
-    for (size_t i = 0; i < session->table_count; i++) {
-        TRY(store_opener_open(&session->config->stores, assign->plan->tables[i]->url, true, &session->tables[i].data,
-                              err));
-    }
+    bool shared = session->config->url != NULL; // with other hosts: the leader has made the places
+    status = session_stores(session, shared, err);
+    if (status != STATUS_OK) return shared ? session_unfit(session, err) : status;
     struct dataflow_open_args args = {.plan = assign->plan,
                                       .from = assign->from,
                                       .generation = session->generation,

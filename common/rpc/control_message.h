@@ -6,6 +6,9 @@
 #include "common/base/text.h"
 #include "proto/control.pb-c.h"
 
+// Condition of a Failed: this worker cannot do its part on this host; the others go on without it.
+#define CONTROL_WORKER_UNFIT "WORKER_UNFIT"
+
 #define CONTROL_MESSAGE_BYTES_MAX (64u << 20)
 
 void control_message_pack(const Foreset__Control *control, struct text *ret_bytes);

@@ -94,8 +94,13 @@ static enum MHD_Result http_ready(struct http_server *server, struct MHD_Connect
     bool answered = server->config.ask(server->config.context, "cluster status", NULL, &answer);
     bool ready = answered && (answer.exit_code == 0 ? metrics_json_kv_answers(text_str(&answer.json))
                                                     : answer.not_leader && answer.json.length > 0);
-    enum MHD_Result result =
-        http_say(connection, ready ? MHD_HTTP_OK : MHD_HTTP_SERVICE_UNAVAILABLE, ready ? "ready" : "not ready");
+    const char *why = !answered               ? "the coordinator does not answer"
+                      : answer.exit_code == 0 ? "etcd does not answer"
+                                              : text_str(&answer.message);
+    struct text body = {0};
+    text_printf(&body, ready ? "ready" : "not ready: %s", why);
+    enum MHD_Result result = http_say(connection, ready ? MHD_HTTP_OK : MHD_HTTP_SERVICE_UNAVAILABLE, text_str(&body));
+    text_deinit(&body);
     http_answer_deinit(&answer);
     return result;
 }

@@ -92,6 +92,7 @@ static void cluster_forget(struct cluster *cluster)
     vector_reset(&cluster->pipelines);
     vector_reset(&cluster->drained);
     vector_reset(&cluster->workers);
+    vector_reset(&cluster->refusals);
 }
 
 // ---- Leading ----
@@ -100,8 +101,8 @@ static void cluster_stand_by(struct cluster *cluster)
 {
     lease_lose(&cluster->lease);
     cluster_forget(cluster);
-    snprintf(cluster->candidate, sizeof cluster->candidate, "%.60s %.100s %016llx", cluster->config.name,
-             cluster->config.url, (unsigned long long)random_u64(cluster->seam->random));
+    snprintf(cluster->candidate, sizeof cluster->candidate, "%.60s %.120s %016llx %.20s", cluster->config.name,
+             cluster->config.url, (unsigned long long)random_u64(cluster->seam->random), cluster->config.version);
     cluster->elect_at_us = 0;
 }
 
@@ -133,11 +134,26 @@ static bool cluster_namesake(struct cluster *cluster)
     return now_us - cluster->namesake_us > 2 * cluster->config.lease_ttl_us;
 }
 
+// Once of each: it can only be noted here, workers of the one are refused by the other.
+static void cluster_compare_version(struct cluster *cluster)
+{
+    const char *version = strrchr(cluster->leader, ' ');
+    if (!version || strcmp(version + 1, cluster->config.version) == 0) return;
+    if (strcmp(cluster->strange, cluster->leader) == 0) return;
+    snprintf(cluster->strange, sizeof cluster->strange, "%s", cluster->leader);
+    log_warn(
+        "version_differs",
+        "coordinator=%s version=%s leader=\"%s\" error=\"the coordinator that leads is of another version: run the "
+        "same version everywhere\"",
+        cluster->config.name, cluster->config.version, cluster->leader);
+}
+
 void cluster_elected(struct cluster *cluster, bool won, const struct error *trouble)
 {
     cluster->electing = false;
     cluster_note_trouble(cluster, trouble);
     if (cluster->machine.state != CLUSTER_STANDBY || trouble) return;
+    if (!won) cluster_compare_version(cluster);
     size_t name = strlen(cluster->config.name);
     bool ours = strncmp(cluster->leader, cluster->config.name, name) == 0 && cluster->leader[name] == ' ';
     if (!won && ours && cluster_namesake(cluster)) {
@@ -328,6 +344,7 @@ void cluster_destroy(struct cluster *cluster)
     for (size_t i = 0; i < cluster->pipelines.count; i++) definition_deinit(&cluster->pipelines.items[i].definition);
     vector_deinit(&cluster->pipelines);
     vector_deinit(&cluster->workers);
+    vector_deinit(&cluster->refusals);
     vector_deinit(&cluster->drained);
     text_deinit(&cluster->bytes);
     memory_free(cluster);

@@ -123,13 +123,18 @@ void cluster_json_status(struct cluster *cluster, struct text *ret_json)
         runs += cluster->pipelines.items[i].runs;
         failed += cluster->pipelines.items[i].definition.desired == DEFINITION_FAILED;
     }
+    json_t *refused = json_array();
+    for (size_t i = 0; i < cluster->refusals.count; i++) {
+        const struct cluster_refusal *refusal = &cluster->refusals.items[i];
+        json_array_append_new(refused, json_pack("{s:s, s:s}", "worker", refusal->name, "why", refusal->why));
+    }
     bool ok = !*cluster->trouble && alive > 0 && failed == 0;
-    json_put(json_pack("{s:s, s:s, s:{s:s, s:s, s:I}, s:{s:s, s:s*}, s:{s:I, s:I}, s:{s:I, s:I, s:I}}", "state",
+    json_put(json_pack("{s:s, s:s, s:{s:s, s:s, s:I}, s:{s:s, s:s*}, s:{s:I, s:I}, s:{s:I, s:I, s:I}, s:o}", "state",
                        ok ? "ok" : "degraded", "version", cluster->config.version, "leader", "name",
                        cluster->config.name, "url", cluster->config.url, "term",
                        (json_int_t)atomic_load(&cluster->lease.create_revision), "kv", "url", cluster->config.kv_name,
                        "trouble", *cluster->trouble ? cluster->trouble : NULL, "workers", "alive", alive, "silent",
                        (json_int_t)cluster->workers.count - alive, "pipelines", "applied",
-                       (json_int_t)cluster->pipelines.count, "running", runs, "failed", failed),
+                       (json_int_t)cluster->pipelines.count, "running", runs, "failed", failed, "refused", refused),
              ret_json);
 }

@@ -16,6 +16,8 @@
 #define CLUSTER_ELECT_US          300000
 #define CLUSTER_WORKER_SILENCE_US 4000000
 #define CLUSTER_NAME_SIZE         64
+#define CLUSTER_REFUSALS_MAX      16
+#define CLUSTER_REFUSAL_US        60000000 // so long it is told after the last hello
 
 enum cluster_state {
     CLUSTER_STANDBY, // stands for election
@@ -40,6 +42,11 @@ struct cluster_pipeline {
     bool restart;               // it drains to run again, as applied anew
     struct cluster_start start; // of that restart; texts live in the definition's arena
 };
+struct cluster_refusal { // of a worker process
+    char name[CLUSTER_NAME_SIZE], why[300];
+    uint64_t incarnation;
+    int64_t at_us;
+};
 struct cluster_name {
     char text[CLUSTER_NAME_SIZE];
 };
@@ -50,8 +57,9 @@ struct cluster {
     struct statemachine machine;
     struct meta_store meta;
     struct lease lease;
-    char candidate[200]; // "<name> <url> <incarnation>"
+    char candidate[220]; // "<name> <url> <incarnation> <version>"
     char leader[256];    // as last read: another's candidate; "" unknown
+    char strange[256];   // a leader of another version that was warned of
     char namesake[256];  // another's candidate under our own name, and since when it was seen
     int64_t namesake_us;
     unsigned jobs;
@@ -59,6 +67,7 @@ struct cluster {
     int64_t elect_at_us, keep_at_us;
     char trouble[256]; // the kv store's, for a person; "": it answers
     VECTOR(struct cluster_worker) workers;
+    VECTOR(struct cluster_refusal) refusals;
     VECTOR(struct cluster_pipeline) pipelines; // by name
     VECTOR(struct cluster_name) drained;       // workers that shall hold nothing
     uint64_t dropped;

@@ -17,7 +17,7 @@ struct store_job {
     struct error err;
     // ELECT
     bool won;
-    char candidate[200], leader[256];
+    char candidate[220], leader[256];
     // LOAD
     struct definition *definitions;
     size_t definition_count;

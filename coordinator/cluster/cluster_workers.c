@@ -73,6 +73,23 @@ static const char *cluster_workers_refusal(struct cluster *cluster, const Forese
     return NULL;
 }
 
+// Says it once of each process, and keeps it for whoever asks.
+static void cluster_workers_refused(struct cluster *cluster, const Foreset__Hello *hello, const char *why)
+{
+    int64_t now_us = clock_boot_us(cluster->seam->clock);
+    for (size_t i = 0; i < cluster->refusals.count; i++) {
+        if (cluster->refusals.items[i].incarnation != hello->incarnation) continue;
+        cluster->refusals.items[i].at_us = now_us;
+        return;
+    }
+    if (cluster->refusals.count == CLUSTER_REFUSALS_MAX) vector_remove(&cluster->refusals, 0);
+    struct cluster_refusal refusal = {.incarnation = hello->incarnation, .at_us = now_us};
+    snprintf(refusal.name, sizeof refusal.name, "%s", hello->name);
+    snprintf(refusal.why, sizeof refusal.why, "%s", why);
+    vector_push(&cluster->refusals, refusal);
+    log_warn("worker_refused", "worker=%.60s url=%.200s why=\"%s\"", hello->name, hello->url, why);
+}
+
 void cluster_workers_hello(struct cluster *cluster, uint32_t peer, const Foreset__Hello *hello)
 {
     char why[300];
@@ -80,6 +97,7 @@ void cluster_workers_hello(struct cluster *cluster, uint32_t peer, const Foreset
     cluster->config.host.dial(cluster->config.context, peer, hello->url);
     const char *refusal = cluster_workers_refusal(cluster, hello, why, sizeof why, &final);
     if (refusal) {
+        cluster_workers_refused(cluster, hello, refusal);
         cluster_workers_welcome(cluster, peer, refusal, final);
         return;
     }
@@ -142,5 +160,8 @@ void cluster_workers_tick(struct cluster *cluster, int64_t now_us)
         worker->alive = false;
         log_warn("worker_silent", "worker=%s seconds=%lld", worker->name,
                  (long long)(now_us - worker->heard_us) / 1000000);
+    }
+    for (size_t i = cluster->refusals.count; i-- > 0;) {
+        if (now_us - cluster->refusals.items[i].at_us > CLUSTER_REFUSAL_US) vector_remove(&cluster->refusals, i);
     }
 }

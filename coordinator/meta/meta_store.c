@@ -65,11 +65,11 @@ static void meta_backoff(struct meta_store *meta, unsigned attempt)
     meta->seam->ops->sleep(meta->seam, us < META_BACKOFF_US_MAX ? us : META_BACKOFF_US_MAX);
 }
 
-// Reads until the store answers.
-static enum status meta_read(struct meta_store *meta, const char *key, struct meta_value *ret_value, struct error *err)
+static enum status meta_read_tries(struct meta_store *meta, const char *key, unsigned tries,
+                                   struct meta_value *ret_value, struct error *err)
 {
     enum status status = STATUS_OK;
-    for (unsigned attempt = 0; attempt < META_TRIES; attempt++) {
+    for (unsigned attempt = 0; attempt < tries; attempt++) {
         struct kv_value value = {0};
         status = kv_get(meta->kv, key, &value, err);
         if (status == STATUS_OK) {
@@ -87,9 +87,15 @@ static enum status meta_read(struct meta_store *meta, const char *key, struct me
         }
         if (status == STATUS_KILLED || status == STATUS_CORRUPT || meta->seam->ops->stopping(meta->seam)) break;
         if (err && err->class != ERROR_RETRY && status != STATUS_UNKNOWN) break;
-        meta_backoff(meta, attempt);
+        if (attempt + 1 < tries) meta_backoff(meta, attempt);
     }
     return error_prefix(err, "kv store, key %s", key);
+}
+
+// Reads until the store answers.
+static enum status meta_read(struct meta_store *meta, const char *key, struct meta_value *ret_value, struct error *err)
+{
+    return meta_read_tries(meta, key, META_TRIES, ret_value, err);
 }
 
 static enum status meta_read_u64(struct meta_store *meta, const char *name, uint64_t *ret_number,
@@ -169,12 +175,11 @@ enum status meta_store_campaign(struct meta_store *meta, const char *name, bool 
     int64_t id = 0, holds = 0;
     struct meta_value now;
     *ret_won = false;
-    enum status status = meta_read(meta, key, &now, err);
+    enum status status = meta_read_tries(meta, key, 1, &now, err); // who stands says soon that nobody answers
     if (status != STATUS_OK) return status;
     if (now.present && !meta_leader_is(&now, name, &holds)) return STATUS_OK; // no lease is granted for nothing
     int64_t asked_us = clock_boot_us(meta->seam->clock);
-    status =
-        meta->kv->ops->lease_grant(meta->kv, meta->lease->ttl_us ? meta->lease->ttl_us / 1000 : 10000, &id, err);
+    status = meta->kv->ops->lease_grant(meta->kv, meta->lease->ttl_us ? meta->lease->ttl_us / 1000 : 10000, &id, err);
     if (status != STATUS_OK) return status;
     snprintf(text, sizeof text, "%s %" PRId64, name, id);
     struct kv_compare absent = {.key = key, .kind = KV_ABSENT};

@@ -62,6 +62,7 @@ struct pipeline_worker {
     bool gone;                          // its process has ended, as the network says; until it registers again
     bool silent;                        // it was given up for its silence
     int64_t silence_us, paused_us;      // how long it may be silent; when that was last too short
+    char unfit[ROUTING_URL_SIZE + 256]; // why this process can take no part; "": it can
     // In this attempt:
     bool in;       // it was assigned
     size_t index;  // its number among the assigned

@@ -73,7 +73,8 @@ static json_t *status_workers(const struct pipeline *pipeline)
         bool holds = worker->in && worker->index < pipeline->routing.workers.count;
         json_array_append_new(
             list,
-            json_pack("{s:s, s:b, s:b, s:I, s:I, s:I, s:I}", "name", worker->name, "takesPart", (int)holds, "leaving",
+            json_pack("{s:s, s:s*, s:b, s:b, s:I, s:I, s:I, s:I}", "name", worker->name, "unfit",
+                      *worker->unfit ? worker->unfit : NULL, "takesPart", (int)holds, "leaving",
                       (int)pipeline_workers_leaves(pipeline, worker), "lanes", (json_int_t)worker->lanes, "partitions",
                       (json_int_t)(holds ? routing_partitions_of(&pipeline->routing, worker->index) : 0), "shards",
                       (json_int_t)(holds ? routing_shards_of(&pipeline->routing, worker->index) : 0), "memoryBytes",

@@ -77,6 +77,10 @@ static void pipeline_workers_assign(struct pipeline *pipeline, struct pipeline_w
     struct arena arena;
     arena_init(&arena, 0);
     body.routing = routing_message(&pipeline->routing, &arena);
+    body.abandoned = arena_calloc(&arena, pipeline->config.plan->n_tables + 1, sizeof *body.abandoned);
+    for (uint32_t i = 0; i < pipeline->config.plan->n_tables; i++) {
+        if (table_logs_at(&pipeline->put_logs, i, false)->abandoned) body.abandoned[body.n_abandoned++] = i;
+    }
     body.hash_seed = pipeline->context.plan ? hash_64(pipeline->context.pipeline_id, 36, 0) : 0;
     body.state_url = (char *)pipeline->config.state_url;
     body.has_worker_index = body.has_worker_count = true;
@@ -189,12 +193,13 @@ static void pipeline_workers_register(struct pipeline *pipeline, uint32_t peer, 
     pipeline_workers_heard(pipeline, worker);
     // It registers: so it runs nothing of ours any more, unless our Assign is still on its way.
     if (was_in && restarted) pipeline_workers_lost(pipeline, worker, "came back without what it had");
+    if (worker->incarnation != control->incarnation) worker->unfit[0] = '\0';
     worker->incarnation = control->incarnation;
     if (control->generation > pipeline->context.generation && pipeline->machine.state == PIPELINE_RUNNING) {
         pipeline_workers_lost(pipeline, worker, "has seen a newer generation");
     }
-    if (pipeline->machine.state == PIPELINE_RUNNING && !worker->in && !pipeline_workers_leaves(pipeline, worker))
-        pipeline_workers_want_move(pipeline);
+    bool may = !*worker->unfit && !pipeline_workers_leaves(pipeline, worker);
+    if (pipeline->machine.state == PIPELINE_RUNNING && !worker->in && may) pipeline_workers_want_move(pipeline);
 }
 
 static enum status pipeline_workers_read_done(struct pipeline *pipeline, struct pipeline_worker *worker,
@@ -234,6 +239,12 @@ static void pipeline_workers_failed(struct pipeline *pipeline, struct pipeline_w
     const Foreset__Failed *failed = control->failed;
     (void)error_set(&err, STATUS_ERROR, (enum error_class)failed->class_, "%s", failed->message);
     snprintf(err.condition, sizeof err.condition, "%s", failed->condition ? failed->condition : "");
+    if (*worker->url) (void)error_prefix(&err, "worker %s", worker->name); // one of several
+    if (strcmp(err.condition, CONTROL_WORKER_UNFIT) == 0) {
+        log_warn("worker_unfit", "pipeline=%s worker=%s error=\"%s\"", pipeline->context.pipeline, worker->name,
+                 err.message);
+        snprintf(worker->unfit, sizeof worker->unfit, "%s", failed->message);
+    }
     log_debug("worker_failed", "worker=%s epoch=%" PRIu64 " class=%s error=\"%s\"", worker->name, control->epoch,
               error_class_name(err.class), err.message);
     // An error of the data is final only where everything before it is decided: else once more, one epoch at a time.
@@ -347,7 +358,8 @@ static size_t pipeline_workers_able(const struct pipeline *pipeline, int64_t now
     for (size_t i = 0; i < pipeline->worker_count; i++) {
         struct pipeline_worker *worker = (struct pipeline_worker *)&pipeline->workers[i];
         bool leaves = pipeline_workers_leaves(pipeline, worker) && !FORESET_BUG("drain-forgotten");
-        if (!worker->in && !leaves && pipeline_workers_alive(worker, now_us)) ret[count++] = worker;
+        bool may = !leaves && !*worker->unfit;
+        if (!worker->in && may && pipeline_workers_alive(worker, now_us)) ret[count++] = worker;
     }
     return count;
 }

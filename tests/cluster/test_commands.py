@@ -4,93 +4,17 @@ import json
 import os
 import signal
 import subprocess
-import types
-import urllib.error
-import urllib.request
 
 import foreset
 import pytest
-from cluster import Process, wait_until
-from kafka_broker import free_ports
-
-HERE = types.SimpleNamespace(wrapper=[], address="127.0.0.1")
-SQL = """SET pipeline.name = numbers;
-CREATE STREAMING TABLE lines AS SELECT * FROM STREAM read_files('{folder}', format => 'json', schema => 'n INT');
-"""
-
-
-class Local:
-    def __init__(self, directory, tls=None):
-        self.directory, self.tls = directory, tls
-        client, peer, self.port, self.http_port = free_ports(4)
-        self.scheme = "tls+tcp" if tls else "tcp"
-        self.url = f"{self.scheme}://127.0.0.1:{self.port}"
-        self.etcd = Process(HERE, ["etcd", "--data-dir", directory / "etcd",
-                                   "--listen-client-urls", f"http://127.0.0.1:{client}",
-                                   "--advertise-client-urls", f"http://127.0.0.1:{client}",
-                                   "--listen-peer-urls", f"http://127.0.0.1:{peer}",
-                                   "--initial-advertise-peer-urls", f"http://127.0.0.1:{peer}",
-                                   "--initial-cluster", f"default=http://127.0.0.1:{peer}", "--unsafe-no-fsync"],
-                            directory / "etcd.log")
-        self.coordinator = Process(HERE, [foreset.binary(), "coordinator", "--name", "c1", "--listen", self.url,
-                                          "--etcd", f"http://127.0.0.1:{client}", "--warehouse",
-                                          directory / "warehouse", "--state", directory / "state", "--http",
-                                          f"127.0.0.1:{self.http_port}", *self.certificates("c1")],
-                                   directory / "c1.log")
-        self.workers = []
-
-    def certificates(self, name):
-        return self.tls.flags(name) if self.tls else []
-
-    def worker(self, name, *flags):
-        port, = free_ports(1)
-        self.workers.append(Process(HERE, [foreset.binary(), "worker", "--name", name, "--listen",
-                                           f"{self.scheme}://127.0.0.1:{port}", "--coordinator", self.url,
-                                           *self.certificates(name), *(flags or ("--lanes", "1", "--memory", "256M"))],
-                                    self.directory / f"{name}-{len(self.workers)}.log"))
-        return self.workers[-1].start()
-
-    def run(self, *args, url=None, certificates="cli"):
-        return subprocess.run([str(foreset.binary()), *map(str, args), "--coordinator", url or self.url,
-                               *map(str, self.certificates(certificates))],
-                              capture_output=True, text=True, timeout=60)
-
-    def get(self, path, method="GET"):
-        request = urllib.request.Request(f"http://127.0.0.1:{self.http_port}{path}", method=method)
-        try:
-            with urllib.request.urlopen(request, timeout=10) as answer:
-                return answer.status, answer.read().decode()
-        except urllib.error.HTTPError as err:
-            return err.code, err.read().decode()
-
-    def start(self):
-        self.etcd.start()
-        self.coordinator.start()
-        wait_until(lambda: self.run("cluster", "status").returncode == 0, 30,
-                   f"a leader\n{self.coordinator.text()}")
-        return self
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        for process in [*self.workers, self.coordinator, self.etcd]:
-            process.kill()
+from cluster import wait_until
+from local_cluster import Certificates, Local, sql
 
 
 @pytest.fixture(scope="module")
 def local(tmp_path_factory):
     with Local(tmp_path_factory.mktemp("local")) as made:
         yield made.start()
-
-
-def sql(folder, extra=""):
-    rows = folder / "rows"
-    rows.mkdir(parents=True, exist_ok=True)
-    (rows / "a.json").write_text('{"n": 1}\n{"n": 2}\n')
-    path = folder / "numbers.sql"
-    path.write_text(SQL.format(folder=rows) + extra)
-    return path
 
 
 def test_a_pipeline_from_plan_to_delete(local, tmp_path):
@@ -201,28 +125,6 @@ def test_etcd_away_is_told(tmp_path):
         wait_until(lambda: local.get("/readyz")[0] == 200, 60, "ready again by itself")
 
 
-class Certificates:
-    """An authority and what it signed, made by openssl."""
-
-    def __init__(self, directory):
-        self.directory = directory
-        directory.mkdir()
-        self.openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "ca.key", "-out", "ca.pem", "-days",
-                     "2", "-subj", "/CN=test authority")
-
-    def openssl(self, *args):
-        subprocess.run(["openssl", *args], cwd=self.directory, check=True, capture_output=True)
-
-    def flags(self, name):
-        if not (self.directory / f"{name}.pem").exists():
-            self.openssl("req", "-newkey", "rsa:2048", "-nodes", "-keyout", f"{name}.key", "-out", f"{name}.csr",
-                         "-subj", "/CN=127.0.0.1")
-            self.openssl("x509", "-req", "-in", f"{name}.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial",
-                         "-out", f"{name}.pem", "-days", "2")
-        at = self.directory
-        return ["--tls-ca", at / "ca.pem", "--tls-cert", at / f"{name}.pem", "--tls-key", at / f"{name}.key"]
-
-
 def test_tls_between_all_roles(tmp_path):
     ours, others = Certificates(tmp_path / "ours"), Certificates(tmp_path / "others")
     with Local(tmp_path, tls=ours) as local:
@@ -241,7 +143,8 @@ def test_no_secret_is_told(tmp_path):
     """etcd's password is in no log, no process title, no answer."""
     with Local(tmp_path) as local:
         local.etcd.start()
-        endpoint = next(flag for flag in local.coordinator.command if flag.startswith("http://"))
+        endpoint = local.etcd_urls
+
         def etcdctl(*words):
             return subprocess.run(["etcdctl", "--endpoints", endpoint, *words], capture_output=True, text=True,
                                   env={**os.environ, "ETCDCTL_API": "3"}).returncode == 0
