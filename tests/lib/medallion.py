@@ -18,13 +18,15 @@ DEAD_LETTERS = "streaming/bronze/user_events__dead_letters"
 
 
 class Medallion:
-    def __init__(self, directory, broker, topic, offsets_per_epoch=None, trigger=None):
+    def __init__(self, directory, broker, topic, offsets_per_epoch=None, trigger=None, name="user_events"):
         self.directory = pathlib.Path(directory)
         self.directory.mkdir(parents=True, exist_ok=True)
         self.broker, self.topic = broker, topic
         self.warehouse = self.directory / "warehouse"
         text = (foreset.ROOT / "deploy" / "examples" / "medallion.sql").read_text()
-        for old, new in (("subscribe => 'user-events'", f"subscribe => '{topic}'"),
+        self.name = name
+        for old, new in (("pipeline.name = user_events;", f"pipeline.name = {name};"),
+                         ("subscribe => 'user-events'", f"subscribe => '{topic}'"),
                          ("maxOffsetsPerTrigger => 100000", f"maxOffsetsPerTrigger => {offsets_per_epoch or 100000}"),
                          ("pipeline.trigger = 30 seconds", f"pipeline.trigger = {trigger or '30 seconds'}")):
             assert old in text, f"the medallion has no {old}"
