@@ -30,9 +30,9 @@ static const char worker_help[] =
     "usage: foreset worker --name N --listen URL --coordinator URL[,URL...] [options]\n"
     "\n"
     "Joins a cluster and works for it: reads partitions, runs operators, keeps shards of state, writes files. Never\n"
-    "commits. SIGINT or SIGTERM end it; drain it first (foreset workers drain N), or what it holds is rebuilt "
-    "elsewhere\n"
-    "from the last decided epoch.\n"
+    "commits. At SIGINT or SIGTERM it hands over what it holds at the end of an epoch, for at most 20 seconds, and "
+    "ends;\n"
+    "at a second one it ends at once, and what it held is rebuilt elsewhere from the last decided epoch.\n"
     "\n"
     "  --name N             this worker's name; no two processes may have the same\n"
     "  --listen URL         where coordinators and workers reach it, e.g. tcp://127.0.0.1:7410 or "
@@ -237,6 +237,11 @@ static void host_refused(void *context, const char *why, bool final)
     host_end(host, final ? 2 : 3);
 }
 
+static void host_left(void *context)
+{
+    host_end(context, 0);
+}
+
 // On a job's thread: which coordinator cannot be reached, and why.
 static void host_unheard(void *context)
 {
@@ -307,6 +312,7 @@ static int host_open(struct worker_host *host)
                                      .serve = host_serve,
                                      .drop = host_drop,
                                      .refused = host_refused,
+                                     .left = host_left,
                                      .unheard = host_unheard,
                                      .context = host};
     host->node = node_create(&node, role_thread_seam(host->node_thread));
@@ -320,8 +326,10 @@ static void host_run(struct worker_host *host)
     role_thread_start(host->node_thread, &role);
     log_info("worker_started", "worker=%s url=%s lanes=%u memory=%llu", host->options.name, host->options.advertise,
              host->lanes, (unsigned long long)host->memory_bytes);
-    while (atomic_load(&host->exit_code) < 0) {
-        if (signals_wait(WORKER_MEMORY_WATCH_MS)) host_end(host, 0);
+    for (bool leaving = false; atomic_load(&host->exit_code) < 0;) {
+        bool asked = signals_wait(WORKER_MEMORY_WATCH_MS);
+        if (asked && !leaving) role_thread_post(host->node_thread, node_leave_event());
+        leaving = asked;
         memory_watch(host->memory_bytes);
     }
     role_thread_stop(host->node_thread);

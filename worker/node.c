@@ -5,7 +5,9 @@
 // - nobody answers: what runs goes on until its own leader is silent (worker.c); hello goes on, the host finds out why;
 // - another leader answers with a higher term: everything is served anew under it, so that no message of the old one
 //   finds anybody; a lower term is an old leader's and means nothing (P2, P3);
-// - the leader refuses this worker (its name is taken, its version differs): the host hears it each time.
+// - the leader refuses this worker (its name is taken, its version differs): the host hears it each time;
+// - it is to end: the leader lets others have what it holds, at an epoch's border, and says when it may go. It goes all
+//   the same when no leader answers, or after NODE_LEAVING_US: others recover what it held then.
 #include "worker/node.h"
 
 #include <stdio.h>
@@ -16,10 +18,13 @@
 #include "common/base/vector.h"
 #include "common/rpc/cluster_message.h"
 
-#define NODE_HELLO_US   1000000
-#define NODE_SILENCE_US 8000000
-#define NODE_UNHEARD_US 5000000  // without an answer: a person is told,
-#define NODE_AGAIN_US   60000000 // and again
+#define NODE_HELLO_US           1000000
+#define NODE_SILENCE_US         8000000
+#define NODE_LEAVING_HELLO_US   200000
+#define NODE_LEAVING_SILENCE_US 3000000
+#define NODE_LEAVING_US         20000000
+#define NODE_UNHEARD_US         5000000  // without an answer: a person is told,
+#define NODE_AGAIN_US           60000000 // and again
 
 struct node_served {
     uint64_t channel;
@@ -33,7 +38,9 @@ struct node {
     VECTOR(struct node_served) served;
     int64_t hello_at_us, heard_us; // of the leader
     int64_t unheard_at_us;         // when a person is to be told that nobody answers
-    uint64_t dropped;              // messages of old leaders, and malformed ones
+    int64_t leaving_us;            // since when it is to end; 0: it stays
+    bool left;
+    uint64_t dropped; // messages of old leaders, and malformed ones
     struct text bytes;
 };
 
@@ -61,6 +68,7 @@ static void node_hello(struct node *node)
     hello.lanes = node->config.lanes;
     hello.memory_bytes = node->config.memory_bytes;
     hello.version = (char *)node->config.version;
+    hello.has_leaving = hello.leaving = node->leaving_us > 0;
     if (node->config.budget) {
         hello.has_memory_used_bytes = true;
         hello.memory_used_bytes = atomic_load(&node->config.budget->used_bytes);
@@ -119,9 +127,18 @@ static void node_serve(struct node *node, const Foreset__Welcome *welcome)
     node->served.count = left;
 }
 
+static void node_go(struct node *node, const char *why)
+{
+    if (node->left) return;
+    node->left = true;
+    log_info("leaves", "worker=%s why=\"%s\"", node->config.name, why);
+    node->config.left(node->config.context);
+}
+
 static void node_refused(struct node *node, const Foreset__Welcome *welcome)
 {
     node->config.refused(node->config.context, welcome->refusal, welcome->final);
+    if (node->leaving_us > 0) node_go(node, "it was not taken on");
 }
 
 static void node_message(void *role, uint32_t peer, const void *bytes, size_t size)
@@ -148,8 +165,41 @@ static void node_message(void *role, uint32_t peer, const void *bytes, size_t si
     } else {
         if (welcome->term != node->term || peer != node->leader) node_follow(node, peer, welcome);
         node_serve(node, welcome);
+        if (node->leaving_us > 0 && welcome->may_go) node_go(node, "everything is handed over");
     }
     cluster_message_destroy(message);
+}
+
+static int node_leave_mark; // its address is the event
+
+void *node_leave_event(void)
+{
+    return &node_leave_mark;
+}
+
+static void node_event(void *role, void *event)
+{
+    struct node *node = role;
+    ASSERT(event == &node_leave_mark);
+    node->leaving_us = clock_boot_us(node->seam->clock);
+    node->hello_at_us = 0;
+}
+
+static void node_event_drop(void *event)
+{
+    (void)event;
+}
+
+static void node_leaving(struct node *node, int64_t now_us)
+{
+    int64_t since_us = node->heard_us > node->leaving_us ? node->heard_us : node->leaving_us;
+    if (node->leader == 0) {
+        node_go(node, "there is no leader yet");
+    } else if (now_us - since_us > NODE_LEAVING_SILENCE_US) {
+        node_go(node, "no leader answers");
+    } else if (now_us - node->leaving_us > NODE_LEAVING_US) {
+        node_go(node, "what it holds was not taken in time");
+    }
 }
 
 struct node_job {
@@ -185,8 +235,9 @@ static int64_t node_tick(void *role)
     int64_t now_us = clock_boot_us(node->seam->clock);
     if (now_us >= node->hello_at_us) {
         node_hello(node);
-        node->hello_at_us = now_us + NODE_HELLO_US;
+        node->hello_at_us = now_us + (node->leaving_us > 0 ? NODE_LEAVING_HELLO_US : NODE_HELLO_US);
     }
+    if (node->leaving_us > 0) node_leaving(node, now_us);
     node_unheard(node, now_us);
     return node->hello_at_us;
 }
@@ -202,7 +253,8 @@ struct node *node_create(const struct node_config *config, struct seam *seam)
 
 void node_role(struct node *node, struct seam_role *ret_role)
 {
-    *ret_role = (struct seam_role){.role = node, .message = node_message, .tick = node_tick};
+    *ret_role = (struct seam_role){
+        .role = node, .message = node_message, .event = node_event, .event_drop = node_event_drop, .tick = node_tick};
 }
 
 void node_destroy(struct node *node)

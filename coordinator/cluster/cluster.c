@@ -46,10 +46,13 @@ struct cluster_pipeline *cluster_pipeline_find(struct cluster *cluster, const ch
 
 static void cluster_tell_leaving_one(struct cluster *cluster, uint64_t channel)
 {
-    const char *names[CLUSTER_WORKERS_MAX];
+    const char *names[2 * CLUSTER_WORKERS_MAX];
     size_t count = 0;
     for (; count < cluster->drained.count && count < CLUSTER_WORKERS_MAX; count++)
         names[count] = cluster->drained.items[count].text;
+    for (size_t i = 0; i < cluster->workers.count; i++) {
+        if (cluster->workers.items[i].leaving) names[count++] = cluster->workers.items[i].name;
+    }
     cluster->config.host.leaving(cluster->config.context, channel, names, count);
 }
 

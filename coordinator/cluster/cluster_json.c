@@ -90,15 +90,29 @@ static json_t *json_worker(const struct cluster *cluster, const struct cluster_w
 {
     bool holds = false, drained = cluster_workers_drained(cluster, worker->name);
     json_t *held = json_held(pipelines, worker->name, &holds);
-    const char *state = !worker->alive ? "silent" : !drained ? "active" : holds ? "draining" : "drained";
+    const char *state = !worker->alive    ? "silent"
+                        : worker->leaving ? "leaving"
+                        : !drained        ? "active"
+                        : holds           ? "draining"
+                                          : "drained";
     int64_t now_us = clock_boot_us(cluster->seam->clock);
-    return json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:f, s:f, s:o, s:o}", "name", worker->name, "url",
-                     worker->url, "state", state, "version", worker->version, "lanes", (json_int_t)worker->lanes,
-                     "memoryBytes", (json_int_t)worker->memory_bytes, "memoryUsedBytes",
-                     (json_int_t)worker->memory_used_bytes, "residentBytes", (json_int_t)worker->resident_bytes,
-                     "cpuSeconds", (double)worker->cpu_us / 1e6, "heardSecondsAgo",
-                     (double)(now_us - worker->heard_us) / 1e6, "network", json_network(&worker->network), "holds",
-                     held);
+    return json_pack(
+        "{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:f, s:f, s:o, s:o}", "name", worker->name, "url", worker->url,
+        "state", state, "version", worker->version, "lanes", (json_int_t)worker->lanes, "memoryBytes",
+        (json_int_t)worker->memory_bytes, "memoryUsedBytes", (json_int_t)worker->memory_used_bytes, "residentBytes",
+        (json_int_t)worker->resident_bytes, "cpuSeconds", (double)worker->cpu_us / 1e6, "heardSecondsAgo",
+        (double)(now_us - worker->heard_us) / 1e6, "network", json_network(&worker->network), "holds", held);
+}
+
+bool cluster_json_holds(struct cluster *cluster, const char *worker)
+{
+    bool holds = false;
+    json_t *pipelines = json_array();
+    for (size_t i = 0; i < cluster->pipelines.count; i++)
+        json_array_append_new(pipelines, json_pipeline(cluster, &cluster->pipelines.items[i], false));
+    json_decref(json_held(pipelines, worker, &holds));
+    json_decref(pipelines);
+    return holds;
 }
 
 void cluster_json_workers(struct cluster *cluster, const char *name, struct text *ret_json)

@@ -15,6 +15,7 @@
 
 #define CLUSTER_ELECT_US          300000
 #define CLUSTER_WORKER_SILENCE_US 4000000
+#define CLUSTER_LEAVING_US        600000 // for the pipelines to hear of it and to say what it holds
 #define CLUSTER_NAME_SIZE         64
 #define CLUSTER_REFUSALS_MAX      16
 #define CLUSTER_REFUSAL_US        60000000 // so long it is told after the last hello
@@ -33,6 +34,8 @@ struct cluster_worker {
     uint32_t lanes;
     int64_t heard_us; // boot clock
     bool alive;
+    bool leaving; // it was asked to end, and hands over what it holds
+    int64_t leaving_us;
 };
 struct cluster_pipeline {
     struct definition definition;
@@ -88,6 +91,7 @@ void cluster_workers_gone(struct cluster *cluster, uint32_t peer); // its proces
 void cluster_workers_tick(struct cluster *cluster, int64_t now_us);
 struct cluster_worker *cluster_workers_find(struct cluster *cluster, const char *name); // alive before dead
 bool cluster_workers_drained(const struct cluster *cluster, const char *name);
+bool cluster_workers_stays(const struct cluster *cluster, const struct cluster_worker *worker); // may hold something
 
 // cluster_store.c
 void cluster_store_elect(struct cluster *cluster);
@@ -116,6 +120,7 @@ void cluster_admin_ended(struct cluster *cluster, struct cluster_pipeline *pipel
 // cluster_json.c: each appends one JSON document.
 void cluster_json_status(struct cluster *cluster, struct text *ret_json);
 void cluster_json_workers(struct cluster *cluster, const char *name, struct text *ret_json); // NULL: all
+bool cluster_json_holds(struct cluster *cluster, const char *worker); // anything, as the pipelines said last
 // Of all pipelines, or of one: what they said of themselves, with the definition's facts.
 void cluster_json_pipelines(struct cluster *cluster, const char *name, bool with_sql, struct text *ret_json);
 

@@ -1,4 +1,5 @@
-// The workers of a cluster. A worker says hello each second; the leader answers with the pipelines it is to serve.
+// The workers of a cluster. A worker says hello each second; the leader answers with the pipelines it is to serve. One
+// that leaves is told when it may: what it held has moved at an epoch's border, or nobody is there to take it.
 // Refused: a version that is not ours (finally), a name that another living process has (until that one has ended or is
 // silent; who comes from that one's own address has taken its place).
 #include <inttypes.h>
@@ -27,6 +28,26 @@ bool cluster_workers_drained(const struct cluster *cluster, const char *name)
     return false;
 }
 
+bool cluster_workers_stays(const struct cluster *cluster, const struct cluster_worker *worker)
+{
+    return worker->alive && !worker->leaving && !cluster_workers_drained(cluster, worker->name);
+}
+
+static bool cluster_workers_may_go(struct cluster *cluster, uint32_t peer)
+{
+    bool others = false;
+    const struct cluster_worker *leaver = NULL;
+    for (size_t i = 0; i < cluster->workers.count; i++) {
+        const struct cluster_worker *worker = &cluster->workers.items[i];
+        if (worker->peer == peer && worker->leaving) leaver = worker;
+        others = others || cluster_workers_stays(cluster, worker);
+    }
+    if (!leaver) return false;
+    if (!others) return true;
+    bool told = clock_boot_us(cluster->seam->clock) - leaver->leaving_us >= CLUSTER_LEAVING_US;
+    return told && !cluster_json_holds(cluster, leaver->name);
+}
+
 static void cluster_workers_welcome(struct cluster *cluster, uint32_t peer, const char *refusal, bool final)
 {
     Foreset__Served served[CLUSTER_PIPELINES_MAX], *list[CLUSTER_PIPELINES_MAX];
@@ -35,6 +56,7 @@ static void cluster_workers_welcome(struct cluster *cluster, uint32_t peer, cons
     welcome.url = (char *)cluster->config.url;
     welcome.refusal = (char *)refusal;
     welcome.has_final = welcome.final = final;
+    welcome.has_may_go = welcome.may_go = !refusal && cluster_workers_may_go(cluster, peer);
     welcome.serves = list;
     for (size_t i = 0; i < cluster->pipelines.count && !refusal; i++) {
         const struct cluster_pipeline *pipeline = &cluster->pipelines.items[i];
@@ -71,6 +93,22 @@ static const char *cluster_workers_refusal(struct cluster *cluster, const Forese
         return why;
     }
     return NULL;
+}
+
+// True if that is news for the pipelines.
+static bool cluster_workers_leaves(struct cluster *cluster, struct cluster_worker *worker, bool leaves)
+{
+    if (worker->leaving == leaves) return false;
+    worker->leaving = leaves;
+    worker->leaving_us = clock_boot_us(cluster->seam->clock);
+    if (leaves) log_info("worker_leaves", "worker=%s url=%s", worker->name, worker->url);
+    return true;
+}
+
+static void cluster_workers_dead(struct cluster *cluster, struct cluster_worker *worker)
+{
+    worker->alive = false;
+    if (cluster_workers_leaves(cluster, worker, false)) cluster_tell_leaving(cluster);
 }
 
 // Says it once of each process, and keeps it for whoever asks.
@@ -131,6 +169,7 @@ void cluster_workers_hello(struct cluster *cluster, uint32_t peer, const Foreset
         log_info("worker_joined", "worker=%s url=%s lanes=%" PRIu32 " incarnation=%" PRIx64, worker->name, worker->url,
                  worker->lanes, worker->incarnation);
     }
+    if (cluster_workers_leaves(cluster, worker, hello->leaving)) cluster_tell_leaving(cluster);
     cluster_workers_welcome(cluster, peer, NULL, false);
 }
 
@@ -147,8 +186,8 @@ void cluster_workers_gone(struct cluster *cluster, uint32_t peer)
     for (size_t i = 0; i < cluster->workers.count; i++) {
         struct cluster_worker *worker = &cluster->workers.items[i];
         if (worker->peer != peer || !worker->alive) continue;
-        worker->alive = false;
-        log_warn("worker_gone", "worker=%s url=%s", worker->name, worker->url);
+        log_info(worker->leaving ? "worker_left" : "worker_gone", "worker=%s url=%s", worker->name, worker->url);
+        cluster_workers_dead(cluster, worker);
     }
 }
 
@@ -157,7 +196,7 @@ void cluster_workers_tick(struct cluster *cluster, int64_t now_us)
     for (size_t i = 0; i < cluster->workers.count; i++) {
         struct cluster_worker *worker = &cluster->workers.items[i];
         if (!worker->alive || now_us - worker->heard_us <= CLUSTER_WORKER_SILENCE_US) continue;
-        worker->alive = false;
+        cluster_workers_dead(cluster, worker);
         log_warn("worker_silent", "worker=%s seconds=%lld", worker->name,
                  (long long)(now_us - worker->heard_us) / 1000000);
     }

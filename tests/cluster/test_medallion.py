@@ -4,6 +4,7 @@ Rows come at a fixed rate while something happens; at the end everything is drai
 What goes on after each fault is measured at the tables: bronze's log must grow again within RESUME_SECONDS_MAX.
 """
 
+import collections
 import os
 import signal
 import threading
@@ -27,7 +28,7 @@ class Running:
         self.topic = topic
         self.partitions = partitions
         self.directory = directory
-        self.resumed = {}
+        self.resumed, self.gaps = {}, {}
 
     def __enter__(self):
         self.cluster.__enter__()
@@ -68,7 +69,20 @@ class Running:
         # What was decided before the fault may still be put after it: the second new version is of a later epoch.
         wait_until(lambda: self.version() >= before + 2, seconds, f"output goes on after: {what}")
         self.resumed[what] = time.monotonic() - begin
-        print(f"{what}: output went on after {self.resumed[what]:.1f} s")
+        self.gaps[what] = self.gap(before)
+        print(f"{what}: output went on after {self.resumed[what]:.1f} s, longest gap {self.gaps[what]:.1f} s",
+              flush=True)
+
+    def gap(self, version):
+        """The longest time between two commits of bronze from this version on."""
+        log = self.medallion.path("bronze") / "_delta_log"
+        at = [(log / f"{v:020}.json").stat().st_mtime for v in range(max(version, 0), self.version() + 1)]
+        return max([b - a for a, b in zip(at, at[1:])], default=0)
+
+    def in_flight(self):
+        """Epochs that are planned and not published; 0 while nobody knows."""
+        said = (self.cluster.pipeline() or {}).get("status") or {}
+        return said.get("planned", 0) - said.get("published", 0)
 
     def finish(self):
         """Everything produced is read; drained; equal to the reference."""
@@ -77,6 +91,7 @@ class Running:
         ends = self.cluster.broker.ends(self.topic)
         wait_until(lambda: {p["partition"]: p["next"] for p in self.cluster.said("partitions") or []} == ends, 120,
                    f"everything is read, up to {ends}")
+        self.restarts = self.cluster.said("restarts")
         self.cluster.command("pipelines", "stop", "user_events", "--drain")
         wait_until(lambda: (self.cluster.pipeline() or {}).get("state") == "stopped", 60,
                    f"drained\n{self.cluster.logs()}")
@@ -112,6 +127,26 @@ def test_scaled_from_one_to_three_to_two(tmp_path):
         assert cluster.processes["w1"].stop() == 0
         run.goes_on("a drained worker stopped")
         assert cluster.said("restarts") == 0 and cluster.said("moves") == 2, cluster.logs()
+        run.finish()
+
+
+def test_a_worker_that_is_asked_to_end_hands_over_first(tmp_path):
+    """SIGTERM costs a move at a border, no attempt; and its name is free for the next process at once."""
+    with Running(tmp_path) as run:
+        cluster = run.cluster
+        cluster.start_workers("w1", "w2", "w3")
+        run.apply()
+        run.produce(EVENTS, 8)
+        run.goes_on("start")
+        wait_until(lambda: [w["takesPart"] for w in cluster.said("workers") or []] == [True] * 3, 30, "all take part")
+        generation = cluster.said("generation")
+        for name in ("w2", "w1"):
+            assert cluster.processes[name].stop() == 0, cluster.logs()
+            assert "worker_left" in cluster.processes[cluster.leader()].text(), cluster.logs()
+            run.goes_on(f"{name} asked to end")
+            cluster.start_workers(name)
+            run.goes_on(f"{name} came back")
+        assert cluster.said("restarts") == 0 and cluster.said("generation") == generation, cluster.logs()
         run.finish()
 
 
@@ -219,17 +254,27 @@ def test_every_role_killed_again_and_again(tmp_path):
         run.apply()
         run.produce(2000 * 60 * kills, 6, rate=2000)  # longer than all of it; ended below
         run.goes_on("start")
+        begin, roles, flying = time.monotonic(), collections.Counter(), collections.Counter()
         for number in range(kills):
-            victim = cluster.processes[names[number % len(names)]]
+            name = names[number % len(names)]
+            leads = name == cluster.leader()
+            flying[run.in_flight()] += 1
+            victim = cluster.processes[name]
             victim.kill()
             back = threading.Timer(0.3, victim.start)
             back.start()
-            run.goes_on(f"kill {number + 1}: {names[number % len(names)]}")
+            role = "worker" if name.startswith("w") else "leader" if leads else "standby"
+            roles[role] += 1
+            run.goes_on(f"kill {number + 1}: {role} {name}")
             back.join()
             assert run.medallion.check_structure() == []
+        lasted = time.monotonic() - begin
         run.producer.signal(signal.SIGTERM)
         run.producer.wait()
         run.produce(1000, 7, rate=0)
         run.finish()
-        times = sorted(run.resumed.values())
-        print(f"{kills} kills: output went on after {times[len(times) // 2]:.1f} s (median), {times[-1]:.1f} s (most)")
+        times, gaps = sorted(run.resumed.values()), sorted(run.gaps.values())
+        print(f"{dict(roles)} killed in {lasted:.0f} s, epochs in flight at the kill (times seen): "
+              f"{dict(sorted(flying.items()))}; output went on after {times[len(times) // 2]:.1f} s (median), "
+              f"{times[-1]:.1f} s (most); longest gap between two commits {gaps[len(gaps) // 2]:.1f} s (median), "
+              f"{gaps[-1]:.1f} s (most); restarts of the last leader: {run.restarts}")
