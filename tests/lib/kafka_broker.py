@@ -154,6 +154,19 @@ class KafkaBroker:
         finally:
             consumer.close()
 
+    def group(self, name):
+        """What kafka-consumer-groups --describe says of a group: {(topic, partition): (offset, end, lag)}."""
+        done = subprocess.run(self._java("org.apache.kafka.tools.consumer.group.ConsumerGroupCommand",
+                                         "--bootstrap-server", self.address, "--describe", "--group", name,
+                                         heap="128m"),
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=READY_SECONDS_MAX)
+        found = {}
+        for line in done.stdout.splitlines():
+            words = line.split()
+            if len(words) > 5 and words[0] == name and words[2].isdigit() and words[3].isdigit():
+                found[words[1], int(words[2])] = tuple(int(word) for word in words[3:6])
+        return found
+
     def _wait_partitions(self, name, partitions):
         """Creation is acknowledged before every leader is known; producers and offset queries need the leaders."""
         deadline = time.monotonic() + 60
