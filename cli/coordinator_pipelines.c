@@ -6,6 +6,7 @@
 #include "common/base/log.h"
 #include "coordinator/pipeline/topic_catalog.h"
 
+#define GATHER_US   200000
 #define JOB_THREADS 4
 
 struct hosted { // a pipeline's role
@@ -111,6 +112,7 @@ static enum status hosted_open(struct hosted *hosted, const struct cluster_start
                                            .abandon_table = start->abandon_table,
                                            .lease_ttl_us = host->lease_us,
                                            .workers_min = 1,
+                                           .gather_us = GATHER_US,
                                            .said = hosted_on_said,
                                            .notice = hosted_on_notice,
                                            .ended = hosted_on_ended,

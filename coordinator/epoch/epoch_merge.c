@@ -474,6 +474,8 @@ static void epoch_merge_head(struct epoch_merge *merge, const struct manifest *p
     manifest->no_data = merge->epoch->no_data;
     manifest->has_rows_in = true;
     manifest->rows_in = merge->epoch->cut.rows;
+    for (size_t i = 0; i < merge->epoch->worker_count; i++)
+        manifest->rows_in += merge->epoch->reports[i].prepared->prepared->rows_read;
     if (previous) {
         manifest->previous = (char *)previous->record.name;
         manifest->has_previous_hash = true;

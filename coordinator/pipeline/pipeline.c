@@ -261,6 +261,7 @@ static int64_t pipeline_tick(void *role)
     pipeline->ticked_us = now_us;
     int64_t next = pipeline_lead_next(pipeline), plan = pipeline_plan_next(pipeline);
     if (plan < next) next = plan;
+    if (pipeline->gather_at_us > now_us && pipeline->gather_at_us < next) next = pipeline->gather_at_us;
     if (pipeline_with_workers(pipeline)) {
         if (pipeline->heartbeat_at_us < next) next = pipeline->heartbeat_at_us;
         if (pipeline->move_at_us > now_us && pipeline->move_at_us < next) next = pipeline->move_at_us;

@@ -45,6 +45,7 @@ struct pipeline_config {
     int64_t lease_ttl_us; // 0: a lock stands in for the lease
     int64_t grace_us;     // P24; 0: one hour
     size_t workers_min;   // waits for so many before it assigns
+    int64_t gather_us;    // and until nobody has come for so long: else the first would load what all of them share
     // Everything below is called on the role's thread; NULL: nobody listens.
     void (*progress)(void *context, const struct pipeline_progress *progress);
     void (*notice)(void *context, const char *text); // for a person

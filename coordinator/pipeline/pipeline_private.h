@@ -113,6 +113,8 @@ struct pipeline {
     size_t worker_count, assigned_count;
     struct routing routing;
     VECTOR(struct pipeline_name) leaving; // workers that are to hand over what they hold, here or not
+    size_t gathered;                      // workers there were when it was looked last, and
+    int64_t gather_at_us;                 // when they get their shares if nobody else comes; 0: nobody is there
     int64_t move_at_us;                   // a worker came or is to go: when the others may move; 0: nothing to move
     bool move_due;                        // planning stops until the border
     int64_t heartbeat_at_us;

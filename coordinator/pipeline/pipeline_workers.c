@@ -399,7 +399,13 @@ void pipeline_workers_gather(struct pipeline *pipeline, int64_t now_us)
 {
     struct pipeline_worker *able[PIPELINE_WORKERS_MAX];
     size_t count = pipeline_workers_able(pipeline, now_us, able);
-    if (count == 0 || count < pipeline->config.workers_min) return;
+    if (count != pipeline->gathered) {
+        pipeline->gathered = count;
+        pipeline->gather_at_us = count > 0 ? now_us + pipeline->config.gather_us : 0;
+    }
+    if (count == 0 || count < pipeline->config.workers_min || now_us < pipeline->gather_at_us) return;
+    pipeline->gathered = 0;
+    pipeline->gather_at_us = 0;
     pipeline->move_at_us = 0;
     pipeline_move(pipeline, PIPELINE_ASSIGNING);
     pipeline_workers_deal(pipeline, able, count, now_us);

@@ -46,7 +46,7 @@ def worked(tmp_path_factory):
     rows = directory / "rows"
     rows.mkdir()
     for file in range(FILES):
-        (rows / f"{file}.json").write_text("".join(f'{{"n": {n}, "s": "row {n}"}}\n' for n in range(ROWS)))
+        (directory / f"{file}.json").write_text("".join(f'{{"n": {n}, "s": "row {n}"}}\n' for n in range(ROWS)))
     (directory / "counted.sql").write_text(SQL.format(folder=rows))
     with Local(directory) as local:
         local.start()
@@ -55,14 +55,21 @@ def worked(tmp_path_factory):
         wait_until(lambda: local.run("workers", "list").stdout.count("active") == 2, 30, "both workers")
         assert local.run("pipelines", "apply", directory / "counted.sql").returncode == 0
 
+        def both():
+            status = json.loads(local.get("/api/v1/pipelines/counted")[1])["pipelines"][0]["status"] or {}
+            return status.get("state") == "running" and [w["shards"] for w in status["workers"]] == [128, 128]
+        wait_until(both, 30, "both workers hold shards")
+        for file in range(FILES):
+            (directory / f"{file}.json").rename(rows / f"{file}.json")
+
         def settled():
             samples = parse(local.get("/metrics")[1])
             out = {labels["table"]: value for labels, value in samples.get("foreset_table_rows_out_total", [])}
-            sent = sum(value for _, value in samples.get("foreset_exchange_sent_bytes_total", []))
-            received = sum(value for _, value in samples.get("foreset_exchange_received_bytes_total", []))
+            crossed = [sum(value for _, value in samples.get(f"foreset_exchange_credit_{way}_bytes_total", []))
+                       for way in ("sent", "received")]  # both ends have said all of it
             done = [out[t] for t in sorted(out)] == [ROWS * FILES, ROWS]
             told = [value for _, value in samples.get("foreset_worker_rpc_sent_total", [])]  # each second
-            return samples if done and 0 < sent == received and len(told) == 2 and min(told) > 0 else None
+            return samples if done and 0 < crossed[0] == crossed[1] and len(told) == 2 and min(told) > 0 else None
         samples = wait_until(settled, 60, f"all rows\n{local.coordinator.text()}")
         yield local, samples
 
@@ -76,9 +83,15 @@ def test_rows_that_crossed_are_counted(worked):
     rows = by(samples, "foreset_exchange_sent_rows_total", "worker")
     # Each worker owns half of the keys: about half of all rows cross, each with at least its four bytes.
     assert 0.3 * ROWS * FILES < sum(rows.values()) < 0.7 * ROWS * FILES, rows
-    assert sum(by(samples, "foreset_exchange_sent_bytes_total", "worker").values()) > 4 * sum(rows.values())
+    sent = sum(by(samples, "foreset_exchange_sent_bytes_total", "worker").values())
+    received = sum(by(samples, "foreset_exchange_received_bytes_total", "worker").values())
+    assert sent > 4 * sum(rows.values()) and abs(sent - received) < 1000  # beats go on
     assert sum(by(samples, "foreset_exchange_sent_frames_total", "worker").values()) > 0
     assert sum(by(samples, "foreset_exchange_dropped_frames_total", "worker").values()) == 0
+
+
+def test_rows_of_files_are_rows_in(worked):
+    assert worked[1]["foreset_rows_in_total"][0][1] == ROWS * FILES
 
 
 def test_credits_are_given_back(worked):

@@ -416,6 +416,7 @@ static enum status source_read(struct lane *lane, struct lane_source *source, st
         *ret_any = true;
         if (result == SOURCE_DONE) return source_end(lane, source, epoch, true, err);
         lane_note_first_row(lane->group);
+        if (share->ranges[0]->n_files > 0) epoch->rows_read += batch->row_count;
         if (batch->row_count) status = lane_graph_emit(&lane->nodes[source->node], batch, err);
         batch_unref(batch);
         if (status == STATUS_OK) status = FAILPOINT("poll.after", err);

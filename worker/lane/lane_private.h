@@ -161,6 +161,7 @@ struct lane_epoch {
     VECTOR(struct dataflow_part) parts;
     VECTOR(Foreset__Range *) ranges; // evidence
     uint32_t measured, frozen;       // nodes that have passed the marker: sources and WATERMARKs; all
+    uint64_t rows_read;              // from files
     int64_t stop_us;                 // time at the markers (P11)
     int64_t stop_cpu_ns;             // of it, on a CPU
     bool reported;

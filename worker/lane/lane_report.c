@@ -237,10 +237,11 @@ static void report_states(struct lane_group *group, struct group_epoch *epoch, F
 
 static void report_times(struct lane_group *group, struct group_epoch *epoch, Foreset__Prepared *prepared)
 {
-    prepared->has_lane_stop_us = prepared->has_lane_stop_cpu_us = true;
+    prepared->has_lane_stop_us = prepared->has_lane_stop_cpu_us = prepared->has_rows_read = true;
     for (uint32_t lane = 0; lane < group->lane_count; lane++) {
         uint64_t stop_us = (uint64_t)epoch->reports[lane].stop_us;
         uint64_t cpu_us = (uint64_t)epoch->reports[lane].stop_cpu_ns / 1000;
+        prepared->rows_read += epoch->reports[lane].rows_read;
         if (stop_us > prepared->lane_stop_us) prepared->lane_stop_us = stop_us;
         if (cpu_us > prepared->lane_stop_cpu_us) prepared->lane_stop_cpu_us = cpu_us;
     }

@@ -201,7 +201,7 @@ static void fixture_send(struct seam *seam, uint32_t peer, const void *bytes, si
 {
     struct pipeline_fixture *fixture = fixture_of(seam);
     Foreset__Control *control = NULL;
-    assert_int_equal(peer, WORKER);
+    if (peer != WORKER) return; // another one, which is deaf
     assert_int_equal(control_message_unpack(bytes, size, &control, &fixture->err), STATUS_OK);
     if (control->body_case == FORESET__CONTROL__BODY_ASSIGN) {
         worker_forget(fixture);

@@ -3,6 +3,7 @@
 #include "tests/unit/coordinator/pipeline/pipeline_fixture.h"
 
 #include "common/kv/kv.h"
+#include "common/rpc/control_message.h"
 
 static struct planned *plan_of(struct pipeline_fixture *fixture, uint64_t epoch)
 {
@@ -237,6 +238,39 @@ static void a_drain_before_any_worker_came_ends_too(void **state)
     pipeline_fixture_pass(fixture, 2 * SECOND);
     assert_true(fixture->ended);
     assert_int_equal(fixture->outcome, PIPELINE_DONE);
+}
+
+// Another worker, which never gets as far as an Assign's answer.
+static void another_registers(struct pipeline_fixture *fixture)
+{
+    Foreset__Register body = FORESET__REGISTER__INIT;
+    body.name = (char *)"other";
+    body.lanes = 1;
+    body.memory_bytes = 1 << 30;
+    body.version = (char *)"1";
+    body.url = (char *)"tcp://127.0.0.1:1";
+    Foreset__Control control = FORESET__CONTROL__INIT;
+    control.incarnation = 99;
+    control.body_case = FORESET__CONTROL__BODY_REGISTER_;
+    control.register_ = &body;
+    struct text bytes = {0};
+    control_message_pack(&control, &bytes);
+    fixture->role.message(fixture->role.role, WORKER + 1, bytes.data, bytes.length);
+    text_deinit(&bytes);
+}
+
+static void shares_are_dealt_when_nobody_has_come_for_a_while(void **state)
+{
+    struct pipeline_fixture *fixture = *state;
+    fixture->config.gather_us = SECOND;
+    pipeline_fixture_start(fixture);
+    pipeline_fixture_pass(fixture, 600000);
+    another_registers(fixture);
+    pipeline_fixture_pass(fixture, 600000);
+    assert_int_equal(fixture->assigns, 0); // it came 0.6 s ago
+    pipeline_fixture_pass(fixture, 600000);
+    assert_int_equal(fixture->assigns, 1);
+    assert_string_equal(pipeline_state_name(fixture->pipeline), "assigning"); // both, and one is still to answer
 }
 
 // ---- Trouble ----
@@ -595,6 +629,7 @@ int main(void)
         FACT(a_drain_publishes_what_runs_and_plans_no_more),
         FACT(a_drain_of_an_idle_pipeline_ends_at_once),
         FACT(a_drain_before_any_worker_came_ends_too),
+        FACT(shares_are_dealt_when_nobody_has_come_for_a_while),
         FACT(an_attempt_that_fails_is_made_again_in_a_new_generation),
         FACT(an_attempt_that_fails_again_and_again_is_given_up),
         FACT(a_decision_in_between_begins_the_count_anew),
