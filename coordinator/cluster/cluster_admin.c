@@ -249,6 +249,14 @@ static Foreset__Plan *admin_compile(struct admin *admin, struct definition *defi
     return plan;
 }
 
+// What becomes of each operator's state (P23).
+static void admin_plan_states(struct admin *admin, const Foreset__Plan *plan, struct arena *arena)
+{
+    const struct cluster_pipeline *known = cluster_pipeline_find(admin->cluster, plan->pipeline);
+    const Foreset__Plan *old = known ? admin_plan_of(admin->cluster, known, arena) : NULL;
+    if (old) pipeline_change_states(old, plan, &admin->message);
+}
+
 static void admin_plan(struct admin *admin)
 {
     struct definition definition = {0};
@@ -261,6 +269,7 @@ static void admin_plan(struct admin *admin)
         if (known && differences.length == 0) text_printf(&admin->message, "no difference to what is applied\n");
         text_append(&admin->message, text_str(&differences), differences.length);
         if (loses) text_printf(&admin->message, "apply needs --full-refresh: it would lose state\n");
+        if (differences.length > 0) admin_plan_states(admin, plan, &definition.arena);
         planner_print(plan, &admin->message);
         admin_reply(admin->cluster, admin->token, ADMIN_DONE, text_str(&admin->message), NULL);
     }

@@ -64,15 +64,71 @@ static void pipeline_change_state(const Foreset__Plan *old, const Foreset__Plan 
     }
 }
 
+void pipeline_change_states(const Foreset__Plan *old, const Foreset__Plan *plan, struct text *text)
+{
+    uint32_t number;
+    for (size_t i = 0; i < old->n_nodes; i++) {
+        const Foreset__Node *before = old->nodes[i], *now = NULL;
+        if (!pipeline_change_stateful(before)) continue;
+        const Foreset__Table *table = pipeline_change_table(plan, old->tables[before->table]->name, &number);
+        if (table) now = pipeline_change_node(plan, number, before->name);
+        bool same = now && change_lineage_same(old, before, plan, now);
+        text_printf(text, "state of %s in table %s: %s\n", before->name, old->tables[before->table]->name,
+                    same  ? "keep"
+                    : now ? "rebuild (its definition changes)"
+                          : "drop (nothing uses it any more)");
+    }
+    for (size_t i = 0; i < plan->n_nodes; i++) {
+        const Foreset__Node *now = plan->nodes[i];
+        if (!pipeline_change_stateful(now)) continue;
+        const char *table = plan->tables[now->table]->name;
+        bool there = pipeline_change_table(old, table, &number) && pipeline_change_node(old, number, now->name);
+        if (!there) text_printf(text, "state of %s in table %s: new, begins empty\n", now->name, table);
+    }
+}
+
+// ---- Nodes by name: their numbers change with the plan ----
+
+static const char *pipeline_change_key(const Foreset__Node *node)
+{
+    return node->kind == FORESET__NODE__KIND__SOURCE ? node->source->name : node->name;
+}
+
+// The new plan's node that is a source or watermark of the old one; n_nodes: it is there no more.
+static uint32_t pipeline_change_same(const Foreset__Plan *old, uint32_t number, const Foreset__Plan *plan)
+{
+    const Foreset__Node *before = number < old->n_nodes ? old->nodes[number] : NULL;
+    const char *name = before ? pipeline_change_key(before) : NULL;
+    uint32_t i = 0;
+    for (; name && i < plan->n_nodes; i++) {
+        const Foreset__Node *now = plan->nodes[i];
+        const char *key = pipeline_change_key(now);
+        if (now->kind != before->kind || !key || strcmp(key, name) != 0) continue;
+        if (now->kind == FORESET__NODE__KIND__SOURCE && now->source->kind != before->source->kind) continue;
+        if (strcmp(plan->tables[now->table]->name, old->tables[before->table]->name) == 0) return i;
+    }
+    return (uint32_t)plan->n_nodes;
+}
+
+void pipeline_change_carry(const Foreset__Plan *old, const Foreset__Plan *plan, Foreset__Manifest *manifest)
+{
+    for (size_t i = 0; i < manifest->n_ranges; i++)
+        manifest->ranges[i]->source = pipeline_change_same(old, manifest->ranges[i]->source, plan);
+    for (size_t i = 0; i < manifest->n_files; i++)
+        manifest->files[i]->source = pipeline_change_same(old, manifest->files[i]->source, plan);
+    for (size_t i = 0; i < manifest->n_tables; i++) {
+        Foreset__TableEpoch *table = manifest->tables[i];
+        for (size_t k = 0; k < table->n_maxima; k++)
+            table->maxima[k]->node = pipeline_change_same(old, table->maxima[k]->node, plan);
+    }
+}
+
 static void pipeline_change_sources(const Foreset__Plan *old, const Foreset__Plan *plan, struct text *text, bool *loses)
 {
-    for (size_t i = 0; i < old->n_nodes; i++) {
+    for (uint32_t i = 0; i < old->n_nodes; i++) {
         const Foreset__Node *before = old->nodes[i];
         if (before->kind != FORESET__NODE__KIND__SOURCE) continue;
-        bool same_place = i < plan->n_nodes && plan->nodes[i]->kind == before->kind &&
-                          plan->nodes[i]->source->kind == before->source->kind &&
-                          strcmp(plan->nodes[i]->source->name, before->source->name) == 0;
-        if (same_place) continue;
+        if (pipeline_change_same(old, i, plan) < plan->n_nodes) continue;
         text_printf(text, "source %s: its position cannot be carried on\n", before->source->name);
         *loses = true;
     }
@@ -105,13 +161,45 @@ static void pipeline_change_columns(const Foreset__Table *before, const Foreset_
     if (schema->child_count == old->child_count) text_printf(text, "table %s: its columns change places\n", now->name);
 }
 
+// A table that was there before, whose rows of before a new table would miss; NULL: none.
+static const char *pipeline_change_misses(const Foreset__Plan *old, const Foreset__Plan *plan, uint32_t table)
+{
+    uint32_t number;
+    for (size_t i = 0; i < plan->n_nodes; i++) {
+        const Foreset__Node *node = plan->nodes[i];
+        for (size_t k = 0; node->table == table && k < node->n_inputs; k++) {
+            uint32_t input = plan->nodes[node->inputs[k]]->table;
+            if (input != table && pipeline_change_table(old, plan->tables[input]->name, &number))
+                return plan->tables[input]->name;
+        }
+    }
+    return NULL;
+}
+
+static void pipeline_change_new(const Foreset__Plan *old, const Foreset__Plan *plan, uint32_t table, struct text *text,
+                                bool *loses)
+{
+    const char *name = plan->tables[table]->name, *misses = pipeline_change_misses(old, plan, table);
+    if (!misses) {
+        text_printf(text, "table %s: is new; what it reads begins at its start\n", name);
+        return;
+    }
+    text_printf(
+        text,
+        "table %s: is new; it would miss the rows that %s has already: let it read the source itself, or put it "
+        "into a pipeline of its own\n",
+        name, misses);
+    *loses = true;
+}
+
 static void pipeline_change_tables(const Foreset__Plan *old, const Foreset__Plan *plan, struct text *text, bool *loses)
 {
     uint32_t number;
     for (uint32_t i = 0; i < old->n_tables; i++) {
         const Foreset__Table *before = old->tables[i], *now = pipeline_change_table(plan, before->name, &number);
         if (!now || number != i) {
-            text_printf(text, "table %s: %s\n", before->name, now ? "stands at another place" : "is made no more");
+            text_printf(text, "table %s: %s\n", before->name,
+                        now ? "stands at another place; write new tables behind the others" : "is made no more");
             *loses = true;
             continue;
         }
@@ -123,9 +211,7 @@ static void pipeline_change_tables(const Foreset__Plan *old, const Foreset__Plan
         }
     }
     for (uint32_t i = 0; i < plan->n_tables; i++) {
-        if (pipeline_change_table(old, plan->tables[i]->name, &number)) continue;
-        text_printf(text, "table %s: is new; it would miss the rows that were read before\n", plan->tables[i]->name);
-        *loses = true;
+        if (!pipeline_change_table(old, plan->tables[i]->name, &number)) pipeline_change_new(old, plan, i, text, loses);
     }
 }
 
@@ -199,6 +285,7 @@ enum status pipeline_change_check(struct recover *recover, struct error *err)
     if (old) {
         pipeline_change_compare(old, context->plan, &change->differences, &loses);
         for (size_t i = 0; !loses && i < recover->logs->count; i += 2) recover->logs->items[i].extends = true;
+        if (!loses) pipeline_change_carry(old, context->plan, recover->last->body);
         foreset__plan__free_unpacked(old, NULL);
     } else {
         text_printf(&change->differences, "the plan of epoch %llu (plans/%s.pb) is gone: what changed cannot be told\n",

@@ -16,6 +16,12 @@ enum status pipeline_change_check(struct recover *recover, struct error *err) MU
 // Blocking, behind recover_run: stores the plan, starts anew where that is wanted.
 enum status pipeline_change_run(struct pipeline_change *change, struct recover *recover, struct error *err) MUST_USE;
 void pipeline_change_deinit(struct pipeline_change *change);
+// Pure. A line per stateful operator of either plan: whether its state is kept, rebuilt (its definition is another one)
+// or dropped, or begins empty.
+void pipeline_change_states(const Foreset__Plan *old, const Foreset__Plan *plan, struct text *text);
+// Pure. What a manifest of the old plan says by node, said by the new plan's nodes: sources and watermarks by their
+// names.
+void pipeline_change_carry(const Foreset__Plan *old, const Foreset__Plan *plan, Foreset__Manifest *manifest);
 // Pure. Appends a line per difference; *ret_loses: some of them lose state, position or rows.
 void pipeline_change_compare(const Foreset__Plan *old, const Foreset__Plan *plan, struct text *text, bool *ret_loses);
 

@@ -23,11 +23,23 @@ static void pipeline_plan_sources(struct pipeline *pipeline)
     for (size_t i = 0; i < pipeline->source_count; i++) pipeline->sources[i].node = pipeline->position.sources[i].node;
 }
 
+// Sources that the plan of the last decided epoch did not have (P23).
+static void pipeline_plan_begins(struct pipeline *pipeline, const Foreset__Manifest *from)
+{
+    bool changed = from && strcmp(from->plan_hash, pipeline->context.plan_hash) != 0;
+    pipeline->begins = false;
+    for (size_t i = 0; i < pipeline->source_count; i++) {
+        pipeline->sources[i].begins = changed && pipeline->position.sources[i].partitions.count == 0;
+        pipeline->begins = pipeline->begins || pipeline->sources[i].begins;
+    }
+}
+
 static enum status pipeline_plan_take_offers(struct pipeline *pipeline, struct error *err)
 {
     for (size_t i = 0; i < pipeline->source_count; i++) {
         enum status status = epoch_position_offer(&pipeline->position.sources[i], &pipeline->sources[i].offer, err);
         if (status != STATUS_OK) return status;
+        pipeline->sources[i].begins = false;
     }
     return STATUS_OK;
 }
@@ -41,6 +53,7 @@ enum status pipeline_plan_begin(struct pipeline *pipeline, struct error *err)
     enum status status = epoch_position_init(&pipeline->position, pipeline->config.plan, from, err);
     if (status != STATUS_OK) return status;
     pipeline_plan_sources(pipeline);
+    pipeline_plan_begins(pipeline, from);
     pipeline->passed = pipeline->decided.epoch;
     pipeline->next_epoch = pipeline->decided.epoch + 1;
     pipeline->last_timestamp_us = from ? from->timestamp_us : INT64_MIN;
@@ -89,7 +102,8 @@ static enum status pipeline_plan_ask(struct pipeline_job *base, struct error *er
                                                     source->node, &source->catalog, err);
         }
         catalog_offer_deinit(&source->offer);
-        if (status == STATUS_OK) status = source->catalog->ops->poll(source->catalog, first, &source->offer, err);
+        bool begins = first || source->begins;
+        if (status == STATUS_OK) status = source->catalog->ops->poll(source->catalog, begins, &source->offer, err);
         if (status != STATUS_OK) return status;
     }
     return STATUS_OK;
@@ -242,7 +256,9 @@ static void pipeline_plan_at_trigger(struct pipeline *pipeline, int64_t now_us)
     bool ends = pipeline->config.available_now || pipeline->drain;
     bool idle = pipeline->passed == pipeline->next_epoch - 1;
     bool planned = false;
-    if (pipeline->next_epoch == 1 && epoch_position_anchors(&pipeline->position)) {
+    bool begins = pipeline->next_epoch == 1 || pipeline->begins;
+    pipeline->begins = false;
+    if (begins && epoch_position_anchors(&pipeline->position)) {
         pipeline_plan_send(pipeline, PIPELINE_PLAN_NOTHING_READ, false,
                            now_us); // where reading starts is decided first
         return;

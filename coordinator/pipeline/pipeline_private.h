@@ -79,6 +79,7 @@ struct pipeline_name {
 struct pipeline_source {
     uint32_t node;
     struct catalog *catalog;    // NULL until the first poll
+    bool begins;                // it came with a changed plan: startingOffsets say where it begins
     struct catalog_offer offer; // available-now: fixed at the start
 };
 
@@ -136,6 +137,7 @@ struct pipeline {
     bool attempt_ready; // clock and position belong to this attempt
     bool asked;         // the sources could be asked once
     bool polling, offered, due, drain, finished;
+    bool begins; // some source does
     int64_t trigger_at_us, ask_at_us, silent_us; // silent_us: since when no source could be asked; 0: they can
     double rows_per_s;                           // of late
     // Commit

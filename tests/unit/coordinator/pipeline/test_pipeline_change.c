@@ -93,6 +93,112 @@ static void a_column_in_update_mode_is_refused(void **state)
     text_deinit(&text);
 }
 
+// ---- Tables and sources that come, and nodes that get other numbers ----
+
+#define OWN                                                                                                            \
+    "CREATE OR REFRESH STREAMING TABLE n AS SELECT id FROM STREAM read_files('other', format => 'json', "              \
+    "schema => 'id STRING');"
+#define MARKED                                                                                                         \
+    "CREATE OR REFRESH STREAMING TABLE m AS SELECT window.start AS s, count(*) AS c FROM (SELECT * FROM STREAM b %s) " \
+    "WATERMARK ts "                                                                                                    \
+    "DELAY OF INTERVAL 1 MINUTE GROUP BY window(ts, '1 minute');"
+
+static void compile_two(struct fixture *old, const char *before, struct fixture *now, const char *after)
+{
+    struct arena arena;
+    arena_init(&arena, 0);
+    const char *bronze = arena_printf(&arena, BRONZE, "id, k, v, ts");
+    fixture_compile(old, arena_printf(&arena, "%s\n%s", bronze, before));
+    fixture_compile(now, arena_printf(&arena, "%s\n%s", bronze, after));
+    arena_deinit(&arena);
+}
+
+static bool loses_between(const char *before, const char *after, struct text *text, struct text *states)
+{
+    struct fixture old, now;
+    bool lost = false;
+    compile_two(&old, before, &now, after);
+    text_reset(text);
+    text_reset(states);
+    pipeline_change_compare(old.plan, now.plan, text, &lost);
+    pipeline_change_states(old.plan, now.plan, states);
+    fixture_end(&old);
+    fixture_end(&now);
+    return lost;
+}
+
+static void a_table_with_a_source_of_its_own_may_come(void **state)
+{
+    (void)state;
+    struct text text = {0}, states = {0};
+    assert_false(loses_between("", OWN, &text, &states));
+    assert_non_null(strstr(text_str(&text), "table n: is new; what it reads begins at its start"));
+    assert_true(loses_between("", "CREATE OR REFRESH STREAMING TABLE n AS SELECT id FROM STREAM b;", &text, &states));
+    assert_non_null(strstr(text_str(&text), "it would miss the rows that b has already"));
+    assert_true(loses_between(OWN, "", &text, &states));
+    assert_non_null(strstr(text_str(&text), "table n: is made no more"));
+    text_deinit(&text);
+    text_deinit(&states);
+}
+
+static void what_becomes_of_each_state_is_said(void **state)
+{
+    (void)state;
+    struct text text = {0}, states = {0};
+    const char *by_id = "CREATE OR REFRESH STREAMING TABLE s AS SELECT * FROM STREAM b DROP DUPLICATES ON (id);";
+    const char *by_k = "CREATE OR REFRESH STREAMING TABLE s AS SELECT * FROM STREAM b DROP DUPLICATES ON (k);";
+    const char *plain = "CREATE OR REFRESH STREAMING TABLE s AS SELECT * FROM STREAM b;";
+    assert_false(loses_between(by_id, by_id, &text, &states));
+    assert_string_equal(text_str(&states), "state of dedup-1 in table s: keep\n");
+    assert_true(loses_between(by_id, by_k, &text, &states));
+    assert_string_equal(text_str(&states), "state of dedup-1 in table s: rebuild (its definition changes)\n");
+    assert_true(loses_between(by_id, plain, &text, &states));
+    assert_string_equal(text_str(&states), "state of dedup-1 in table s: drop (nothing uses it any more)\n");
+    assert_false(loses_between(plain, by_id, &text, &states));
+    assert_string_equal(text_str(&states), "state of dedup-1 in table s: new, begins empty\n");
+    text_deinit(&text);
+    text_deinit(&states);
+}
+
+static uint32_t node_of(const Foreset__Plan *plan, Foreset__Node__Kind kind)
+{
+    uint32_t at = 0;
+    while (plan->nodes[at]->kind != kind) at++;
+    return at;
+}
+
+// A filter before the watermark moves it to another number: what the manifest says of it goes along.
+static void a_manifest_says_the_same_by_the_new_numbers(void **state)
+{
+    (void)state;
+    struct fixture old, now;
+    struct arena arena;
+    arena_init(&arena, 0);
+    compile_two(&old, arena_printf(&arena, MARKED, ""), &now, arena_printf(&arena, MARKED, "WHERE v > 1"));
+    uint32_t before = node_of(old.plan, FORESET__NODE__KIND__WATERMARK);
+    uint32_t after = node_of(now.plan, FORESET__NODE__KIND__WATERMARK);
+    assert_int_not_equal(before, after);
+    Foreset__Maximum maximum = FORESET__MAXIMUM__INIT, *maxima[] = {&maximum};
+    Foreset__TableEpoch table = FORESET__TABLE_EPOCH__INIT, *tables[] = {&table};
+    Foreset__Range range = FORESET__RANGE__INIT, *ranges[] = {&range};
+    Foreset__FilesPosition position = FORESET__FILES_POSITION__INIT, *files[] = {&position};
+    Foreset__Manifest manifest = FORESET__MANIFEST__INIT;
+    maximum.node = before;
+    table.n_maxima = manifest.n_tables = manifest.n_ranges = manifest.n_files = 1;
+    table.maxima = maxima;
+    manifest.tables = tables;
+    manifest.ranges = ranges;
+    manifest.files = files;
+    range.source = position.source = node_of(old.plan, FORESET__NODE__KIND__SOURCE);
+    pipeline_change_carry(old.plan, now.plan, &manifest);
+    assert_int_equal(maximum.node, after);
+    assert_int_equal(range.source, node_of(now.plan, FORESET__NODE__KIND__SOURCE));
+    assert_int_equal(position.source, range.source);
+    fixture_end(&old);
+    fixture_end(&now);
+    arena_deinit(&arena);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -100,6 +206,9 @@ int main(void)
         cmocka_unit_test(a_key_that_is_made_otherwise_loses_its_state),
         cmocka_unit_test(a_column_that_goes_or_changes_its_type_is_refused),
         cmocka_unit_test(a_column_in_update_mode_is_refused),
+        cmocka_unit_test(a_table_with_a_source_of_its_own_may_come),
+        cmocka_unit_test(what_becomes_of_each_state_is_said),
+        cmocka_unit_test(a_manifest_says_the_same_by_the_new_numbers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
