@@ -101,8 +101,12 @@ static void append_scalar(const struct column *column, uint32_t row, struct text
     }
     case TYPE_TIMESTAMP:
     case TYPE_TIMESTAMP_NTZ: append_quoted(out, datetime_text_format_iso(column->i64[row], out), text); break;
-    case TYPE_INTERVAL_YEAR_MONTH: append_quoted(out, datetime_text_format_months(column->i32[row], out), text); break;
-    case TYPE_INTERVAL_DAY_TIME: append_quoted(out, datetime_text_format_interval(column->i64[row], out), text); break;
+    case TYPE_INTERVAL_YEAR_MONTH:
+        append_quoted(out, datetime_text_format_interval(column->type, column->i32[row], out), text);
+        break;
+    case TYPE_INTERVAL_DAY_TIME:
+        append_quoted(out, datetime_text_format_interval(column->type, column->i64[row], out), text);
+        break;
     default: text_append_str(text, "null"); break;
     }
 }

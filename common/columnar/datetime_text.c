@@ -366,20 +366,20 @@ size_t datetime_text_format_json(int64_t us, bool zone, char *out)
     return finish(out, at);
 }
 
-size_t datetime_text_format_interval(int64_t us, char *out)
+size_t datetime_text_format_interval(const struct type *type, int64_t value, char *out)
 {
-    uint64_t left = us < 0 ? 0 - (uint64_t)us : (uint64_t)us;
+    static const char *const names[] = {"YEAR", "MONTH", "DAY", "HOUR", "MINUTE", "SECOND"};
+    uint64_t left = value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
     char *at = out;
-    at += sprintf(at, "INTERVAL '%s%llu ", us < 0 ? "-" : "", (unsigned long long)(left / (uint64_t)DATETIME_DAY_US));
-    left %= (uint64_t)DATETIME_DAY_US;
-    at = put_time(at, left / 1000000);
-    at = put_fraction(at, left % 1000000);
-    at += sprintf(at, "' DAY TO SECOND");
+    at += sprintf(at, "INTERVAL '%s", value < 0 ? "-" : "");
+    for (enum interval_field field = type->first; field <= type->last; field++) {
+        uint64_t unit = (uint64_t)type_interval_unit(field);
+        if (field > type->first) *at++ = field == INTERVAL_MONTH ? '-' : field == INTERVAL_HOUR ? ' ' : ':';
+        at += sprintf(at, field > INTERVAL_DAY ? "%02llu" : "%llu", (unsigned long long)(left / unit));
+        left %= unit;
+    }
+    if (type->last == INTERVAL_SECOND) at = put_fraction(at, left);
+    at += sprintf(at, "' %s", names[type->first]);
+    if (type->last > type->first) at += sprintf(at, " TO %s", names[type->last]);
     return finish(out, at);
-}
-
-size_t datetime_text_format_months(int32_t months, char *out)
-{
-    uint32_t left = months < 0 ? 0 - (uint32_t)months : (uint32_t)months;
-    return (size_t)sprintf(out, "INTERVAL '%s%u-%u' YEAR TO MONTH", months < 0 ? "-" : "", left / 12, left % 12);
 }

@@ -7,6 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/columnar/type.h"
+
 #define DATETIME_TEXT_SIZE 64 // enough for every formatter below
 #define DATETIME_DAY_US    INT64_C(86400000000)
 
@@ -32,7 +34,8 @@ size_t datetime_text_format_date(int32_t days, char *out);          // 2024-01-3
 size_t datetime_text_format_timestamp(int64_t us, char *out);       // 2024-01-31 12:00:00.5: as CAST to string
 size_t datetime_text_format_iso(int64_t us, char *out);             // 2024-01-31T12:00:00.500000Z
 size_t datetime_text_format_json(int64_t us, bool zone, char *out); // 2024-01-31T12:00:00.500Z: as to_json
-size_t datetime_text_format_interval(int64_t us, char *out);        // INTERVAL '1 02:03:04.5' DAY TO SECOND
-size_t datetime_text_format_months(int32_t months, char *out);      // INTERVAL '1-2' YEAR TO MONTH
+// Months or microseconds of an interval type: INTERVAL '1 02:03:04.5' DAY TO SECOND, INTERVAL '1-2' YEAR TO MONTH,
+// INTERVAL '90' MINUTE.
+size_t datetime_text_format_interval(const struct type *type, int64_t value, char *out);
 
 #endif

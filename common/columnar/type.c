@@ -25,8 +25,13 @@ static const struct type type_simple[] = {
     [TYPE_DATE] = {.kind = TYPE_DATE, .text = "date"},
     [TYPE_TIMESTAMP] = {.kind = TYPE_TIMESTAMP, .text = "timestamp"},
     [TYPE_TIMESTAMP_NTZ] = {.kind = TYPE_TIMESTAMP_NTZ, .text = "timestamp_ntz"},
-    [TYPE_INTERVAL_YEAR_MONTH] = {.kind = TYPE_INTERVAL_YEAR_MONTH, .text = "interval year to month"},
-    [TYPE_INTERVAL_DAY_TIME] = {.kind = TYPE_INTERVAL_DAY_TIME, .text = "interval day to second"},
+    [TYPE_INTERVAL_YEAR_MONTH] = {.kind = TYPE_INTERVAL_YEAR_MONTH,
+                                  .last = INTERVAL_MONTH,
+                                  .text = "interval year to month"},
+    [TYPE_INTERVAL_DAY_TIME] = {.kind = TYPE_INTERVAL_DAY_TIME,
+                                .first = INTERVAL_DAY,
+                                .last = INTERVAL_SECOND,
+                                .text = "interval day to second"},
 };
 
 static pthread_mutex_t type_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -89,6 +94,31 @@ const struct type *type_decimal(uint8_t precision, uint8_t scale)
     struct text text = {0};
     text_printf(&text, "decimal(%u,%u)", precision, scale);
     return type_intern(&(struct type){.kind = TYPE_DECIMAL, .precision = precision, .scale = scale}, &text);
+}
+
+const struct type *type_interval(enum interval_field first, enum interval_field last)
+{
+    static const char *const names[] = {"year", "month", "day", "hour", "minute", "second"};
+    enum type_kind kind = last <= INTERVAL_MONTH ? TYPE_INTERVAL_YEAR_MONTH : TYPE_INTERVAL_DAY_TIME;
+    const struct type *widest = type_of(kind);
+    ASSERT(first <= last && first >= widest->first && last <= widest->last);
+    if (first == widest->first && last == widest->last) return widest;
+    struct text text = {0};
+    text_printf(&text, "interval %s", names[first]);
+    if (first != last) text_printf(&text, " to %s", names[last]);
+    return type_intern(&(struct type){.kind = kind, .first = (uint8_t)first, .last = (uint8_t)last}, &text);
+}
+
+const struct type *type_interval_wider(const struct type *a, const struct type *b)
+{
+    ASSERT(a->kind == b->kind);
+    return type_interval(a->first < b->first ? a->first : b->first, a->last > b->last ? a->last : b->last);
+}
+
+int64_t type_interval_unit(enum interval_field field)
+{
+    static const int64_t units[] = {12, 1, INT64_C(86400000000), INT64_C(3600000000), 60000000, 1000000};
+    return units[field];
 }
 
 static bool name_is_plain(const char *name)

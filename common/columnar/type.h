@@ -30,6 +30,15 @@ enum type_kind {
     TYPE_MAP,
 };
 
+enum interval_field {
+    INTERVAL_YEAR,
+    INTERVAL_MONTH,
+    INTERVAL_DAY,
+    INTERVAL_HOUR,
+    INTERVAL_MINUTE,
+    INTERVAL_SECOND,
+};
+
 struct field {
     const char *name;
     const struct type *type;
@@ -39,6 +48,7 @@ struct type {
     enum type_kind kind;
     uint8_t precision;    // decimal, 1..38
     uint8_t scale;        // decimal
+    uint8_t first, last;  // interval: enum interval_field, both of one kind
     uint32_t child_count; // struct: fields; array: 1 ("element"); map: 2 ("key", "value")
     const struct field *children;
     const char *text; // Spark's simple string: "struct<start:timestamp,end:timestamp>", "decimal(10,2)"; interned
@@ -47,7 +57,11 @@ struct type {
 #define TYPE_NESTING_MAX      64
 #define DECIMAL_PRECISION_MAX 38
 
-const struct type *type_of(enum type_kind kind); // the types without parameters
+const struct type *type_of(enum type_kind kind); // the types without parameters; intervals of all their fields
+// first <= last, both year or month, or neither.
+const struct type *type_interval(enum interval_field first, enum interval_field last);
+const struct type *type_interval_wider(const struct type *a, const struct type *b); // of one kind
+int64_t type_interval_unit(enum interval_field field);                              // months, or microseconds
 const struct type *type_decimal(uint8_t precision, uint8_t scale);
 const struct type *type_struct(const struct field *fields, uint32_t count); // names are copied
 const struct type *type_array(const struct type *element);

@@ -181,7 +181,7 @@ static enum status parse_decimal(struct type_parser *parser, const struct type *
     return STATUS_OK;
 }
 
-// "interval year to month", "interval day to second" and their parts, which are kept at full width.
+// "interval year to month", "interval day to second" and their parts.
 static enum status parse_interval(struct type_parser *parser, const struct type **ret_type, struct error *err)
 {
     static const char *const units[] = {"year", "month", "day", "hour", "minute", "second"};
@@ -196,7 +196,7 @@ static enum status parse_interval(struct type_parser *parser, const struct type 
         }
         if (to < 0 || (from < 2) != (to < 2)) return refuse(parser, "a smaller unit of the same kind behind TO", err);
     }
-    *ret_type = type_of(from < 2 ? TYPE_INTERVAL_YEAR_MONTH : TYPE_INTERVAL_DAY_TIME);
+    *ret_type = type_interval((enum interval_field)from, (enum interval_field)(to < 0 ? from : to));
     return STATUS_OK;
 }
 

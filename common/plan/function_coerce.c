@@ -135,6 +135,7 @@ static const struct type *atomic_tightest(const struct type *a, const struct typ
         return wider->kind == TYPE_FLOAT ? type_of(TYPE_DOUBLE) : wider;
     }
     if (is_datetime(a) && is_datetime(b)) return datetime_wider(a, b);
+    if (is_interval(a) && a->kind == b->kind) return type_interval_wider(a, b);
     return NULL;
 }
 
@@ -282,7 +283,8 @@ static bool can_cast_atomic(const struct type *from, const struct type *to, bool
     case TYPE_TIMESTAMP: return is_datetime(to) || to->kind == TYPE_STRING || type_is_numeric(to);
     case TYPE_TIMESTAMP_NTZ: return is_datetime(to) || to->kind == TYPE_STRING;
     case TYPE_INTERVAL_YEAR_MONTH:
-    case TYPE_INTERVAL_DAY_TIME: return to->kind == TYPE_STRING || type_is_integral(to) || to->kind == TYPE_DECIMAL;
+    case TYPE_INTERVAL_DAY_TIME:
+        return to->kind == from->kind || to->kind == TYPE_STRING || type_is_integral(to) || to->kind == TYPE_DECIMAL;
     default: return false;
     }
 }

@@ -169,25 +169,14 @@ static bool is_interval(const struct type *type)
     return type->kind == TYPE_INTERVAL_YEAR_MONTH || type->kind == TYPE_INTERVAL_DAY_TIME;
 }
 
-// INTERVAL 1 DAY and the like, which leave a date a date. The type does not tell the fields of an interval; the literal
-// does.
-static bool is_whole_days(const Foreset__Expr *literal)
-{
-    if (!literal || !literal->has_integer || literal->integer % INT64_C(86400000000) != 0) return false;
-    const char *text = literal->text ? literal->text : "";
-    return !strcasestr(text, "hour") && !strcasestr(text, "minute") && !strcasestr(text, "second") &&
-           !strchr(text, ':');
-}
-
 // date or timestamp (at `time`) + or - interval (at `interval`).
 static enum status arithmetic_shift(struct function_rule_call *call, uint32_t time, uint32_t interval)
 {
     const struct type *type = function_rules_type(call, time);
     if (type->kind == TYPE_STRING) type = type_of(TYPE_TIMESTAMP);
-    if (type->kind == TYPE_DATE && function_rules_type(call, interval)->kind == TYPE_INTERVAL_DAY_TIME &&
-        !is_whole_days(function_rules_literal(call, interval))) {
+    // Days, and years and months, leave a date a date.
+    if (type->kind == TYPE_DATE && function_rules_type(call, interval)->last > INTERVAL_DAY)
         type = type_of(TYPE_TIMESTAMP);
-    }
     function_rules_cast(call, time, type);
     call->binding->type = type;
     return STATUS_OK;
@@ -200,7 +189,7 @@ static enum status arithmetic_difference(struct function_rule_call *call)
         is_day_or_time(a) && is_day_or_time(b) ? function_coerce_tightest(a, b) : (is_day_or_time(a) ? a : b);
     function_rules_cast(call, 0, common);
     function_rules_cast(call, 1, common);
-    call->binding->type = type_of(TYPE_INTERVAL_DAY_TIME);
+    call->binding->type = type_interval(INTERVAL_DAY, common->kind == TYPE_DATE ? INTERVAL_DAY : INTERVAL_SECOND);
     return STATUS_OK;
 }
 
@@ -218,7 +207,7 @@ static enum status arithmetic_scaled(struct function_rule_call *call, uint32_t i
 {
     enum status status = function_rules_implicit(call, number, 'N', err);
     if (status != STATUS_OK) return status;
-    call->binding->type = function_rules_type(call, interval);
+    call->binding->type = type_of(function_rules_type(call, interval)->kind);
     return STATUS_OK;
 }
 
@@ -234,9 +223,9 @@ enum status function_rules_arithmetic(struct function_rule_call *call, struct er
     if (sum && is_interval(b) && (is_day_or_time(a) || a->kind == TYPE_STRING)) return arithmetic_shift(call, 0, 1);
     if (op == '+' && is_interval(a) && (is_day_or_time(b) || b->kind == TYPE_STRING))
         return arithmetic_shift(call, 1, 0);
-    if (sum && is_interval(a) && (a == b || b->kind == TYPE_VOID)) {
-        function_rules_cast(call, 1, a);
-        call->binding->type = a;
+    if (sum && is_interval(a) && b->kind == TYPE_VOID) function_rules_cast(call, 1, b = a);
+    if (sum && is_interval(a) && a->kind == b->kind) {
+        call->binding->type = type_interval_wider(a, b);
         return STATUS_OK;
     }
     bool operator_symbol = call->row->name[0] == op; // try_add of a date and a number is not a day sum's name

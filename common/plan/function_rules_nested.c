@@ -475,7 +475,7 @@ enum status function_rules_sum(struct function_rule_call *call, struct error *er
     const struct type *type = function_rules_type(call, 0);
     bool average = strstr(call->row->name, "avg") != NULL;
     if (type->kind == TYPE_INTERVAL_DAY_TIME || type->kind == TYPE_INTERVAL_YEAR_MONTH) {
-        call->binding->type = type;
+        call->binding->type = average ? type_of(type->kind) : type;
         return STATUS_OK;
     }
     if (type->kind == TYPE_TIMESTAMP) { // Spark casts it to double

@@ -5,22 +5,25 @@
 #include <string.h>
 #include <strings.h>
 
+#include "common/columnar/type.h"
+
 #define SECOND_US INT64_C(1000000)
 
 static const struct {
     const char *name;
     int64_t months;
     int64_t us;
+    enum interval_field field;
 } units[] = {
-    {"year", 12, 0},
-    {"month", 1, 0},
-    {"week", 0, 604800 * SECOND_US},
-    {"day", 0, 86400 * SECOND_US},
-    {"hour", 0, 3600 * SECOND_US},
-    {"minute", 0, 60 * SECOND_US},
-    {"second", 0, SECOND_US},
-    {"millisecond", 0, 1000},
-    {"microsecond", 0, 1},
+    {"year", 12, 0, INTERVAL_YEAR},
+    {"month", 1, 0, INTERVAL_MONTH},
+    {"week", 0, 604800 * SECOND_US, INTERVAL_DAY},
+    {"day", 0, 86400 * SECOND_US, INTERVAL_DAY},
+    {"hour", 0, 3600 * SECOND_US, INTERVAL_HOUR},
+    {"minute", 0, 60 * SECOND_US, INTERVAL_MINUTE},
+    {"second", 0, SECOND_US, INTERVAL_SECOND},
+    {"millisecond", 0, 1000, INTERVAL_SECOND},
+    {"microsecond", 0, 1, INTERVAL_SECOND},
 };
 #define UNITS (sizeof units / sizeof *units)
 
@@ -82,6 +85,7 @@ bool sql_interval_add(struct sql_interval *interval, struct slice number, struct
         whole = -whole;
         micro = -micro;
     }
+    interval->fields |= 1u << units[at].field;
     if (units[at].months) {
         interval->has_months = true;
         return !__builtin_mul_overflow(whole, units[at].months, &amount) &&

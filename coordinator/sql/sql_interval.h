@@ -13,6 +13,7 @@ struct sql_interval {
     int64_t us;
     bool has_months; // a year or month unit was named
     bool has_us;
+    unsigned fields; // bits by enum interval_field (common/columnar/type.h): what was named
 };
 // Adds `number unit` to an interval. number: [-+]digits[.digits]; a fraction only of seconds. False: unknown unit, bad
 // number, overflow.

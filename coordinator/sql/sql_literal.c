@@ -384,14 +384,13 @@ static enum status interval_value(struct sql_parser *parser, uint32_t offset, st
     if (interval.has_months && interval.has_us) {
         status = sql_text_error(parser->text, offset, STATUS_INVALID, "PARSE_SYNTAX_ERROR", "add two intervals instead",
                                 err, "years and months do not mix with days and times in one interval");
-    } else if (interval.has_months) {
-        if (interval.months > INT32_MAX || interval.months < INT32_MIN) {
-            status = typed_error(parser, offset, "INTERVAL", "the number of months", NULL, err);
-            goto out;
-        }
-        *ret_value = (struct sql_value){.type = type_of(TYPE_INTERVAL_YEAR_MONTH), .integer = interval.months};
+    } else if (interval.months > INT32_MAX || interval.months < INT32_MIN) {
+        status = typed_error(parser, offset, "INTERVAL", "the number of months", NULL, err);
     } else {
-        *ret_value = (struct sql_value){.type = type_of(TYPE_INTERVAL_DAY_TIME), .integer = interval.us};
+        unsigned first = (unsigned)__builtin_ctz(interval.fields),
+                 last = 31u - (unsigned)__builtin_clz(interval.fields);
+        *ret_value = (struct sql_value){.type = type_interval(first, last),
+                                        .integer = interval.has_months ? interval.months : interval.us};
     }
 out:
     return status;

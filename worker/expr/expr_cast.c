@@ -212,7 +212,11 @@ static enum expr_outcome from_integral(const struct cast *cast, const struct exp
         }
         return EXPR_VALUE;
     case TYPE_INTERVAL_YEAR_MONTH:
-    case TYPE_INTERVAL_DAY_TIME: ret->i = i; return EXPR_VALUE;
+    case TYPE_INTERVAL_DAY_TIME: {
+        bool months = cast->to->kind == TYPE_INTERVAL_YEAR_MONTH;
+        bool over = __builtin_mul_overflow(i, type_interval_unit(cast->to->last), &ret->i);
+        return over || (months && ret->i != (int32_t)ret->i) ? out_of_range(cast, value) : EXPR_VALUE;
+    }
     default: return invalid_input(cast, value);
     }
 }
@@ -329,6 +333,24 @@ static enum expr_outcome from_date(const struct cast *cast, const struct expr_da
     return EXPR_VALUE;
 }
 
+// To a number of its last field's unit, or to other fields: what is finer is cut off.
+static enum expr_outcome from_interval(const struct cast *cast, const struct expr_datum *value, struct expr_datum *ret)
+{
+    if (type_is_integral(cast->to)) {
+        ret->i = value->i / type_interval_unit(cast->from->last);
+        return integral_fits(ret->i, cast->to->kind) ? EXPR_VALUE : overflow(cast, value);
+    }
+    if (cast->to->kind == TYPE_DECIMAL) {
+        bool seconds = cast->from->last == INTERVAL_SECOND; // alone in having fractions
+        __int128 whole = seconds ? value->i : value->i / type_interval_unit(cast->from->last);
+        return expr_decimal_rescale(whole, seconds ? 6 : 0, cast->to->scale, cast->to->precision, &ret->n)
+                   ? EXPR_VALUE
+                   : out_of_range(cast, value);
+    }
+    ret->i = cast->to->last == INTERVAL_SECOND ? value->i : value->i - value->i % type_interval_unit(cast->to->last);
+    return EXPR_VALUE;
+}
+
 static enum expr_outcome integral_to_binary(struct expr_row *row, const struct type *from,
                                             const struct expr_datum *value, struct expr_datum *ret)
 {
@@ -363,6 +385,8 @@ enum expr_outcome expr_cast_value(struct expr_row *row, const struct type *from,
     case TYPE_DATE: return from_date(&cast, value, ret);
     case TYPE_TIMESTAMP:
     case TYPE_TIMESTAMP_NTZ: return from_timestamp(&cast, value, ret);
+    case TYPE_INTERVAL_YEAR_MONTH:
+    case TYPE_INTERVAL_DAY_TIME: return from_interval(&cast, value, ret);
     default: return invalid_input(&cast, value);
     }
 }
@@ -415,11 +439,9 @@ static const struct expr_function cast_function = {"cast", NULL, row_cast, NULL,
 enum status expr_cast_bind(struct expr_step *step, const struct expr_step *steps, struct error *err)
 {
     const struct type *from = steps[step->args[0]].type, *to = step->type;
-    bool interval =
-        from->kind == TYPE_STRING && (to->kind == TYPE_INTERVAL_DAY_TIME || to->kind == TYPE_INTERVAL_YEAR_MONTH);
-    bool from_interval =
-        (from->kind == TYPE_INTERVAL_DAY_TIME || from->kind == TYPE_INTERVAL_YEAR_MONTH) && to->kind != TYPE_STRING;
-    if (interval || from_interval || !function_can_cast(from, to, false)) {
+    bool interval = (from->kind == TYPE_STRING || from->kind == TYPE_DECIMAL) &&
+                    (to->kind == TYPE_INTERVAL_DAY_TIME || to->kind == TYPE_INTERVAL_YEAR_MONTH);
+    if (interval || !function_can_cast(from, to, false)) {
         return error_set(err, STATUS_UNSUPPORTED, ERROR_USAGE, "a cast from %s to %s is not supported", from->text,
                          to->text);
     }

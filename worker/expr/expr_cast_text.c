@@ -61,8 +61,8 @@ void expr_cast_text_append(const struct type *type, const struct expr_datum *val
     case TYPE_DATE: length = datetime_text_format_date((int32_t)value->i, buffer); break;
     case TYPE_TIMESTAMP:
     case TYPE_TIMESTAMP_NTZ: length = datetime_text_format_timestamp(value->i, buffer); break;
-    case TYPE_INTERVAL_YEAR_MONTH: length = datetime_text_format_months((int32_t)value->i, buffer); break;
-    case TYPE_INTERVAL_DAY_TIME: length = datetime_text_format_interval(value->i, buffer); break;
+    case TYPE_INTERVAL_YEAR_MONTH:
+    case TYPE_INTERVAL_DAY_TIME: length = datetime_text_format_interval(type, value->i, buffer); break;
     default: nested_append(value, text); return;
     }
     text_append(text, buffer, length);

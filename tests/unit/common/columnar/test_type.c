@@ -116,12 +116,28 @@ static void interning_is_thread_safe(void **state)
     for (int i = 1; i < 4; i++) assert_memory_equal(found[0], found[i], sizeof found[0]);
 }
 
+static void intervals_keep_their_fields(void **state)
+{
+    (void)state;
+    const struct type *parsed = NULL;
+    struct error err;
+    assert_int_equal(type_parse("INTERVAL HOUR TO MINUTE", &parsed, &err), STATUS_OK);
+    assert_ptr_equal(parsed, type_interval(INTERVAL_HOUR, INTERVAL_MINUTE));
+    assert_string_equal(parsed->text, "interval hour to minute");
+    assert_string_equal(type_interval(INTERVAL_DAY, INTERVAL_DAY)->text, "interval day");
+    assert_ptr_equal(type_interval(INTERVAL_DAY, INTERVAL_SECOND), type_of(TYPE_INTERVAL_DAY_TIME));
+    assert_ptr_equal(type_interval_wider(type_interval(INTERVAL_DAY, INTERVAL_DAY), parsed),
+                     type_interval(INTERVAL_DAY, INTERVAL_MINUTE));
+    assert_int_equal(type_parse("interval minute to hour", &parsed, &err), STATUS_INVALID);
+    assert_int_equal(type_parse("interval month to day", &parsed, &err), STATUS_INVALID);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(equal_types_are_one_pointer), cmocka_unit_test(text_reads_back),
         cmocka_unit_test(ddl_lists_columns),           cmocka_unit_test(wrong_text_names_the_place),
         cmocka_unit_test(deep_nesting_is_refused),     cmocka_unit_test(interning_is_thread_safe),
-    };
+        cmocka_unit_test(intervals_keep_their_fields)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
