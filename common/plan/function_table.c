@@ -8,6 +8,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "common/base/memory.h"
 #include "common/base/text.h"
 #include "common/plan/function_private.h"
 #include "common/plan/function_rules.h"
@@ -31,16 +32,17 @@ char function_operator(const char *name)
     return name[0];
 }
 
-const char *const *function_names(void)
+// The function that a mistyped name may mean; NULL: none is near.
+static const char *nearest_name(const char *name)
 {
-    static const char *names[512];
-    if (!names[0]) {
-        size_t count = 0;
-        for (size_t i = 0; i < function_rows_count && count < 511; i++) {
-            if (isalpha((unsigned char)function_rows[i].name[0])) names[count++] = function_rows[i].name;
-        }
+    const char **names = memory_calloc(function_rows_count + 1, sizeof *names);
+    size_t count = 0;
+    for (size_t i = 0; i < function_rows_count; i++) {
+        if (isalpha((unsigned char)function_rows[i].name[0])) names[count++] = function_rows[i].name;
     }
-    return names;
+    const char *near = text_nearest(name, names);
+    memory_free(names);
+    return near;
 }
 
 static enum status unresolved(const char *name, struct error *err)
@@ -49,7 +51,7 @@ static enum status unresolved(const char *name, struct error *err)
         if (strcasecmp(function_rows_refused[i], name) != 0) continue;
         return error_set(err, STATUS_UNSUPPORTED, ERROR_USAGE, "function %s is not supported yet", name);
     }
-    const char *near = text_nearest(name, function_names());
+    const char *near = nearest_name(name);
     if (near)
         return function_coerce_fail(err, "UNRESOLVED_ROUTINE", "unknown function %s; did you mean %s?", name, near);
     return function_coerce_fail(err, "UNRESOLVED_ROUTINE", "unknown function %s", name);

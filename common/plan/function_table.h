@@ -45,6 +45,5 @@ bool function_can_cast(const struct type *from, const struct type *to, bool try_
 const struct type *function_common_type(const struct type *const *types, uint32_t count);
 // The symbol of an arithmetic function: '+' for "+" and "try_add", 'd' for div, 'p' for pmod, ….
 char function_operator(const char *name);
-const char *const *function_names(void); // NULL-terminated, for "did you mean"
 
 #endif

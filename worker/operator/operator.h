@@ -17,8 +17,6 @@
 #include "common/objstore/objstore.h"
 #include "proto/control.pb-c.h"
 
-struct file_sink_rest;
-struct snapshot_late;
 struct operator;
 struct file_sink_rest; // worker/sink/file_sink.h
 struct snapshot_late;  // worker/snapshot/snapshot_part.h
