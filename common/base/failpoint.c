@@ -59,6 +59,8 @@ static const char *const failpoint_table[] = {"plan.before",
                                               "generation.after", // raising the generation
                                               "create_table.before",
                                               "create_table.after", // version 0 of a table
+                                              "add_columns.before",
+                                              "add_columns.after", // the commit that gives a table its new columns
                                               "recover.before",
                                               "recover.after", // recovery's roll-forward
                                               "kv_append.before",

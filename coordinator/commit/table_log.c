@@ -295,7 +295,9 @@ static enum status table_log_put_columns(struct table_log *log, struct text *sch
                                               .read_version = log->table->version,
                                               .txn_id = txn_id};
     TRY(delta_commit_encode(&content, &bytes, err));
+    TRY(FAILPOINT("add_columns.before", err));
     status = table_log_put(log, log->table->version + 1, &bytes, err);
+    TRY(FAILPOINT("add_columns.after", err));
     // Whoever made that version: the caller reads it and sees what is still missing.
     if (status == STATUS_EXISTS || status == STATUS_UNKNOWN || status == STATUS_CONFLICT) status = STATUS_OK;
 out:

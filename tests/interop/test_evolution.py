@@ -1,5 +1,7 @@
 """A changed pipeline file that adds a column: the tables get it, every reader sees it, no state is lost."""
 
+import signal
+
 import delta_log
 import foreset
 import pytest
@@ -9,18 +11,23 @@ EVENTS = 3000
 OLD, NEW = "_event_id STRING'", "referrer STRING, _event_id STRING'"
 
 
-@pytest.fixture(scope="module")
-def evolved(broker, tmp_path_factory):
-    """The medallion, run, given a column in the middle of bronze, and run over the same events once more."""
-    broker.create_topic("evolution", 2)
-    foreset.produce(broker.address, "evolution", f"user-events:{EVENTS}:8", "--key", "user_id")
-    medallion = Medallion(tmp_path_factory.mktemp("evolution"), broker.address, "evolution", 1000)
+def grown(broker, directory, topic):
+    """The medallion, run, given a column in the middle of bronze, with the same events once more to read."""
+    broker.create_topic(topic, 2)
+    foreset.produce(broker.address, topic, f"user-events:{EVENTS}:8", "--key", "user_id")
+    medallion = Medallion(directory, broker.address, topic, 1000)
     medallion.run().check()
     before = {table: medallion.read(table) for table in ("bronze", "silver")}
     text = medallion.pipeline.read_text()
     assert OLD in text
     medallion.pipeline.write_text(text.replace(OLD, NEW))
-    foreset.produce(broker.address, "evolution", f"user-events:{EVENTS}:8", "--key", "user_id")
+    foreset.produce(broker.address, topic, f"user-events:{EVENTS}:8", "--key", "user_id")
+    return medallion, before
+
+
+@pytest.fixture(scope="module")
+def evolved(broker, tmp_path_factory):
+    medallion, before = grown(broker, tmp_path_factory.mktemp("evolution"), "evolution")
     return medallion, before, medallion.run()
 
 
@@ -40,8 +47,7 @@ def test_readers_see_the_column_at_the_end(evolved, reader, table):
     assert after.column("referrer").null_count == after.num_rows
 
 
-def test_dedup_still_knows_the_keys(evolved):
-    medallion, before, _ = evolved
+def check_rows(medallion, before):
     assert medallion.read("bronze").num_rows == 2 * before["bronze"].num_rows
     ids = medallion.read("silver").column("_event_id")
     assert medallion.read("silver").num_rows == before["silver"].num_rows + ids.null_count - \
@@ -49,10 +55,31 @@ def test_dedup_still_knows_the_keys(evolved):
     assert medallion.check_structure() == []
 
 
+def check_commits(medallion):
+    for table in ("bronze", "silver"):
+        operations = [info["operation"] for _, info in delta_log.commit_infos(medallion.path(table))]
+        assert operations.count("ADD COLUMNS") == 1
+
+
+def test_dedup_still_knows_the_keys(evolved):
+    medallion, before, _ = evolved
+    check_rows(medallion, before)
+
+
 def test_one_commit_brings_the_column(evolved):
     medallion, _, _ = evolved
-    operations = [info["operation"] for _, info in delta_log.commit_infos(medallion.path("silver"))]
-    assert operations.count("ADD COLUMNS") == 1
+    check_commits(medallion)
+
+
+@pytest.mark.parametrize("nth", (1, 2))
+@pytest.mark.parametrize("point", ("add_columns.before", "add_columns.after"))
+def test_killed_at_the_commit_that_brings_it(broker, tmp_path, point, nth):
+    medallion, before = grown(broker, tmp_path, f"evolution-{point}-{nth}")
+    assert medallion.run(failpoints=f"{point}@{nth}=kill").returncode == -signal.SIGKILL
+    assert medallion.check_structure() == []
+    medallion.run().check()
+    check_rows(medallion, before)
+    check_commits(medallion)
 
 
 def test_a_second_run_changes_nothing(evolved):
