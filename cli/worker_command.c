@@ -10,6 +10,7 @@
 #include "cli/cluster_commands.h"
 #include "cli/machine.h"
 #include "cli/reaper.h"
+#include "cli/role_network.h"
 #include "cli/role_options.h"
 #include "cli/signals.h"
 #include "common/base/failpoint.h"
@@ -78,30 +79,21 @@ struct served {
 
 // ---- The network ----
 
-static void host_send(struct worker_host *host, enum envelope_kind kind, uint64_t channel, uint32_t peer,
-                      const void *bytes, size_t size)
-{
-    struct envelope envelope = {kind, channel};
-    uint8_t head[ENVELOPE_SIZE];
-    envelope_write(&envelope, head);
-    rpc_send_parts(host->rpc, peer, head, sizeof head, bytes, size);
-}
-
 static void host_node_send(void *context, uint32_t peer, const void *bytes, size_t size)
 {
-    host_send(context, ENVELOPE_CLUSTER, 0, peer, bytes, size);
+    role_network_send(((struct worker_host *)context)->rpc, ENVELOPE_CLUSTER, 0, peer, bytes, size);
 }
 
 static void host_control_send(void *context, uint32_t peer, const void *bytes, size_t size)
 {
     struct served *served = context;
-    host_send(served->host, ENVELOPE_CONTROL, served->channel, peer, bytes, size);
+    role_network_send(served->host->rpc, ENVELOPE_CONTROL, served->channel, peer, bytes, size);
 }
 
 static void host_frame_send(void *context, uint32_t peer, const void *bytes, size_t size)
 {
     struct served *served = context;
-    host_send(served->host, ENVELOPE_EXCHANGE, served->channel, peer, bytes, size);
+    role_network_send(served->host->rpc, ENVELOPE_EXCHANGE, served->channel, peer, bytes, size);
 }
 
 struct host_message {
@@ -140,35 +132,21 @@ static void host_received(void *context, uint32_t peer, const void *bytes, size_
 
 // ---- Pipelines that are served ----
 
-static enum status host_open_store(void *context, const char *url, bool create, struct objstore **ret_store,
-                                   struct error *err)
-{
-    (void)context;
-    return objstore_open(url, create, ret_store, err);
-}
-
 static void host_on_flow_event(void *context, struct dataflow_event *event)
 {
     role_thread_post(((struct served *)context)->thread, event);
 }
 
-static void host_dial(struct worker_host *host, uint32_t peer, const char *url, enum rpc_kind kind)
-{
-    struct error err;
-    if (rpc_dial(host->rpc, peer, url, kind, &err) != STATUS_OK)
-        log_error("dial_failed", "url=%s error=\"%s\"", url, err.message);
-}
-
 static void host_on_dial(void *context, uint32_t peer, const char *url)
 {
-    host_dial(((struct served *)context)->host, peer, url, RPC_PUSH);
+    role_network_dial(((struct served *)context)->host->rpc, peer, url, RPC_PUSH);
 }
 
 static void host_follow(void *context, uint32_t leader, const char *url)
 {
     struct worker_host *host = context;
     host->refused_us = 0;
-    host_dial(host, leader, url, RPC_REQUEST);
+    role_network_dial(host->rpc, leader, url, RPC_REQUEST);
 }
 
 static void host_serve(void *context, uint64_t channel, const char *pipeline, uint32_t leader)
@@ -186,7 +164,7 @@ static void host_serve(void *context, uint64_t channel, const char *pipeline, ui
                                          .coordinators = &served->leader,
                                          .coordinator_count = 1,
                                          .flow_open = lane_group_open,
-                                         .stores = {.open = host_open_store},
+                                         .stores = {.open = role_network_open_store},
                                          .budget = &host->budget,
                                          .post = host_on_flow_event,
                                          .dial = host_on_dial,
