@@ -86,8 +86,9 @@ struct admin_write { // waits for the kv store
     struct cluster_start start;
 };
 
-static void admin_write_free(struct admin_write *write)
+static void admin_write_free(void *argument)
 {
+    struct admin_write *write = argument;
     definition_deinit(&write->definition);
     text_deinit(&write->message);
     text_deinit(&write->json);
@@ -161,9 +162,9 @@ static void admin_write(struct cluster *cluster, struct admin_write *write)
     cluster_store_definition_key(write->definition.name, key);
     definition_json_pack(&write->definition, &value);
     if (write->deletes) {
-        cluster_store_delete(cluster, write->definition.name, admin_written, write);
+        cluster_store_delete(cluster, write->definition.name, admin_written, admin_write_free, write);
     } else {
-        cluster_store_write(cluster, key, &value, admin_written, write);
+        cluster_store_write(cluster, key, &value, admin_written, admin_write_free, write);
     }
     text_deinit(&value);
 }
@@ -373,7 +374,7 @@ void cluster_admin_ended(struct cluster *cluster, struct cluster_pipeline *pipel
     struct text value = {0};
     cluster_store_definition_key(pipeline->definition.name, key);
     definition_json_pack(&pipeline->definition, &value);
-    cluster_store_write(cluster, key, &value, NULL, NULL);
+    cluster_store_write(cluster, key, &value, NULL, NULL, NULL);
     text_deinit(&value);
 }
 
@@ -424,7 +425,7 @@ static void admin_workers_drain(struct admin *admin)
     struct text value = {0};
     cluster_store_drain_key(name, key);
     text_printf(&value, "drained");
-    cluster_store_write(admin->cluster, key, drains ? &value : NULL, admin_drained, drain);
+    cluster_store_write(admin->cluster, key, drains ? &value : NULL, admin_drained, memory_free, drain);
     text_deinit(&value);
 }
 

@@ -50,6 +50,7 @@ struct cluster_refusal { // of a worker process
     uint64_t incarnation;
     int64_t at_us;
 };
+struct store_job;
 struct cluster_name {
     char text[CLUSTER_NAME_SIZE];
 };
@@ -66,7 +67,8 @@ struct cluster {
     char namesake[256];  // another's candidate under our own name, and since when it was seen
     int64_t namesake_us;
     unsigned jobs;
-    bool electing, keeping;
+    bool electing, keeping, writing;
+    struct store_job *writes; // that wait for the one under way
     int64_t elect_at_us, keep_at_us;
     char trouble[256]; // the kv store's, for a person; "": it answers
     VECTOR(struct cluster_worker) workers;
@@ -97,13 +99,16 @@ bool cluster_workers_stays(const struct cluster *cluster, const struct cluster_w
 void cluster_store_elect(struct cluster *cluster);
 void cluster_store_keep(struct cluster *cluster);
 void cluster_store_load(struct cluster *cluster);
-// Writes (definition) or removes a key under the leader's lease, then calls done on the role's thread.
+// Writes (definition) or removes a key under the leader's lease, then calls done on the role's thread; when the role is
+// gone before, forget. One after the other.
 typedef void (*cluster_store_done)(struct cluster *cluster, void *argument, enum status status,
                                    const struct error *err);
 void cluster_store_write(struct cluster *cluster, const char *key, const struct text *value, cluster_store_done done,
-                         void *argument);
+                         void (*forget)(void *argument), void *argument);
 // Removes a definition and everything the kv store holds of the pipeline; its tables stay.
-void cluster_store_delete(struct cluster *cluster, const char *name, cluster_store_done done, void *argument);
+void cluster_store_delete(struct cluster *cluster, const char *name, cluster_store_done done,
+                          void (*forget)(void *argument), void *argument);
+void cluster_store_forget(struct cluster *cluster); // what waits to be written
 void cluster_store_definition_key(const char *name, char ret_key[META_KEY_SIZE]);
 void cluster_store_drain_key(const char *name, char ret_key[META_KEY_SIZE]);
 // Results of the jobs, in cluster.c.

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/base/planted.h"
 #include "coordinator/cluster/cluster_private.h"
 
 #define STORE_DEFINITIONS "foreset/cluster/definitions/"
@@ -27,8 +28,11 @@ struct store_job {
     char key[META_KEY_SIZE];
     struct text value;
     bool removes;
+    int64_t term; // of the leader that wishes it
     cluster_store_done done;
+    void (*forget)(void *argument); // instead of done, when the role is gone
     void *argument;
+    struct store_job *behind; // waits until this one is done
 };
 
 void cluster_store_definition_key(const char *name, char ret_key[META_KEY_SIZE])
@@ -128,8 +132,56 @@ static void store_drop(struct seam_job *base)
     for (size_t i = 0; i < job->definition_count; i++) definition_deinit(&job->definitions[i]);
     memory_free(job->definitions);
     memory_free(job->drained);
+    if (job->forget) job->forget(job->argument);
     text_deinit(&job->value);
     memory_free(job);
+}
+
+static void store_spawn(struct store_job *job)
+{
+    job->cluster->jobs++;
+    job->cluster->seam->ops->spawn(job->cluster->seam, &job->job);
+}
+
+// Writes are done one after the other, in the order in which they were wished for: one that the store is slow with does
+// not come after what was wished for later.
+static void store_write_next(struct cluster *cluster)
+{
+    struct store_job *job = cluster->writes;
+    if (!job || (cluster->writing && !FORESET_BUG("writes-unordered"))) return;
+    cluster->writes = job->behind;
+    cluster->writing = true;
+    store_spawn(job);
+}
+
+static void store_append(struct store_job *job)
+{
+    struct store_job **at = &job->cluster->writes;
+    while (*at) at = &(*at)->behind;
+    *at = job;
+    store_write_next(job->cluster);
+}
+
+void cluster_store_forget(struct cluster *cluster)
+{
+    while (cluster->writes) {
+        struct store_job *job = cluster->writes;
+        cluster->writes = job->behind;
+        store_drop(&job->job);
+    }
+}
+
+// What was written while this process led may be done only while it does: later another leader has read it, or will.
+static void store_written(struct cluster *cluster, struct store_job *job)
+{
+    bool leads = cluster->machine.state == CLUSTER_LEADING;
+    if (!leads || job->term != atomic_load(&cluster->lease.create_revision)) {
+        job->status = error_set(&job->err, STATUS_ERROR, ERROR_RETRY,
+                                "this coordinator leads no more: the next leader does what was written. Look, and "
+                                "give the command again if it was not");
+    }
+    job->forget = NULL;
+    if (job->done) job->done(cluster, job->argument, job->status, &job->err);
 }
 
 static void store_done(struct seam_job *base)
@@ -151,7 +203,9 @@ static void store_done(struct seam_job *base)
         break;
     case STORE_WRITE:
     case STORE_DELETE:
-        if (job->done) job->done(cluster, job->argument, job->status, &job->err);
+        cluster->writing = false;
+        store_write_next(cluster);
+        store_written(cluster, job);
         break;
     }
     store_drop(base);
@@ -163,13 +217,8 @@ static struct store_job *store_job(struct cluster *cluster, enum store_kind kind
     job->job = (struct seam_job){.run = store_run, .done = store_done, .drop = store_drop};
     job->cluster = cluster;
     job->kind = kind;
+    job->term = atomic_load(&cluster->lease.create_revision);
     return job;
-}
-
-static void store_spawn(struct store_job *job)
-{
-    job->cluster->jobs++;
-    job->cluster->seam->ops->spawn(job->cluster->seam, &job->job);
 }
 
 void cluster_store_elect(struct cluster *cluster)
@@ -190,22 +239,25 @@ void cluster_store_load(struct cluster *cluster)
 }
 
 void cluster_store_write(struct cluster *cluster, const char *key, const struct text *value, cluster_store_done done,
-                         void *argument)
+                         void (*forget)(void *argument), void *argument)
 {
     struct store_job *job = store_job(cluster, STORE_WRITE);
     snprintf(job->key, sizeof job->key, "%s", key);
     job->removes = !value;
     if (value) text_append(&job->value, value->data, value->length);
     job->done = done;
+    job->forget = forget;
     job->argument = argument;
-    store_spawn(job);
+    store_append(job);
 }
 
-void cluster_store_delete(struct cluster *cluster, const char *name, cluster_store_done done, void *argument)
+void cluster_store_delete(struct cluster *cluster, const char *name, cluster_store_done done,
+                          void (*forget)(void *argument), void *argument)
 {
     struct store_job *job = store_job(cluster, STORE_DELETE);
     snprintf(job->key, sizeof job->key, "%s", name);
     job->done = done;
+    job->forget = forget;
     job->argument = argument;
-    store_spawn(job);
+    store_append(job);
 }

@@ -182,7 +182,9 @@ void pipeline_settle(struct pipeline *pipeline)
         bool over = pipeline->epochs.count == 0 || FORESET_BUG("last-epoch-dropped");
         if (pipeline->finished && over) pipeline_end(pipeline, PIPELINE_DONE, NULL);
     }
-    if (pipeline->machine.state == PIPELINE_STANDBY && pipeline->drain && pipeline->jobs == 0) {
+    // Under a lease it is elected and recovers first: what is decided is published when a drain is done (P21).
+    bool alone = pipeline->config.lease_ttl_us == 0 || FORESET_BUG("drain-unpublished");
+    if (pipeline->machine.state == PIPELINE_STANDBY && pipeline->drain && alone && pipeline->jobs == 0) {
         pipeline_end(pipeline, PIPELINE_DONE, NULL);
     }
     if (pipeline->machine.state == PIPELINE_QUIESCING) pipeline_settle_quiescing(pipeline);

@@ -12,6 +12,7 @@
 #include <stdio.h>
 
 #include "common/base/log.h"
+#include "common/base/planted.h"
 #include "coordinator/commit/recover.h"
 #include "coordinator/pipeline/pipeline_change.h"
 
@@ -188,7 +189,8 @@ void pipeline_lead_tick(struct pipeline *pipeline, int64_t now_us)
         pipeline_job_spawn(keep);
     }
     if (state == PIPELINE_RECOVERING && !pipeline->recovering && now_us >= pipeline->recover_at_us) {
-        if (pipeline->drain) {
+        bool alone = pipeline->config.lease_ttl_us == 0 || FORESET_BUG("drain-unpublished");
+        if (pipeline->drain && alone) {
             pipeline_end(pipeline, PIPELINE_DONE, NULL);
         } else {
             pipeline_lead_recover(pipeline);

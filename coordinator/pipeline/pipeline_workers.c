@@ -190,6 +190,7 @@ static void pipeline_workers_register(struct pipeline *pipeline, uint32_t peer, 
     snprintf(worker->name, sizeof worker->name, "%s", control->register_->name);
     snprintf(worker->url, sizeof worker->url, "%s", control->register_->url ? control->register_->url : "");
     worker->lanes = control->register_->lanes;
+    if (!FORESET_BUG("late-word-kills")) worker->replaced = false; // a late word of the process before may have said so
     pipeline_workers_heard(pipeline, worker);
     // It registers: so it runs nothing of ours any more, unless our Assign is still on its way.
     if (was_in && restarted) pipeline_workers_lost(pipeline, worker, "came back without what it had");

@@ -34,6 +34,9 @@ static const char *const planted_table[] = {
     "move-without-state",     // a shard that moved starts with empty state
     "move-keeps-state",       // who gave a shard away goes on with its state
     "drain-forgotten",        // a recovery deals to drained workers again
+    "drain-unpublished",      // a drain ends a pipeline that has not recovered: decided epochs wait
+    "late-word-kills",        // a late message of a worker's earlier process shuts the later one out
+    "writes-unordered",       // a command's write may come after that of a later command
     NULL};
 static const char *planted_on;
 

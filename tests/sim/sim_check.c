@@ -10,9 +10,13 @@
 #include "common/delta/delta_log.h"
 #include "tests/sim/sim.h"
 
-static const char *const check_urls[SIM_CONTENTS] = {
-    "sim://rows",   "sim://counts", "sim://windows",           "sim://slow",
-    "sim://latest", "sim://chain",  "sim://slow__dead_letters"};
+static const char *const check_urls[SIM_PIPELINES_MAX][SIM_CONTENTS] = {
+    {"sim://p0/rows", "sim://p0/counts", "sim://p0/windows", "sim://p0/slow", "sim://p0/latest", "sim://p0/chain",
+     "sim://p0/slow__dead_letters"},
+    {"sim://p1/rows", "sim://p1/counts", "sim://p1/windows", "sim://p1/slow", "sim://p1/latest", "sim://p1/chain",
+     "sim://p1/slow__dead_letters"},
+    {"sim://p2/rows", "sim://p2/counts", "sim://p2/windows", "sim://p2/slow", "sim://p2/latest", "sim://p2/chain",
+     "sim://p2/slow__dead_letters"}};
 
 struct check_file {
     char *path;
@@ -26,11 +30,19 @@ struct check_table {
     int64_t version;
     uint64_t epoch; // of its last commit of ours
 };
-static struct {
+static struct check {
     struct check_table tables[SIM_CONTENTS];
     Foreset__Manifest *last;
     VECTOR(char *) names; // of decided manifests, by epoch from 1
-} check;
+} checks[SIM_PIPELINES_MAX];
+static struct check *check; // the one that is looked at
+static uint32_t check_pipeline;
+
+static void check_choose(uint32_t pipeline)
+{
+    check_pipeline = pipeline;
+    check = &checks[pipeline];
+}
 
 static void check_table_reset(struct check_table *table)
 {
@@ -41,11 +53,14 @@ static void check_table_reset(struct check_table *table)
 
 void sim_check_reset(void)
 {
-    for (size_t i = 0; i < SIM_CONTENTS; i++) check_table_reset(&check.tables[i]);
-    for (size_t i = 0; i < check.names.count; i++) memory_free(check.names.items[i]);
-    vector_deinit(&check.names);
-    if (check.last) foreset__manifest__free_unpacked(check.last, NULL);
-    check.last = NULL;
+    for (uint32_t p = 0; p < SIM_PIPELINES_MAX; p++) {
+        check_choose(p);
+        for (size_t i = 0; i < SIM_CONTENTS; i++) check_table_reset(&check->tables[i]);
+        for (size_t i = 0; i < check->names.count; i++) memory_free(check->names.items[i]);
+        vector_deinit(&check->names);
+        if (check->last) foreset__manifest__free_unpacked(check->last, NULL);
+        check->last = NULL;
+    }
 }
 
 static struct check_file *check_find(struct check_table *table, const char *path)
@@ -83,8 +98,8 @@ static void check_files(const Foreset__Manifest *manifest, uint32_t table, Fores
     char who[64];
     snprintf(who, sizeof who, "the manifest of epoch %" PRIu64, epoch);
     for (size_t i = 0; i < count; i++) {
-        struct check_file *file = check_find(&check.tables[table], files[i]->path);
-        struct sim_content content = check_read(check_urls[table], files[i]->path, who);
+        struct check_file *file = check_find(&check->tables[table], files[i]->path);
+        struct sim_content content = check_read(check_urls[check_pipeline][table], files[i]->path, who);
         uint64_t of_epoch = 0, of_generation = 0;
         bool named = manifest_part_parse(files[i]->path, "part-", &of_epoch, &of_generation);
         if (!named || of_epoch > epoch || (of_epoch == epoch && of_generation != generation)) {
@@ -96,7 +111,7 @@ static void check_files(const Foreset__Manifest *manifest, uint32_t table, Fores
             continue;
         }
         struct check_file fresh = {memory_strdup(files[i]->path), content, epoch, false};
-        vector_push(&check.tables[table].files, fresh);
+        vector_push(&check->tables[table].files, fresh);
     }
 }
 
@@ -104,7 +119,7 @@ static void check_parts(const Foreset__Manifest *manifest)
 {
     for (size_t i = 0; i < manifest->n_parts; i++) {
         const Foreset__SnapshotPart *part = manifest->parts[i];
-        const struct sim_object *object = sim_store_look(SIM_STATE_URL, part->key);
+        const struct sim_object *object = sim_store_look(sim_plan_state_url(check_pipeline), part->key);
         if (!object || !object->durable || object->size != part->size_bytes ||
             hash_64(object->bytes, object->size, 0) != part->checksum) {
             sim_core_fail("I3: the manifest of epoch %" PRIu64 " names state part %s, which is %s", manifest->epoch,
@@ -124,19 +139,22 @@ static void check_manifest(const Foreset__Manifest *manifest)
         check_files(manifest, SIM_DEAD, table->dead_letters_pending, table->n_dead_letters_pending);
     }
     check_parts(manifest);
-    sim_model_decide(manifest);
+    sim_model_decide(check_pipeline, manifest);
 }
 
-void sim_check_decided(const char *record)
+void sim_check_decided(uint32_t pipeline, const char *record)
 {
-    uint64_t epoch = 0, generation = 0, hash = 0, first = check.names.count + 1;
+    char key[64];
+    check_choose(pipeline);
+    snprintf(key, sizeof key, "foreset/pipelines/p%u/generation", pipeline);
+    uint64_t epoch = 0, generation = 0, hash = 0, first = check->names.count + 1;
     char name[META_NAME_SIZE] = "";
     if (sscanf(record, "%" SCNu64 " %" SCNu64 " %" SCNx64 " %127s", &epoch, &generation, &hash, name) != 4 ||
         epoch < first) {
         sim_core_fail("I5: epoch %" PRIu64 " is decided again: %s", epoch, record);
         return;
     }
-    const char *holds = sim_kv_look("foreset/pipelines/simulated/generation");
+    const char *holds = sim_kv_look(key);
     if (!holds || strtoull(holds, NULL, 10) != generation) {
         sim_core_fail("P18: epoch %" PRIu64 " is decided in generation %" PRIu64 ", though it is %s", epoch, generation,
                       holds ? holds : "none");
@@ -146,7 +164,7 @@ void sim_check_decided(const char *record)
     struct meta_record wanted = {.epoch = epoch, .generation = generation, .hash = hash};
     snprintf(wanted.name, sizeof wanted.name, "%s", name);
     while (wanted.epoch >= first && !sim->failed) {
-        const struct sim_object *object = sim_store_look(SIM_STATE_URL, wanted.name);
+        const struct sim_object *object = sim_store_look(sim_plan_state_url(check_pipeline), wanted.name);
         struct manifest *manifest = NULL;
         struct error err;
         if (!object ||
@@ -167,13 +185,13 @@ void sim_check_decided(const char *record)
     for (size_t i = chain.count; i > 0 && !sim->failed; i--) {
         sim_core_trace("epoch %" PRIu64 " is decided in generation %" PRIu64, chain.items[i - 1]->body->epoch,
                        generation);
-        vector_push(&check.names, memory_strdup(chain.items[i - 1]->record.name));
+        vector_push(&check->names, memory_strdup(chain.items[i - 1]->record.name));
         check_manifest(chain.items[i - 1]->body);
         sim->decisions++;
     }
     if (chain.count > 0 && !sim->failed) {
-        if (check.last) foreset__manifest__free_unpacked(check.last, NULL);
-        check.last = foreset__manifest__unpack(NULL, chain.items[0]->packed_size, chain.items[0]->packed);
+        if (check->last) foreset__manifest__free_unpacked(check->last, NULL);
+        check->last = foreset__manifest__unpack(NULL, chain.items[0]->packed_size, chain.items[0]->packed);
     }
     for (size_t i = 0; i < chain.count; i++) manifest_unref(chain.items[i]);
     vector_deinit(&chain);
@@ -181,33 +199,38 @@ void sim_check_decided(const char *record)
 
 // ---- Commits ----
 
+// Chooses the pipeline too; -1: this is no table.
 static int check_table_of(const char *url)
 {
+    uint32_t pipeline = sim_plan_of_url(url);
+    if (pipeline >= SIM_PIPELINES_MAX) return -1;
+    check_choose(pipeline);
     for (int i = 0; i < SIM_CONTENTS; i++) {
-        if (strcmp(check_urls[i], url) == 0) return i;
+        if (strcmp(check_urls[check_pipeline][i], url) == 0) return i;
     }
     return -1;
 }
 
 static void check_action(uint32_t number, const struct delta_action *action, int64_t version)
 {
-    struct check_table *table = &check.tables[number];
+    struct check_table *table = &check->tables[number];
     if (action->kind == DELTA_ACTION_ADD) {
         struct check_file *file = check_find(table, action->add.path);
         if (!file || file->live) {
-            sim_core_fail("I5: %s version %" PRId64 " adds %s, which %s", check_urls[number], version, action->add.path,
-                          file ? "is there already" : "no decided manifest names");
+            sim_core_fail("I5: %s version %" PRId64 " adds %s, which %s", check_urls[check_pipeline][number], version,
+                          action->add.path, file ? "is there already" : "no decided manifest names");
             return;
         }
-        struct sim_content content = check_read(check_urls[number], file->path, check_urls[number]);
+        struct sim_content content =
+            check_read(check_urls[check_pipeline][number], file->path, check_urls[check_pipeline][number]);
         file->live = true;
         table->content.rows += content.rows;
         table->content.hash += content.hash;
     } else if (action->kind == DELTA_ACTION_REMOVE) {
         struct check_file *file = check_find(table, action->remove.path);
         if (!file || !file->live) {
-            sim_core_fail("I3: %s version %" PRId64 " removes %s, which is not there", check_urls[number], version,
-                          action->remove.path);
+            sim_core_fail("I3: %s version %" PRId64 " removes %s, which is not there",
+                          check_urls[check_pipeline][number], version, action->remove.path);
             return;
         }
         table->content.rows -= file->content.rows;
@@ -224,7 +247,7 @@ void sim_check_commit(const char *url, const char *key)
     struct error err;
     int64_t version = 0;
     if (number < 0 || sim->failed || sscanf(key, "_delta_log/%" SCNd64, &version) != 1) return;
-    struct check_table *table = &check.tables[number];
+    struct check_table *table = &check->tables[number];
     if (version != table->version + 1) {
         sim_core_fail("I5: %s gets version %" PRId64 " after %" PRId64, url, version, table->version);
         return;
@@ -240,11 +263,11 @@ void sim_check_commit(const char *url, const char *key)
     }
     uint64_t epoch = commit->info ? commit->info->epoch_last : 0;
     if (epoch > 0 && !sim->failed) {
-        if (epoch <= table->epoch || epoch > sim_model_epoch()) {
+        if (epoch <= table->epoch || epoch > sim_model_epoch(check_pipeline)) {
             sim_core_fail("I5: %s version %" PRId64 " is epoch %" PRIu64 ", after %" PRIu64 "; decided are %" PRIu64,
-                          url, version, epoch, table->epoch, sim_model_epoch());
+                          url, version, epoch, table->epoch, sim_model_epoch(check_pipeline));
         } else {
-            struct sim_content want = sim_model_at((uint32_t)number, epoch);
+            struct sim_content want = sim_model_at(check_pipeline, (uint32_t)number, epoch);
             table->epoch = epoch;
             sim_core_trace("%s version %" PRId64 ": epoch %" PRIu64 ", %" PRIu64 " rows", url, version, epoch,
                            want.rows);
@@ -265,54 +288,53 @@ void sim_check_remove(const char *url, const char *key)
 {
     int number = check_table_of(url);
     if (number >= 0) {
-        const struct check_file *file = check_find(&check.tables[number], key);
+        const struct check_file *file = check_find(&check->tables[number], key);
         // Named by a decided manifest: it may go only once a later commit has removed it, and then VACUUM's time comes.
-        if (file && (file->live || file->epoch > check.tables[number].epoch)) {
+        if (file && (file->live || file->epoch > check->tables[number].epoch)) {
             sim_core_fail("I3: %s|%s is deleted, epoch %" PRIu64 " needs it", url, key, file->epoch);
         }
         if (strncmp(key, "_delta_log/", 11) == 0) sim_core_fail("I3: %s|%s is deleted", url, key);
         return;
     }
-    for (size_t i = 0; check.last && i < check.last->n_parts; i++) {
-        if (strcmp(check.last->parts[i]->key, key) == 0) {
-            sim_core_fail("I3: state part %s is deleted, epoch %" PRIu64 " needs it", key, check.last->epoch);
+    for (size_t i = 0; check->last && i < check->last->n_parts; i++) {
+        if (strcmp(check->last->parts[i]->key, key) == 0) {
+            sim_core_fail("I3: state part %s is deleted, epoch %" PRIu64 " needs it", key, check->last->epoch);
         }
     }
-    size_t kept = check.names.count > 10 ? check.names.count - 10 : 0;
-    for (size_t i = kept; i < check.names.count; i++) {
-        if (strcmp(check.names.items[i], key) == 0)
+    size_t kept = check->names.count > 10 ? check->names.count - 10 : 0;
+    for (size_t i = kept; i < check->names.count; i++) {
+        if (strcmp(check->names.items[i], key) == 0)
             sim_core_fail("I3: manifest %s is deleted, one of the last ten", key);
     }
 }
 
 // ---- The end ----
 
-bool sim_check_holds(uint64_t epoch)
+bool sim_check_published(uint32_t pipeline)
 {
+    check_choose(pipeline);
     for (uint32_t i = 0; i < SIM_CONTENTS; i++) {
-        struct sim_content want = sim_model_at(i, epoch);
-        if (check.tables[i].content.rows != want.rows || check.tables[i].content.hash != want.hash) return false;
+        struct sim_content want = sim_model_at(pipeline, i, sim_model_epoch(pipeline));
+        if (check->tables[i].content.rows != want.rows || check->tables[i].content.hash != want.hash) return false;
     }
     return true;
 }
 
-bool sim_check_published(void)
-{
-    return sim_check_holds(sim_model_epoch());
-}
-
 void sim_check_end(bool complete)
 {
-    if (sim->failed) return;
-    if (!complete) {
-        sim_core_fail("I6: no end within the time: decided %" PRIu64 " epochs, %s published", sim_model_epoch(),
-                      sim_check_published() ? "all" : "not all");
-        return;
-    }
-    for (uint32_t i = 0; i < SIM_CONTENTS; i++) {
-        for (size_t j = 0; j < check.tables[i].files.count; j++) {
-            if (check.tables[i].files.items[j].live)
-                check_read(check_urls[i], check.tables[i].files.items[j].path, "a log");
+    for (uint32_t p = 0; p < sim->knobs.pipelines && !sim->failed; p++) {
+        bool published = sim_check_published(p);
+        if (!complete && sim_model_complete(p) && published && p + 1 < sim->knobs.pipelines) continue;
+        if (!complete) {
+            sim_core_fail("I6: no end within the time: pipeline p%u decided %" PRIu64 " epochs, %s published", p,
+                          sim_model_epoch(p), published ? "all" : "not all");
+            return;
+        }
+        for (uint32_t i = 0; i < SIM_CONTENTS; i++) {
+            for (size_t j = 0; j < check->tables[i].files.count; j++) {
+                const struct check_file *file = &check->tables[i].files.items[j];
+                if (file->live) check_read(check_urls[p][i], file->path, "a log");
+            }
         }
     }
 }

@@ -6,125 +6,28 @@
 #include "common/rpc/control_message.h"
 #include "tests/sim/sim.h"
 
-#define CLUSTER_LEASE_US  (6 * SIM_SECOND)
-#define CLUSTER_GRACE_US  (2 * SIM_SECOND)
 #define CLUSTER_CALM_US   (200 * SIM_SECOND) // after the faults, for everything to be there
-#define CLUSTER_STEPS_MAX 20000000
-
-static int64_t cluster_start_ends[SIM_PROCESSES_MAX][SIM_PARTITIONS_MAX];
-
-static void cluster_start(void *argument);
-static void cluster_tell_drained(struct sim_process *coordinator);
-
-static const char *const cluster_worker_names[] = {"worker-a", "worker-b", "worker-c"};
+#define CLUSTER_STEPS_MAX 40000000
 
 static size_t cluster_index(const struct sim_process *process)
 {
     return (size_t)(process - sim->processes);
 }
 
-static void cluster_ended(void *context, enum pipeline_outcome outcome, const struct error *err)
-{
-    struct sim_process *process = context;
-    process->over = true;
-    if (outcome != PIPELINE_DONE) {
-        sim_core_fail("I7: the pipeline ended with outcome %d: %s", (int)outcome, err->message);
-        return;
-    }
-    sim_core_trace("done");
-    if (!sim_check_published()) sim_core_fail("I2: the run ended, but decided epochs are not published");
-    sim_core_kill(process);
-}
-
-static void cluster_start_coordinator(struct sim_process *process)
-{
-    struct pipeline_config config = {.process = process->id == 1 ? "first" : "second",
-                                     .plan = sim->plan,
-                                     .state_url = SIM_STATE_URL,
-                                     .stores = {sim_store_open, process},
-                                     .catalogs = {sim_plan_catalog, process},
-                                     .available_now = sim->knobs.available_now,
-                                     .lease_ttl_us = CLUSTER_LEASE_US,
-                                     .grace_us = CLUSTER_GRACE_US,
-                                     .workers_min = 1,
-                                     .ended = cluster_ended,
-                                     .context = process};
-    struct error err;
-    process->kv = config.kv = sim_kv_open(process);
-    enum status status = sim_store_open(process, SIM_STATE_URL, true, &process->state, &err);
-    ASSERT(status == STATUS_OK);
-    config.state = process->state;
-    for (uint32_t i = 0; i < SIM_PARTITIONS_MAX; i++) cluster_start_ends[cluster_index(process)][i] = sim_plan_end(i);
-    status = pipeline_create(&config, &process->seam, &process->pipeline, &err);
-    ASSERT(status == STATUS_OK);
-    struct seam_role role;
-    pipeline_role(process->pipeline, &role);
-    sim_core_start(process, &role);
-    cluster_tell_drained(process);
-}
-
-static void cluster_post(void *context, struct dataflow_event *event)
-{
-    sim_core_post(context, event);
-}
-
-static void cluster_start_worker(struct sim_process *process)
-{
-    static const uint32_t coordinators[] = {1, 2};
-    struct worker_config config = {.name = cluster_worker_names[process->id - 11],
-                                   .lanes = random_chance(&process->random, 0.3) ? 2 : 1,
-                                   .coordinators = coordinators,
-                                   .coordinator_count = sim->knobs.coordinators,
-                                   .flow_open = sim_flow_open,
-                                   .stores = {sim_store_open, process},
-                                   .post = cluster_post,
-                                   .context = process};
-    process->worker = worker_create(&config, &process->seam);
-    struct seam_role role;
-    worker_role(process->worker, &role);
-    sim_core_start(process, &role);
-}
-
-static void cluster_start(void *argument)
-{
-    struct sim_process *process = argument;
-    if (process->alive) return;
-    random_init(&process->random, random_u64(&sim->random));
-    process->wall_skew_us = sim_core_roll(0.2) ? (int64_t)random_below(&sim->random, 4 * SIM_SECOND) : 0;
-    if (process->kind == SIM_COORDINATOR) {
-        cluster_start_coordinator(process);
-    } else {
-        cluster_start_worker(process);
-    }
-    sim_core_trace("process %u starts", process->id);
-}
-
 // ---- Planned moves ----
-
-static void cluster_tell_drained(struct sim_process *coordinator)
-{
-    const char *names[SIM_PROCESSES_MAX];
-    size_t count = 0;
-    for (size_t i = 0; i < sim->process_count; i++) {
-        if (sim->processes[i].drained) names[count++] = cluster_worker_names[sim->processes[i].id - 11];
-    }
-    sim_core_post(coordinator, pipeline_leaving_event(names, count));
-}
-
-static void cluster_tell_all(void)
-{
-    for (size_t i = 0; i < sim->process_count; i++) {
-        struct sim_process *process = &sim->processes[i];
-        if (process->kind == SIM_COORDINATOR && process->alive && !process->dying) cluster_tell_drained(process);
-    }
-}
 
 static void cluster_drain(struct sim_process *worker)
 {
     if (worker->kind != SIM_WORKER || !sim_core_roll(sim->knobs.drain)) return;
     worker->drained = !worker->drained;
-    sim_core_trace("worker %u is %s", worker->id, worker->drained ? "drained" : "undrained");
-    cluster_tell_all();
+    sim_core_trace("worker %u is to be %s", worker->id, worker->drained ? "drained" : "undrained");
+    sim_operator_drain(worker);
+}
+
+static void cluster_leave(struct sim_process *worker)
+{
+    if (worker->kind != SIM_WORKER || !worker->alive || worker->dying || !sim->knobs.tells) return;
+    if (sim_core_roll(sim->knobs.drain / 2) && sim_core_takes(&worker->roles[0])) sim_host_leave(worker);
 }
 
 // Somebody must be left to hold what there is.
@@ -133,11 +36,14 @@ static void cluster_undrain(void)
     bool all = random_chance(&sim->random, 0.5), any = false;
     for (size_t i = 0; i < sim->process_count; i++) {
         struct sim_process *process = &sim->processes[i];
-        if (all) process->drained = false;
         any = any || (process->kind == SIM_WORKER && !process->drained);
     }
-    for (size_t i = 0; i < sim->process_count && !any; i++) sim->processes[i].drained = false;
-    cluster_tell_all();
+    for (size_t i = 0; i < sim->process_count; i++) {
+        struct sim_process *process = &sim->processes[i];
+        if (!process->drained || (any && !all)) continue;
+        process->drained = false;
+        sim_operator_drain(process);
+    }
 }
 
 // Who is drained holds nothing in the end.
@@ -145,10 +51,9 @@ static bool cluster_handed_over(void)
 {
     for (size_t i = 0; i < sim->process_count; i++) {
         const struct sim_process *process = &sim->processes[i];
-        if (!process->drained || !process->alive || process->dying) continue;
-        if (strcmp(worker_state_name(process->worker), "idle") != 0) return false;
+        if (process->drained && process->alive && sim_host_holds(process)) return false;
     }
-    return true;
+    return sim_operator_content();
 }
 
 // ---- Fate ----
@@ -159,6 +64,7 @@ static void cluster_cut(const struct sim_process *from)
     size_t a = cluster_index(from), b = (size_t)random_below(&sim->random, sim->process_count);
     int64_t us = (int64_t)random_below(&sim->random, 12 * SIM_SECOND);
     sim->cut_until_us[a][b] = sim->now_us + us;
+    if (from->kind == SIM_WORKER && random_chance(&sim->random, 0.1)) sim_network_gone(from); // wrongly
     if (random_chance(&sim->random, 0.2)) sim->cut_until_us[b][a] = sim->now_us + us;
     sim_core_trace("link from %u to %u is cut for %.3f s", from->id, sim->processes[b].id, (double)us / 1e6);
 }
@@ -178,13 +84,15 @@ static void cluster_links(struct sim_process *process)
 static void cluster_fate(void *argument)
 {
     (void)argument;
+    sim_operator_act();
     for (size_t i = 0; i < sim->process_count; i++) {
         struct sim_process *process = &sim->processes[i];
         cluster_links(process);
         cluster_drain(process);
+        cluster_leave(process);
         if (!process->alive && sim->now_us >= process->away_until_us &&
             (random_chance(&sim->random, 0.05) || (!sim->faults && random_chance(&sim->random, 0.2)))) {
-            cluster_start(process);
+            sim_host_start(process);
         } else if (process->alive && !process->dying && sim_core_roll(0.002)) {
             sim_core_kill(process);
             if (sim_core_roll(0.2))
@@ -218,6 +126,7 @@ static double cluster_draw(double most)
 static void cluster_knobs(void)
 {
     struct sim_knobs *knobs = &sim->knobs;
+    knobs->tells = random_chance(&sim->random, 0.2);
     knobs->steers = random_chance(&sim->random, 0.3);
     knobs->crash = cluster_draw(0.004);
     knobs->call_error = cluster_draw(0.03);
@@ -235,14 +144,20 @@ static void cluster_knobs(void)
     knobs->available_now = random_chance(&sim->random, 0.4);
     knobs->partitions = 1 + (uint32_t)random_below(&sim->random, SIM_PARTITIONS_MAX);
     knobs->workers = knobs->steers ? 3 : 1 + (uint32_t)random_below(&sim->random, 3);
+    knobs->pipelines =
+        random_chance(&sim->random, 0.5) ? 1 : 1 + (uint32_t)random_below(&sim->random, SIM_PIPELINES_MAX);
+    knobs->command = cluster_draw(knobs->steers ? 0.4 : 0.02);
     knobs->coordinators = 1 + (uint32_t)random_below(&sim->random, 2);
     knobs->faults_until_us = 30 * SIM_SECOND + (int64_t)random_below(&sim->random, 50 * SIM_SECOND);
 }
 
 static bool cluster_complete(void)
 {
-    return sim->now_us > sim->knobs.faults_until_us && sim_model_complete() && sim_check_published() &&
-           cluster_handed_over();
+    if (sim->now_us <= sim->knobs.faults_until_us || !cluster_handed_over()) return false;
+    for (uint32_t i = 0; i < sim->knobs.pipelines; i++) {
+        if (!sim_model_complete(i) || !sim_check_published(i)) return false;
+    }
+    return true;
 }
 
 static void cluster_calm(void)
@@ -254,21 +169,23 @@ static void cluster_calm(void)
         sim->processes[i].wall_skew_us = sim->processes[i].away_until_us = 0;
     }
     cluster_undrain();
+    sim_operator_calm();
     memset(sim->cut_until_us, 0, sizeof sim->cut_until_us);
     sim_kv_back();
 }
 
 static void cluster_trace_states(void)
 {
+    char text[1024];
     for (size_t i = 0; i < sim->process_count; i++) {
         const struct sim_process *process = &sim->processes[i];
-        const char *state = !process->alive                    ? "down"
-                            : process->kind == SIM_COORDINATOR ? pipeline_state_name(process->pipeline)
-                                                               : worker_state_name(process->worker);
-        sim_core_trace("process %u: %s%s", process->id, state, process->drained ? ", drained" : "");
+        sim_core_trace("process %u: %s%s", process->id, sim_host_state(process, text, sizeof text),
+                       process->drained ? ", drained" : "");
     }
-    sim_core_trace("model %s, tables %s", sim_model_complete() ? "complete" : "not complete",
-                   sim_check_published() ? "published" : "not published");
+    for (uint32_t i = 0; i < sim->knobs.pipelines; i++) {
+        sim_core_trace("p%u: rows %s, tables %s", i, sim_model_complete(i) ? "complete" : "not complete",
+                       sim_check_published(i) ? "published" : "not published");
+    }
 }
 
 static void cluster_play(void)
@@ -278,7 +195,7 @@ static void cluster_play(void)
         struct sim_process *process = &sim->processes[i];
         bool joins = process->kind == SIM_WORKER && random_chance(&sim->random, 0.3);
         if (joins) process->away_until_us = (int64_t)random_below(&sim->random, (uint64_t)sim->knobs.faults_until_us);
-        if (!joins) cluster_start(process);
+        if (!joins) sim_host_start(process);
     }
     sim_core_at(SIM_SECOND / 10, NULL, cluster_fate, NULL, NULL);
     bool complete = false;
@@ -303,8 +220,9 @@ bool sim_cluster_run(uint64_t seed, bool trace)
     sim_store_reset();
     sim_model_reset();
     sim_check_reset();
+    sim_operator_reset();
     cluster_knobs();
-    sim_plan_make();
+    for (uint32_t i = 0; i < sim->knobs.pipelines; i++) sim_plan_make(i);
     for (uint32_t i = 0; i < sim->knobs.coordinators; i++) {
         sim_core_process(&sim->processes[sim->process_count++], SIM_COORDINATOR, 1 + i);
     }

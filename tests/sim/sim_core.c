@@ -2,7 +2,8 @@
 //
 // A job runs on a fiber; every call through the seam yields to the scheduler, which lets virtual time pass. A process
 // that dies marks itself dying: every further call of its fibers returns STATUS_KILLED without effect, so that they
-// unwind by their ordinary error paths; when all are done the role is destroyed and the process is gone.
+// unwind by their ordinary error paths; when all are done its roles are destroyed and the process is gone. A role that is
+// stopped in a living process takes nothing any more; its jobs run to their end first.
 #include "tests/sim/sim.h"
 
 #include <stdarg.h>
@@ -69,13 +70,12 @@ static struct sim_event sim_pop(void)
     }
 }
 
-void sim_core_at(int64_t delay_us, struct sim_process *process, void (*run)(void *), void (*drop)(void *),
-                 void *argument)
+void sim_core_at(int64_t delay_us, struct sim_role *role, void (*run)(void *), void (*drop)(void *), void *argument)
 {
     struct sim_event event = {.at_us = sim->now_us + delay_us,
                               .number = ++sim->event_number,
-                              .process = process,
-                              .life = process ? process->life : 0,
+                              .role = role,
+                              .life = role ? role->life : 0,
                               .run = run,
                               .drop = drop,
                               .argument = argument};
@@ -99,7 +99,8 @@ void sim_core_trace(const char *format, ...)
     va_list args;
     va_start(args, format);
     printf("%12.6f ", (double)sim->now_us / 1e6);
-    if (sim->current) printf("[%u.%llu] ", sim->current->id, (unsigned long long)sim->current->life);
+    const struct sim_process *process = sim->current ? sim->current->process : NULL;
+    if (process) printf("[%u.%llu] ", process->id, (unsigned long long)process->life);
     vprintf(format, args);
     putchar('\n');
     va_end(args);
@@ -114,10 +115,10 @@ bool sim_core_roll(double probability)
 
 static void sim_switch_in(struct sim_fiber *fiber)
 {
-    struct sim_process *before = sim->current;
+    struct sim_role *before = sim->current;
     struct sim_fiber *before_fiber = sim->fiber;
     ASSERT(!before_fiber);
-    sim->current = fiber->process;
+    sim->current = fiber->role;
     sim->fiber = fiber;
 #ifdef SIM_ASAN
     __sanitizer_start_switch_fiber(&sim_main_fake, fiber->stack, SIM_STACK_BYTES);
@@ -154,9 +155,10 @@ static void sim_fiber_main(unsigned low, unsigned high)
 
 static void sim_fiber_free(struct sim_fiber *fiber)
 {
-    struct sim_fiber **at = &fiber->process->fibers;
+    struct sim_fiber **at = &fiber->role->process->fibers;
     while (*at != fiber) at = &(*at)->next;
     *at = fiber->next;
+    fiber->role->fibers--;
     vector_push(&sim->stacks, fiber->stack);
     memory_free(fiber);
 }
@@ -184,18 +186,19 @@ static void sim_resume_in(struct sim_fiber *fiber, int64_t delay_us)
 {
     struct sim_resume *resume = memory_alloc(sizeof *resume);
     *resume = (struct sim_resume){fiber, ++fiber->wakes};
-    sim_core_at(delay_us, fiber->process, sim_resume_run, memory_free, resume);
+    sim_core_at(delay_us, fiber->role, sim_resume_run, memory_free, resume);
 }
 
-void sim_core_fiber(struct sim_process *process, void (*body)(void *), void *argument)
+void sim_core_fiber(struct sim_role *role, void (*body)(void *), void *argument)
 {
     struct sim_fiber *fiber = memory_calloc(1, sizeof *fiber);
     fiber->stack = sim->stacks.count > 0 ? vector_pop(&sim->stacks) : memory_alloc_aligned(4096, SIM_STACK_BYTES);
-    fiber->process = process;
+    fiber->role = role;
     fiber->body = body;
     fiber->argument = argument;
-    fiber->next = process->fibers;
-    process->fibers = fiber;
+    fiber->next = role->process->fibers;
+    role->process->fibers = fiber;
+    role->fibers++;
     getcontext(&fiber->context);
     fiber->context.uc_stack.ss_sp = fiber->stack;
     fiber->context.uc_stack.ss_size = SIM_STACK_BYTES;
@@ -209,7 +212,7 @@ void sim_core_fiber(struct sim_process *process, void (*body)(void *), void *arg
 void sim_core_sleep(int64_t us)
 {
     ASSERT(sim->fiber);
-    if (sim->fiber->process->dying) return;
+    if (sim->fiber->role->process->dying) return;
     sim_resume_in(sim->fiber, us);
     sim_switch_out(sim->fiber);
 }
@@ -217,7 +220,7 @@ void sim_core_sleep(int64_t us)
 void sim_core_wait(void)
 {
     ASSERT(sim->fiber);
-    if (sim->fiber->process->dying) return;
+    if (sim->fiber->role->process->dying) return;
     sim->fiber->waiting = true;
     sim->fiber->wakes++;
     sim_switch_out(sim->fiber);
@@ -225,7 +228,7 @@ void sim_core_wait(void)
 
 void sim_core_pass(void)
 {
-    ASSERT(sim->fiber && sim->fiber->process->dying);
+    ASSERT(sim->fiber && sim->fiber->role->process->dying);
     sim_switch_out(sim->fiber);
 }
 
@@ -285,49 +288,44 @@ static int64_t sim_clock_boot(struct clock *clock)
     return sim->now_us + SIM_SECOND;
 }
 
-static struct sim_process *sim_process_of(struct seam *seam)
+static struct sim_role *sim_role_of(struct seam *seam)
 {
-    return (struct sim_process *)seam;
+    return (struct sim_role *)seam;
+}
+
+bool sim_core_takes(const struct sim_role *role)
+{
+    return role->used && !role->stopping && !role->process->dying;
 }
 
 static void sim_tick_run(void *argument)
 {
-    struct sim_process *process = argument;
-    if (process->tick_at_us > sim->now_us) return; // another one counts
-    process->tick_at_us = INT64_MAX;
-    sim_core_tick(process);
+    struct sim_role *role = argument;
+    if (role->tick_at_us > sim->now_us) return; // another one counts
+    role->tick_at_us = INT64_MAX;
+    sim_core_tick(role);
 }
 
 // Lets the role do what is due; comes again when it says.
-void sim_core_tick(struct sim_process *process)
+void sim_core_tick(struct sim_role *role)
 {
-    if (process->dying || !process->alive) return;
-    sim->current = process;
-    int64_t next = process->role.tick(process->role.role);
+    if (!sim_core_takes(role)) return;
+    sim->current = role;
+    int64_t next = role->role.tick(role->role.role);
     sim->current = NULL;
-    if (next == INT64_MAX || process->dying) return;
+    if (next == INT64_MAX || !sim_core_takes(role)) return;
     int64_t at = next - SIM_SECOND; // the boot clock runs a second ahead of now_us
     if (at <= sim->now_us) at = sim->now_us + 1;
-    if (at >= process->tick_at_us && process->tick_at_us > sim->now_us) return;
-    process->tick_at_us = at;
-    sim_core_at(at - sim->now_us, process, sim_tick_run, NULL, process);
+    if (at >= role->tick_at_us && role->tick_at_us > sim->now_us) return;
+    role->tick_at_us = at;
+    sim_core_at(at - sim->now_us, role, sim_tick_run, NULL, role);
 }
 
 struct sim_posted {
-    struct sim_process *process;
+    struct sim_role *role;
     void *event;
     void (*drop)(void *event);
 };
-
-static void sim_posted_run(void *argument)
-{
-    struct sim_posted posted = *(struct sim_posted *)argument;
-    memory_free(argument);
-    sim->current = posted.process;
-    posted.process->role.event(posted.process->role.role, posted.event);
-    sim->current = NULL;
-    sim_core_tick(posted.process);
-}
 
 static void sim_posted_drop(void *argument)
 {
@@ -336,30 +334,34 @@ static void sim_posted_drop(void *argument)
     memory_free(posted);
 }
 
-void sim_core_post(struct sim_process *process, void *event)
+static void sim_posted_run(void *argument)
+{
+    struct sim_posted posted = *(struct sim_posted *)argument;
+    if (!sim_core_takes(posted.role)) {
+        sim_posted_drop(argument);
+        return;
+    }
+    memory_free(argument);
+    sim->current = posted.role;
+    posted.role->role.event(posted.role->role.role, posted.event);
+    sim->current = NULL;
+    sim_core_tick(posted.role);
+}
+
+void sim_core_post(struct sim_role *role, void *event)
 {
     struct sim_posted *posted = memory_alloc(sizeof *posted);
-    *posted = (struct sim_posted){process, event, process->role.event_drop};
+    *posted = (struct sim_posted){role, event, role->role.event_drop};
     int64_t at_us = sim->now_us + (int64_t)random_below(&sim->random, 100);
-    if (at_us < process->posted_us) at_us = process->posted_us; // in their order
-    process->posted_us = at_us;
-    sim_core_at(at_us - sim->now_us, process, sim_posted_run, sim_posted_drop, posted);
+    if (at_us < role->posted_us) at_us = role->posted_us; // in their order
+    role->posted_us = at_us;
+    sim_core_at(at_us - sim->now_us, role, sim_posted_run, sim_posted_drop, posted);
 }
 
 struct sim_job {
-    struct sim_process *process;
+    struct sim_role *role;
     struct seam_job *job;
 };
-
-static void sim_job_done(void *argument)
-{
-    struct sim_job run = *(struct sim_job *)argument;
-    memory_free(argument);
-    sim->current = run.process;
-    run.job->done(run.job);
-    sim->current = NULL;
-    sim_core_tick(run.process);
-}
 
 static void sim_job_drop(void *argument)
 {
@@ -368,48 +370,87 @@ static void sim_job_drop(void *argument)
     memory_free(run);
 }
 
+static void sim_job_done(void *argument)
+{
+    struct sim_job run = *(struct sim_job *)argument;
+    if (!sim_core_takes(run.role)) {
+        sim_job_drop(argument);
+        return;
+    }
+    memory_free(argument);
+    sim->current = run.role;
+    run.job->done(run.job);
+    sim->current = NULL;
+    sim_core_tick(run.role);
+}
+
 static void sim_job_body(void *argument)
 {
     struct sim_job *run = argument;
     run->job->run(run->job);
-    if (run->process->dying) {
-        sim_job_drop(run);
+    run->role->jobs--;
+    if (sim_core_takes(run->role)) {
+        sim_core_at((int64_t)random_below(&sim->random, 50), run->role, sim_job_done, sim_job_drop, run);
     } else {
-        sim_core_at((int64_t)random_below(&sim->random, 50), run->process, sim_job_done, sim_job_drop, run);
+        sim_job_drop(run);
     }
 }
 
 static void sim_seam_spawn(struct seam *seam, struct seam_job *job)
 {
     struct sim_job *run = memory_alloc(sizeof *run);
-    *run = (struct sim_job){sim_process_of(seam), job};
-    if (run->process->dying) { // its role still acts while it dies: nothing comes of it
+    *run = (struct sim_job){sim_role_of(seam), job};
+    if (!sim_core_takes(run->role)) { // it still acts while it ends: nothing comes of it
         sim_job_drop(run);
         return;
     }
-    sim_core_fiber(run->process, sim_job_body, run);
+    run->role->jobs++;
+    sim_core_fiber(run->role, sim_job_body, run);
 }
 
 static void sim_seam_sleep(struct seam *seam, int64_t us)
 {
-    (void)seam;
-    sim_core_sleep(us);
+    sim_core_sleep(sim_role_of(seam)->stopping && us > 20000 ? 20000 : us);
 }
 
 static bool sim_seam_stopping(struct seam *seam)
 {
-    return sim_process_of(seam)->dying;
+    return sim_role_of(seam)->stopping || sim_role_of(seam)->process->dying;
 }
 
 void sim_core_process(struct sim_process *process, enum sim_kind kind, uint32_t id)
 {
-    static const struct seam_ops ops = {
-        .send = sim_network_send, .spawn = sim_seam_spawn, .sleep = sim_seam_sleep, .stopping = sim_seam_stopping};
-    process->seam = (struct seam){.ops = &ops, .clock = &process->clock, .random = &process->random};
     process->clock = (struct clock){.wall_us = sim_clock_wall, .boot_us = sim_clock_boot};
     process->kind = kind;
     process->id = id;
-    process->tick_at_us = INT64_MAX;
+}
+
+// ---- Roles ----
+
+struct sim_role *sim_core_role(struct sim_process *process, uint64_t channel)
+{
+    static const struct seam_ops ops = {
+        .send = sim_network_send, .spawn = sim_seam_spawn, .sleep = sim_seam_sleep, .stopping = sim_seam_stopping};
+    for (size_t i = channel == 0 ? 0 : 1; i < SIM_ROLES_MAX; i++) {
+        struct sim_role *role = &process->roles[i];
+        if (role->used) continue;
+        *role = (struct sim_role){.process = process, .life = role->life, .used = true, .channel = channel};
+        role->seam = (struct seam){.ops = &ops, .clock = &process->clock, .random = &role->random};
+        random_init(&role->random, random_u64(&sim->random));
+        role->tick_at_us = INT64_MAX;
+        return role;
+    }
+    ASSERT(false); // too few places
+    return NULL;
+}
+
+struct sim_role *sim_core_find(struct sim_process *process, uint64_t channel)
+{
+    for (size_t i = 0; i < SIM_ROLES_MAX; i++) {
+        struct sim_role *role = &process->roles[i];
+        if (role->channel == channel && sim_core_takes(role)) return role;
+    }
+    return NULL;
 }
 
 static void sim_start_run(void *argument)
@@ -417,22 +458,47 @@ static void sim_start_run(void *argument)
     sim_core_tick(argument);
 }
 
-void sim_core_start(struct sim_process *process, const struct seam_role *role)
+void sim_core_start(struct sim_role *role, const struct seam_role *as)
 {
-    process->role = *role;
-    process->alive = true;
-    process->dying = process->over = false;
-    process->tick_at_us = INT64_MAX;
-    sim_core_at(0, process, sim_start_run, NULL, process);
+    role->role = *as;
+    sim_core_at(0, role, sim_start_run, NULL, role);
 }
 
-static void sim_drop_events(struct sim_process *process)
+static void sim_role_destroy(struct sim_role *role)
+{
+    pipeline_destroy(role->pipeline);
+    worker_destroy(role->worker);
+    node_destroy(role->node);
+    cluster_destroy(role->cluster);
+    objstore_close(role->state);
+    role->pipeline = NULL;
+    role->worker = NULL;
+    role->node = NULL;
+    role->cluster = NULL;
+    role->state = NULL;
+    memory_free(role->said);
+    role->said = NULL;
+}
+
+static void sim_role_rest(const struct sim_role *role)
+{
+    if (role->process->dying) {
+        sim_core_pass();
+    } else {
+        sim_core_sleep(1000);
+    }
+}
+
+// What waits for the process, or for one of its roles; of that only what fibers do not need.
+static void sim_drop_events(const struct sim_process *process, const struct sim_role *role)
 {
     size_t kept = 0;
     VECTOR(struct sim_event) dropped = {0};
     for (size_t i = 0; i < sim->heap.count; i++) {
         struct sim_event *event = &sim->heap.items[i];
-        if (event->process == process) {
+        bool drops = event->role && event->role->process == process;
+        if (role) drops = event->role == role && event->run != sim_resume_run;
+        if (drops) {
             vector_push(&dropped, *event);
         } else {
             sim->heap.items[kept++] = *event;
@@ -449,6 +515,25 @@ static void sim_drop_events(struct sim_process *process)
     vector_deinit(&dropped);
 }
 
+static void sim_role_end(void *argument)
+{
+    struct sim_role *role = argument;
+    while (role->jobs > 0) sim_role_rest(role);
+    sim_drop_events(NULL, role);
+    if (role->pipeline && !role->process->dying) pipeline_resign(role->pipeline);
+    sim_role_destroy(role);
+    while (role->fibers > 1) sim_role_rest(role); // its lanes
+    role->life++;
+    role->used = false;
+}
+
+void sim_core_stop(struct sim_role *role)
+{
+    if (!sim_core_takes(role)) return;
+    role->stopping = true;
+    sim_core_fiber(role, sim_role_end, role);
+}
+
 static void sim_unwind(struct sim_process *process)
 {
     while (process->fibers) {
@@ -459,27 +544,29 @@ static void sim_unwind(struct sim_process *process)
     }
 }
 
-// Its fibers unwind; then the role goes.
+// Its fibers unwind; then the roles go.
 static void sim_reap(void *argument)
 {
     struct sim_process *process = argument;
     ASSERT(process->dying && !sim->fiber);
-    sim->current = process;
-    sim_drop_events(process);
+    if (process->kind == SIM_WORKER) sim_network_gone(process);
+    sim_drop_events(process, NULL);
     sim_unwind(process);
-    sim_drop_events(process);
-    pipeline_destroy(process->pipeline);
-    worker_destroy(process->worker);
-    process->pipeline = NULL;
-    process->worker = NULL;
-    objstore_close(process->state);
+    for (size_t i = 0; i < SIM_ROLES_MAX; i++) {
+        struct sim_role *role = &process->roles[i];
+        if (!role->used) continue;
+        sim->current = role;
+        sim_role_destroy(role);
+        role->life++;
+        role->used = false;
+    }
+    sim->current = NULL;
+    sim_drop_events(process, NULL);
     kv_close(process->kv);
-    process->state = NULL;
     process->kv = NULL;
     process->alive = process->dying = false;
     process->life++;
     process->paused_until_us = 0;
-    sim->current = NULL;
 }
 
 void sim_core_kill(struct sim_process *process)
@@ -487,14 +574,14 @@ void sim_core_kill(struct sim_process *process)
     if (!process->alive || process->dying) return;
     sim_core_trace("process %u dies", process->id);
     process->dying = true;
-    if (!process->over) sim->crashes++;
+    sim->crashes++;
     sim_core_at(0, NULL, sim_reap, NULL, process);
 }
 
 static enum status sim_failpoint(void *context, const char *name, struct error *err)
 {
     (void)context;
-    struct sim_process *process = sim->current;
+    struct sim_process *process = sim->current ? sim->current->process : NULL;
     if (!process) return STATUS_OK;
     if (process->dying) return sim_core_killed(err);
     if (sim_core_roll(sim->knobs.crash * 2)) {
@@ -512,14 +599,14 @@ bool sim_core_step(void)
 {
     if (sim->heap.count == 0 || sim->failed) return false;
     struct sim_event event = sim_pop();
-    struct sim_process *process = event.process;
-    if (process && process->life == event.life && process->paused_until_us > event.at_us) {
-        event.at_us = process->paused_until_us; // numbers keep the order
+    struct sim_role *role = event.role;
+    if (role && role->life == event.life && role->process->paused_until_us > event.at_us) {
+        event.at_us = role->process->paused_until_us; // numbers keep the order
         sim_push(event);
         return true;
     }
     if (event.at_us > sim->now_us) sim->now_us = event.at_us;
-    if (process && (process->life != event.life || !process->alive)) {
+    if (role && (role->life != event.life || !role->used)) {
         if (event.drop) event.drop(event.argument);
         return true;
     }

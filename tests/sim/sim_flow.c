@@ -37,6 +37,8 @@ struct sim_flow {
     struct dataflow_open_args args;
     Foreset__Routing *routing; // our copy
     struct sim_process *process;
+    struct sim_role *role;
+    uint32_t pipeline;
     unsigned refs; // the worker's and the lane's
     bool closing, lane_done;
     struct sim_fiber *lane;
@@ -424,7 +426,7 @@ static enum status flow_load(struct sim_flow *flow, const bool *wanted, const Fo
         if (!wanted[from->parts[i]->shard_first]) continue;
         enum status status = objstore_get(flow->args.state, from->parts[i]->key, &bytes, err);
         // A worker that stood still may load for a leader that is long gone.
-        if (status == STATUS_NOT_FOUND && from->epoch + 10 > sim_model_epoch()) {
+        if (status == STATUS_NOT_FOUND && from->epoch + 10 > sim_model_epoch(flow->pipeline)) {
             sim_core_fail("I3: state part %s of epoch %" PRIu64 " is gone", from->parts[i]->key, from->epoch);
         }
         if (status != STATUS_OK) return status;
@@ -462,7 +464,7 @@ static void flow_load_clocks(struct sim_flow *flow)
         for (size_t j = 0; from && j < from->n_tables; j++) {
             if (from->tables[j]->table == i) table = from->tables[j];
         }
-        lane_clock_init(&flow->clocks[i], sim->plan->tables[i], table, from ? from->epoch + 1 : 1);
+        lane_clock_init(&flow->clocks[i], sim->plans[flow->pipeline]->tables[i], table, from ? from->epoch + 1 : 1);
     }
 }
 
@@ -660,7 +662,9 @@ enum status sim_flow_open(const struct dataflow_open_args *args, struct dataflow
     struct sim_flow *flow = memory_calloc(1, sizeof *flow);
     flow->base.ops = &ops;
     flow->args = *args;
-    flow->process = sim->current;
+    flow->role = sim->current;
+    flow->process = sim->current->process;
+    flow->pipeline = sim_plan_number(args->plan);
     flow->refs = 1;
     flow_route(flow, args->routing, args->worker_index);
     for (uint32_t i = 0; i < SIM_PARTITIONS_MAX; i++) {
@@ -674,7 +678,7 @@ enum status sim_flow_open(const struct dataflow_open_args *args, struct dataflow
         return status;
     }
     flow->refs++;
-    sim_core_fiber(flow->process, flow_lane, flow);
+    sim_core_fiber(flow->role, flow_lane, flow);
     *ret_flow = &flow->base;
     return STATUS_OK;
 }

@@ -12,7 +12,8 @@ struct sim_kv_item {
 };
 struct sim_kv_lease {
     int64_t id, ttl_us, until_us;
-    const struct sim_process *process; // that was granted it
+    const struct sim_role *role; // that was granted it
+    uint64_t life;
 };
 struct kv_watch {
     uint64_t id;
@@ -86,7 +87,8 @@ static void sim_kv_tell(const struct kv_watch *watch, const struct sim_kv_item *
         told->event.bytes = memory_strdup(item->value);
         told->event.create_revision = item->create_revision;
     }
-    sim_core_at(SIM_SECOND / 1000, ((struct sim_kv *)watch->kv)->process, sim_kv_told_run, sim_kv_told_free, told);
+    sim_core_at(SIM_SECOND / 1000, &((struct sim_kv *)watch->kv)->process->roles[0], sim_kv_told_run, sim_kv_told_free,
+                told);
 }
 
 static void sim_kv_tell_all(const struct sim_kv_item *item, bool removed)
@@ -228,11 +230,13 @@ const char *sim_kv_look(const char *key)
     return item ? item->value : NULL;
 }
 
-bool sim_kv_leads(const struct sim_process *process)
+bool sim_kv_leads(const struct sim_role *role, uint32_t pipeline)
 {
-    const struct sim_kv_item *leader = sim_kv_find("foreset/pipelines/simulated/leader");
+    char key[64];
+    snprintf(key, sizeof key, "foreset/pipelines/p%u/leader", pipeline);
+    const struct sim_kv_item *leader = sim_kv_find(key);
     const struct sim_kv_lease *lease = leader ? sim_kv_lease(leader->lease) : NULL;
-    return lease && lease->process == process && lease->until_us > sim->now_us;
+    return lease && lease->role == role && lease->life == role->life && lease->until_us > sim->now_us;
 }
 
 static bool sim_kv_holds(const struct kv_compare *compare)
@@ -262,7 +266,11 @@ static void sim_kv_put(const struct kv_op *op)
     item->lease = op->lease;
     sim_kv_tell_all(item, false);
     size_t length = strlen(op->key);
-    if (length > 5 && strcmp(op->key + length - 5, "/last") == 0) sim_check_decided(item->value);
+    uint32_t pipeline = 0;
+    if (length > 5 && strcmp(op->key + length - 5, "/last") == 0 &&
+        sscanf(op->key, "foreset/pipelines/p%u/", &pipeline) == 1) {
+        sim_check_decided(pipeline, item->value);
+    }
     if (length > 11 && strcmp(op->key + length - 11, "/generation") == 0) sim_kv_release();
 }
 
@@ -443,7 +451,8 @@ static enum status sim_kv_grant(struct kv *kv, int64_t ttl_ms, int64_t *ret_leas
     enum sim_fault fault;
     enum status status = sim_kv_call(process, false, &fault, err);
     if (status != STATUS_OK) return status;
-    struct sim_kv_lease lease = {++kv_state.revision, ttl_ms * 1000, sim->now_us + ttl_ms * 1000, process};
+    struct sim_kv_lease lease = {++kv_state.revision, ttl_ms * 1000, sim->now_us + ttl_ms * 1000, sim->current,
+                                 sim->current->life};
     vector_push(&kv_state.leases, lease);
     sim_kv_expire_later(lease.ttl_us);
     status = sim_core_effect(process, fault, err);

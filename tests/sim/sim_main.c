@@ -1,25 +1,32 @@
 // foreset-sim: runs seeds, prints those that break an invariant, replays one, or shows that planted bugs are found.
+// Several processes share the seeds; what a seed does is the same in each.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "common/base/log.h"
 #include "tests/sim/sim.h"
 
-static const char main_help[] = "usage: foreset-sim [--seeds N] [--from S] [--bug NAME]\n"
+static const char main_help[] = "usage: foreset-sim [--seeds N] [--from S] [--jobs N] [--bug NAME]\n"
                                 "       foreset-sim --seed S [--trace] [--bug NAME]\n"
-                                "       foreset-sim --bugs [--seeds N]\n"
+                                "       foreset-sim --bugs [--seeds N] [--jobs N]\n"
                                 "\n"
                                 "Runs the cluster in virtual time, one run per seed, and checks the invariants of "
                                 "docs/EPOCHS.md at every step. A run that\n"
                                 "breaks one prints its seed; --seed S plays it again, --trace shows every step. --bugs "
                                 "plants each known bug in turn and\n"
-                                "prints after how many seeds it was found.\n";
+                                "prints after how many seeds it was found. --jobs N: so many processes (default: 1).\n";
 
+enum { MAIN_JOBS_MAX = 64 };
 struct main_options {
-    uint64_t seeds, from, seed;
+    uint64_t seeds, from, seed, jobs;
     bool one, trace, bugs;
     const char *bug;
+};
+struct main_sums {
+    uint64_t seeds, bad, steps, crashes, moves, decisions, commits;
 };
 
 static int main_usage(const char *word)
@@ -40,6 +47,8 @@ static int main_parse(int argc, char **argv, struct main_options *options)
             options->seeds = strtoull(argv[++i], NULL, 10);
         } else if (strcmp(argv[i], "--from") == 0 && more) {
             options->from = strtoull(argv[++i], NULL, 10);
+        } else if (strcmp(argv[i], "--jobs") == 0 && more) {
+            options->jobs = strtoull(argv[++i], NULL, 10);
         } else if (strcmp(argv[i], "--seed") == 0 && more) {
             options->seed = strtoull(argv[++i], NULL, 10);
             options->one = true;
@@ -49,61 +58,119 @@ static int main_parse(int argc, char **argv, struct main_options *options)
             return main_usage(argv[i]);
         }
     }
-    return 0;
+    return options->jobs < 1 || options->jobs > MAIN_JOBS_MAX ? main_usage("--jobs: from 1 to 64") : 0;
 }
 
-static int main_bugs(uint64_t seeds)
+// Every jobs-th of them, from the job-th.
+static void main_seeds(const struct main_options *options, uint64_t job, struct main_sums *sums)
 {
-    int missed = 0;
-    for (const char *const *name = planted_names(); *name; name++) {
-        planted_set(*name);
-        uint64_t seed = 1;
-        while (seed <= seeds && sim_cluster_run(seed, false)) seed++;
-        if (seed <= seeds) {
-            printf("%-24s found by seed %llu: %s\n", *name, (unsigned long long)seed, sim->failure);
-        } else {
-            printf("%-24s NOT FOUND in %llu seeds\n", *name, (unsigned long long)seeds);
-            missed++;
-        }
-        fflush(stdout);
-    }
-    return missed > 0;
-}
-
-static int main_seeds(const struct main_options *options)
-{
-    uint64_t bad = 0, crashes = 0, decisions = 0, commits = 0, steps = 0, moves = 0;
-    for (uint64_t seed = options->from; seed < options->from + options->seeds; seed++) {
+    for (uint64_t i = job; i < options->seeds; i += options->jobs) {
+        uint64_t seed = options->from + i;
         if (!sim_cluster_run(seed, options->trace)) {
             printf("seed %llu: %s\n", (unsigned long long)seed, sim->failure);
             fflush(stdout);
-            bad++;
+            sums->bad++;
         }
-        crashes += sim->crashes;
-        decisions += sim->decisions;
-        commits += sim->commits;
-        steps += sim->steps;
-        moves += sim->moves;
+        sums->seeds++;
+        sums->crashes += sim->crashes;
+        sums->moves += sim->moves;
+        sums->decisions += sim->decisions;
+        sums->commits += sim->commits;
+        sums->steps += sim->steps;
     }
-    printf("%llu seeds, %llu failed: %llu steps, %llu crashes, %llu moves, %llu epochs decided, "
-           "%llu commits\n",
-           (unsigned long long)options->seeds, (unsigned long long)bad, (unsigned long long)steps,
-           (unsigned long long)crashes, (unsigned long long)moves, (unsigned long long)decisions,
-           (unsigned long long)commits);
-    return bad > 0;
+}
+
+static void main_bugs(const struct main_options *options, uint64_t job, struct main_sums *sums)
+{
+    const char *const *names = planted_names();
+    for (uint64_t i = 0; names[i]; i++) {
+        if (i % options->jobs != job) continue;
+        planted_set(names[i]);
+        uint64_t seed = 1;
+        while (seed <= options->seeds && sim_cluster_run(seed, false)) seed++;
+        if (seed <= options->seeds) {
+            printf("%-24s found by seed %llu: %s\n", names[i], (unsigned long long)seed, sim->failure);
+        } else {
+            printf("%-24s NOT FOUND in %llu seeds\n", names[i], (unsigned long long)options->seeds);
+            sums->bad++;
+        }
+        fflush(stdout);
+    }
+}
+
+static void main_run(const struct main_options *options, uint64_t job, struct main_sums *sums)
+{
+    if (options->bugs) {
+        main_bugs(options, job, sums);
+    } else {
+        main_seeds(options, job, sums);
+    }
+}
+
+static void main_add(struct main_sums *sums, const struct main_sums *more)
+{
+    sums->seeds += more->seeds;
+    sums->bad += more->bad;
+    sums->steps += more->steps;
+    sums->crashes += more->crashes;
+    sums->moves += more->moves;
+    sums->decisions += more->decisions;
+    sums->commits += more->commits;
+}
+
+// False: a process did not come to its end.
+static bool main_share(const struct main_options *options, struct main_sums *sums)
+{
+    int ends[MAIN_JOBS_MAX][2], status = 0;
+    pid_t children[MAIN_JOBS_MAX];
+    bool all = true;
+    fflush(stdout);
+    for (uint64_t job = 0; job < options->jobs; job++) {
+        if (pipe(ends[job]) != 0) return false;
+        children[job] = fork();
+        if (children[job] < 0) return false;
+        if (children[job] > 0) {
+            close(ends[job][1]);
+            continue;
+        }
+        struct main_sums own = {0};
+        main_run(options, job, &own);
+        _exit(write(ends[job][1], &own, sizeof own) == (ssize_t)sizeof own ? 0 : 1);
+    }
+    for (uint64_t job = 0; job < options->jobs; job++) {
+        struct main_sums own = {0};
+        bool whole = read(ends[job][0], &own, sizeof own) == (ssize_t)sizeof own;
+        close(ends[job][0]);
+        main_add(sums, &own);
+        all = waitpid(children[job], &status, 0) == children[job] && status == 0 && whole && all;
+    }
+    return all;
 }
 
 int main(int argc, char **argv)
 {
-    struct main_options options = {.seeds = 500, .from = 1};
+    struct main_options options = {.seeds = 500, .from = 1, .jobs = 1};
+    struct main_sums sums = {0};
+    bool all = true;
     int refused = main_parse(argc, argv, &options);
     if (refused) return refused;
     if (!options.trace) log_level_set(LOG_LEVEL_ERROR);
     if (!planted_set(options.bug)) return main_usage(options.bug);
-    if (options.bugs) return main_bugs(options.seeds);
     if (options.one) {
         options.from = options.seed;
-        options.seeds = 1;
+        options.seeds = options.jobs = 1;
     }
-    return main_seeds(&options);
+    if (options.jobs == 1) {
+        main_run(&options, 0, &sums);
+    } else {
+        all = main_share(&options, &sums);
+    }
+    if (!options.bugs) {
+        printf("%llu seeds, %llu failed: %llu steps, %llu crashes, %llu moves, %llu epochs decided, %llu commits\n",
+               (unsigned long long)sums.seeds, (unsigned long long)sums.bad, (unsigned long long)sums.steps,
+               (unsigned long long)sums.crashes, (unsigned long long)sums.moves, (unsigned long long)sums.decisions,
+               (unsigned long long)sums.commits);
+    }
+    if (!all) printf("a process died before its seeds were done\n");
+    return sums.bad > 0 || !all;
 }

@@ -8,22 +8,68 @@
 
 enum { NETWORK_MEMORY = 32 };
 
+// A process is reached at its address, whichever of its lives is there; it speaks under a number of its own.
+#define NETWORK_LIVES 1000u
+
 struct sim_message {
     struct sim_process *to;
+    uint64_t channel;
     uint32_t from;
     size_t size;
     uint8_t bytes[];
 };
+
+static uint32_t sim_network_self(const struct sim_process *process)
+{
+    return process->id + NETWORK_LIVES * (uint32_t)(process->life + 1);
+}
+
+// ---- Links that are refused ----
+
+struct sim_gone {
+    struct sim_process *to;
+    uint32_t peer;
+};
+
+static void sim_network_tell_gone(void *argument)
+{
+    struct sim_gone gone = *(struct sim_gone *)argument;
+    memory_free(argument);
+    for (size_t i = 0; i < SIM_ROLES_MAX && gone.to->alive; i++) {
+        struct sim_role *role = &gone.to->roles[i];
+        if (!sim_core_takes(role) || !role->role.gone) continue;
+        sim->current = role;
+        role->role.gone(role->role.role, gone.peer);
+        sim->current = NULL;
+        sim_core_tick(role);
+    }
+}
+
+void sim_network_gone(const struct sim_process *process)
+{
+    for (size_t i = 0; i < sim->process_count; i++) {
+        struct sim_process *to = &sim->processes[i];
+        if (to->kind != SIM_COORDINATOR || !to->alive || to->dying || !random_chance(&sim->random, 0.7)) continue;
+        struct sim_gone *gone = memory_alloc(sizeof *gone);
+        *gone = (struct sim_gone){to, sim_network_self(process)};
+        int64_t us = (int64_t)random_below(&sim->random, SIM_SECOND / 2);
+        if (to->paused_until_us > sim->now_us) us += to->paused_until_us - sim->now_us;
+        sim_core_at(us, NULL, sim_network_tell_gone, memory_free, gone);
+    }
+}
+
+// ---- Messages ----
 
 static void sim_network_arrive(void *argument)
 {
     struct sim_message *message = argument;
     struct sim_process *to = message->to;
     if (to->alive && !to->dying && to->paused_until_us <= sim->now_us) {
-        sim->current = to;
-        to->role.message(to->role.role, message->from, message->bytes, message->size);
+        struct sim_role *role = sim_core_find(to, message->channel);
+        sim->current = role;
+        if (role) role->role.message(role->role.role, message->from, message->bytes, message->size);
         sim->current = NULL;
-        sim_core_tick(to);
+        if (role) sim_core_tick(role);
     } else if (to->alive && !to->dying) { // it stands still: the message waits at its door
         sim_core_at(to->paused_until_us - sim->now_us, NULL, sim_network_arrive, memory_free, message);
         return;
@@ -31,10 +77,11 @@ static void sim_network_arrive(void *argument)
     memory_free(message);
 }
 
-static void sim_network_deliver(struct sim_process *to, uint32_t from, const void *bytes, size_t size, int64_t delay_us)
+static void sim_network_deliver(struct sim_process *to, uint64_t channel, uint32_t from, const void *bytes, size_t size,
+                                int64_t delay_us)
 {
     struct sim_message *message = memory_alloc(sizeof *message + size);
-    *message = (struct sim_message){.to = to, .from = from, .size = size};
+    *message = (struct sim_message){.to = to, .channel = channel, .from = from, .size = size};
     memcpy(message->bytes, bytes, size);
     if (size > 0 && sim_core_roll(sim->knobs.drop / 4))
         message->bytes[random_below(&sim->random, size)] ^= 1; // damaged
@@ -44,7 +91,7 @@ static void sim_network_deliver(struct sim_process *to, uint32_t from, const voi
 // What was sent lately, lost or not.
 static struct {
     uint32_t from, to;
-    uint64_t generation, epoch;
+    uint64_t channel, generation, epoch;
     struct text bytes;
 } network_prepared[NETWORK_MEMORY];
 static size_t network_next;
@@ -58,14 +105,16 @@ void sim_network_reset(void)
     network_next = 0;
 }
 
-static void sim_network_remember(struct sim_process *from, struct sim_process *to, const void *bytes, size_t size)
+static void sim_network_remember(const struct sim_role *from, uint32_t self, struct sim_process *to, const void *bytes,
+                                 size_t size)
 {
     Foreset__Control *control = NULL;
     struct error err;
     if (control_message_unpack(bytes, size, &control, &err) != STATUS_OK) return;
     if (control->body_case == FORESET__CONTROL__BODY_PREPARED) {
         size_t at = network_next++ % NETWORK_MEMORY;
-        network_prepared[at].from = from->id;
+        network_prepared[at].from = self;
+        network_prepared[at].channel = from->channel;
         network_prepared[at].to = to->id;
         network_prepared[at].generation = control->generation;
         network_prepared[at].epoch = control->epoch;
@@ -73,34 +122,39 @@ static void sim_network_remember(struct sim_process *from, struct sim_process *t
         text_append(&network_prepared[at].bytes, bytes, size);
     }
     for (size_t i = 0; control->body_case == FORESET__CONTROL__BODY_READ_DONE && i < NETWORK_MEMORY; i++) {
-        if (network_prepared[i].from != from->id || network_prepared[i].to != to->id) continue;
+        if (network_prepared[i].from != self || network_prepared[i].to != to->id) continue;
+        if (network_prepared[i].channel != from->channel) continue;
         if (network_prepared[i].epoch != control->epoch || network_prepared[i].generation == control->generation)
             continue;
         if (!sim_core_roll(0.5)) continue;
         sim_core_trace("an earlier Prepared of epoch %llu comes back", (unsigned long long)control->epoch);
-        sim_network_deliver(to, from->id, network_prepared[i].bytes.data, network_prepared[i].bytes.length, 200);
+        sim_network_deliver(to, from->channel, self, network_prepared[i].bytes.data, network_prepared[i].bytes.length,
+                            200);
     }
     control_message_destroy(control);
 }
 
 void sim_network_send(struct seam *seam, uint32_t peer, const void *bytes, size_t size)
 {
-    struct sim_process *from = (struct sim_process *)seam, *to = NULL;
-    if (from->dying) return;
+    struct sim_role *role = (struct sim_role *)seam;
+    struct sim_process *from = role->process, *to = NULL;
+    uint32_t self = sim_network_self(from);
+    if (from->dying || role->stopping) return;
     for (size_t i = 0; i < sim->process_count; i++) {
-        if (sim->processes[i].id == peer) to = &sim->processes[i];
+        if (sim->processes[i].id == peer % NETWORK_LIVES) to = &sim->processes[i];
     }
     if (!to) return;
     if (sim->cut_until_us[from - sim->processes][to - sim->processes] > sim->now_us) return;
-    if (sim->faults && from->kind == SIM_WORKER) sim_network_remember(from, to, bytes, size);
+    if (sim->faults && role->worker) sim_network_remember(role, self, to, bytes, size);
     if (sim_core_roll(sim->knobs.drop)) return;
     int64_t delay_us = 100;
     if (sim_core_roll(sim->knobs.delay)) {
         delay_us +=
             (int64_t)random_below(&sim->random, random_chance(&sim->random, 0.5) ? 3 * SIM_SECOND : SIM_SECOND / 2);
     }
-    sim_network_deliver(to, from->id, bytes, size, delay_us);
+    sim_network_deliver(to, role->channel, self, bytes, size, delay_us);
     if (sim_core_roll(sim->knobs.duplicate)) {
-        sim_network_deliver(to, from->id, bytes, size, delay_us + (int64_t)random_below(&sim->random, 20 * SIM_SECOND));
+        sim_network_deliver(to, role->channel, self, bytes, size,
+                            delay_us + (int64_t)random_below(&sim->random, 20 * SIM_SECOND));
     }
 }

@@ -33,14 +33,16 @@ bool sim_plan_is_slow(int64_t number)
     return number % 2 == 0 && !sim_plan_is_dead(number);
 }
 
-int64_t sim_plan_total(uint32_t partition)
+int64_t sim_plan_total(uint32_t pipeline, uint32_t partition)
 {
-    return 200 + 40 * (int64_t)partition + (int64_t)(hash_64(&sim->seed, sizeof sim->seed, 7 + partition) % 200);
+    uint64_t salt = 7 + partition + 100 * (uint64_t)pipeline;
+    int64_t least = (200 + 40 * (int64_t)partition) / (pipeline + 1);
+    return least + (int64_t)(hash_64(&sim->seed, sizeof sim->seed, salt) % 200);
 }
 
-int64_t sim_plan_end(uint32_t partition)
+int64_t sim_plan_end(uint32_t pipeline, uint32_t partition)
 {
-    int64_t total = sim_plan_total(partition);
+    int64_t total = sim_plan_total(pipeline, partition);
     int64_t span_us = sim->knobs.faults_until_us + 5 * SIM_SECOND; // the last rows come when faults have stopped
     int64_t end = (int64_t)((double)total * (double)sim->now_us / (double)span_us);
     if (partition == 0 && sim->now_us < span_us / 3) end = 0; // silent at first: it holds no event back
@@ -80,6 +82,7 @@ const struct sim_row *sim_plan_decode(const void *bytes, size_t size, size_t *re
 struct sim_catalog {
     struct catalog base;
     struct sim_process *process;
+    uint32_t pipeline;
 };
 
 static void sim_catalog_close(struct catalog *catalog)
@@ -89,6 +92,7 @@ static void sim_catalog_close(struct catalog *catalog)
 
 static enum status sim_catalog_poll(struct catalog *catalog, bool first, struct catalog_offer *offer, struct error *err)
 {
+    uint32_t pipeline = ((struct sim_catalog *)catalog)->pipeline;
     struct sim_process *process = ((struct sim_catalog *)catalog)->process;
     enum sim_fault fault;
     (void)first;
@@ -98,7 +102,7 @@ static enum status sim_catalog_poll(struct catalog *catalog, bool first, struct 
     for (uint32_t i = 0; i < sim->knobs.partitions; i++) {
         if (i == 2 && sim->now_us < 10 * SIM_SECOND) continue; // a partition that is added later (P6)
         struct catalog_partition partition = {
-            .topic = memory_strdup(""), .partition = (int32_t)i, .end = sim_plan_end(i)};
+            .topic = memory_strdup(""), .partition = (int32_t)i, .end = sim_plan_end(pipeline, i)};
         vector_push(&offer->partitions, partition);
     }
     return STATUS_OK;
@@ -108,10 +112,10 @@ enum status sim_plan_catalog(void *process, const Foreset__Plan *plan, uint32_t 
                              struct error *err)
 {
     static const struct catalog_ops ops = {.close = sim_catalog_close, .poll = sim_catalog_poll};
-    (void)plan;
     (void)node;
     (void)err;
     struct sim_catalog *catalog = memory_calloc(1, sizeof *catalog);
+    catalog->pipeline = sim_plan_number(plan);
     catalog->base.ops = &ops;
     catalog->process = process;
     *ret_catalog = &catalog->base;
@@ -136,12 +140,30 @@ static Foreset__Node *sim_plan_node(Foreset__Node__Kind kind, uint32_t table, co
     return node;
 }
 
-static Foreset__Table *sim_plan_table(const char *name, Foreset__Table__Mode mode, bool stateful)
+uint32_t sim_plan_number(const Foreset__Plan *plan)
+{
+    return (uint32_t)(plan->pipeline[1] - '0');
+}
+
+uint32_t sim_plan_of_url(const char *url)
+{
+    static const char scheme[] = "sim://p";
+    if (strncmp(url, scheme, sizeof scheme - 1) != 0) return UINT32_MAX;
+    return (uint32_t)(url[sizeof scheme - 1] - '0');
+}
+
+const char *sim_plan_state_url(uint32_t pipeline)
+{
+    static const char *const urls[SIM_PIPELINES_MAX] = {"sim://p0/state", "sim://p1/state", "sim://p2/state"};
+    return urls[pipeline];
+}
+
+static Foreset__Table *sim_plan_table(uint32_t pipeline, const char *name, Foreset__Table__Mode mode, bool stateful)
 {
     Foreset__Table *table = arena_alloc(&sim->arena, sizeof *table);
     foreset__table__init(table);
     table->name = (char *)name;
-    table->url = arena_printf(&sim->arena, "sim://%s", name);
+    table->url = arena_printf(&sim->arena, "sim://p%u/%s", pipeline, name);
     table->schema = (char *)"struct<key:bigint,value:bigint>";
     table->mode = mode;
     table->has_stateful = table->stateful = stateful;
@@ -158,16 +180,16 @@ static void sim_plan_marked(Foreset__Table *table, uint32_t node)
     table->has_no_data_epochs = table->no_data_epochs = true;
 }
 
-static void sim_plan_tables(Foreset__Plan *plan)
+static void sim_plan_tables(Foreset__Plan *plan, uint32_t pipeline)
 {
     plan->n_tables = SIM_TABLES;
     plan->tables = arena_calloc(&sim->arena, SIM_TABLES, sizeof *plan->tables);
-    plan->tables[SIM_ROWS] = sim_plan_table("rows", FORESET__TABLE__MODE__APPEND, false);
-    plan->tables[SIM_COUNTS] = sim_plan_table("counts", FORESET__TABLE__MODE__COMPLETE, true);
-    plan->tables[SIM_WINDOWS] = sim_plan_table("windows", FORESET__TABLE__MODE__APPEND, true);
-    plan->tables[SIM_SLOW] = sim_plan_table("slow", FORESET__TABLE__MODE__APPEND, false);
-    plan->tables[SIM_LATEST] = sim_plan_table("latest", FORESET__TABLE__MODE__UPDATE, true);
-    plan->tables[SIM_CHAIN] = sim_plan_table("chain", FORESET__TABLE__MODE__APPEND, true);
+    plan->tables[SIM_ROWS] = sim_plan_table(pipeline, "rows", FORESET__TABLE__MODE__APPEND, false);
+    plan->tables[SIM_COUNTS] = sim_plan_table(pipeline, "counts", FORESET__TABLE__MODE__COMPLETE, true);
+    plan->tables[SIM_WINDOWS] = sim_plan_table(pipeline, "windows", FORESET__TABLE__MODE__APPEND, true);
+    plan->tables[SIM_SLOW] = sim_plan_table(pipeline, "slow", FORESET__TABLE__MODE__APPEND, false);
+    plan->tables[SIM_LATEST] = sim_plan_table(pipeline, "latest", FORESET__TABLE__MODE__UPDATE, true);
+    plan->tables[SIM_CHAIN] = sim_plan_table(pipeline, "chain", FORESET__TABLE__MODE__APPEND, true);
     Foreset__Table *chain = plan->tables[SIM_CHAIN], *slow = plan->tables[SIM_SLOW];
     sim_plan_marked(plan->tables[SIM_WINDOWS], SIM_NODE_WATERMARK);
     sim_plan_marked(chain, SIM_NODE_CHAIN_WATERMARK);
@@ -178,14 +200,14 @@ static void sim_plan_tables(Foreset__Plan *plan)
     slow->has_interval_us = true;
     slow->interval_us = SIM_INTERVAL_US;
     slow->dead_letters = (char *)"slow__dead_letters";
-    slow->dead_letters_url = (char *)"sim://slow__dead_letters";
+    slow->dead_letters_url = arena_printf(&sim->arena, "sim://p%u/slow__dead_letters", pipeline);
 }
 
-void sim_plan_make(void)
+void sim_plan_make(uint32_t pipeline)
 {
     Foreset__Plan *plan = arena_alloc(&sim->arena, sizeof *plan);
     foreset__plan__init(plan);
-    plan->pipeline = (char *)"simulated";
+    plan->pipeline = arena_printf(&sim->arena, "p%u", pipeline);
     plan->version = 1;
     plan->shards = SIM_PARTITIONS_MAX;
     plan->sql_hash = (char *)"0000000000000000";
@@ -219,10 +241,10 @@ void sim_plan_make(void)
         sim_plan_node(FORESET__NODE__KIND__AGGREGATE_FINAL, SIM_CHAIN, "chain", SIM_NODE_CHAIN_WATERMARK);
     static const uint32_t inputs[SIM_TABLES] = {SIM_NODE_SOURCE, SIM_NODE_COUNTS, SIM_NODE_WINDOWS,
                                                 SIM_NODE_SOURCE, SIM_NODE_LATEST, SIM_NODE_CHAIN};
-    sim_plan_tables(plan);
+    sim_plan_tables(plan, pipeline);
     for (uint32_t i = 0; i < SIM_TABLES; i++) {
         plan->nodes[SIM_NODE_COUNT + i] = sim_plan_node(FORESET__NODE__KIND__TABLE, i, NULL, inputs[i]);
         plan->tables[i]->node = SIM_NODE_COUNT + i;
     }
-    sim->plan = plan;
+    sim->plans[pipeline] = plan;
 }

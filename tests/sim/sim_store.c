@@ -182,7 +182,8 @@ static void sim_store_later(const char *name, const void *bytes, size_t size, bo
 static void sim_store_act(const struct sim_process *process, const char *act, const struct objstore *store,
                           const char *key)
 {
-    if (process->kind != SIM_COORDINATOR || process->dying || sim_kv_leads(process)) return;
+    uint32_t pipeline = sim_plan_of_url(store->url);
+    if (process->kind != SIM_COORDINATOR || process->dying || sim_kv_leads(sim->current, pipeline)) return;
     sim_core_fail("P3: process %u %s %s|%s without a lease", process->id, act, store->url, key);
 }
 
