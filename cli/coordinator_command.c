@@ -92,6 +92,17 @@ static void host_dial(void *context, uint32_t worker, const char *url)
     role_network_dial(((struct coordinator_host *)context)->rpc, worker, url, RPC_PUSH);
 }
 
+static void host_watch(void *context, const char *url)
+{
+    struct coordinator_host *host = context;
+    struct error err;
+    if (!url) {
+        rpc_hangup(host->rpc, CLUSTER_LEADER_PEER);
+    } else if (rpc_dial(host->rpc, CLUSTER_LEADER_PEER, url, RPC_WATCH, &err) != STATUS_OK) {
+        log_error("dial_failed", "url=%s error=\"%s\"", url, err.message);
+    }
+}
+
 static void host_hangup(void *context, uint32_t worker)
 {
     rpc_hangup(((struct coordinator_host *)context)->rpc, worker);
@@ -168,6 +179,7 @@ static int host_open(struct coordinator_host *host)
                                                    .status = coordinator_pipelines_status,
                                                    .dial = host_dial,
                                                    .hangup = host_hangup,
+                                                   .watch = host_watch,
                                                    .reply = coordinator_requests_reply,
                                                    .fenced = host_fenced,
                                                    .lost = host_lost},

@@ -59,6 +59,7 @@ struct rpc_config {
 enum rpc_kind {
     RPC_PUSH,    // as fast as the other side takes them; whether they arrived is asked now and then
     RPC_REQUEST, // one message under way; the next when its arrival is known, or it is given up
+    RPC_WATCH,   // no messages: connected for as long as the other side is there, so that its end is told (refused)
 };
 
 // Since rpc_open. Any thread reads them at any time.

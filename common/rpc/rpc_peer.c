@@ -26,7 +26,8 @@ enum {
     RPC_PEER_ATTEMPT_US = 1000000, // to connect, at least, whatever the message's time
     RPC_PEER_PAUSE_MIN_US = 20000, // between attempts, doubling
     RPC_PEER_PAUSE_MAX_US = 1000000,
-    RPC_PEER_LOOK_US = 300000, // for a lost connection's other side
+    RPC_PEER_LOOK_US = 300000,  // for a lost connection's other side
+    RPC_PEER_WATCH_US = 300000, // between looks for one that is watched and not there
 };
 
 struct rpc_mail {
@@ -59,7 +60,7 @@ struct rpc_peer {
     int64_t progress_us;
     bool connected_before, connected;
     bool lost;                         // the connection, and nobody has looked who is there since
-    bool refused;                      // and that was told
+    bool reached;                      // somebody was there, and that he is gone was not told
     uint64_t unsynced, unsynced_bytes; // sent since the last PONG
     size_t gathered_bytes;
     uint8_t gathered[RPC_PEER_GATHER_BYTES]; // small messages, whole frames, while others wait behind them
@@ -171,6 +172,7 @@ static int rpc_peer_attempt(struct rpc_peer *peer, int64_t until_us)
         return NNG_ECLOSED;
     }
     int code = rpc_stream_dial(stream, peer->url, peer->tls, until_us);
+    if (code == 0) peer->reached = true;
     if (code == 0) code = rpc_peer_ping(peer);
     if (code != 0) rpc_peer_disconnect(peer);
     return code;
@@ -179,8 +181,8 @@ static int rpc_peer_attempt(struct rpc_peer *peer, int64_t until_us)
 // Who was there is gone: nobody listens. A machine that is gone, or cannot be reached, says nothing of the kind.
 static void rpc_peer_tell_refused(struct rpc_peer *peer)
 {
-    if (!peer->connected_before || peer->refused) return;
-    peer->refused = true;
+    if (!peer->reached) return;
+    peer->reached = false;
     peer->on_refused(peer->context, peer->number);
 }
 
@@ -196,7 +198,7 @@ static bool rpc_peer_reach(struct rpc_peer *peer, int64_t until_us, struct rpc *
         if (code == 0) {
             if (peer->connected_before) atomic_fetch_add(&peer->counters->reconnected, 1);
             peer->connected_before = peer->connected = true;
-            peer->lost = peer->refused = false;
+            peer->lost = false;
             return true;
         }
         if (code == NNG_ECONNREFUSED && !peer->local) rpc_peer_tell_refused(peer);
@@ -262,14 +264,15 @@ static void *rpc_peer_run(void *argument)
     struct rpc_peer *peer = argument;
     for (bool end = false; !end;) {
         bool looks = peer->lost && !peer->stream;
-        int64_t wait_us = looks ? 0 : peer->stream ? RPC_PEER_IDLE_US : -1;
+        bool watches = peer->kind == RPC_WATCH && !peer->stream;
+        int64_t wait_us = looks ? 0 : peer->stream ? RPC_PEER_IDLE_US : watches ? RPC_PEER_WATCH_US : -1;
         struct rpc_mail *mail = (struct rpc_mail *)mailbox_wait(&peer->mailbox, wait_us);
         if (mail == (struct rpc_mail *)&peer->broke) {
             atomic_store(&peer->broke_posted, false);
             if (peer->stream && rpc_stream_ended(peer->stream)) rpc_peer_disconnect(peer);
             continue;
         }
-        if (!mail && looks) rpc_peer_look(peer);
+        if (!mail && (looks || watches)) rpc_peer_look(peer);
         if (!mail) {
             if (peer->stream && (rpc_stream_ended(peer->stream) || rpc_peer_ping(peer) != 0)) rpc_peer_disconnect(peer);
             continue;
@@ -296,6 +299,7 @@ enum status rpc_peer_create(const struct rpc_peer_config *config, struct rpc_pee
     peer->number = config->number;
     peer->self = config->self;
     peer->kind = config->kind;
+    peer->lost = peer->kind == RPC_WATCH;
     peer->url = memory_strdup(config->url);
     peer->counters = config->counters;
     peer->queue_bytes_max = config->queue_bytes_max;

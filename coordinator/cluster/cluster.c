@@ -7,6 +7,8 @@
 //   must be decided is decided without it; `trouble` says so to whoever asks;
 // - the lease may have run out (P3): every pipeline role is abandoned, a new incarnation stands for election. Each
 //   pipeline is fenced by a lease of its own besides, so nothing depends on the order in which that happens;
+// - the leader's process ends: who stands by watches it (host.watch), gives its leases back for it, and stands for
+//   election at once. Where that was wrong the deposed one is fenced, as by a lease that ran out;
 // - another process leads under our name: the process ends (FENCED); so it does when the kv store is another one now:
 //   what it decided is gone, and only a person can say that the tables' logs are to be believed instead (P21);
 // - a definition cannot be run: it is kept as failed, with the reason, until a person says otherwise.
@@ -151,12 +153,23 @@ static void cluster_compare_version(struct cluster *cluster)
         cluster->config.name, cluster->config.version, cluster->leader);
 }
 
+// Whoever leads is watched by who stands by: "<name> <url> …".
+static void cluster_watch(struct cluster *cluster, const char *leader)
+{
+    char url[sizeof cluster->watched] = "";
+    if (*leader && sscanf(leader, "%*s %127s", url) != 1) return;
+    if (strcmp(url, cluster->watched) == 0 || !cluster->config.host.watch) return;
+    snprintf(cluster->watched, sizeof cluster->watched, "%s", url);
+    cluster->config.host.watch(cluster->config.context, *url ? url : NULL);
+}
+
 void cluster_elected(struct cluster *cluster, bool won, const struct error *trouble)
 {
     cluster->electing = false;
     cluster_note_trouble(cluster, trouble);
     if (cluster->machine.state != CLUSTER_STANDBY || trouble) return;
     if (!won) cluster_compare_version(cluster);
+    if (!won && *cluster->leader) cluster_watch(cluster, cluster->leader);
     size_t name = strlen(cluster->config.name);
     bool ours = strncmp(cluster->leader, cluster->config.name, name) == 0 && cluster->leader[name] == ' ';
     if (!won && ours && cluster_namesake(cluster)) {
@@ -165,6 +178,7 @@ void cluster_elected(struct cluster *cluster, bool won, const struct error *trou
     }
     if (!won || !lease_valid(&cluster->lease)) return;
     log_info("leading", "coordinator=%s url=%s", cluster->config.name, cluster->config.url);
+    cluster_watch(cluster, "");
     cluster->keep_at_us = clock_boot_us(cluster->seam->clock) + cluster->config.lease_ttl_us / 3;
     statemachine_move(&cluster->machine, CLUSTER_LOADING);
     cluster_store_load(cluster);
@@ -226,7 +240,14 @@ static void cluster_message(void *role, uint32_t peer, const void *bytes, size_t
 
 static void cluster_gone(void *role, uint32_t peer)
 {
-    cluster_workers_gone(role, peer);
+    struct cluster *cluster = role;
+    if (peer != CLUSTER_LEADER_PEER) {
+        cluster_workers_gone(cluster, peer);
+    } else if (cluster->machine.state == CLUSTER_STANDBY && *cluster->leader) {
+        log_info("leader_gone", "coordinator=%s leader=\"%s\"", cluster->config.name, cluster->leader);
+        snprintf(cluster->ended, sizeof cluster->ended, "%s", cluster->leader);
+        cluster->elect_at_us = 0;
+    }
 }
 
 static struct cluster_pipeline *cluster_pipeline_on(struct cluster *cluster, uint64_t channel)

@@ -14,6 +14,7 @@
 
 #define CLUSTER_PIPELINES_MAX 256u
 #define CLUSTER_WORKERS_MAX   256u
+#define CLUSTER_LEADER_PEER   1u // who stands by knows the leader by this number
 
 // What a start does once, besides running the definition.
 struct cluster_start {
@@ -35,6 +36,8 @@ struct cluster_host { // called on the role's thread
     char *(*status)(void *context, uint64_t channel);
     void (*dial)(void *context, uint32_t worker, const char *url);
     void (*hangup)(void *context, uint32_t worker);
+    void (*watch)(void *context, const char *url); // role.gone(CLUSTER_LEADER_PEER) when the process there has ended;
+                                                   // NULL: nobody any more
     void (*reply)(void *context, void *token, const Foreset__AdminReply *reply);
     void (*fenced)(void *context, const char *why); // another process leads under our name: the process ends
     void (*lost)(void *context, const char *why);   // the kv store is another one now (P21): the process ends

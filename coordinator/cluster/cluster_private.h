@@ -64,6 +64,8 @@ struct cluster {
     char candidate[220]; // "<name> <url> <incarnation> <version>"
     char leader[256];    // as last read: another's candidate; "" unknown
     char strange[256];   // a leader of another version that was warned of
+    char watched[128];   // the URL of a leader whose end would be told; "": none
+    char ended[256];     // a leader whose process has ended; "": none
     char namesake[256];  // another's candidate under our own name, and since when it was seen
     int64_t namesake_us;
     unsigned jobs;

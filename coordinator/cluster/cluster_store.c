@@ -18,7 +18,7 @@ struct store_job {
     struct error err;
     // ELECT
     bool won;
-    char candidate[220], leader[256];
+    char candidate[220], leader[256], ended[256];
     // LOAD
     struct definition *definitions;
     size_t definition_count;
@@ -45,9 +45,32 @@ void cluster_store_drain_key(const char *name, char ret_key[META_KEY_SIZE])
     snprintf(ret_key, META_KEY_SIZE, STORE_DRAINED "%s", name);
 }
 
+// The leader's process has ended. Its pipelines' leases are given back before its own: as long as that holds nobody else
+// can lead any of them.
+static enum status store_depose(struct store_job *job, struct error *err)
+{
+    enum status status = STATUS_OK;
+    struct kv_list list = {0};
+    char process[CLUSTER_NAME_SIZE] = "";
+    TRY(kv_list(job->cluster->config.kv, STORE_DEFINITIONS, &list, err));
+    (void)sscanf(job->ended, "%63s", process);
+    for (size_t i = 0; i < list.count; i++) {
+        struct meta_store meta;
+        const char *name = list.items[i].key + strlen(STORE_DEFINITIONS);
+        TRY(meta_store_init(&meta, job->cluster->config.kv, job->cluster->seam, &job->cluster->lease, name, err));
+        TRY(meta_store_depose(&meta, process, true, err));
+    }
+    TRY(meta_store_depose(&job->cluster->meta, job->ended, false, err));
+out:
+    kv_list_deinit(&list);
+    return status;
+}
+
 static enum status store_elect(struct store_job *job, struct error *err)
 {
-    enum status status = meta_store_campaign(&job->cluster->meta, job->candidate, &job->won, err);
+    enum status status = *job->ended ? store_depose(job, err) : STATUS_OK;
+    if (status != STATUS_OK) return status;
+    status = meta_store_campaign(&job->cluster->meta, job->candidate, &job->won, err);
     if (status != STATUS_OK || job->won) return status;
     return meta_store_leader(&job->cluster->meta, job->leader, err);
 }
@@ -225,6 +248,8 @@ void cluster_store_elect(struct cluster *cluster)
 {
     struct store_job *job = store_job(cluster, STORE_ELECT);
     snprintf(job->candidate, sizeof job->candidate, "%s", cluster->candidate);
+    snprintf(job->ended, sizeof job->ended, "%s", cluster->ended);
+    cluster->ended[0] = '\0';
     store_spawn(job);
 }
 

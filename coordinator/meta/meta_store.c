@@ -241,6 +241,24 @@ void meta_store_resign(struct meta_store *meta)
         log_debug("resign_failed", "key=%sleader error=\"%s\"", meta->prefix, err.message);
 }
 
+enum status meta_store_depose(struct meta_store *meta, const char *name, bool process, struct error *err)
+{
+    char key[META_KEY_SIZE];
+    struct meta_value now;
+    int64_t lease = 0;
+    size_t length = strlen(name);
+    enum status status = meta_read_tries(meta, meta_key(meta, "leader", key), 1, &now, err);
+    if (status != STATUS_OK || !now.present || strncmp(now.text, name, length) != 0) return status;
+    const char *rest = now.text + length;
+    if (process && *rest++ != '-') return STATUS_OK;
+    if (process && strcspn(rest, " ") != 16) return STATUS_OK;
+    if (process) rest += 16;
+    if (sscanf(rest, " %" SCNd64, &lease) != 1) return STATUS_OK;
+    log_info("deposed", "key=%s leader=\"%s\"", key, now.text);
+    status = meta->kv->ops->lease_revoke(meta->kv, lease, err);
+    return status == STATUS_NOT_FOUND ? STATUS_OK : status;
+}
+
 enum status meta_store_keepalive(struct meta_store *meta, struct error *err)
 {
     int64_t asked_us = clock_boot_us(meta->seam->clock);

@@ -126,6 +126,28 @@ static void who_has_ended_is_told_at_once_and_once(void **state)
     assert_int_equal(boxes[0].refused, 3);
 }
 
+static void who_is_watched_needs_no_messages(void **state)
+{
+    (void)state;
+    char url[128];
+    struct inbox boxes[2];
+    inbox_init(&boxes[0]);
+    inbox_init(&boxes[1]);
+    struct rpc *from = inbox_open(&boxes[0], "tcp://127.0.0.1:0", 1);
+    struct rpc *to = inbox_open(&boxes[1], "tcp://127.0.0.1:0", 2);
+    snprintf(url, sizeof url, "%s", rpc_url(to));
+    inbox_dial(from, 2, url, RPC_WATCH);
+    for (uint64_t round = 1; round <= 2; round++) {
+        INBOX_AWAIT(rpc_counters(to)->connections > 0); // comes back to who has come back
+        rpc_close(to);
+        INBOX_AWAIT(inbox_refusals(&boxes[0]) == round);
+        to = inbox_open(&boxes[1], url, 2);
+    }
+    assert_int_equal(inbox_count(&boxes[1]), 0);
+    rpc_close(from);
+    rpc_close(to);
+}
+
 static void a_number_that_is_dialled_again_leads_elsewhere(void **state)
 {
     (void)state;
@@ -294,6 +316,7 @@ int main(void)
                                        cmocka_unit_test(large_messages_arrive_whole),
                                        cmocka_unit_test(a_peer_that_comes_back_is_found_again),
                                        cmocka_unit_test(who_has_ended_is_told_at_once_and_once),
+                                       cmocka_unit_test(who_is_watched_needs_no_messages),
                                        cmocka_unit_test(a_number_that_is_dialled_again_leads_elsewhere),
                                        cmocka_unit_test(concurrent_senders_each_keep_their_order),
                                        cmocka_unit_test(peers_come_and_go_while_others_send),
