@@ -10,6 +10,7 @@
 
 struct batch {
     _Atomic uint32_t refs;
+    uint32_t tag;              // of whoever made it, for whom it is made; 0. Not kept by what is made from it
     uint32_t column_rows;      // length of every column
     uint32_t row_count;        // selected rows: == column_rows if selection is NULL
     const uint32_t *selection; // rising row numbers, row_count of them; NULL = all

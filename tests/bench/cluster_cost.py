@@ -1,4 +1,4 @@
-"""What several workers cost against one: CPU a row, rows a second, bytes exchanged, epochs by phase, moves, idle memory.
+"""What two workers cost against one: CPU a row, rows a second, bytes exchanged, epochs by phase, moves, idle memory.
 
 Everything runs on this machine over loopback: etcd, one coordinator, workers of one lane each, a broker for the
 medallion. A run's seconds go from its first epoch's plan to its last publication; CPU is the kernel's figure of all

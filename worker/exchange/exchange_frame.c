@@ -67,10 +67,11 @@ enum status exchange_frame_parse(const void *bytes, size_t size, struct exchange
         return corrupt(err, "the checksum of its batch differs");
     memcpy(&small, head + 6, 2);
     memcpy(&zero, head + 68, 4);
-    bool known = head[4] >= EXCHANGE_FRAME_BATCH && head[4] <= EXCHANGE_FRAME_BEAT;
+    bool known = head[4] >= EXCHANGE_FRAME_BATCH && head[4] <= EXCHANGE_FRAME_ANSWERED;
     if (!known || head[5] > 1 || small || zero) return corrupt(err, "its head is of no kind that is known");
-    if ((head[4] == EXCHANGE_FRAME_BATCH) != (size > EXCHANGE_FRAME_HEAD))
-        return corrupt(err, "it has a batch and should not, or lacks it");
+    bool carries =
+        head[4] == EXCHANGE_FRAME_BATCH || head[4] == EXCHANGE_FRAME_KEYS || head[4] == EXCHANGE_FRAME_ANSWER;
+    if (carries != (size > EXCHANGE_FRAME_HEAD)) return corrupt(err, "it has a batch and should not, or lacks it");
     struct exchange_frame frame = {.kind = head[4], .final = head[5]};
     memcpy(&frame.generation, head + 24, 8);
     memcpy(&frame.routing_version, head + 32, 8);

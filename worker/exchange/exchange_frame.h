@@ -10,6 +10,9 @@
 //   MARKER   lane → lane                    exchange        how many there were
 //   EMITTED  lane → every lane there        table                              that it passed on   final: marker passed
 //   CREDIT   taking lane → lane that sent   exchange                           bytes taken
+//   KEYS     lane → lane                    exchange        as BATCH: hashes of rows that stay (DROP DUPLICATES)
+//   ANSWER   asked lane → asking lane       exchange        how many pass      how many were asked; a bitmap behind
+//   ANSWERED asked lane → asking lane       exchange        behind an epoch's last ANSWER
 //   BEAT     worker → worker                                                   sequence: of the next frame
 // A worker numbers its frames to each other one (P9, P15): a gap, BEATs included, is a lost frame.
 #ifndef FORESET_EXCHANGE_EXCHANGE_FRAME_H
@@ -27,6 +30,9 @@ enum exchange_frame_kind {
     EXCHANGE_FRAME_EMITTED,
     EXCHANGE_FRAME_CREDIT,
     EXCHANGE_FRAME_BEAT,
+    EXCHANGE_FRAME_KEYS,
+    EXCHANGE_FRAME_ANSWER,
+    EXCHANGE_FRAME_ANSWERED,
 };
 struct exchange_frame {
     enum exchange_frame_kind kind;

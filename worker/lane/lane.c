@@ -63,6 +63,7 @@ void lane_channels(struct lane *lane)
     lane->channel_count = lane->group->exchange_count * lane->host.lanes;
     lane->channels = memory_calloc(lane->channel_count + (size_t)1, sizeof *lane->channels);
     lane->inlets = memory_calloc(lane->channel_count + (size_t)1, sizeof *lane->inlets);
+    lane_query_open(lane);
 }
 
 enum status lane_open(struct lane *lane, struct error *err)
@@ -131,6 +132,7 @@ void lane_deinit(struct lane *lane)
     while ((mail = mailbox_poll(&lane->mailbox))) {
         lane_mail_free(mail);
     }
+    lane_query_close(lane);
     lane_graph_close(lane);
     lane_close_sources(lane);
     for (uint32_t i = 0; i < LANE_EPOCHS_MAX; i++) lane_epoch_deinit(&lane->epochs[i], lane->group->plan);
@@ -302,6 +304,7 @@ static enum status lane_serve(struct lane *lane, struct mail *mail, struct error
     case LANE_MAIL_EMITTED:
         lane_serve_emitted(lane, (struct lane_mail_emitted *)mail);
         return lane_clocks_advance(lane, err);
+    case LANE_MAIL_ANSWER: return lane_query_answered(lane, (struct lane_mail_answer *)mail, err);
     case LANE_MAIL_READ: lane->released = ((struct lane_mail_read *)mail)->epoch; return STATUS_OK;
     case LANE_MAIL_STOP: lane->stopped = true; return STATUS_OK;
     }
@@ -405,7 +408,8 @@ static enum status source_read(struct lane *lane, struct lane_source *source, st
         *ret_any = true;
         return source_end(lane, source, epoch, false, err);
     }
-    for (uint32_t i = 0; i < LANE_BATCHES_PER_ROUND && (i == 0 || lane_has_room(lane)); i++) {
+    uint32_t round = lane->group->routing->workers > 1 ? 1 : LANE_BATCHES_PER_ROUND; // others wait for answers
+    for (uint32_t i = 0; i < round && (i == 0 || lane_has_room(lane)); i++) {
         enum source_result result = SOURCE_WAITING;
         struct batch *batch = NULL;
         enum status status = FAILPOINT("poll.before", err);

@@ -163,6 +163,15 @@ static bool node_holds(const struct lane_node *node)
     return false;
 }
 
+// A DEDUP has passed an epoch: others get no more answers in it, and those that came for the next may be used.
+static enum status node_answered(struct lane_node *node, uint64_t epoch, struct error *err)
+{
+    const struct lane_node *input = &node->lane->nodes[node->plan_node->inputs[0]];
+    if (input->plan_node->kind != FORESET__NODE__KIND__EXCHANGE) return STATUS_OK;
+    lane_remote_answered(node->lane, input->exchange, epoch);
+    return lane_query_settle(node->lane, input->exchange, err);
+}
+
 // The marker of every input is there: emit, evict, forward, freeze (P11), then what has waited.
 static enum status node_complete(struct lane_node *node, struct error *err)
 {
@@ -170,6 +179,7 @@ static enum status node_complete(struct lane_node *node, struct error *err)
     struct lane_epoch *epoch = lane_epoch_find(lane, node->epoch);
     ASSERT(epoch);
     const struct clock_epoch *clock = &epoch->tables[node->plan_node->table];
+    if (node->receiver && lane_query_pending(node)) return STATUS_OK; // not all answers are in
     if (node->waits_at_marker && !clock->resolved) return STATUS_OK;
     if (node->waits_for_rows && !node_clock_before(node)) return STATUS_OK;
     enum status status = STATUS_OK;
@@ -192,10 +202,16 @@ static enum status node_complete(struct lane_node *node, struct error *err)
     TRY(lane_check_reports(lane, epoch, err));
     bool rows = node_holds(node); // of the next epoch: no part of the stop
     if (first || rows) lane_stop_end(lane, lane_epoch_find(lane, number));
+    if (node->plan_node->kind == FORESET__NODE__KIND__DEDUP) TRY(node_answered(node, number, err));
     TRY(node_drain(node, err));
     if (!first && rows) (void)lane_stop_begin(lane);
 out:
     return status;
+}
+
+enum status lane_graph_complete(struct lane_node *node, struct error *err)
+{
+    return node_complete(node, err);
 }
 
 static enum status node_process(struct lane_node *node, uint32_t input, struct lane_item *item, struct error *err)
@@ -477,6 +493,7 @@ enum status lane_graph_open(struct lane *lane, struct error *err)
     lane->host.dead = host_dead;
     lane->host.maximum = host_maximum;
     lane->host.send = lane_graph_send;
+    lane->host.answer = lane_remote_answer;
     lane->node_count = (uint32_t)plan->n_nodes + lane->group->exchange_count;
     lane->nodes = memory_calloc(lane->node_count, sizeof *lane->nodes);
     uint32_t exchange = 0;

@@ -48,6 +48,7 @@ static void group_destroy(struct lane_group *group)
     memory_free(group->lanes);
     lane_remote_close(group);
     memory_free(group->exchange_types);
+    memory_free(group->exchange_keys);
     memory_free(group->lane_credits);
     pthread_mutex_destroy(&group->gate);
     exchange_routing_destroy(group->routing);

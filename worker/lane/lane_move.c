@@ -58,6 +58,7 @@ static void move_lane(struct lane *lane, uint8_t *came)
 {
     struct lane_group *group = lane->group;
     move_shards(lane, came);
+    lane_query_close(lane); // nothing runs: none is open
     lane_route(lane);
     lane->host.from = group->from;
     memory_free(lane->channels);

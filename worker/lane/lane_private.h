@@ -9,6 +9,7 @@
 //   lane_clock.c      who takes part, L, W, batch numbers (pure)
 //   lane_move.c     going on under another routing (P22)
 //   lane_remote.c   lanes of other workers: frames out and in, credits, frames that come before their plan
+//   lane_query.c    keys instead of rows: DROP DUPLICATES across workers
 //   operator_table.c  Node.kind → operator
 #ifndef FORESET_LANE_LANE_PRIVATE_H
 #define FORESET_LANE_LANE_PRIVATE_H
@@ -61,6 +62,7 @@ enum lane_mail_kind {
     LANE_MAIL_BATCH,     // lane → lane, by an exchange: lane_mail_batch; from another worker: posted by its thread
     LANE_MAIL_MARKER,    // lane → lane, behind the batches: lane_mail_batch without a batch; the same
     LANE_MAIL_EMITTED,   // lane → lane: what a stateful table emitted: lane_mail_emitted; the same
+    LANE_MAIL_ANSWER,    // from another worker's lane: which keys it had not seen: lane_mail_answer
     LANE_MAIL_READ,      // group → lane: every lane's mailbox holds the plan of `epoch`, read it: lane_mail_read
     LANE_MAIL_STOP,      // group → lane
 };
@@ -98,6 +100,26 @@ struct lane_mail_emitted {
     uint32_t table;
     uint64_t rows;
     bool final; // the table's marker has passed on the sender; else rows > 0 is known already
+};
+
+struct lane_mail_answer {
+    struct mail mail;
+    uint64_t epoch, routing_version;
+    uint32_t exchange, sender;
+    uint32_t rows, passed; // rows 0: no answer of the epoch follows
+    uint8_t bits[];
+};
+
+// Rows that stay until another worker's lane has said which of them pass.
+struct lane_query {
+    uint64_t epoch;
+    struct batch *rows;   // answered: those that pass; NULL: none
+    uint32_t from, count; // of its selected rows
+    uint64_t bytes;
+};
+struct lane_query_queue {
+    VECTOR(struct lane_query) items; // from `head`
+    size_t head, answered;           // those before `answered` have their answer
 };
 
 struct lane_item {
@@ -187,6 +209,7 @@ struct lane {
     uint32_t channel_count;
     struct exchange_channel *channels; // sent by this lane: [exchange * lanes + receiver]
     struct exchange_inlet *inlets;     // received by this lane: [exchange * lanes + sender]
+    struct lane_query_queue *queries;  // asked by this lane: [exchange * lanes + receiver]
     struct text frame;                 // to another worker, being made
     int64_t beat_us;
     uint64_t held_bytes;
@@ -219,8 +242,9 @@ void lane_graph_close(struct lane *lane);
 enum status lane_graph_emit(struct lane_node *node, struct batch *batch, struct error *err) MUST_USE;
 enum status lane_graph_marker(struct lane_node *node, uint64_t epoch, struct error *err) MUST_USE; // to the consumers
 enum status lane_graph_receive(struct lane *lane, const struct lane_mail_batch *mail,
-                               struct error *err) MUST_USE;                   // takes its batch
-enum status lane_graph_resume(struct lane *lane, struct error *err) MUST_USE; // nodes that waited for the clock
+                               struct error *err) MUST_USE;                          // takes its batch
+enum status lane_graph_complete(struct lane_node *node, struct error *err) MUST_USE; // a receiver that waited
+enum status lane_graph_resume(struct lane *lane, struct error *err) MUST_USE;        // nodes that waited for the clock
 static inline struct lane_node *lane_node_of(struct lane *lane, uint32_t plan_index)
 {
     return &lane->nodes[plan_index];
@@ -229,11 +253,13 @@ static inline struct lane_node *lane_node_of(struct lane *lane, uint32_t plan_in
 // lane_remote.c
 void lane_remote_open(struct lane_group *group); // under the group's routing
 void lane_remote_close(struct lane_group *group);
-enum status lane_remote_send(struct lane_node *node, uint32_t target, const struct batch *batch,
-                             struct error *err) MUST_USE;
+enum status lane_remote_send(struct lane_node *node, uint32_t target, struct batch *batch, struct error *err) MUST_USE;
 void lane_remote_marker(struct lane_node *node, uint32_t target, uint64_t epoch,
                         const struct exchange_channel *channel);
 void lane_remote_emitted(struct lane *lane, const struct lane_mail_emitted *mail);
+enum status lane_remote_answer(struct operator* op, uint32_t lane, const uint32_t *rows, uint32_t passed,
+                               uint32_t count, struct error *err) MUST_USE;      // operator_host.answer
+void lane_remote_answered(struct lane *lane, uint32_t exchange, uint64_t epoch); // no answer of the epoch follows
 void lane_remote_taken(struct lane_node *node, const struct lane_item *item);
 void lane_remote_settle(struct lane_node *node, uint64_t epoch); // tells what is still owed of an epoch
 void lane_remote_beat(struct lane *lane);
@@ -242,6 +268,19 @@ void lane_remote_receive(struct dataflow *flow, uint32_t worker, const void *byt
 void lane_remote_counters(struct dataflow *flow, struct dataflow_counters *ret_counters);
 void lane_remote_dealt(struct lane_group *group, uint64_t epoch); // every lane's mailbox holds its plan
 void lane_mail_free(struct mail *mail);
+
+// lane_query.c
+// Of what is asked with; NULL: rows cross this exchange.
+const struct type *lane_query_type(struct lane *lane, uint32_t exchange);
+enum status lane_query_keys(struct lane *lane, uint32_t exchange, const struct batch *rows, struct batch **ret_keys,
+                            struct error *err) MUST_USE;
+void lane_query_hold(struct lane *lane, uint32_t exchange, uint32_t target, uint64_t epoch, struct batch *rows,
+                     uint32_t from, uint32_t count);
+bool lane_query_pending(const struct lane_node *receiver); // of its epoch or an earlier one
+enum status lane_query_answered(struct lane *lane, const struct lane_mail_answer *mail, struct error *err) MUST_USE;
+enum status lane_query_settle(struct lane *lane, uint32_t exchange, struct error *err) MUST_USE; // what may go on
+void lane_query_open(struct lane *lane);                                                         // for the channels
+void lane_query_close(struct lane *lane);
 
 // operator_table.c
 enum status operator_table_open(struct operator_host *host, uint32_t node, struct operator** ret_op,
@@ -287,6 +326,7 @@ struct lane_group {
     struct lane_lates *lates;
     _Atomic int64_t first_row_us;       // wall clock; 0: no row has been read
     const struct type **exchange_types; // by exchange: of its rows
+    const struct type **exchange_keys;  // by exchange: of what is asked with instead; NULL: rows cross
     struct lane_peer *peers;            // by worker
     pthread_mutex_t gate; // guards routing and channels against lane_remote_receive, and the four that follow
     uint64_t dealt;       // epochs up to this one are in every lane's mailbox

@@ -44,9 +44,11 @@ void lane_remote_open(struct lane_group *group)
     }
     if (group->exchange_types) return;
     group->exchange_types = memory_calloc(group->exchange_count + (size_t)1, sizeof *group->exchange_types);
+    group->exchange_keys = memory_calloc(group->exchange_count + (size_t)1, sizeof *group->exchange_keys);
     for (uint32_t i = 0; i < group->exchange_count; i++) {
         const struct lane_node *receiver = &group->lanes[0].nodes[group->plan->n_nodes + i];
         group->exchange_types[i] = group->lanes[0].nodes[receiver->plan_index].op->inputs[0];
+        group->exchange_keys[i] = lane_query_type(&group->lanes[0], i);
     }
 }
 
@@ -74,8 +76,9 @@ static void remote_post(struct lane_group *group, uint32_t worker, struct text *
     pthread_mutex_unlock(&peer->lock);
 }
 
-static enum status remote_send_rows(struct lane_node *node, uint32_t target, const struct batch *batch, uint32_t from,
-                                    uint32_t count, struct error *err)
+// rows NULL: the batch crosses; else it is what is asked with, and the rows stay.
+static enum status remote_send_rows(struct lane_node *node, uint32_t target, const struct batch *batch,
+                                    struct batch *rows, uint32_t from, uint32_t count, struct error *err)
 {
     struct lane *lane = node->lane;
     struct lane_group *group = lane->group;
@@ -85,8 +88,8 @@ static enum status remote_send_rows(struct lane_node *node, uint32_t target, con
     status = batch_wire_put(batch, from, count, bytes, err);
     bool large = status != STATUS_OK || bytes->length > LANE_FRAME_BYTES;
     if (large && count > 1) {
-        TRY(remote_send_rows(node, target, batch, from, count / 2, err));
-        TRY(remote_send_rows(node, target, batch, from + count / 2, count - count / 2, err));
+        TRY(remote_send_rows(node, target, batch, rows, from, count / 2, err));
+        TRY(remote_send_rows(node, target, batch, rows, from + count / 2, count - count / 2, err));
         return STATUS_OK;
     }
     if (status == STATUS_OK && bytes->length > EXCHANGE_FRAME_BYTES_MAX) {
@@ -95,7 +98,7 @@ static enum status remote_send_rows(struct lane_node *node, uint32_t target, con
     }
     if (status != STATUS_OK) return error_prefix(err, "exchange between workers: ");
     struct exchange_channel *channel = &lane->channels[node->exchange * lane->host.lanes + target];
-    struct exchange_frame frame = {.kind = EXCHANGE_FRAME_BATCH,
+    struct exchange_frame frame = {.kind = rows ? EXCHANGE_FRAME_KEYS : EXCHANGE_FRAME_BATCH,
                                    .epoch = node->epoch,
                                    .exchange = node->exchange,
                                    .sender = lane->host.lane,
@@ -104,18 +107,50 @@ static enum status remote_send_rows(struct lane_node *node, uint32_t target, con
                                    .rows = count};
     exchange_sent_bytes(channel, node->epoch, count, bytes->length);
     atomic_fetch_add_explicit(&group->rows_sent, count, memory_order_relaxed);
+    if (rows) lane_query_hold(lane, node->exchange, target, node->epoch, rows, from, count);
     remote_post(group, group->routing->lane_workers[target], bytes, &frame);
 out:
     return status;
 }
 
-enum status lane_remote_send(struct lane_node *node, uint32_t target, const struct batch *batch, struct error *err)
+enum status lane_remote_send(struct lane_node *node, uint32_t target, struct batch *batch, struct error *err)
 {
     if (batch->schema != node->op->inputs[0]) {
         return error_set(err, STATUS_INVALID, ERROR_FAIL_PIPELINE, "node %u: rows of type %s came where %s was planned",
                          node->plan_index, batch->schema->text, node->op->inputs[0]->text);
     }
-    return remote_send_rows(node, target, batch, 0, batch->row_count, err);
+    struct batch *keys = NULL;
+    if (!node->lane->group->exchange_keys[node->exchange])
+        return remote_send_rows(node, target, batch, NULL, 0, batch->row_count, err);
+    enum status status = lane_query_keys(node->lane, node->exchange, batch, &keys, err);
+    if (status == STATUS_OK) status = remote_send_rows(node, target, keys, batch, 0, batch->row_count, err);
+    batch_unref(keys);
+    return status;
+}
+
+enum status lane_remote_answer(struct operator* op, uint32_t lane_asked, const uint32_t *rows, uint32_t passed,
+                               uint32_t count, struct error *err)
+{
+    (void)err;
+    struct lane_node *node = op->lane_node;
+    struct lane *lane = node->lane;
+    uint32_t exchange = lane->nodes[node->plan_node->inputs[0]].exchange;
+    struct exchange_frame frame = {.kind = EXCHANGE_FRAME_ANSWER,
+                                   .epoch = node->epoch,
+                                   .exchange = exchange,
+                                   .sender = lane->host.lane,
+                                   .receiver = lane_asked,
+                                   .batches = passed,
+                                   .rows = count};
+    exchange_frame_begin(&lane->frame);
+    size_t size = (count + (size_t)7) / 8;
+    text_reserve(&lane->frame, size);
+    uint8_t *bits = (uint8_t *)lane->frame.data + lane->frame.length;
+    memset(bits, 0, size);
+    for (uint32_t i = 0; i < passed; i++) bits[rows[i] >> 3] = (uint8_t)(bits[rows[i] >> 3] | 1u << (rows[i] & 7));
+    lane->frame.length += size;
+    remote_post(lane->group, lane->group->routing->lane_workers[lane_asked], &lane->frame, &frame);
+    return STATUS_OK;
 }
 
 void lane_remote_marker(struct lane_node *node, uint32_t target, uint64_t epoch, const struct exchange_channel *channel)
@@ -163,6 +198,22 @@ static void remote_credit(struct lane_node *node, uint32_t sender, uint64_t epoc
     if (FORESET_BUG("credit-kept")) return;
     exchange_frame_begin(&lane->frame);
     remote_post(lane->group, lane->group->routing->lane_workers[sender], &lane->frame, &frame);
+}
+
+void lane_remote_answered(struct lane *lane, uint32_t exchange, uint64_t epoch)
+{
+    const struct exchange_routing *routing = lane->group->routing;
+    if (!lane->group->exchange_keys[exchange]) return;
+    for (uint32_t asking = 0; asking < routing->lanes; asking++) {
+        if (exchange_routing_is_here(routing, asking)) continue;
+        struct exchange_frame frame = {.kind = EXCHANGE_FRAME_ANSWERED,
+                                       .epoch = epoch,
+                                       .exchange = exchange,
+                                       .sender = lane->host.lane,
+                                       .receiver = asking};
+        exchange_frame_begin(&lane->frame);
+        remote_post(lane->group, routing->lane_workers[asking], &lane->frame, &frame);
+    }
 }
 
 void lane_remote_taken(struct lane_node *node, const struct lane_item *item)
@@ -299,12 +350,61 @@ static void remote_deliver_emitted(struct lane_group *group, const struct exchan
     }
 }
 
-// Calls for one worker come one after the other; batches are decoded outside of the gate.
+// Under the gate.
+static enum status remote_deliver_answer(struct lane_group *group, uint32_t worker, const struct exchange_frame *frame,
+                                         struct error *err)
+{
+    bool asked = group->exchange_keys[frame->exchange] && frame->epoch <= group->dealt;
+    bool empty = frame->kind == EXCHANGE_FRAME_ANSWERED && frame->rows > 0;
+    if (!asked || empty || frame->rows > UINT32_MAX - 8 || frame->batches > frame->rows ||
+        frame->batch_size != (frame->rows + 7) / 8)
+        return remote_impossible(frame, worker, err);
+    struct lane_mail_answer *mail = memory_alloc(sizeof *mail + frame->batch_size);
+    memset(mail, 0, sizeof *mail);
+    mail->mail.kind = LANE_MAIL_ANSWER;
+    mail->epoch = frame->epoch;
+    mail->routing_version = frame->routing_version;
+    mail->exchange = frame->exchange;
+    mail->sender = frame->sender;
+    mail->rows = (uint32_t)frame->rows;
+    mail->passed = (uint32_t)frame->batches;
+    memcpy(mail->bits, frame->batch, frame->batch_size);
+    remote_deliver(group, frame->receiver - group->routing->lane_first, frame->epoch, &mail->mail);
+    return STATUS_OK;
+}
+
+// A column batch: decoded outside of the gate.
+static enum status remote_take_batch(struct lane_group *group, uint32_t worker, const struct exchange_frame *frame,
+                                     size_t size, struct error *err)
+{
+    bool keys = frame->kind == EXCHANGE_FRAME_KEYS;
+    const struct type *type = (keys ? group->exchange_keys : group->exchange_types)[frame->exchange];
+    struct batch *batch = NULL;
+    enum status status = STATUS_OK;
+    if (!type) return remote_impossible(frame, worker, err);
+    TRY(batch_wire_get(frame->batch, frame->batch_size, type, &group->exchange_budget, &batch, err));
+    if (batch->row_count != frame->rows) {
+        batch_unref(batch);
+        return remote_impossible(frame, worker, err);
+    }
+    if (keys) batch->tag = frame->sender + 1;
+    pthread_mutex_lock(&group->gate);
+    if (frame->routing_version == group->routing->version) {
+        remote_deliver_batch(group, frame, batch, size);
+    } else {
+        group->dropped_old++;
+        batch_unref(batch);
+    }
+    pthread_mutex_unlock(&group->gate);
+out:
+    return status;
+}
+
+// Calls for one worker come one after the other.
 static enum status remote_take(struct lane_group *group, uint32_t worker, const void *bytes, size_t size,
                                struct error *err)
 {
     struct exchange_frame frame;
-    struct batch *batch = NULL;
     bool take;
     enum status status = STATUS_OK;
     TRY(exchange_frame_parse(bytes, size, &frame, err));
@@ -312,25 +412,14 @@ static enum status remote_take(struct lane_group *group, uint32_t worker, const 
     status = remote_accept(group, worker, &frame, &take, err);
     if (status == STATUS_OK && take && frame.kind == EXCHANGE_FRAME_CREDIT)
         status = remote_credited(group, worker, &frame, err);
+    if (status == STATUS_OK && take && (frame.kind == EXCHANGE_FRAME_ANSWER || frame.kind == EXCHANGE_FRAME_ANSWERED))
+        status = remote_deliver_answer(group, worker, &frame, err);
     if (status == STATUS_OK && take && frame.kind == EXCHANGE_FRAME_MARKER)
         remote_deliver_batch(group, &frame, NULL, size);
     if (status == STATUS_OK && take && frame.kind == EXCHANGE_FRAME_EMITTED) remote_deliver_emitted(group, &frame);
     pthread_mutex_unlock(&group->gate);
-    if (status != STATUS_OK || !take || frame.kind != EXCHANGE_FRAME_BATCH) return status;
-    TRY(batch_wire_get(frame.batch, frame.batch_size, group->exchange_types[frame.exchange], &group->exchange_budget,
-                       &batch, err));
-    if (batch->row_count != frame.rows) {
-        batch_unref(batch);
-        return remote_impossible(&frame, worker, err);
-    }
-    pthread_mutex_lock(&group->gate);
-    if (frame.routing_version == group->routing->version) {
-        remote_deliver_batch(group, &frame, batch, size);
-    } else {
-        group->dropped_old++;
-        batch_unref(batch);
-    }
-    pthread_mutex_unlock(&group->gate);
+    bool batch = frame.kind == EXCHANGE_FRAME_BATCH || frame.kind == EXCHANGE_FRAME_KEYS;
+    if (status == STATUS_OK && take && batch) status = remote_take_batch(group, worker, &frame, size, err);
 out:
     return status;
 }

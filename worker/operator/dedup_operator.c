@@ -20,6 +20,7 @@ struct dedup_operator {
     struct expr **exprs;
     struct column **keys;
     uint32_t key_count;
+    const struct type *keys_type; // of batches that ask
     struct dedup_table table;
     struct text name, scratch;
     struct dedup_fresh fresh; // since the last freeze
@@ -78,14 +79,18 @@ static int64_t dedup_expiry(const struct dedup_operator *dedup, const struct col
     return node->has_event_time && known ? at : DEDUP_NEVER;
 }
 
+static void dedup_room(struct dedup_operator *dedup, uint32_t rows)
+{
+    if (dedup->capacity >= rows) return;
+    dedup->capacity = rows > BATCH_ROWS_MAX ? rows : BATCH_ROWS_MAX;
+    dedup->low = memory_realloc(dedup->low, dedup->capacity * sizeof *dedup->low);
+    dedup->hashes = memory_realloc(dedup->hashes, dedup->capacity * sizeof *dedup->hashes);
+}
+
 static void dedup_hash(struct dedup_operator *dedup, const struct batch *batch)
 {
     uint64_t seed = dedup->base.host->hash_seed;
-    if (dedup->capacity < batch->row_count) {
-        dedup->capacity = batch->row_count > BATCH_ROWS_MAX ? batch->row_count : BATCH_ROWS_MAX;
-        dedup->low = memory_realloc(dedup->low, dedup->capacity * sizeof *dedup->low);
-        dedup->hashes = memory_realloc(dedup->hashes, dedup->capacity * sizeof *dedup->hashes);
-    }
+    dedup_room(dedup, batch->row_count);
     exchange_hash(batch, dedup->keys, dedup->key_count, seed, dedup->low);
     bool one_string = dedup->key_count == 1 && type_is_string_like(dedup->keys[0]->type);
     for (uint32_t i = 0; i < batch->row_count; i++) {
@@ -142,10 +147,105 @@ static enum status dedup_probe(struct dedup_operator *dedup, const struct batch 
     return STATUS_OK;
 }
 
+// ---- keys of rows that stay with another worker's lane ----
+const struct type *dedup_operator_keys_type(const struct operator* op)
+{
+    return ((const struct dedup_operator *)op)->keys_type;
+}
+
+static enum status dedup_keys_times(const struct column *time, const struct batch *rows, struct budget *budget,
+                                    struct column **ret_column, struct error *err)
+{
+    struct buffer *values = NULL, *validity = NULL;
+    uint32_t nulls = 0, count = rows->row_count;
+    enum status status = STATUS_OK;
+    TRY(buffer_create(budget, count * sizeof(int64_t), &values, err));
+    TRY(buffer_create(budget, (count + (size_t)7) / 8, &validity, err));
+    memset(validity->data, 0, (count + (size_t)7) / 8);
+    for (uint32_t i = 0; i < count; i++) {
+        int64_t at = 0;
+        bool known = time && time_of(time, batch_row(rows, i), &at);
+        ((int64_t *)(void *)values->data)[i] = at;
+        validity->data[i >> 3] = (uint8_t)(validity->data[i >> 3] | (unsigned)known << (i & 7));
+        nulls += !known;
+    }
+    *ret_column = column_create(type_of(TYPE_BIGINT), count, nulls, validity, values, NULL);
+    return STATUS_OK;
+out:
+    buffer_unref(values);
+    buffer_unref(validity);
+    return status;
+}
+
+static enum status dedup_keys_columns(struct dedup_operator *dedup, const struct batch *rows, struct batch **ret_keys,
+                                      struct error *err)
+{
+    struct buffer *low = NULL, *high = NULL;
+    struct column *columns[3] = {NULL};
+    uint32_t count = rows->row_count;
+    struct budget *budget = dedup->base.host->budget;
+    enum status status = STATUS_OK;
+    TRY(buffer_create(budget, count * sizeof(uint64_t), &low, err));
+    TRY(buffer_create(budget, count * sizeof(uint64_t), &high, err));
+    if (dedup->base.plan_node->has_watermark)
+        TRY(dedup_keys_times(dedup_time(dedup, rows), rows, budget, &columns[2], err));
+    dedup_hash(dedup, rows);
+    for (uint32_t i = 0; i < count; i++) {
+        ((uint64_t *)(void *)low->data)[i] = dedup->hashes[i].low;
+        ((uint64_t *)(void *)high->data)[i] = dedup->hashes[i].high;
+    }
+    columns[0] = column_create(type_of(TYPE_BIGINT), count, 0, NULL, low, NULL);
+    columns[1] = column_create(type_of(TYPE_BIGINT), count, 0, NULL, high, NULL);
+    *ret_keys = batch_create(dedup->keys_type, count, columns);
+    return STATUS_OK;
+out:
+    buffer_unref(low);
+    buffer_unref(high);
+    column_unref(columns[2]);
+    return status;
+}
+
+enum status dedup_operator_keys(struct operator* op, const struct batch *rows, struct batch **ret_keys,
+                                struct error *err)
+{
+    struct dedup_operator *dedup = (struct dedup_operator *)op;
+    for (uint32_t i = 0; i < dedup->key_count; i++) { // the lane asks only where keys are columns
+        const Foreset__Expr *expr = op->host->plan->exprs[op->plan_node->exprs[i]];
+        dedup->keys[i] = rows->columns[expr->ordinal];
+    }
+    return dedup_keys_columns(dedup, rows, ret_keys, err);
+}
+
+static enum status dedup_on_keys(struct dedup_operator *dedup, const struct batch *keys, struct error *err)
+{
+    struct operator* op = & dedup->base;
+    struct buffer *rows = NULL;
+    uint32_t count = 0;
+    enum status status = STATUS_OK;
+    dedup_room(dedup, keys->row_count);
+    for (uint32_t i = 0; i < keys->row_count; i++) {
+        dedup->hashes[i] =
+            (struct hash128){.low = (uint64_t)keys->columns[0]->i64[i], .high = (uint64_t)keys->columns[1]->i64[i]};
+        if (op->host->shard_lanes[dedup_shard(dedup, dedup->hashes[i])] == op->host->lane) continue;
+        return error_set(err, STATUS_CORRUPT, ERROR_RESTART_PIPELINE,
+                         "lane %u asked lane %u for a key that is not in its shards (P22)", keys->tag - 1,
+                         op->host->lane);
+    }
+    const struct column *time = op->plan_node->has_watermark ? keys->columns[2] : NULL;
+    bool timed = op->plan_node->has_event_time || op->plan_node->has_late_column;
+    TRY(buffer_create(op->host->budget, keys->row_count * sizeof(uint32_t), &rows, err));
+    TRY(dedup_probe(dedup, keys, timed ? time : NULL, (uint32_t *)(void *)rows->data, &count, err));
+    TRY(op->host->answer(op, keys->tag - 1, (const uint32_t *)(const void *)rows->data, count, keys->row_count, err));
+out:
+    buffer_unref(rows);
+    return status;
+}
+
 static enum status dedup_on_batch(struct operator* op, uint32_t input, struct batch *batch, struct error *err)
 {
     (void)input;
     struct dedup_operator *dedup = (struct dedup_operator *)op;
+    if (batch->tag && batch->schema == dedup->keys_type) return dedup_on_keys(dedup, batch, err);
     struct expr_errors errors = {0};
     struct expr_context context = {.budget = op->host->budget,
                                    .timestamp_us = op->epoch.timestamp_us,
@@ -277,6 +377,9 @@ enum status dedup_operator_open(struct operator_host *host, uint32_t node, struc
     enum status status = STATUS_OK;
     TRY(operator_init(op, &dedup_ops, host, node, err));
     dedup->key_count = (uint32_t)op->plan_node->n_exprs;
+    TRY(type_parse(op->plan_node->has_watermark ? "struct<low:bigint,high:bigint,time:bigint>"
+                                                : "struct<low:bigint,high:bigint>",
+                   &dedup->keys_type, err));
     dedup->exprs = memory_calloc(dedup->key_count + (size_t)1, sizeof *dedup->exprs);
     dedup->keys = memory_calloc(dedup->key_count + (size_t)1, sizeof *dedup->keys);
     dedup_table_init(&dedup->table, host->plan->shards, op->plan_node->has_watermark, host->state_budget,

@@ -96,6 +96,9 @@ struct operator_host {
                         struct error *err);
     void (*maximum)(struct operator* op, int64_t event_time_us); // WATERMARK: greatest event time of the epoch
     enum status (*send)(struct operator* op, uint32_t lane, struct batch *batch, struct error *err); // EXCHANGE
+    // DEDUP, to another worker's lane that asked: of `count` keys those at rows[passed] (rising) had not been seen.
+    enum status (*answer)(struct operator* op, uint32_t lane, const uint32_t *rows, uint32_t passed, uint32_t count,
+                          struct error *err);
 };
 
 struct operator_record { // of a snapshot part
@@ -182,6 +185,12 @@ enum status limit_operator_open(struct operator_host *host, uint32_t node, struc
 enum status exchange_operator_open(struct operator_host *host, uint32_t node, struct operator** ret_op,
                                    struct error *err) MUST_USE;
 enum status table_operator_open(struct operator_host *host, uint32_t node, struct operator** ret_op,
+                                struct error *err) MUST_USE;
+
+// What a lane asks with, whose DEDUP over the same columns does not own the keys: hashes, and event times where they
+// expire. A batch of this type, tagged with the asking lane + 1, is answered (host.answer) instead of passed on.
+const struct type *dedup_operator_keys_type(const struct operator* op);
+enum status dedup_operator_keys(struct operator* op, const struct batch *rows, struct batch **ret_keys,
                                 struct error *err) MUST_USE;
 
 // Rows of `epoch` that raised, for the table whose TABLE operator this is; any operator of the table on the same lane.

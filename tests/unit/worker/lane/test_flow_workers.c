@@ -83,11 +83,17 @@ static void rows_of(struct flow *flow)
     }
 }
 
+static bool windows; // the rows themselves cross, not their keys alone
+
 static void start(struct flow *flow, uint32_t workers, uint32_t lanes)
 {
     flow_workers = workers;
     flow_init(flow, lanes, false);
-    plan_dedup(flow, DEDUP_FOREVER);
+    if (windows) {
+        plan_window(flow, FORESET__TABLE__MODE__UPDATE);
+    } else {
+        plan_dedup(flow, DEDUP_FOREVER);
+    }
     flow_open(flow);
     rows_of(flow);
 }
@@ -156,7 +162,16 @@ static void any_damaged_frame_restarts_the_pipeline(void **state)
 static void a_forgotten_batch_is_found_by_its_marker(void **state)
 {
     (void)state;
+    windows = true;
     every_one_of(FAULT_FORGET, EXCHANGE_FRAME_BATCH, "(P9)");
+    windows = false;
+    every_one_of(FAULT_FORGET, EXCHANGE_FRAME_KEYS, "(P9)");
+}
+
+static void a_forgotten_answer_is_found_by_what_follows(void **state)
+{
+    (void)state;
+    every_one_of(FAULT_FORGET, EXCHANGE_FRAME_ANSWER, "(P9)");
 }
 
 static void a_frame_that_comes_twice_is_dropped(void **state)
@@ -516,6 +531,7 @@ int main(void)
         cmocka_unit_test(any_lost_frame_restarts_the_pipeline),
         cmocka_unit_test(any_damaged_frame_restarts_the_pipeline),
         cmocka_unit_test(a_forgotten_batch_is_found_by_its_marker),
+        cmocka_unit_test(a_forgotten_answer_is_found_by_what_follows),
         cmocka_unit_test(a_frame_that_comes_twice_is_dropped),
         cmocka_unit_test(frames_of_an_earlier_generation_are_dropped),
         cmocka_unit_test(frames_of_an_earlier_routing_are_dropped),
