@@ -2,8 +2,9 @@
 # Every test of Foreset on one machine; it brings its own dependencies and its own Kafka broker.
 #   tests/run.sh [--quick] [--long] [FILTER]
 #   --quick  no sanitizer build, no clang-tidy
-#   --long   two hours of fire besides: 200 kills over ten minutes, five million events (readers, memory), sanitizers over
-#            integration and ThreadSanitizer over unit tests and simulator, minutes of each fuzz target
+#   --long   hours of fire besides: 200 kills of one process and 200 of a cluster's over ten minutes each, five million
+#            events (readers, memory, three workers), sanitizers over integration and clusters and ThreadSanitizer over
+#            unit tests and simulator, minutes of each fuzz target
 #   FILTER   only tests whose name holds it (ctest -R, pytest -k)
 # Ends with one line `N passed, N failed`; exit 0 only if nothing failed (and, where CI is set, nothing was skipped).
 # Results and logs: build/test-results. A phase that breaks counts as a failure; the phases behind it run all the same.
@@ -80,14 +81,17 @@ pytest_run() { # JUNIT FOLDER ARGUMENTS...
     return $status
 }
 
-# Five million events: through every reader, and under a hard memory limit.
+# Five million events: through every reader, under a hard memory limit, and through a cluster.
 volume_phase() {
+    FORESET_CLUSTER_EVENTS=5000000 pytest_phase cluster-volume \
+        tests/cluster/test_medallion.py::test_three_workers_make_what_one_makes -s
     FORESET_INTEROP_EVENTS=5000000 pytest_phase interop-long tests/interop/test_medallion.py --deselect \
         interop/test_medallion.py::TestGrowing
     pytest_phase memory-long tests/interop/test_memory.py
 }
 
-# Conformance, interop and kills with a sanitized program. Memory limits do not hold there: sanitizers take their own.
+# Conformance, interop, kills and clusters with a sanitized program. Memory limits do not hold there: sanitizers take
+# their own.
 integration_under() { # SANITIZER
     step "build-$1-long" build "$1" || return
     if [ "$1" = tsan ]; then
@@ -102,6 +106,7 @@ integration_under() { # SANITIZER
     pytest_phase "conformance-$1" tests/conformance/test_stream.py -n "$jobs"
     pytest_phase "interop-$1" tests/interop --ignore tests/interop/test_memory.py
     FORESET_LONG='' pytest_phase "kills-$1" tests/crash/test_kills.py
+    FORESET_LONG='' pytest_phase "cluster-$1" tests/cluster
     if [ "$1" = asan ]; then
         pytest_phase failpoints-asan tests/crash/test_failpoints.py -n "$jobs"
     fi
@@ -165,6 +170,7 @@ fi
 if [ $long = yes ]; then
     export FORESET_LONG=1
     pytest_phase kills-long tests/crash/test_kills.py -s
+    pytest_phase cluster-kills-long tests/cluster/test_medallion.py::test_every_role_killed_again_and_again -s
     volume_phase
     integration_under asan
     integration_under tsan

@@ -6,6 +6,7 @@ Every process writes its log to a file of its own; what a test must wait for is 
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import subprocess
@@ -16,6 +17,7 @@ import foreset
 from kafka_broker import KafkaBroker
 from network import Network
 
+SANITIZER = re.compile(r"(ERROR|WARNING): \w+Sanitizer|: runtime error: ")
 CONTROL_PORT, ETCD_PORT, ETCD_PEER_PORT, HTTP_PORT = 7400, 2379, 2380, 7480
 
 
@@ -154,8 +156,24 @@ class Cluster:
             raise
         return self
 
-    def __exit__(self, *_):
-        self.close()
+    def __exit__(self, kind, *_):
+        try:
+            if kind is None:
+                self.end()
+        finally:
+            self.close()
+
+    def end(self):
+        """Whoever runs ends when asked to, with exit 0; a sanitizer found nothing in any of them, alive or dead."""
+        for names in (self.worker_hosts, self.coordinators):
+            running = {name: self.processes[name] for name in names if self.processes[name].running()}
+            for process in running.values():
+                process.signal(signal.SIGTERM)
+            codes = {name: process.process.wait(60) for name, process in running.items()}
+            assert set(codes.values()) <= {0}, f"ended with {codes}\n{self.logs(40)}"
+        found = [f"{name}: {line}" for name, process in self.processes.items() for line in process.text().splitlines()
+                 if SANITIZER.search(line)]
+        assert not found, found[:20]
 
     def close(self):
         for process in [*self.processes.values(), *self.etcd.members]:
@@ -206,6 +224,11 @@ class Cluster:
     def said(self, field, name="user_events"):
         pipeline = self.pipeline(name)
         return (pipeline or {}).get("status") and pipeline["status"].get(field)
+
+    def events(self, *words):
+        """Lines that any coordinator logged and that hold all these words."""
+        lines = [line for name in self.coordinators for line in self.processes[name].text().splitlines()]
+        return [line for line in lines if all(word in line for word in words)]
 
     def logs(self, lines=12):
         found = []

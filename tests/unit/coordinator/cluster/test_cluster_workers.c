@@ -236,14 +236,14 @@ static const struct told *hello(struct fixture *fixture, uint32_t peer, struct h
 
 static void a_worker_serves_what_runs(void **state)
 {
-    const struct told *told = hello(*state, 1, (struct hello){.name = "w1"});
+    const struct told *told = hello(*state, 11, (struct hello){.name = "w1"});
     assert_false(told->refused);
     assert_int_equal(told->serves, 1);
 }
 
 static void another_version_is_refused_for_good(void **state)
 {
-    const struct told *told = hello(*state, 1, (struct hello){.name = "w1", .version = "2"});
+    const struct told *told = hello(*state, 11, (struct hello){.name = "w1", .version = "2"});
     assert_true(told->refused && told->final);
     assert_non_null(strstr(told->refusal, "of version 2"));
 }
@@ -251,49 +251,49 @@ static void another_version_is_refused_for_good(void **state)
 static void a_name_is_taken_while_its_process_is_heard(void **state)
 {
     struct fixture *fixture = *state;
-    hello(fixture, 1, (struct hello){.name = "w1"});
-    const struct told *told = hello(fixture, 2, (struct hello){.name = "w1", .url = "tcp://elsewhere"});
+    hello(fixture, 11, (struct hello){.name = "w1"});
+    const struct told *told = hello(fixture, 12, (struct hello){.name = "w1", .url = "tcp://elsewhere"});
     assert_true(told->refused && !told->final);
     fixture_pass(fixture, 5 * SECOND);
-    assert_false(hello(fixture, 2, (struct hello){.name = "w1", .url = "tcp://elsewhere"})->refused);
-    assert_int_equal(fixture->hung_up, 1);
+    assert_false(hello(fixture, 12, (struct hello){.name = "w1", .url = "tcp://elsewhere"})->refused);
+    assert_int_equal(fixture->hung_up, 11);
 }
 
 static void the_name_of_a_process_that_has_ended_is_free_at_once(void **state)
 {
     struct fixture *fixture = *state;
-    hello(fixture, 1, (struct hello){.name = "w1"});
-    fixture->role.gone(fixture->role.role, 1);
-    assert_false(hello(fixture, 2, (struct hello){.name = "w1", .url = "tcp://elsewhere"})->refused);
+    hello(fixture, 11, (struct hello){.name = "w1"});
+    fixture->role.gone(fixture->role.role, 11);
+    assert_false(hello(fixture, 12, (struct hello){.name = "w1", .url = "tcp://elsewhere"})->refused);
 }
 
 static void who_comes_from_the_same_address_takes_the_place(void **state)
 {
     struct fixture *fixture = *state;
-    hello(fixture, 1, (struct hello){.name = "w1"});
-    assert_false(hello(fixture, 2, (struct hello){.name = "w1"})->refused);
-    assert_int_equal(fixture->hung_up, 1);
+    hello(fixture, 11, (struct hello){.name = "w1"});
+    assert_false(hello(fixture, 12, (struct hello){.name = "w1"})->refused);
+    assert_int_equal(fixture->hung_up, 11);
 }
 
 static void a_worker_that_leaves_goes_when_it_holds_nothing(void **state)
 {
     struct fixture *fixture = *state;
     const struct hello leaves = {.name = "w1", .leaving = true};
-    hello(fixture, 2, (struct hello){.name = "w2"});
-    hello(fixture, 1, (struct hello){.name = "w1"});
+    hello(fixture, 12, (struct hello){.name = "w2"});
+    hello(fixture, 11, (struct hello){.name = "w1"});
     unsigned before = fixture->leaving_count;
     fixture->said = "{\"workers\":[{\"name\":\"w1\",\"takesPart\":true,\"partitions\":1,\"shards\":8}]}";
-    assert_false(hello(fixture, 1, leaves)->may_go);
+    assert_false(hello(fixture, 11, leaves)->may_go);
     assert_string_equal(fixture->leaving, "w1 ");
     for (unsigned i = 0; i < 5; i++) {
         fixture_pass(fixture, SECOND);
-        hello(fixture, 2, (struct hello){.name = "w2"});
-        assert_false(hello(fixture, 1, leaves)->may_go);
+        hello(fixture, 12, (struct hello){.name = "w2"});
+        assert_false(hello(fixture, 11, leaves)->may_go);
     }
     fixture->said = "{\"workers\":[{\"name\":\"w1\",\"takesPart\":false,\"partitions\":0,\"shards\":0}]}";
-    assert_true(hello(fixture, 1, leaves)->may_go);
+    assert_true(hello(fixture, 11, leaves)->may_go);
     assert_int_equal(fixture->leaving_count, before + 1); // told once
-    fixture->role.gone(fixture->role.role, 1);
+    fixture->role.gone(fixture->role.role, 11);
     assert_string_equal(fixture->leaving, ""); // the next process of this name holds again
 }
 
@@ -301,20 +301,20 @@ static void what_was_said_before_it_left_lets_nobody_go(void **state)
 {
     struct fixture *fixture = *state;
     const struct hello leaves = {.name = "w1", .leaving = true};
-    hello(fixture, 2, (struct hello){.name = "w2"});
-    hello(fixture, 1, (struct hello){.name = "w1"});
+    hello(fixture, 12, (struct hello){.name = "w2"});
+    hello(fixture, 11, (struct hello){.name = "w1"});
     fixture->said = "{\"workers\":[]}"; // it may be given something this very moment
-    assert_false(hello(fixture, 1, leaves)->may_go);
+    assert_false(hello(fixture, 11, leaves)->may_go);
     fixture_pass(fixture, SECOND);
-    assert_true(hello(fixture, 1, leaves)->may_go);
+    assert_true(hello(fixture, 11, leaves)->may_go);
 }
 
 static void who_leaves_last_goes_at_once(void **state)
 {
     struct fixture *fixture = *state;
     fixture->said = "{\"workers\":[{\"name\":\"w1\",\"takesPart\":true,\"partitions\":1,\"shards\":8}]}";
-    hello(fixture, 1, (struct hello){.name = "w1"});
-    assert_true(hello(fixture, 1, (struct hello){.name = "w1", .leaving = true})->may_go);
+    hello(fixture, 11, (struct hello){.name = "w1"});
+    assert_true(hello(fixture, 11, (struct hello){.name = "w1", .leaving = true})->may_go);
 }
 
 int main(void)
