@@ -357,6 +357,7 @@ int worker_main(int argc, char **argv)
         if (exit_code == 1 && failpoint_init(&err) != STATUS_OK)
             exit_code = 1 + role_options_refuse(ROLE_WORKER, "%s", err.message);
         if (exit_code == 1) {
+            memory_tune(host.memory_bytes);
             signals_catch();
             exit_code = 1 + host_open(&host);
             if (exit_code == 1) {
