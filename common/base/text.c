@@ -248,6 +248,17 @@ bool text_utf8_valid(const uint8_t *bytes, size_t length)
     return true;
 }
 
+void text_utf8_clean(char *str)
+{
+    size_t length = strlen(str);
+    for (size_t i = 0; i < length;) {
+        const uint8_t *at = (const uint8_t *)str + i;
+        size_t sequence = at[0] < 0x80 ? 1 : utf8_sequence(at, length - i);
+        if (sequence == 0) str[i] = '?';
+        i += sequence ? sequence : 1;
+    }
+}
+
 void text_append_utf8(struct text *text, const char *bytes, size_t length)
 {
     size_t plain = 0;

@@ -48,6 +48,8 @@ void text_uuid(uint64_t high, uint64_t low, char ret_uuid[37]);
 // Reads a line without its newline into line (reset first); false at the end of the file or on an error (ferror tells).
 bool text_read_line(FILE *file, struct text *line);
 bool text_utf8_valid(const uint8_t *bytes, size_t length);
+// In place: each byte that is not part of UTF-8, a character that was cut off included, becomes '?'.
+void text_utf8_clean(char *str);
 // Appends bytes as UTF-8: each byte that is not part of it becomes U+FFFD.
 void text_append_utf8(struct text *text, const char *bytes, size_t length);
 

@@ -126,6 +126,7 @@ static void cluster_note_trouble(struct cluster *cluster, const struct error *tr
         cluster->config.host.lost(cluster->config.context, trouble->message);
     if (!trouble && cluster->trouble[0]) log_info("kv_back", "coordinator=%s", cluster->config.name);
     snprintf(cluster->trouble, sizeof cluster->trouble, "%s", trouble ? trouble->message : "");
+    text_utf8_clean(cluster->trouble);
 }
 
 // Another process leads under our name (P3). One that died keeps its key until its lease has run out.

@@ -229,9 +229,10 @@ static Foreset__Plan *admin_compile(struct admin *admin, struct definition *defi
     const char *const *warnings = NULL;
     struct error err;
     *ret_loses = false;
-    if (!admin->request->has_text || admin->request->text.len > DEFINITION_SQL_BYTES_MAX ||
-        memchr(admin->request->text.data, 0, admin->request->text.len)) {
-        admin_refuse(admin, "give the text of a pipeline, of at most %u KiB", DEFINITION_SQL_BYTES_MAX >> 10);
+    const ProtobufCBinaryData *sql = &admin->request->text;
+    if (!admin->request->has_text || sql->len > DEFINITION_SQL_BYTES_MAX || memchr(sql->data, 0, sql->len) ||
+        !text_utf8_valid(sql->data, sql->len)) {
+        admin_refuse(admin, "give the text of a pipeline, in UTF-8, of at most %u KiB", DEFINITION_SQL_BYTES_MAX >> 10);
         return NULL;
     }
     admin_definition(admin, definition);
@@ -368,6 +369,7 @@ void cluster_admin_ended(struct cluster *cluster, struct cluster_pipeline *pipel
     if (restart && cluster_pipeline_start(cluster, pipeline, &pipeline->start, &failed) == STATUS_OK) return;
     if (!restart && outcome == PIPELINE_DONE && pipeline->definition.desired == DEFINITION_STOPPED) return;
     bool done = !restart && outcome == PIPELINE_DONE;
+    text_utf8_clean(failed.message); // it may quote bytes, and is cut
     pipeline->definition.desired = done ? DEFINITION_STOPPED : DEFINITION_FAILED;
     pipeline->definition.error = done ? NULL : arena_strdup(&pipeline->definition.arena, failed.message);
     char key[META_KEY_SIZE];
@@ -487,9 +489,27 @@ static void admin_redirect(struct cluster *cluster, void *token)
     cluster->config.host.reply(cluster->config.context, token, &reply);
 }
 
+// What is kept goes into JSON.
+static bool admin_is_text(const Foreset__AdminRequest *request)
+{
+    bool valid = true;
+    for (size_t i = 0; i < request->n_names; i++)
+        valid = valid && text_utf8_valid((const uint8_t *)request->names[i], strlen(request->names[i]));
+    for (size_t i = 0; i < request->n_options; i++) {
+        const Foreset__Property *option = request->options[i];
+        valid = valid && text_utf8_valid((const uint8_t *)option->key, strlen(option->key)) &&
+                text_utf8_valid((const uint8_t *)option->value, strlen(option->value));
+    }
+    return valid;
+}
+
 void cluster_admin_request(struct cluster *cluster, void *token, const Foreset__AdminRequest *request)
 {
     struct admin admin = {.cluster = cluster, .token = token, .request = request};
+    if (!admin_is_text(request)) {
+        admin_refuse(&admin, "a name, setting or path of the command is not in UTF-8");
+        return;
+    }
     if (strcmp(request->version, cluster->config.version) != 0) {
         admin_refuse(&admin, "this command line is of version %.20s, the coordinator of %s: use the same",
                      request->version, cluster->config.version);

@@ -124,6 +124,8 @@ static void cluster_workers_refused(struct cluster *cluster, const Foreset__Hell
     struct cluster_refusal refusal = {.incarnation = hello->incarnation, .at_us = now_us};
     snprintf(refusal.name, sizeof refusal.name, "%s", hello->name);
     snprintf(refusal.why, sizeof refusal.why, "%s", why);
+    text_utf8_clean(refusal.name);
+    text_utf8_clean(refusal.why);
     vector_push(&cluster->refusals, refusal);
     log_warn("worker_refused", "worker=%.60s url=%.200s why=\"%s\"", hello->name, hello->url, why);
 }

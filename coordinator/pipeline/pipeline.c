@@ -89,6 +89,7 @@ static void pipeline_restart(struct pipeline *pipeline, const struct error *err)
     if (state == PIPELINE_QUIESCING || state == PIPELINE_ENDED || state == PIPELINE_STANDBY) return;
     pipeline->status.restarts++;
     snprintf(pipeline->status.trouble, sizeof pipeline->status.trouble, "%s", err->message);
+    text_utf8_clean(pipeline->status.trouble); // it may quote bytes, and is cut
     if (state == PIPELINE_ENDING) { // what could not be put is put by the next run's recovery
         if (pipeline->outcome == PIPELINE_DONE) pipeline->outcome = PIPELINE_FAILED;
         if (pipeline->outcome_err.code == STATUS_OK) pipeline->outcome_err = *err;

@@ -245,6 +245,7 @@ static void pipeline_workers_failed(struct pipeline *pipeline, struct pipeline_w
         log_warn("worker_unfit", "pipeline=%s worker=%s error=\"%s\"", pipeline->context.pipeline, worker->name,
                  err.message);
         snprintf(worker->unfit, sizeof worker->unfit, "%s", failed->message);
+        text_utf8_clean(worker->unfit);
     }
     log_debug("worker_failed", "worker=%s epoch=%" PRIu64 " class=%s error=\"%s\"", worker->name, control->epoch,
               error_class_name(err.class), err.message);

@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "common/plan/plan_check.h"
+
 #define SOURCE_BUDGET_SHARE 4 // a quarter of the memory for queues of sources
 #define STATE_BUDGET_SHARE  2 // half for state
 #define LIMIT_MIN_BYTES     (1u << 20)
@@ -109,17 +111,30 @@ static void group_notify(struct lane_group *group, enum dataflow_event_kind kind
     group->args.notify(group->args.context, event);
 }
 
+// What a leader says of a table or an epoch; epochs begin at 1.
+static enum status group_check(const struct lane_group *group, uint64_t epoch, uint32_t table, struct error *err)
+{
+    if (epoch != 0 && table < group->plan->n_tables) return STATUS_OK;
+    return error_set(err, STATUS_INVALID, ERROR_RESTART_PIPELINE,
+                     "a message of epoch %llu names table %u; epochs begin at 1, and there are %zu tables",
+                     (unsigned long long)epoch, table, group->plan->n_tables);
+}
+
 static enum status group_plan(struct dataflow *flow, uint64_t epoch, const Foreset__EpochPlan *plan, struct error *err)
 {
     struct lane_group *group = group_of(flow);
     struct lane_plan *dealt;
+    enum status status = group_check(group, epoch, 0, err);
+    for (size_t i = 0; status == STATUS_OK && i < plan->n_tables; i++)
+        status = group_check(group, epoch, plan->tables[i]->table, err);
+    if (status != STATUS_OK) return status;
     if (group->routing->version && plan->routing_version != group->routing->version) {
         return error_set(err, STATUS_INVALID, ERROR_RESTART_PIPELINE,
                          "epoch %llu was planned under routing %llu, this worker knows %llu (P22)",
                          (unsigned long long)epoch, (unsigned long long)plan->routing_version,
                          (unsigned long long)group->routing->version);
     }
-    enum status status = lane_plan_create(group->plan, epoch, plan, group->routing, &dealt, err);
+    status = lane_plan_create(group->plan, epoch, plan, group->routing, &dealt, err);
     if (status != STATUS_OK) return status;
     pthread_mutex_lock(&group->lock);
     struct group_epoch *slot = &group->epochs[epoch % LANE_EPOCHS_MAX];
@@ -156,8 +171,11 @@ static enum status group_plan(struct dataflow *flow, uint64_t epoch, const Fores
 static enum status group_watermark(struct dataflow *flow, uint64_t epoch, const Foreset__Watermark *watermark,
                                    struct error *err)
 {
-    (void)err;
     struct lane_group *group = group_of(flow);
+    enum status status = group_check(group, epoch, 0, err);
+    for (size_t i = 0; status == STATUS_OK && i < watermark->n_items; i++)
+        status = group_check(group, epoch, watermark->items[i]->table, err);
+    if (status != STATUS_OK) return status;
     for (uint32_t i = 0; i < group->lane_count; i++) {
         struct lane_mail_watermark *mail = memory_calloc(1, sizeof *mail + watermark->n_items * sizeof mail->items[0]);
         mail->epoch = epoch;
@@ -350,7 +368,9 @@ enum status lane_group_open_with(const struct dataflow_open_args *args, const st
 {
     struct exchange_routing *routing = NULL;
     uint32_t lanes = args->lanes ? args->lanes : 1, shards = args->plan->shards;
-    enum status status = STATUS_OK;
+    enum status status = plan_check(args->plan, err);
+    if (status == STATUS_OK && args->from) status = plan_check_manifest(args->plan, args->from, err);
+    if (status != STATUS_OK) return status;
     if (args->routing) {
         status = exchange_routing_create(args->routing, args->worker_index, lanes, shards, &routing, err);
         if (status != STATUS_OK) return status;

@@ -90,6 +90,9 @@ static void broken_utf8_is_seen_and_replaced(void **state)
     assert_string_equal(text.data, "a\xef\xbf\xbd"
                                    "é\xef\xbf\xbd");
     assert_true(text_utf8_valid((const uint8_t *)text.data, text.length));
+    char cut[] = "ä\xFF" "b€\xC3";
+    text_utf8_clean(cut);
+    assert_string_equal(cut, "ä?b€?");
     text_deinit(&text);
 }
 
