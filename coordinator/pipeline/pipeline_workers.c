@@ -341,8 +341,7 @@ void pipeline_workers_gone(struct pipeline *pipeline, uint32_t peer)
 {
     struct pipeline_worker *worker = pipeline_workers_find(pipeline, peer);
     if (!worker || worker->gone) return;
-    worker->gone = true;
-    if (worker->in) pipeline_workers_lost(pipeline, worker, "has ended");
+    worker->gone = true; // the tick behind this ends the attempt, if it takes part
 }
 
 // ---- Time ----

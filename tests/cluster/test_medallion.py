@@ -88,7 +88,7 @@ class Running:
     def in_flight(self):
         """Epochs that are planned and not published; 0 while nobody knows."""
         said = (self.cluster.pipeline() or {}).get("status") or {}
-        return said.get("planned", 0) - said.get("published", 0)
+        return max(0, said.get("planned", 0) - said.get("published", 0))
 
     def finish(self, seconds=120):
         """Everything produced is read within so long; drained; equal to the reference."""
