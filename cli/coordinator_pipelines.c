@@ -13,7 +13,8 @@ struct hosted { // a pipeline's role
     struct coordinator_host *host;
     uint64_t channel;
     char *name;
-    struct arena arena; // holds the plan
+    struct arena arena;           // holds the plan
+    struct definition definition; // the one applied may change while the pipeline runs: it keeps its own
     Foreset__Plan *plan;
     char *state_url;
     struct objstore *state;
@@ -62,6 +63,7 @@ static void hosted_end(void *item)
     objstore_close(hosted->state);
     pthread_mutex_destroy(&hosted->lock);
     arena_deinit(&hosted->arena);
+    definition_deinit(&hosted->definition);
     memory_free(hosted->said);
     memory_free(hosted);
 }
@@ -133,8 +135,7 @@ enum status coordinator_pipelines_start(void *context, const struct definition *
     arena_init(&hosted->arena, 0);
     pthread_mutex_init(&hosted->lock, NULL);
     hosted->name = arena_strdup(&hosted->arena, definition->name);
-    // The definition may change while the pipeline runs: it keeps its own.
-    struct definition *own = arena_calloc(&hosted->arena, 1, sizeof *own);
+    struct definition *own = &hosted->definition;
     definition_copy(definition, own);
     struct cluster_start once = *start;
     if (once.adopt_table) once.adopt_table = arena_strdup(&hosted->arena, once.adopt_table);
