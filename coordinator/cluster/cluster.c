@@ -69,6 +69,8 @@ enum status cluster_pipeline_start(struct cluster *cluster, struct cluster_pipel
                                    const struct cluster_start *start, struct error *err)
 {
     ASSERT(!pipeline->runs);
+    // Two commands that applied a new pipeline at once drew an instance each: the later one is what is kept.
+    pipeline->channel = definition_channel(&pipeline->definition);
     enum status status = cluster->config.host.start(cluster->config.context, &pipeline->definition, start, err);
     if (status != STATUS_OK) return status;
     pipeline->runs = true;
