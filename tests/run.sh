@@ -95,7 +95,7 @@ volume_phase() {
 integration_under() { # SANITIZER
     step "build-$1-long" build "$1" || return
     if [ "$1" = tsan ]; then
-        gcc -shared -fPIC -O2 -o build-tsan/tsan_threads.so tests/lib/tsan_threads.c -lpthread || return
+        gcc -shared -fPIC -O1 -o build-tsan/tsan_threads.so tests/lib/tsan_threads.c -lpthread || return
         export TSAN_OPTIONS="exitcode=99 suppressions=$PWD/tests/lib/tsan.supp"
         LD_PRELOAD=$PWD/build-tsan/tsan_threads.so ctest_phase unit-tsan build-tsan -LE sim
         # a step there takes some seventy times as long

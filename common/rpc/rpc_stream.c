@@ -29,7 +29,8 @@ struct rpc_stream_operation {
 struct rpc_stream {
     nng_stream *stream; // lock until connected
     pthread_mutex_t lock;
-    bool closed; // lock
+    bool closed;     // lock
+    bool attempting; // lock: to connect
     struct rpc_stream_operation connecting, sending, receiving;
     uint8_t *buffer; // received, not yet asked for: [begin, end)
     size_t begin, end;
@@ -96,9 +97,11 @@ void rpc_stream_close(struct rpc_stream *stream)
     bool first = !stream->closed;
     stream->closed = true;
     nng_stream *inner = stream->stream;
+    // Under the lock, and only until the attempt is over: a cancel reaches into nng's dialer, also when the attempt ends
+    // by itself meanwhile, and who dials frees that.
+    if (first && !inner && stream->attempting) nng_aio_cancel(stream->connecting.aio);
     pthread_mutex_unlock(&stream->lock);
     if (first && inner) nng_stream_close(inner);
-    if (first && !inner) nng_aio_cancel(stream->connecting.aio);
 }
 
 void rpc_stream_destroy(struct rpc_stream *stream)
@@ -124,11 +127,12 @@ static int rpc_stream_connected(struct rpc_stream *stream, int64_t until_us)
         rpc_stream_operation_wait(connecting, INT64_MAX);
     }
     int code = nng_aio_result(connecting->aio);
-    if (code != 0) return late ? NNG_ETIMEDOUT : code;
     pthread_mutex_lock(&stream->lock);
-    stream->stream = nng_aio_get_output(connecting->aio, 0);
+    stream->attempting = false;
+    if (code == 0) stream->stream = nng_aio_get_output(connecting->aio, 0);
     bool closed = stream->closed;
     pthread_mutex_unlock(&stream->lock);
+    if (code != 0) return late ? NNG_ETIMEDOUT : code;
     if (closed) nng_stream_close(stream->stream);
     nng_stream_set_bool(stream->stream, NNG_OPT_TCP_NODELAY, true); // not for ipc
     return closed ? NNG_ECLOSED : 0;
@@ -143,7 +147,7 @@ int rpc_stream_dial(struct rpc_stream *stream, const char *url, nng_tls_config *
         pthread_mutex_lock(&stream->lock);
         code = stream->closed ? NNG_ECLOSED : 0;
         if (code == 0) {
-            stream->connecting.busy = true;
+            stream->connecting.busy = stream->attempting = true;
             nng_stream_dialer_dial(dialer, stream->connecting.aio);
         }
         pthread_mutex_unlock(&stream->lock);
@@ -158,7 +162,7 @@ int rpc_stream_accept(struct rpc_stream *stream, nng_stream_listener *listener)
     pthread_mutex_lock(&stream->lock);
     int code = stream->closed ? NNG_ECLOSED : 0;
     if (code == 0) {
-        stream->connecting.busy = true;
+        stream->connecting.busy = stream->attempting = true;
         nng_stream_listener_accept(listener, stream->connecting.aio);
     }
     pthread_mutex_unlock(&stream->lock);
