@@ -144,7 +144,7 @@ static void fuzz_mend(const struct lane_group *group, uint8_t *frame, size_t *si
 {
     uint64_t one = 1, zero = 0, sequence = group->peers[1].expected, hash;
     memcpy(frame, "FSX1", 4);
-    frame[4] = (uint8_t)(1 + frame[4] % 5);
+    frame[4] = (uint8_t)(1 + frame[4] % EXCHANGE_FRAME_ANSWERED);
     frame[5] &= 1;
     memcpy(frame + 6, &zero, 2);
     memcpy(frame + 24, &one, 8);
@@ -155,7 +155,11 @@ static void fuzz_mend(const struct lane_group *group, uint8_t *frame, size_t *si
     fuzz_limit(frame, 60, 4, 3);
     fuzz_limit(frame, 64, 4, 3);
     memcpy(frame + 68, &zero, 4);
-    if (frame[4] != EXCHANGE_FRAME_BATCH) *size = EXCHANGE_FRAME_HEAD;
+    bool answers = frame[4] == EXCHANGE_FRAME_ANSWER;
+    if (frame[4] != EXCHANGE_FRAME_BATCH && frame[4] != EXCHANGE_FRAME_KEYS && !answers) *size = EXCHANGE_FRAME_HEAD;
+    uint64_t asked = 8 * (*size - EXCHANGE_FRAME_HEAD); // a bit for each
+    if (answers && asked > 0) memcpy(frame + 80, &asked, 8);
+    if (answers) fuzz_limit(frame, 72, 8, asked + 1);
     hash = hash_64(frame + EXCHANGE_FRAME_HEAD, *size - EXCHANGE_FRAME_HEAD, 0);
     memcpy(frame + 16, &hash, 8);
     hash = hash_64(frame + 16, EXCHANGE_FRAME_HEAD - 16, frame[4]);
