@@ -77,6 +77,7 @@ struct sim_role { // one of a process, behind a seam of its own
     struct seam_role role;
     uint64_t life; // of this place
     bool used;
+    bool deposed;     // its lease was given back by another process, which took it for dead
     bool stopping;    // takes nothing any more; gone when its jobs have ended
     uint64_t channel; // 0: the process's own, cluster or node
     uint32_t pipeline_number;
@@ -103,7 +104,8 @@ struct sim_process {
     int64_t away_until_us; // down, and does not come back before; a worker that joins later
     bool drained;          // a worker that is to hold nothing
     int64_t wall_skew_us;
-    uint32_t lanes; // a worker's
+    uint32_t lanes;   // a worker's
+    uint32_t watches; // a coordinator's: the leader whose end it is to hear of; 0: nobody's
     struct kv *kv;
     struct sim_role roles[SIM_ROLES_MAX]; // [0]: cluster or node
     struct sim_fiber *fibers;

@@ -549,7 +549,8 @@ static void sim_reap(void *argument)
 {
     struct sim_process *process = argument;
     ASSERT(process->dying && !sim->fiber);
-    if (process->kind == SIM_WORKER) sim_network_gone(process);
+    sim_network_gone(process);
+    process->watches = 0;
     sim_drop_events(process, NULL);
     sim_unwind(process);
     for (size_t i = 0; i < SIM_ROLES_MAX; i++) {

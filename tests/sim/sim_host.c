@@ -126,6 +126,12 @@ static void host_hangup(void *context, uint32_t worker)
     (void)worker;
 }
 
+static void host_watch(void *context, const char *url)
+{
+    struct sim_process *process = context;
+    process->watches = url ? (uint32_t)(url[6] - '0') : 0; // "sim://1"
+}
+
 static void host_reply(void *context, void *token, const Foreset__AdminReply *reply)
 {
     (void)context;
@@ -165,6 +171,7 @@ static void host_start_coordinator(struct sim_process *process)
                                                    .status = host_status,
                                                    .dial = host_dial,
                                                    .hangup = host_hangup,
+                                                   .watch = host_watch,
                                                    .reply = host_reply,
                                                    .fenced = host_fenced,
                                                    .lost = host_lost},

@@ -12,7 +12,7 @@ struct sim_kv_item {
 };
 struct sim_kv_lease {
     int64_t id, ttl_us, until_us;
-    const struct sim_role *role; // that was granted it
+    struct sim_role *role; // that was granted it
     uint64_t life;
 };
 struct kv_watch {
@@ -454,6 +454,7 @@ static enum status sim_kv_grant(struct kv *kv, int64_t ttl_ms, int64_t *ret_leas
     struct sim_kv_lease lease = {++kv_state.revision, ttl_ms * 1000, sim->now_us + ttl_ms * 1000, sim->current,
                                  sim->current->life};
     vector_push(&kv_state.leases, lease);
+    sim->current->deposed = false;
     sim_kv_expire_later(lease.ttl_us);
     status = sim_core_effect(process, fault, err);
     if (status == STATUS_OK) *ret_lease = lease.id;
@@ -487,6 +488,7 @@ static enum status sim_kv_revoke(struct kv *kv, int64_t id, struct error *err)
     struct sim_kv_lease *lease = sim_kv_lease(id);
     bool there = lease != NULL;
     if (lease && (fault == SIM_FAULT_NONE || fault == SIM_FAULT_UNKNOWN_DONE)) {
+        if (lease->role != sim->current && lease->life == lease->role->life) lease->role->deposed = true;
         vector_remove(&kv_state.leases, (size_t)(lease - kv_state.leases.items));
         sim_kv_drop_leased(id);
     }

@@ -49,9 +49,11 @@ void sim_network_gone(const struct sim_process *process)
 {
     for (size_t i = 0; i < sim->process_count; i++) {
         struct sim_process *to = &sim->processes[i];
+        bool leads = process->kind == SIM_COORDINATOR;
         if (to->kind != SIM_COORDINATOR || !to->alive || to->dying || !random_chance(&sim->random, 0.7)) continue;
+        if (leads && to->watches != process->id) continue;
         struct sim_gone *gone = memory_alloc(sizeof *gone);
-        *gone = (struct sim_gone){to, sim_network_self(process)};
+        *gone = (struct sim_gone){to, leads ? CLUSTER_LEADER_PEER : sim_network_self(process)};
         int64_t us = (int64_t)random_below(&sim->random, SIM_SECOND / 2);
         if (to->paused_until_us > sim->now_us) us += to->paused_until_us - sim->now_us;
         sim_core_at(us, NULL, sim_network_tell_gone, memory_free, gone);
