@@ -1,5 +1,5 @@
-// Checks of plans. One rule a line; what is wrong is named by the node's or expression's number. Pure; a plan of n nodes
-// and m expressions takes n + m steps, and as many again for the columns that each node reads.
+// Checks of plans. One rule a line; what is wrong is named by the node's or expression's number. Pure; a plan of n
+// nodes and m expressions takes n + m steps, and as many again for the columns that each node reads.
 #include "common/plan/plan_check.h"
 
 #include <string.h>

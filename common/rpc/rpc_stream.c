@@ -97,8 +97,8 @@ void rpc_stream_close(struct rpc_stream *stream)
     bool first = !stream->closed;
     stream->closed = true;
     nng_stream *inner = stream->stream;
-    // Under the lock, and only until the attempt is over: a cancel reaches into nng's dialer, also when the attempt ends
-    // by itself meanwhile, and who dials frees that.
+    // Under the lock, and only until the attempt is over: a cancel reaches into nng's dialer, also when the attempt
+    // ends by itself meanwhile, and who dials frees that.
     if (first && !inner && stream->attempting) nng_aio_cancel(stream->connecting.aio);
     pthread_mutex_unlock(&stream->lock);
     if (first && inner) nng_stream_close(inner);

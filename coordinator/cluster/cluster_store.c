@@ -45,8 +45,8 @@ void cluster_store_drain_key(const char *name, char ret_key[META_KEY_SIZE])
     snprintf(ret_key, META_KEY_SIZE, STORE_DRAINED "%s", name);
 }
 
-// The leader's process has ended. Its pipelines' leases are given back before its own: as long as that holds nobody else
-// can lead any of them.
+// The leader's process has ended. Its pipelines' leases are given back before its own: as long as that holds nobody
+// else can lead any of them.
 static enum status store_depose(struct store_job *job, struct error *err)
 {
     enum status status = STATUS_OK;

@@ -39,9 +39,9 @@ enum status meta_store_leader(struct meta_store *meta, char ret_name[META_LEADER
 enum status meta_store_as_leader(struct meta_store *meta, const struct kv_op *op, struct error *err) MUST_USE;
 // Gives the lease back, if we hold one: the next leader need not wait for it to run out. Nothing more may be asked.
 void meta_store_resign(struct meta_store *meta);
-// The process that leads as `name` has ended: gives its lease back for it. `process`: the name of a process, which leads
-// under some incarnation of its own ("<name>-<16 digits>"). Does another lead, or nobody: nothing. Was that wrong, the
-// deposed one is fenced (P3): its next transaction compares in vain.
+// The process that leads as `name` has ended: gives its lease back for it. `process`: the name of a process, which
+// leads under some incarnation of its own ("<name>-<16 digits>"). Does another lead, or nobody: nothing. Was that
+// wrong, the deposed one is fenced (P3): its next transaction compares in vain.
 enum status meta_store_depose(struct meta_store *meta, const char *name, bool process, struct error *err) MUST_USE;
 // Renews the lease; ERROR_FENCED if it is gone.
 enum status meta_store_keepalive(struct meta_store *meta, struct error *err) MUST_USE;

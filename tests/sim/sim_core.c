@@ -2,8 +2,8 @@
 //
 // A job runs on a fiber; every call through the seam yields to the scheduler, which lets virtual time pass. A process
 // that dies marks itself dying: every further call of its fibers returns STATUS_KILLED without effect, so that they
-// unwind by their ordinary error paths; when all are done its roles are destroyed and the process is gone. A role that is
-// stopped in a living process takes nothing any more; its jobs run to their end first.
+// unwind by their ordinary error paths; when all are done its roles are destroyed and the process is gone. A role that
+// is stopped in a living process takes nothing any more; its jobs run to their end first.
 #include "tests/sim/sim.h"
 
 #include <stdarg.h>

@@ -1,4 +1,5 @@
-// Processes and the roles that they host, as the commands of cli/ host them: a coordinator's cluster role starts, drains and abandons pipeline roles; a worker's node serves and drops pipelines.
+// Processes and the roles that they host, as the commands of cli/ host them: a coordinator's cluster role starts,
+// drains and abandons pipeline roles; a worker's node serves and drops pipelines.
 #include <stdio.h>
 #include <string.h>
 

@@ -178,7 +178,8 @@ static void sim_store_later(const char *name, const void *bytes, size_t size, bo
 }
 
 // P3: a coordinator puts and deletes under a lease that stands at this moment. What the call does later, put-if-absent
-// and the kv store's compares must bear; so they must what a leader does that was taken for dead and does not know it yet.
+// and the kv store's compares must bear; so they must what a leader does that was taken for dead and does not know it
+// yet.
 static void sim_store_act(const struct sim_process *process, const char *act, const struct objstore *store,
                           const char *key)
 {
