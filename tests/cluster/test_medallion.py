@@ -29,7 +29,7 @@ class Running:
         self.partitions, self.trigger = partitions, trigger
         self.directory = directory
         self.resumed, self.gaps, self.restarts = {}, {}, None
-        self.flows = False
+        self.producer, self.flows = None, False
 
     def __enter__(self):
         self.cluster.__enter__()
@@ -44,6 +44,8 @@ class Running:
         return self
 
     def __exit__(self, kind, *_):
+        if self.producer:
+            self.producer.kill()
         if kind:
             print(self.cluster.logs(40))
         self.cluster.__exit__(kind)

@@ -148,6 +148,26 @@ static void who_is_watched_needs_no_messages(void **state)
     rpc_close(to);
 }
 
+// What is cancelled may end by itself at the same moment (nng takes its dialer along then).
+static void a_peer_is_hung_up_while_it_is_dialled(void **state)
+{
+    (void)state;
+    char url[128];
+    struct inbox box;
+    inbox_init(&box);
+    struct rpc *gone = inbox_open(&box, "tcp://127.0.0.1:0", 2);
+    snprintf(url, sizeof url, "%s", rpc_url(gone));
+    rpc_close(gone);
+    struct rpc *from = inbox_open(&box, "tcp://127.0.0.1:0", 1);
+    for (int64_t i = 0; i < 1000; i++) {
+        inbox_dial(from, 2, url, RPC_WATCH);
+        for (int64_t until_us = clock_boot_us(clock_system()) + i % 200; clock_boot_us(clock_system()) < until_us;) {
+        }
+        rpc_hangup(from, 2);
+    }
+    rpc_close(from);
+}
+
 static void a_number_that_is_dialled_again_leads_elsewhere(void **state)
 {
     (void)state;
@@ -317,6 +337,7 @@ int main(void)
                                        cmocka_unit_test(a_peer_that_comes_back_is_found_again),
                                        cmocka_unit_test(who_has_ended_is_told_at_once_and_once),
                                        cmocka_unit_test(who_is_watched_needs_no_messages),
+                                       cmocka_unit_test(a_peer_is_hung_up_while_it_is_dialled),
                                        cmocka_unit_test(a_number_that_is_dialled_again_leads_elsewhere),
                                        cmocka_unit_test(concurrent_senders_each_keep_their_order),
                                        cmocka_unit_test(peers_come_and_go_while_others_send),
