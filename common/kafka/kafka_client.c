@@ -170,7 +170,9 @@ enum status kafka_client_consumer(const Foreset__Source *source, const struct ka
 {
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
     const char *brokers = NULL;
-    enum status status = kafka_client_from_options(conf, source, &brokers, err);
+    // A broker that is back is found within a second, not ten; the source's own options come behind it and win.
+    enum status status = kafka_client_set(conf, "reconnect.backoff.max.ms", "1000", err);
+    if (status == STATUS_OK) status = kafka_client_from_options(conf, source, &brokers, err);
     for (size_t i = 0; status == STATUS_OK && i < count; i++) {
         status = kafka_client_set(conf, extra[i].name, extra[i].value, err);
     }
