@@ -26,7 +26,10 @@
 #define PIPELINE_SILENCE_US        2000000 // of a worker; doubled each time that it was a pause,
 #define PIPELINE_SILENCE_US_MAX    8000000
 #define PIPELINE_SILENCE_CALM_US   600000000 // and back to the least when it was not for so long
-#define PIPELINE_ASSIGN_AGAIN_US   2000000
+#define PIPELINE_ASSIGN_AGAIN_US   1000000
+#define PIPELINE_DEAF_US           3000000 // one that is assigned and answers nothing is left out for a while,
+#define PIPELINE_LEFT_OUT_US       5000000 // doubled each time
+#define PIPELINE_LEFT_OUT_US_MAX   160000000
 #define PIPELINE_MOVE_PAUSE_US     300000 // others may come as well
 #define PIPELINE_BACKOFF_US        100000
 #define PIPELINE_BACKOFF_US_MAX    5000000
@@ -69,7 +72,9 @@ struct pipeline_worker {
     bool assigned; // it said so
     bool met;      // it answered under this generation
     uint64_t sequence_in, sequence_out;
-    int64_t assign_us;
+    int64_t assign_us, taken_us; // its Assign went out last; first
+    // It speaks, but did not answer: a link that carries one way only.
+    int64_t left_out_us, left_out_until_us;
 };
 
 struct pipeline_name {
@@ -137,7 +142,7 @@ struct pipeline {
     bool attempt_ready; // clock and position belong to this attempt
     bool asked;         // the sources could be asked once
     bool polling, offered, due, drain, finished;
-    bool begins; // some source does
+    bool begins;                                 // some source does
     int64_t trigger_at_us, ask_at_us, silent_us; // silent_us: since when no source could be asked; 0: they can
     double rows_per_s;                           // of late
     // Commit

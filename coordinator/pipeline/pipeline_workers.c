@@ -48,6 +48,11 @@ static void pipeline_workers_heard(const struct pipeline *pipeline, struct pipel
     }
 }
 
+static bool pipeline_workers_left_out(const struct pipeline_worker *worker, int64_t now_us)
+{
+    return now_us < worker->left_out_until_us;
+}
+
 bool pipeline_workers_leaves(const struct pipeline *pipeline, const struct pipeline_worker *worker)
 {
     for (size_t i = 0; i < pipeline->leaving.count; i++) {
@@ -199,7 +204,8 @@ static void pipeline_workers_register(struct pipeline *pipeline, uint32_t peer, 
     if (control->generation > pipeline->context.generation && pipeline->machine.state == PIPELINE_RUNNING) {
         pipeline_workers_lost(pipeline, worker, "has seen a newer generation");
     }
-    bool may = !*worker->unfit && !pipeline_workers_leaves(pipeline, worker);
+    bool may = !*worker->unfit && !pipeline_workers_leaves(pipeline, worker) &&
+               !pipeline_workers_left_out(worker, worker->heard_us);
     if (pipeline->machine.state == PIPELINE_RUNNING && !worker->in && may) pipeline_workers_want_move(pipeline);
 }
 
@@ -326,6 +332,7 @@ void pipeline_workers_message(struct pipeline *pipeline, uint32_t peer, const vo
             pipeline->dropped++;
         } else {
             worker->met = true;
+            worker->left_out_us = 0;
             bool mixed = control->generation != pipeline->context.generation;
             if (mixed || pipeline_workers_in_order(pipeline, worker, control->sequence)) {
                 pipeline_workers_handle(pipeline, worker, &control);
@@ -346,6 +353,19 @@ void pipeline_workers_gone(struct pipeline *pipeline, uint32_t peer)
 
 // ---- Time ----
 
+// Adds those that could come. anybody: also those left out, where there are no others.
+static size_t pipeline_workers_others(const struct pipeline *pipeline, int64_t now_us, bool anybody,
+                                      struct pipeline_worker **ret, size_t count)
+{
+    for (size_t i = 0; i < pipeline->worker_count; i++) {
+        struct pipeline_worker *worker = (struct pipeline_worker *)&pipeline->workers[i];
+        bool leaves = pipeline_workers_leaves(pipeline, worker) && !FORESET_BUG("drain-forgotten");
+        bool may = !leaves && !*worker->unfit && (anybody || !pipeline_workers_left_out(worker, now_us));
+        if (!worker->in && may && pipeline_workers_alive(worker, now_us)) ret[count++] = worker;
+    }
+    return count;
+}
+
 // Who can take part: those of this attempt first, in their order, so that lanes keep their numbers.
 static size_t pipeline_workers_able(const struct pipeline *pipeline, int64_t now_us, struct pipeline_worker **ret)
 {
@@ -356,13 +376,9 @@ static size_t pipeline_workers_able(const struct pipeline *pipeline, int64_t now
             if (worker->in && worker->index == at && !pipeline_workers_leaves(pipeline, worker)) ret[count++] = worker;
         }
     }
-    for (size_t i = 0; i < pipeline->worker_count; i++) {
-        struct pipeline_worker *worker = (struct pipeline_worker *)&pipeline->workers[i];
-        bool leaves = pipeline_workers_leaves(pipeline, worker) && !FORESET_BUG("drain-forgotten");
-        bool may = !leaves && !*worker->unfit;
-        if (!worker->in && may && pipeline_workers_alive(worker, now_us)) ret[count++] = worker;
-    }
-    return count;
+    size_t stay = count;
+    count = pipeline_workers_others(pipeline, now_us, false, ret, stay);
+    return count > 0 ? count : pipeline_workers_others(pipeline, now_us, true, ret, stay);
 }
 
 // Deals everything to these workers and sends each its Assign; the others of the attempt are let go.
@@ -381,6 +397,7 @@ static void pipeline_workers_deal(struct pipeline *pipeline, struct pipeline_wor
         if (!worker->in) {
             worker->in = true;
             worker->met = false;
+            worker->taken_us = now_us;
             worker->sequence_in = worker->sequence_out = 0;
         }
         worker->assigned = false;
@@ -462,13 +479,26 @@ static void pipeline_workers_heartbeat(struct pipeline *pipeline)
     }
 }
 
+// It registers, and hears nothing of what it is sent: the others go on without it.
+static bool pipeline_workers_deaf(struct pipeline *pipeline, struct pipeline_worker *worker, int64_t now_us)
+{
+    if (worker->met || pipeline->assigned_count < 2 || now_us - worker->taken_us < PIPELINE_DEAF_US) return false;
+    int64_t pause_us = worker->left_out_us ? worker->left_out_us * 2 : PIPELINE_LEFT_OUT_US;
+    worker->left_out_us = pause_us < PIPELINE_LEFT_OUT_US_MAX ? pause_us : PIPELINE_LEFT_OUT_US_MAX;
+    worker->left_out_until_us = now_us + worker->left_out_us;
+    log_warn("worker_does_not_answer", "pipeline=%s worker=%s left_out_ms=%" PRId64, pipeline->context.pipeline,
+             worker->name, worker->left_out_us / 1000);
+    pipeline_workers_lost(pipeline, worker, "does not answer");
+    return true;
+}
+
 void pipeline_workers_tick(struct pipeline *pipeline, int64_t now_us)
 {
     // If this process itself stood still, nobody else was silent.
     bool paused = pipeline->ticked_us > 0 && now_us - pipeline->ticked_us > PIPELINE_SILENCE_US / 2;
     for (size_t i = 0; i < pipeline->worker_count; i++) {
         struct pipeline_worker *worker = &pipeline->workers[i];
-        if (paused) worker->heard_us = now_us;
+        if (paused) worker->heard_us = worker->taken_us = now_us;
         if (!worker->in) continue;
         if (!worker->met && now_us - worker->assign_us >= PIPELINE_ASSIGN_AGAIN_US &&
             pipeline->machine.state != PIPELINE_RUNNING) {
@@ -479,6 +509,7 @@ void pipeline_workers_tick(struct pipeline *pipeline, int64_t now_us)
             pipeline_workers_lost(pipeline, worker, worker->silent ? "is silent" : "has ended");
             return;
         }
+        if (pipeline_workers_deaf(pipeline, worker, now_us)) return;
     }
     if (now_us >= pipeline->heartbeat_at_us) {
         pipeline_workers_heartbeat(pipeline);

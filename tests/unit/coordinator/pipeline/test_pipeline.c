@@ -552,6 +552,35 @@ static void a_worker_that_came_back_anew_starts_the_attempt_over(void **state)
     assert_int_equal(pipeline_fixture_txn(fixture), 1);
 }
 
+// The other one registers all the time and hears nothing: a link that carries one way.
+static void pass_with_a_deaf_one(struct pipeline_fixture *fixture, int64_t us)
+{
+    for (int64_t passed = 0; passed < us; passed += SECOND / 2) {
+        another_registers(fixture);
+        pipeline_fixture_pass(fixture, SECOND / 2);
+    }
+}
+
+static void a_worker_that_does_not_answer_is_left_out_for_a_while(void **state)
+{
+    struct pipeline_fixture *fixture = *state;
+    fixture->config.gather_us = SECOND;
+    fixture->ends[0] = 10;
+    pipeline_fixture_start(fixture);
+    pass_with_a_deaf_one(fixture, 3 * SECOND);
+    assert_string_equal(pipeline_state_name(fixture->pipeline), "assigning");
+    pass_with_a_deaf_one(fixture, 4 * SECOND);
+    assert_string_equal(pipeline_state_name(fixture->pipeline), "running");
+    unsigned assigns = fixture->assigns;
+    pass_with_a_deaf_one(fixture, 15 * SECOND); // once more with it, and again without, for 10 s
+    assert_int_equal(fixture->assigns, assigns + 2);
+    assert_string_equal(pipeline_state_name(fixture->pipeline), "running");
+    fixture->ends[0] = 30;
+    pass_with_a_deaf_one(fixture, 40 * SECOND);
+    assert_int_equal(pipeline_fixture_txn(fixture), 2);
+    assert_false(fixture->ended);
+}
+
 static void heartbeat(struct pipeline_fixture *fixture)
 {
     Foreset__Heartbeat body = FORESET__HEARTBEAT__INIT;
@@ -646,6 +675,7 @@ int main(void)
         FACT(a_worker_that_was_only_paused_may_be_silent_longer),
         FACT(a_worker_that_has_ended_starts_the_attempt_over_at_once),
         FACT(a_worker_that_was_said_to_have_ended_and_lives_is_taken_on_again),
+        FACT(a_worker_that_does_not_answer_is_left_out_for_a_while),
         FACT(a_worker_that_came_back_anew_starts_the_attempt_over),
         FACT(a_lost_message_starts_the_attempt_over_and_a_repeated_one_does_not),
         FACT(messages_of_an_earlier_generation_are_dropped),

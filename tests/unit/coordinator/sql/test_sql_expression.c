@@ -168,11 +168,11 @@ static void literals_have_their_types(void **state)
     expect("X'1fe'", "binary:2");
     expect("DATE'2024-02-29'", "date:19782");
     expect("TIMESTAMP'1970-01-01 00:00:01'", "timestamp:1000000");
-    expect("INTERVAL 5 MINUTES", "interval day to second:300000000");
+    expect("INTERVAL 5 MINUTES", "interval minute:300000000");
     expect("INTERVAL '1 02:03:04.5' DAY TO SECOND", "interval day to second:93784500000");
     expect("INTERVAL '2-3' YEAR TO MONTH", "interval year to month:27");
-    expect("INTERVAL '1 hour 30 minutes'", "interval day to second:5400000000");
-    expect("INTERVAL -5 MINUTES", "interval day to second:-300000000");
+    expect("INTERVAL '1 hour 30 minutes'", "interval hour to minute:5400000000");
+    expect("INTERVAL -5 MINUTES", "interval minute:-300000000");
 }
 
 static void names_and_suffixes_are_read(void **state)
