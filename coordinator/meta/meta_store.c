@@ -216,16 +216,33 @@ enum status meta_store_leader(struct meta_store *meta, char ret_name[META_LEADER
     return STATUS_OK;
 }
 
+static bool meta_another_leads(struct meta_store *meta, const char *leader_key, struct error *err)
+{
+    struct meta_value now;
+    enum status status = meta_read(meta, leader_key, &now, err);
+    return status == STATUS_OK && now.create_revision != atomic_load(&meta->lease->create_revision);
+}
+
+// Every such write moves the key "writes" on and expects it where it was: a try whose outcome was unknown, and which
+// happens only after a later one, happens no more.
 enum status meta_store_as_leader(struct meta_store *meta, const struct kv_op *op, struct error *err)
 {
-    char leader[META_KEY_SIZE];
-    struct kv_compare compare = meta_leader(meta, leader);
+    char leader[META_KEY_SIZE], writes[META_KEY_SIZE];
+    struct kv_compare compares[] = {meta_leader(meta, leader),
+                                    {.key = meta_key(meta, "writes", writes), .kind = KV_MOD_REVISION_IS}};
+    const struct kv_op ops[] = {*op, meta_put_op(writes, op->key)};
     for (unsigned attempt = 0; attempt < META_TRIES; attempt++) {
-        enum status status = lease_check(meta->lease, "a kv transaction", err);
-        if (status == STATUS_OK) status = kv_txn(meta->kv, &compare, 1, op, 1, err);
-        if (status == STATUS_CONFLICT)
+        struct meta_value last;
+        enum status status = meta_read_tries(meta, writes, 1, &last, err);
+        if (status == STATUS_OK) status = lease_check(meta->lease, "a kv transaction", err);
+        if (status == STATUS_OK) {
+            compares[1].revision = last.mod_revision;
+            status = kv_txn(meta->kv, compares, 2, ops, 2, err);
+        }
+        if (status == STATUS_CONFLICT && meta_another_leads(meta, leader, err))
             return error_set(err, status, ERROR_FENCED, "kv key %s: another process leads", op->key);
-        if (status == STATUS_OK || (status != STATUS_UNKNOWN && err->class != ERROR_RETRY)) return status;
+        bool again = status == STATUS_CONFLICT || status == STATUS_UNKNOWN || err->class == ERROR_RETRY;
+        if (status == STATUS_OK || !again) return status;
         if (meta->seam->ops->stopping(meta->seam)) break;
         meta_backoff(meta, attempt);
     }
