@@ -149,6 +149,7 @@ static void pipeline_settle_quiescing(struct pipeline *pipeline)
 
 static void pipeline_settle_ending(struct pipeline *pipeline)
 {
+    pipeline_upkeep_report(pipeline);
     if (!pipeline_commit_idle(pipeline) || pipeline->jobs > 0) return;
     pipeline_workers_abort(pipeline, true);
     pipeline_move(pipeline, PIPELINE_ENDED);
@@ -177,6 +178,7 @@ void pipeline_settle(struct pipeline *pipeline)
     if (pipeline_with_workers(pipeline)) pipeline_workers_tick(pipeline, now_us);
     if (pipeline->machine.state == PIPELINE_RUNNING) pipeline_workers_move(pipeline, now_us);
     pipeline_commit_advance(pipeline);
+    pipeline_upkeep_report(pipeline);
     pipeline_plan_advance(pipeline, now_us);
     if (pipeline->machine.state == PIPELINE_RUNNING) {
         pipeline_upkeep_clean(pipeline);
@@ -353,6 +355,7 @@ void pipeline_destroy(struct pipeline *pipeline)
     vector_deinit(&pipeline->leaving);
     manifest_unref(pipeline->recovered);
     manifest_unref(pipeline->built);
+    manifest_unref(pipeline->report_due);
     memory_free(pipeline->status.states);
     memory_free(pipeline->status.tables);
     memory_free(pipeline->putting);

@@ -142,6 +142,7 @@ struct pipeline {
     bool attempt_ready; // clock and position belong to this attempt
     bool asked;         // the sources could be asked once
     bool polling, offered, due, drain, finished;
+    struct manifest *report_due;                 // the group is still to be told of it; NULL: nothing
     bool begins;                                 // some source does
     int64_t trigger_at_us, ask_at_us, silent_us; // silent_us: since when no source could be asked; 0: they can
     double rows_per_s;                           // of late
@@ -213,6 +214,7 @@ bool pipeline_commit_idle(const struct pipeline *pipeline); // nothing is left t
 // pipeline_upkeep.c
 void pipeline_upkeep_checkpoint(struct pipeline *pipeline, uint32_t table, bool dead_letters, int64_t version);
 void pipeline_upkeep_published(struct pipeline *pipeline, const struct manifest *manifest);
+void pipeline_upkeep_report(struct pipeline *pipeline); // what is published, as soon as the sources can be asked
 void pipeline_upkeep_clean(struct pipeline *pipeline);
 
 #endif

@@ -118,19 +118,28 @@ static void pipeline_upkeep_reported(struct pipeline_job *base)
     pipeline_upkeep_log(base, "offsets");
 }
 
+void pipeline_upkeep_report(struct pipeline *pipeline)
+{
+    bool ends = pipeline->machine.state == PIPELINE_ENDING && pipeline->outcome == PIPELINE_DONE;
+    if (!pipeline->report_due || pipeline->polling || (pipeline->machine.state != PIPELINE_RUNNING && !ends)) return;
+    struct pipeline_upkeep_report *job = pipeline_job_create(pipeline, sizeof *job, pipeline_upkeep_report_act,
+                                                             pipeline_upkeep_reported, pipeline_upkeep_report_release);
+    job->manifest = pipeline->report_due;
+    pipeline->report_due = NULL;
+    pipeline->polling = true; // a catalog serves one job at a time
+    pipeline_job_spawn(&job->job);
+}
+
 void pipeline_upkeep_published(struct pipeline *pipeline, const struct manifest *manifest)
 {
     bool reports = false;
-    if (pipeline->polling) return; // the next epoch tells
     for (size_t i = 0; i < pipeline->source_count; i++) {
         reports |= pipeline->sources[i].catalog && pipeline->sources[i].catalog->ops->report;
     }
     if (!reports) return;
-    struct pipeline_upkeep_report *job = pipeline_job_create(pipeline, sizeof *job, pipeline_upkeep_report_act,
-                                                             pipeline_upkeep_reported, pipeline_upkeep_report_release);
-    job->manifest = manifest_ref((struct manifest *)manifest);
-    pipeline->polling = true; // a catalog serves one job at a time
-    pipeline_job_spawn(&job->job);
+    manifest_unref(pipeline->report_due); // the later one says more
+    pipeline->report_due = manifest_ref((struct manifest *)manifest);
+    pipeline_upkeep_report(pipeline);
 }
 
 // ---- Cleaning ----
