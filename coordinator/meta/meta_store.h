@@ -36,6 +36,7 @@ enum status meta_store_campaign(struct meta_store *meta, const char *name, bool 
 // Who leads, in the words of its campaign; "": nobody.
 enum status meta_store_leader(struct meta_store *meta, char ret_name[META_LEADER_SIZE], struct error *err) MUST_USE;
 // One put or delete that happens only while we lead. Repeated when its outcome is unknown: `op` must not mind.
+// A try whose answer was lost happens no more once a later call has succeeded.
 enum status meta_store_as_leader(struct meta_store *meta, const struct kv_op *op, struct error *err) MUST_USE;
 // Gives the lease back, if we hold one: the next leader need not wait for it to run out. Nothing more may be asked.
 void meta_store_resign(struct meta_store *meta);
