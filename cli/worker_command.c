@@ -24,6 +24,7 @@
 #define WORKER_MEMORY_WATCH_MS  100
 #define WORKER_COORDINATORS_MAX 16u
 #define WORKER_PROBE_US         3000000
+#define WORKER_DEADLINE_US      3000000  // what takes nothing for so long is cut off from here
 #define WORKER_REFUSED_MAX      15       // seconds that the leader may refuse us before we give up
 #define WORKER_PEER_FIRST       0x10000u // numbers below are the coordinators' as they are dialled
 
@@ -128,6 +129,23 @@ static void host_received(void *context, uint32_t peer, const void *bytes, size_
     } else if (!channel_table_with(&host->served, envelope.channel, host_hand_over, &message)) {
         log_debug("message_for_nobody", "channel=%llx peer=%u", (unsigned long long)envelope.channel, peer);
     }
+}
+
+struct host_loss {
+    uint32_t peer;
+    bool silent;
+};
+
+static void host_tell_lost(void *owner, void *context)
+{
+    const struct host_loss *loss = context;
+    role_thread_lost(((struct served *)owner)->thread, loss->peer, loss->silent);
+}
+
+static void host_lost(void *context, uint32_t peer, bool silent)
+{
+    struct host_loss loss = {peer, silent};
+    channel_table_each(&((struct worker_host *)context)->served, host_tell_lost, &loss);
 }
 
 // ---- Pipelines that are served ----
@@ -271,7 +289,9 @@ static int host_open(struct worker_host *host)
     const struct rpc_config rpc = {.url = options->listen,
                                    .self = host->self,
                                    .tls = options->has_tls ? &options->tls : NULL,
+                                   .deadline_us = WORKER_DEADLINE_US,
                                    .received = host_received,
+                                   .lost = host_lost,
                                    .context = host};
     if (rpc_open(&rpc, &host->rpc, &err) != STATUS_OK) return role_options_refuse(ROLE_WORKER, "%s", err.message);
     int refused = host_coordinators(host);

@@ -92,6 +92,20 @@ void session_receive(struct session *session, uint32_t peer, const void *bytes, 
     pthread_mutex_unlock(&session->lock);
 }
 
+bool session_peer_name(struct session *session, uint32_t peer, char ret_name[SESSION_NAME_SIZE])
+{
+    bool found = false;
+    pthread_mutex_lock(&session->lock);
+    const Foreset__Routing *routing = session_routing(session);
+    for (size_t i = 0; routing && i < routing->n_workers; i++) {
+        if (found || routing->workers[i]->peer != peer) continue;
+        snprintf(ret_name, SESSION_NAME_SIZE, "%s", routing->workers[i]->name);
+        found = true;
+    }
+    pthread_mutex_unlock(&session->lock);
+    return found;
+}
+
 static void session_notify(void *context, struct dataflow_event *event)
 {
     struct session *session = context;

@@ -10,6 +10,8 @@
 // What can fail:
 // - anything in the data flow or in a job: Failed(class, message) once, then wait for the leader;
 // - a message lost, damaged or out of order: the numbers show it: Failed(RESTART_PIPELINE) (P15). Repeats are dropped;
+// - what was sent to another worker did not arrive, as the network says, so that there may be no later number to show
+//   it: the same, and the leader is told if nothing goes through to that worker;
 // - a message of another generation or for another incarnation: dropped and counted (P2); one of a newer generation
 //   than ours means nothing until its Assign is here;
 // - the leader silent for WORKER_SILENCE_US: drop everything, register again. What was not decided never happened.
@@ -192,8 +194,7 @@ static void worker_assigned(struct worker *worker)
     worker_send(worker, worker->session, &control);
 }
 
-// The first failure of a session is told; the rest follow from it.
-static void worker_fail(struct worker *worker, uint64_t epoch, const struct error *err)
+static void worker_fail_of(struct worker *worker, uint64_t epoch, const struct error *err, const uint32_t *unreached)
 {
     struct session *session = worker->session;
     if (!session || session->failed || session->closing) return;
@@ -204,12 +205,20 @@ static void worker_fail(struct worker *worker, uint64_t epoch, const struct erro
     body.class_ = (Foreset__ErrorClass)err->class;
     body.message = (char *)err->message;
     body.condition = err->condition[0] ? (char *)err->condition : NULL;
+    body.has_unreached = unreached != NULL;
+    body.unreached = unreached ? *unreached : 0;
     Foreset__Control control = FORESET__CONTROL__INIT;
     control.epoch = epoch;
     control.body_case = FORESET__CONTROL__BODY_FAILED;
     control.failed = &body;
     worker_send(worker, session, &control);
     statemachine_move(&worker->machine, WORKER_FAILED);
+}
+
+// The first failure of a session is told; the rest follow from it.
+static void worker_fail(struct worker *worker, uint64_t epoch, const struct error *err)
+{
+    worker_fail_of(worker, epoch, err, NULL);
 }
 
 // ---- Jobs ----
@@ -442,6 +451,17 @@ static void worker_message(void *role, uint32_t peer, const void *bytes, size_t 
     control_message_destroy(control);
 }
 
+static void worker_lost(void *role, uint32_t peer, bool silent)
+{
+    struct worker *worker = role;
+    char name[SESSION_NAME_SIZE];
+    struct error err;
+    if (!worker->session || !session_peer_name(worker->session, peer, name)) return; // no frames of this attempt
+    (void)error_set(&err, STATUS_ERROR, ERROR_RESTART_PIPELINE,
+                    silent ? "nothing goes through to worker %s" : "what was sent to worker %s was lost", name);
+    worker_fail_of(worker, 0, &err, silent ? &peer : NULL);
+}
+
 // ---- Events of the data flow ----
 
 static void worker_frozen(struct worker *worker, struct dataflow_event *event)
@@ -531,6 +551,7 @@ void worker_role(struct worker *worker, struct seam_role *ret_role)
                                    .message = worker_message,
                                    .event = worker_event,
                                    .event_drop = worker_event_drop,
+                                   .lost = worker_lost,
                                    .tick = worker_tick};
 }
 

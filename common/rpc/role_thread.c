@@ -15,6 +15,7 @@ enum role_mail_kind {
     ROLE_MAIL_MESSAGE, // rpc → role
     ROLE_MAIL_EVENT,   // any thread → role
     ROLE_MAIL_GONE,    // rpc → role
+    ROLE_MAIL_LOST,    // rpc → role; size: 1 if silent
     ROLE_MAIL_DONE,    // job thread → role
     ROLE_MAIL_JOB,     // role → job threads
 };
@@ -118,6 +119,9 @@ static void role_thread_handle(struct role_thread *thread, struct role_mail *mai
     case ROLE_MAIL_GONE:
         if (thread->role.gone) thread->role.gone(thread->role.role, mail->peer);
         break;
+    case ROLE_MAIL_LOST:
+        if (thread->role.lost) thread->role.lost(thread->role.role, mail->peer, mail->size != 0);
+        break;
     case ROLE_MAIL_DONE: job->done(job); break;
     case ROLE_MAIL_JOB: ASSERT(false);
     }
@@ -186,6 +190,11 @@ void role_thread_gone(struct role_thread *thread, uint32_t peer)
     role_thread_mail(&thread->mailbox, ROLE_MAIL_GONE, peer, NULL, 0);
 }
 
+void role_thread_lost(struct role_thread *thread, uint32_t peer, bool silent)
+{
+    role_thread_mail(&thread->mailbox, ROLE_MAIL_LOST, peer, NULL, silent);
+}
+
 // What nobody will handle any more is freed.
 static void role_thread_drop(struct role_thread *thread, struct mailbox *mailbox)
 {
@@ -195,7 +204,8 @@ static void role_thread_drop(struct role_thread *thread, struct mailbox *mailbox
         switch ((enum role_mail_kind)mail->kind) {
         case ROLE_MAIL_MESSAGE: memory_free(item->item); break;
         case ROLE_MAIL_EVENT: thread->role.event_drop(item->item); break;
-        case ROLE_MAIL_GONE: break;
+        case ROLE_MAIL_GONE:
+        case ROLE_MAIL_LOST: break;
         case ROLE_MAIL_DONE:
         case ROLE_MAIL_JOB: job->drop(job); break;
         }

@@ -18,6 +18,7 @@ void role_thread_start(struct role_thread *thread, const struct seam_role *role)
 void role_thread_deliver(struct role_thread *thread, uint32_t peer, const void *bytes, size_t size);
 void role_thread_post(struct role_thread *thread, void *event);
 void role_thread_gone(struct role_thread *thread, uint32_t peer); // to roles that do not ask for it: nothing
+void role_thread_lost(struct role_thread *thread, uint32_t peer, bool silent); // the same
 // Lets the running jobs end (they see stopping), drops what is queued, joins all threads. Once.
 void role_thread_stop(struct role_thread *thread);
 void role_thread_destroy(struct role_thread *thread); // NULL allowed; after stop

@@ -52,6 +52,14 @@ static void rpc_refused(void *context, uint32_t peer)
     pthread_mutex_unlock(&rpc->deliver);
 }
 
+static void rpc_lost(void *context, uint32_t peer, bool silent)
+{
+    struct rpc *rpc = context;
+    pthread_mutex_lock(&rpc->deliver);
+    if (!rpc->closed && rpc->config.lost) rpc->config.lost(rpc->config.context, peer, silent);
+    pthread_mutex_unlock(&rpc->deliver);
+}
+
 static enum status rpc_listen(struct rpc *rpc, struct error *err)
 {
     enum status status = STATUS_OK;
@@ -134,6 +142,7 @@ enum status rpc_dial(struct rpc *rpc, uint32_t peer, const char *url, enum rpc_k
                                            .queue_bytes_max = rpc->config.queue_bytes_max,
                                            .deadline_us = rpc->config.deadline_us,
                                            .refused = rpc_refused,
+                                           .lost = rpc_lost,
                                            .context = rpc};
     struct rpc_peer *fresh = NULL, *old = NULL;
     pthread_mutex_lock(&rpc->lock);

@@ -53,6 +53,9 @@ struct rpc_config {
     // has most likely ended. Once per connection lost, within milliseconds; a machine that is gone refuses nothing and
     // is not told. On a thread of rpc's, like received.
     void (*refused)(void *context, uint32_t peer);
+    // NULL: nobody asks. Of what was sent to this peer, something did not arrive or may not have. silent: nothing goes
+    // through to it; else it is there again. On a thread of rpc's, like received.
+    void (*lost)(void *context, uint32_t peer, bool silent);
     void *context;
 };
 

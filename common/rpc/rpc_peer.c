@@ -61,10 +61,12 @@ struct rpc_peer {
     bool connected_before, connected;
     bool lost;                         // the connection, and nobody has looked who is there since
     bool reached;                      // somebody was there, and that he is gone was not told
+    bool owes;                         // what may not have arrived was not told
     uint64_t unsynced, unsynced_bytes; // sent since the last PONG
     size_t gathered_bytes;
     uint8_t gathered[RPC_PEER_GATHER_BYTES]; // small messages, whole frames, while others wait behind them
     void (*on_refused)(void *context, uint32_t number);
+    void (*on_lost)(void *context, uint32_t number, bool silent);
     void *context;
 };
 
@@ -91,6 +93,7 @@ static void rpc_peer_disconnect(struct rpc_peer *peer)
     peer->lost = peer->connected;
     peer->connected = false;
     atomic_fetch_add(&peer->counters->unacknowledged, peer->unsynced);
+    peer->owes |= peer->unsynced > 0;
     peer->unsynced = peer->unsynced_bytes = peer->gathered_bytes = 0;
 }
 
@@ -186,6 +189,14 @@ static void rpc_peer_tell_refused(struct rpc_peer *peer)
     peer->on_refused(peer->context, peer->number);
 }
 
+// Something did not arrive. Told when it is known whether the other side is there.
+static void rpc_peer_tell_lost(struct rpc_peer *peer, bool silent)
+{
+    if (!peer->owes || rpc_peer_stopping(peer)) return;
+    peer->owes = false;
+    peer->on_lost(peer->context, peer->number, silent);
+}
+
 // Whether the message has found a way by until_us: a connection, or for inproc the endpoint.
 static bool rpc_peer_reach(struct rpc_peer *peer, int64_t until_us, struct rpc **ret_local)
 {
@@ -199,6 +210,7 @@ static bool rpc_peer_reach(struct rpc_peer *peer, int64_t until_us, struct rpc *
             if (peer->connected_before) atomic_fetch_add(&peer->counters->reconnected, 1);
             peer->connected_before = peer->connected = true;
             peer->lost = false;
+            rpc_peer_tell_lost(peer, false);
             return true;
         }
         if (code == NNG_ECONNREFUSED && !peer->local) rpc_peer_tell_refused(peer);
@@ -235,6 +247,8 @@ static void rpc_peer_deliver(struct rpc_peer *peer, const struct rpc_mail *mail)
     if (!reached) {
         bool stopping = rpc_peer_stopping(peer);
         atomic_fetch_add(stopping ? &peer->counters->dropped_hangup : &peer->counters->dropped_late, 1);
+        peer->owes = true;
+        rpc_peer_tell_lost(peer, true);
         return;
     }
     if (local) {
@@ -256,7 +270,8 @@ static void rpc_peer_look(struct rpc_peer *peer)
 {
     struct rpc *local = NULL;
     peer->lost = false;
-    if (!rpc_peer_stopping(peer)) rpc_peer_reach(peer, rpc_peer_now() + RPC_PEER_LOOK_US, &local);
+    if (!rpc_peer_stopping(peer) && !rpc_peer_reach(peer, rpc_peer_now() + RPC_PEER_LOOK_US, &local))
+        rpc_peer_tell_lost(peer, true);
 }
 
 static void *rpc_peer_run(void *argument)
@@ -305,6 +320,7 @@ enum status rpc_peer_create(const struct rpc_peer_config *config, struct rpc_pee
     peer->queue_bytes_max = config->queue_bytes_max;
     peer->deadline_us = config->deadline_us;
     peer->on_refused = config->refused;
+    peer->on_lost = config->lost;
     peer->context = config->context;
     TRY(rpc_url_parse(config->url, false, &parsed, err));
     TRY(rpc_tls_configure(config->tls, config->url, &parsed, false, &peer->tls, err));

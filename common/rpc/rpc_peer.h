@@ -14,7 +14,9 @@ struct rpc_peer_config {
     struct rpc_counters *counters; // outlive the peer
     size_t queue_bytes_max;
     int64_t deadline_us;
-    void (*refused)(void *context, uint32_t number); // on the peer's thread, once per connection lost
+    // On the peer's thread; rpc.h, struct rpc_config.
+    void (*refused)(void *context, uint32_t number);
+    void (*lost)(void *context, uint32_t number, bool silent);
     void *context;
 };
 enum status rpc_peer_create(const struct rpc_peer_config *config, struct rpc_peer **ret_peer,

@@ -40,6 +40,8 @@ struct seam_role {
     void (*event_drop)(void *event);        // the role is gone: free it
     // The network says that a peer's process has ended (rpc.h: refused). It may be wrong. NULL: not asked for.
     void (*gone)(void *role, uint32_t peer);
+    // Something that was sent to this peer did not arrive, or may not have (rpc.h: lost). NULL: not asked for.
+    void (*lost)(void *role, uint32_t peer, bool silent);
     int64_t (*tick)(void *role); // after every event and at the time it returned: boot_us of the next, INT64_MAX: none
 };
 

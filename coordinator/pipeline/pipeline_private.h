@@ -27,8 +27,9 @@
 #define PIPELINE_SILENCE_US_MAX    8000000
 #define PIPELINE_SILENCE_CALM_US   600000000 // and back to the least when it was not for so long
 #define PIPELINE_ASSIGN_AGAIN_US   1000000
-#define PIPELINE_DEAF_US           3000000 // one that is assigned and answers nothing is left out for a while,
-#define PIPELINE_LEFT_OUT_US       5000000 // doubled each time
+#define PIPELINE_DEAF_US           3000000  // one that is assigned and answers nothing is left out for a while,
+#define PIPELINE_LEFT_OUT_US       5000000  // doubled each time,
+#define PIPELINE_LEFT_OUT_CALM_US  10000000 // and from the least again once it took part for so long
 #define PIPELINE_LEFT_OUT_US_MAX   160000000
 #define PIPELINE_MOVE_PAUSE_US     300000 // others may come as well
 #define PIPELINE_BACKOFF_US        100000
@@ -73,8 +74,9 @@ struct pipeline_worker {
     bool met;      // it answered under this generation
     uint64_t sequence_in, sequence_out;
     int64_t assign_us, taken_us; // its Assign went out last; first
-    // It speaks, but did not answer: a link that carries one way only.
+    // It speaks, but did not answer, or it and another worker do not reach each other.
     int64_t left_out_us, left_out_until_us;
+    unsigned cut_off; // pairs that it was one of, since it last took part for long
 };
 
 struct pipeline_name {

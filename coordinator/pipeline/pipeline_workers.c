@@ -6,6 +6,8 @@
 // - a worker's process has ended, as the network says, or it is silent, or came back under another incarnation: what it
 //   had is gone. Where that was wrong (a long pause, a network that refuses what it should carry) the worker registers
 //   again and is taken on; nothing but an attempt is lost, and its next silence may last longer;
+// - a worker registers and answers nothing (a link that carries one way), or two workers do not reach each other: one
+//   is left out for a while, longer each time, as long as there are others;
 // - a message is lost or out of order: the numbers show it (P15);
 // - a worker says Failed: its class decides.
 // What belongs to another generation or incarnation is dropped and counted (P2).
@@ -239,6 +241,28 @@ static enum status pipeline_workers_prepared(struct pipeline *pipeline, struct p
     return STATUS_OK;
 }
 
+// The others go on without it, for a while.
+static void pipeline_workers_leave_out(const struct pipeline *pipeline, struct pipeline_worker *worker, const char *why)
+{
+    int64_t pause_us = worker->left_out_us ? worker->left_out_us * 2 : PIPELINE_LEFT_OUT_US;
+    worker->left_out_us = pause_us < PIPELINE_LEFT_OUT_US_MAX ? pause_us : PIPELINE_LEFT_OUT_US_MAX;
+    worker->left_out_until_us = clock_boot_us(pipeline->seam->clock) + worker->left_out_us;
+    log_warn("worker_left_out", "pipeline=%s worker=%s why=\"%s\" left_out_ms=%" PRId64, pipeline->context.pipeline,
+             worker->name, why, worker->left_out_us / 1000);
+}
+
+// Two workers do not reach each other, and we reach both: one must go. The one that was cut off more often is likelier
+// the cause.
+static void pipeline_workers_unreached(struct pipeline *pipeline, struct pipeline_worker *worker, uint32_t peer)
+{
+    struct pipeline_worker *other = pipeline_workers_find(pipeline, peer);
+    if (!other || other == worker || !other->in) return;
+    bool first = ++worker->cut_off > ++other->cut_off;
+    char why[ROUTING_NAME_SIZE + 64];
+    snprintf(why, sizeof why, "it and worker %s do not reach each other", first ? other->name : worker->name);
+    pipeline_workers_leave_out(pipeline, first ? worker : other, why);
+}
+
 static void pipeline_workers_failed(struct pipeline *pipeline, struct pipeline_worker *worker,
                                     const Foreset__Control *control)
 {
@@ -253,6 +277,7 @@ static void pipeline_workers_failed(struct pipeline *pipeline, struct pipeline_w
         snprintf(worker->unfit, sizeof worker->unfit, "%s", failed->message);
         text_utf8_clean(worker->unfit);
     }
+    if (failed->has_unreached) pipeline_workers_unreached(pipeline, worker, failed->unreached);
     log_debug("worker_failed", "worker=%s epoch=%" PRIu64 " class=%s error=\"%s\"", worker->name, control->epoch,
               error_class_name(err.class), err.message);
     // An error of the data is final only where everything before it is decided: else once more, one epoch at a time.
@@ -332,7 +357,10 @@ void pipeline_workers_message(struct pipeline *pipeline, uint32_t peer, const vo
             pipeline->dropped++;
         } else {
             worker->met = true;
-            worker->left_out_us = 0;
+            if (worker->heard_us - worker->taken_us > PIPELINE_LEFT_OUT_CALM_US) {
+                worker->left_out_us = 0;
+                worker->cut_off = 0;
+            }
             bool mixed = control->generation != pipeline->context.generation;
             if (mixed || pipeline_workers_in_order(pipeline, worker, control->sequence)) {
                 pipeline_workers_handle(pipeline, worker, &control);
@@ -483,11 +511,7 @@ static void pipeline_workers_heartbeat(struct pipeline *pipeline)
 static bool pipeline_workers_deaf(struct pipeline *pipeline, struct pipeline_worker *worker, int64_t now_us)
 {
     if (worker->met || pipeline->assigned_count < 2 || now_us - worker->taken_us < PIPELINE_DEAF_US) return false;
-    int64_t pause_us = worker->left_out_us ? worker->left_out_us * 2 : PIPELINE_LEFT_OUT_US;
-    worker->left_out_us = pause_us < PIPELINE_LEFT_OUT_US_MAX ? pause_us : PIPELINE_LEFT_OUT_US_MAX;
-    worker->left_out_until_us = now_us + worker->left_out_us;
-    log_warn("worker_does_not_answer", "pipeline=%s worker=%s left_out_ms=%" PRId64, pipeline->context.pipeline,
-             worker->name, worker->left_out_us / 1000);
+    pipeline_workers_leave_out(pipeline, worker, "does not answer");
     pipeline_workers_lost(pipeline, worker, "does not answer");
     return true;
 }

@@ -177,6 +177,8 @@ enum status sim_core_killed(struct error *err);
 
 // ---- sim_network.c ----
 void sim_network_reset(void);
+// It hears that what it sent there may not have arrived.
+void sim_network_lost(struct sim_process *from, const struct sim_process *to);
 void sim_network_gone(const struct sim_process *process); // coordinators hear that this life of it has ended
 void sim_network_send(struct seam *seam, uint32_t peer, const void *bytes, size_t size);
 

@@ -60,6 +60,37 @@ void sim_network_gone(const struct sim_process *process)
     }
 }
 
+// ---- Links through which nothing goes ----
+
+struct sim_loss {
+    struct sim_process *from;
+    uint32_t peer;
+    bool silent;
+};
+
+static void sim_network_tell_lost(void *argument)
+{
+    struct sim_loss loss = *(struct sim_loss *)argument;
+    memory_free(argument);
+    for (size_t i = 0; i < SIM_ROLES_MAX && loss.from->alive; i++) {
+        struct sim_role *role = &loss.from->roles[i];
+        if (!sim_core_takes(role) || !role->role.lost) continue;
+        sim->current = role;
+        role->role.lost(role->role.role, loss.peer, loss.silent);
+        sim->current = NULL;
+        sim_core_tick(role);
+    }
+}
+
+void sim_network_lost(struct sim_process *from, const struct sim_process *to)
+{
+    struct sim_loss *loss = memory_alloc(sizeof *loss);
+    *loss = (struct sim_loss){from, sim_network_self(to), random_chance(&sim->random, 0.7)};
+    int64_t us = 3 * SIM_SECOND + (int64_t)random_below(&sim->random, SIM_SECOND);
+    if (from->paused_until_us > sim->now_us) us += from->paused_until_us - sim->now_us;
+    sim_core_at(us, NULL, sim_network_tell_lost, memory_free, loss);
+}
+
 // ---- Messages ----
 
 static void sim_network_arrive(void *argument)

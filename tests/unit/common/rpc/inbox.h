@@ -27,6 +27,7 @@ struct inbox {
     bool wrong;                   // order, repeat, content, sender
     uint64_t refused;             // links whose other side has ended
     uint32_t refused_peer;        // the last
+    uint64_t lost, lost_silently; // times that something did not arrive, and nothing goes through
 };
 
 static inline void inbox_fill(uint8_t *bytes, size_t size, uint32_t stream, uint32_t number)
@@ -95,6 +96,24 @@ static inline void inbox_refused(void *context, uint32_t peer)
     inbox->refused++;
     inbox->refused_peer = peer;
     pthread_mutex_unlock(&inbox->lock);
+}
+
+static inline void inbox_lost(void *context, uint32_t peer, bool silent)
+{
+    struct inbox *inbox = context;
+    pthread_mutex_lock(&inbox->lock);
+    inbox->lost++;
+    if (silent) inbox->lost_silently++;
+    pthread_mutex_unlock(&inbox->lock);
+    (void)peer;
+}
+
+static inline uint64_t inbox_losses(struct inbox *inbox)
+{
+    pthread_mutex_lock(&inbox->lock);
+    uint64_t lost = inbox->lost;
+    pthread_mutex_unlock(&inbox->lock);
+    return lost;
 }
 
 static inline uint64_t inbox_refusals(struct inbox *inbox)

@@ -1,5 +1,6 @@
 // Endpoints and links: every message, whole, in order, whoever is there first; and what is lost is counted.
 #include "tests/unit/common/rpc/inbox.h"
+#include "tests/unit/common/rpc/raw_socket.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -148,6 +149,45 @@ static void who_is_watched_needs_no_messages(void **state)
     rpc_close(to);
 }
 
+// It takes the message and ends the connection without a word about it.
+static void what_may_not_have_arrived_is_told_when_the_other_side_is_there_again(void **state)
+{
+    (void)state;
+    unsigned port;
+    char url[64];
+    struct inbox box;
+    inbox_init(&box);
+    const struct rpc_config config = {
+        .url = "tcp://127.0.0.1:0", .self = 1, .received = inbox_received, .lost = inbox_lost, .context = &box};
+    struct rpc *from = NULL;
+    struct error err;
+    assert_int_equal(rpc_open(&config, &from, &err), STATUS_OK);
+    int listener = raw_socket_listen(&port);
+    snprintf(url, sizeof url, "tcp://127.0.0.1:%u", port);
+    inbox_dial(from, 2, url, RPC_PUSH);
+    inbox_send(from, 2, 0, 0, 100);
+    for (int round = 0; round < 2; round++) {
+        struct rpc_frame frame;
+        uint8_t bytes[100];
+        int fd = accept(listener, NULL, NULL);
+        assert_true(fd >= 0);
+        assert_true(raw_socket_receive_frame(fd, &frame, bytes, sizeof bytes));
+        assert_int_equal(frame.kind, RPC_FRAME_PING); // of who has just connected
+        assert_true(raw_socket_send_frame(fd, RPC_FRAME_PONG, NULL, 0));
+        if (round == 0) {
+            assert_true(raw_socket_receive_frame(fd, &frame, bytes, sizeof bytes));
+            assert_int_equal(frame.kind, RPC_FRAME_MESSAGE);
+            assert_int_equal(inbox_losses(&box), 0);
+        } else {
+            INBOX_AWAIT(inbox_losses(&box) == 1);
+            assert_int_equal(box.lost_silently, 0);
+        }
+        close(fd);
+    }
+    rpc_close(from);
+    close(listener);
+}
+
 // What is cancelled may end by itself at the same moment (nng takes its dialer along then).
 static void a_peer_is_hung_up_while_it_is_dialled(void **state)
 {
@@ -276,6 +316,7 @@ static void what_waits_for_nobody_is_bounded_in_bytes_and_time(void **state)
     const struct rpc_config config = {.url = "inproc://test-a",
                                       .self = 1,
                                       .received = inbox_received,
+                                      .lost = inbox_lost,
                                       .context = &box,
                                       .queue_bytes_max = 64 << 10,
                                       .deadline_us = 100000};
@@ -288,6 +329,8 @@ static void what_waits_for_nobody_is_bounded_in_bytes_and_time(void **state)
     assert_in_range(counters->dropped_full, 200 - 66, 200 - 60);
     INBOX_AWAIT(all_fates(counters) == 200);
     assert_int_equal(counters->dropped_late, 200 - counters->dropped_full);
+    INBOX_AWAIT(inbox_losses(&box) == counters->dropped_late);
+    assert_int_equal(box.lost_silently, box.lost);
     struct rpc *to = inbox_open(&box, "inproc://test-b", 2);
     uint32_t number = 200;
     INBOX_AWAIT((inbox_send(from, 10, 0, number++, 100), inbox_count(&box) > 0));
@@ -331,17 +374,19 @@ static int remove_folder(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(messages_arrive_in_order_both_ways),
-                                       cmocka_unit_test(messages_wait_for_who_is_not_there_yet),
-                                       cmocka_unit_test(large_messages_arrive_whole),
-                                       cmocka_unit_test(a_peer_that_comes_back_is_found_again),
-                                       cmocka_unit_test(who_has_ended_is_told_at_once_and_once),
-                                       cmocka_unit_test(who_is_watched_needs_no_messages),
-                                       cmocka_unit_test(a_peer_is_hung_up_while_it_is_dialled),
-                                       cmocka_unit_test(a_number_that_is_dialled_again_leads_elsewhere),
-                                       cmocka_unit_test(concurrent_senders_each_keep_their_order),
-                                       cmocka_unit_test(peers_come_and_go_while_others_send),
-                                       cmocka_unit_test(what_waits_for_nobody_is_bounded_in_bytes_and_time),
-                                       cmocka_unit_test(an_address_that_cannot_be_had_is_told)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(messages_arrive_in_order_both_ways),
+        cmocka_unit_test(messages_wait_for_who_is_not_there_yet),
+        cmocka_unit_test(large_messages_arrive_whole),
+        cmocka_unit_test(a_peer_that_comes_back_is_found_again),
+        cmocka_unit_test(who_has_ended_is_told_at_once_and_once),
+        cmocka_unit_test(who_is_watched_needs_no_messages),
+        cmocka_unit_test(what_may_not_have_arrived_is_told_when_the_other_side_is_there_again),
+        cmocka_unit_test(a_peer_is_hung_up_while_it_is_dialled),
+        cmocka_unit_test(a_number_that_is_dialled_again_leads_elsewhere),
+        cmocka_unit_test(concurrent_senders_each_keep_their_order),
+        cmocka_unit_test(peers_come_and_go_while_others_send),
+        cmocka_unit_test(what_waits_for_nobody_is_bounded_in_bytes_and_time),
+        cmocka_unit_test(an_address_that_cannot_be_had_is_told)};
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

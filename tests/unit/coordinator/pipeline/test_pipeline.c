@@ -581,6 +581,29 @@ static void a_worker_that_does_not_answer_is_left_out_for_a_while(void **state)
     assert_false(fixture->ended);
 }
 
+static void of_two_that_do_not_reach_each_other_one_is_left_out(void **state)
+{
+    struct pipeline_fixture *fixture = *state;
+    fixture->config.gather_us = SECOND;
+    fixture->ends[0] = 10;
+    pipeline_fixture_start(fixture);
+    pass_with_a_deaf_one(fixture, 2 * SECOND);
+    assert_string_equal(pipeline_state_name(fixture->pipeline), "assigning"); // both
+    Foreset__Failed body = FORESET__FAILED__INIT;
+    Foreset__Control control = FORESET__CONTROL__INIT;
+    body.class_ = FORESET__ERROR_CLASS__RESTART_PIPELINE;
+    body.message = (char *)"nothing goes through to worker other";
+    body.has_unreached = true;
+    body.unreached = WORKER + 1;
+    control.body_case = FORESET__CONTROL__BODY_FAILED;
+    control.failed = &body;
+    pipeline_fixture_say(fixture, &control, 0);
+    pass_with_a_deaf_one(fixture, 2 * SECOND + SECOND / 2);
+    assert_string_equal(pipeline_state_name(fixture->pipeline), "running");
+    assert_int_equal(pipeline_fixture_txn(fixture), 1);
+    assert_false(fixture->ended);
+}
+
 static void heartbeat(struct pipeline_fixture *fixture)
 {
     Foreset__Heartbeat body = FORESET__HEARTBEAT__INIT;
@@ -676,6 +699,7 @@ int main(void)
         FACT(a_worker_that_has_ended_starts_the_attempt_over_at_once),
         FACT(a_worker_that_was_said_to_have_ended_and_lives_is_taken_on_again),
         FACT(a_worker_that_does_not_answer_is_left_out_for_a_while),
+        FACT(of_two_that_do_not_reach_each_other_one_is_left_out),
         FACT(a_worker_that_came_back_anew_starts_the_attempt_over),
         FACT(a_lost_message_starts_the_attempt_over_and_a_repeated_one_does_not),
         FACT(messages_of_an_earlier_generation_are_dropped),
