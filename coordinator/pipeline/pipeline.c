@@ -90,7 +90,7 @@ static void pipeline_restart(struct pipeline *pipeline, const struct error *err)
     pipeline->status.restarts++;
     snprintf(pipeline->status.trouble, sizeof pipeline->status.trouble, "%s", err->message);
     text_utf8_clean(pipeline->status.trouble); // it may quote bytes, and is cut
-    if (state == PIPELINE_ENDING) { // what could not be put is put by the next run's recovery
+    if (state == PIPELINE_ENDING) {            // what could not be put is put by the next run's recovery
         if (pipeline->outcome == PIPELINE_DONE) pipeline->outcome = PIPELINE_FAILED;
         if (pipeline->outcome_err.code == STATUS_OK) pipeline->outcome_err = *err;
         pipeline->fenced = true;
@@ -158,7 +158,7 @@ static void pipeline_settle_ending(struct pipeline *pipeline)
     }
 }
 
-static bool pipeline_with_workers(const struct pipeline *pipeline)
+bool pipeline_with_workers(const struct pipeline *pipeline)
 {
     enum pipeline_state state = (enum pipeline_state)pipeline->machine.state;
     return state == PIPELINE_ASSIGNING || state == PIPELINE_RUNNING || state == PIPELINE_MOVING;

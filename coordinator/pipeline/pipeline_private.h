@@ -165,6 +165,8 @@ void pipeline_end(struct pipeline *pipeline, enum pipeline_outcome outcome, cons
 // After every event: does what has become possible.
 void pipeline_settle(struct pipeline *pipeline);
 void pipeline_say(struct pipeline *pipeline, const char *text);
+// True while an attempt needs its workers: what becomes of them before and after is no trouble.
+bool pipeline_with_workers(const struct pipeline *pipeline);
 
 // pipeline_job.c
 struct pipeline_job {

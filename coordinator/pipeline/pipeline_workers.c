@@ -158,9 +158,8 @@ static struct pipeline_worker *pipeline_workers_find(struct pipeline *pipeline, 
 
 static void pipeline_workers_lost(struct pipeline *pipeline, const struct pipeline_worker *worker, const char *why)
 {
+    if (!pipeline_with_workers(pipeline)) return; // not needed
     struct error err;
-    enum pipeline_state state = (enum pipeline_state)pipeline->machine.state;
-    if (state != PIPELINE_ASSIGNING && state != PIPELINE_RUNNING && state != PIPELINE_MOVING) return; // not needed
     (void)error_set(&err, STATUS_ERROR, ERROR_RESTART_PIPELINE, "worker %s %s", worker->name, why);
     pipeline_trouble(pipeline, &err);
 }
@@ -286,6 +285,8 @@ static void pipeline_workers_failed(struct pipeline *pipeline, struct pipeline_w
         pipeline->serial = true;
         err.class = ERROR_RESTART_PIPELINE;
     }
+    bool again = err.class == ERROR_RESTART_PIPELINE || err.class == ERROR_RETRY;
+    if (again && !pipeline_with_workers(pipeline)) return; // all that is left to do is ours
     pipeline_trouble(pipeline, &err);
 }
 

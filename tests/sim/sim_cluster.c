@@ -64,8 +64,9 @@ static void cluster_cut(struct sim_process *from)
     size_t a = cluster_index(from), b = (size_t)random_below(&sim->random, sim->process_count);
     int64_t us = (int64_t)random_below(&sim->random, 12 * SIM_SECOND);
     sim->cut_until_us[a][b] = sim->now_us + us;
-    if (random_chance(&sim->random, 0.1)) sim_network_gone(from);                     // wrongly
-    if (random_chance(&sim->random, 0.5)) sim_network_lost(from, &sim->processes[b]); // rightly or not
+    if (random_chance(&sim->random, 0.1)) sim_network_gone(from); // wrongly
+    bool told = random_chance(&sim->random, 0.5);                 // rightly or not
+    if (told && a != b) sim_network_lost(from, &sim->processes[b]);
     if (random_chance(&sim->random, 0.2)) sim->cut_until_us[b][a] = sim->now_us + us;
     sim_core_trace("link from %u to %u is cut for %.3f s", from->id, sim->processes[b].id, (double)us / 1e6);
 }

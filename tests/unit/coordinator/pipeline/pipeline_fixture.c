@@ -243,10 +243,19 @@ static enum status catalog_poll(struct catalog *catalog, bool first, struct cata
     return STATUS_OK;
 }
 
+static enum status catalog_report(struct catalog *catalog, Foreset__Range *const *ranges, size_t count,
+                                  struct error *err)
+{
+    struct pipeline_fixture *fixture = ((struct fixture_catalog *)catalog)->fixture;
+    (void)err;
+    for (size_t i = 0; i < count; i++) fixture->reported[ranges[i]->partition] = ranges[i]->to;
+    return STATUS_OK;
+}
+
 static enum status catalog_open(void *context, const Foreset__Plan *plan, uint32_t node, struct catalog **ret_catalog,
                                 struct error *err)
 {
-    static const struct catalog_ops ops = {.close = catalog_close, .poll = catalog_poll};
+    static const struct catalog_ops ops = {.close = catalog_close, .poll = catalog_poll, .report = catalog_report};
     (void)plan;
     (void)node;
     (void)err;
@@ -432,21 +441,30 @@ void pipeline_fixture_job(struct pipeline_fixture *fixture)
     job->done(job);
 }
 
+void pipeline_fixture_deliver(struct pipeline_fixture *fixture)
+{
+    struct post post = fixture->posts.items[0];
+    vector_remove(&fixture->posts, 0);
+    fixture->role.message(fixture->role.role, WORKER, post.bytes.data, post.bytes.length);
+    text_deinit(&post.bytes);
+}
+
+bool pipeline_fixture_step(struct pipeline_fixture *fixture)
+{
+    (void)fixture->role.tick(fixture->role.role);
+    if (fixture->jobs.count > 0 && !fixture->hold_jobs) {
+        pipeline_fixture_job(fixture);
+    } else if (fixture->posts.count > 0) {
+        pipeline_fixture_deliver(fixture);
+    }
+    return (fixture->jobs.count > 0 && !fixture->hold_jobs) || fixture->posts.count > 0;
+}
+
 void pipeline_fixture_pump(struct pipeline_fixture *fixture)
 {
     unsigned steps = 0;
-    do {
-        assert_true(++steps < STEPS_MAX);
-        (void)fixture->role.tick(fixture->role.role);
-        if (fixture->jobs.count > 0 && !fixture->hold_jobs) {
-            pipeline_fixture_job(fixture);
-        } else if (fixture->posts.count > 0) {
-            struct post post = fixture->posts.items[0];
-            vector_remove(&fixture->posts, 0);
-            fixture->role.message(fixture->role.role, WORKER, post.bytes.data, post.bytes.length);
-            text_deinit(&post.bytes);
-        }
-    } while ((fixture->jobs.count > 0 && !fixture->hold_jobs) || fixture->posts.count > 0);
+    do assert_true(++steps < STEPS_MAX);
+    while (pipeline_fixture_step(fixture));
 }
 
 void pipeline_fixture_pass(struct pipeline_fixture *fixture, int64_t us)

@@ -55,6 +55,7 @@ struct pipeline_fixture {
     enum error_class source_class; // what a poll fails with …
     bool source_fails;             // … if it does
     unsigned polls;
+    int64_t reported[PARTITIONS]; // up to where it was told that all is published
     // The worker.
     bool mute;            // says nothing at all
     bool hold_read;       // keeps its ReadDone back
@@ -83,6 +84,10 @@ void pipeline_fixture_start(struct pipeline_fixture *fixture);
 void pipeline_fixture_stop(struct pipeline_fixture *fixture); // as a crash: the next start recovers
 // Lets everything happen that can, without time.
 void pipeline_fixture_pump(struct pipeline_fixture *fixture);
+// One job or message of it; true if there is more.
+bool pipeline_fixture_step(struct pipeline_fixture *fixture);
+// The oldest message that is on its way.
+void pipeline_fixture_deliver(struct pipeline_fixture *fixture);
 void pipeline_fixture_job(struct pipeline_fixture *fixture); // the next job alone
 // Lets time pass; ends early if the pipeline does.
 void pipeline_fixture_pass(struct pipeline_fixture *fixture, int64_t us);

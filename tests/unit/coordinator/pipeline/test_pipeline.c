@@ -45,6 +45,7 @@ static void available_now_reads_what_was_there_at_the_start_and_ends(void **stat
     assert_int_equal(pipeline_fixture_rows(fixture), 15);
     assert_int_equal(fixture->published, 1);
     assert_int_equal(pipeline_fixture_txn(fixture), 1);
+    assert_int_equal(fixture->reported[0], 10); // before it ended
     assert_true(fixture->stopped);
 }
 
@@ -604,6 +605,28 @@ static void of_two_that_do_not_reach_each_other_one_is_left_out(void **state)
     assert_false(fixture->ended);
 }
 
+static void what_a_worker_suffers_after_the_last_epoch_fails_nothing(void **state)
+{
+    struct pipeline_fixture *fixture = *state;
+    available_now(fixture, 10, 5);
+    while (strcmp(pipeline_state_name(fixture->pipeline), "ending") != 0) {
+        assert_false(fixture->ended);
+        (void)pipeline_fixture_step(fixture);
+    }
+    assert_true(fixture->jobs.count > 0); // it has yet to end
+    Foreset__Failed body = FORESET__FAILED__INIT;
+    Foreset__Control control = FORESET__CONTROL__INIT;
+    body.class_ = FORESET__ERROR_CLASS__RESTART_PIPELINE;
+    body.message = (char *)"nothing goes through to worker other";
+    control.body_case = FORESET__CONTROL__BODY_FAILED;
+    control.failed = &body;
+    pipeline_fixture_say(fixture, &control, 0);
+    while (fixture->posts.count > 0) pipeline_fixture_deliver(fixture); // before what is yet to do
+    pipeline_fixture_pump(fixture);
+    assert_true(fixture->ended);
+    assert_int_equal(fixture->outcome, PIPELINE_DONE);
+}
+
 static void heartbeat(struct pipeline_fixture *fixture)
 {
     Foreset__Heartbeat body = FORESET__HEARTBEAT__INIT;
@@ -700,6 +723,7 @@ int main(void)
         FACT(a_worker_that_was_said_to_have_ended_and_lives_is_taken_on_again),
         FACT(a_worker_that_does_not_answer_is_left_out_for_a_while),
         FACT(of_two_that_do_not_reach_each_other_one_is_left_out),
+        FACT(what_a_worker_suffers_after_the_last_epoch_fails_nothing),
         FACT(a_worker_that_came_back_anew_starts_the_attempt_over),
         FACT(a_lost_message_starts_the_attempt_over_and_a_repeated_one_does_not),
         FACT(messages_of_an_earlier_generation_are_dropped),
