@@ -99,13 +99,14 @@ integration_under() { # SANITIZER
         export TSAN_OPTIONS="exitcode=99 suppressions=$PWD/tests/lib/tsan.supp"
         LD_PRELOAD=$PWD/build-tsan/tsan_threads.so ctest_phase unit-tsan build-tsan -LE sim
         # a step there takes some seventy times as long
-        step simulation-tsan env "LD_PRELOAD=$PWD/build-tsan/tsan_threads.so" build-tsan/tests/sim/foreset-sim --seeds 40
+        step simulation-tsan env "LD_PRELOAD=$PWD/build-tsan/tsan_threads.so" build-tsan/tests/sim/foreset-sim --seeds 40 \
+            --jobs "$jobs"
         export FORESET_PRELOAD=$PWD/build-tsan/tsan_threads.so
     fi
     export FORESET_BIN=$PWD/build-$1/foreset
     pytest_phase "conformance-$1" tests/conformance/test_stream.py -n "$jobs"
-    pytest_phase "interop-$1" tests/interop --ignore tests/interop/test_memory.py
-    FORESET_LONG='' pytest_phase "kills-$1" tests/crash/test_kills.py
+    pytest_phase "interop-$1" tests/interop -n "$jobs" --dist loadfile --ignore tests/interop/test_memory.py
+    FORESET_LONG='' pytest_phase "kills-$1" tests/crash/test_kills.py -n "$jobs"
     FORESET_LONG='' pytest_phase "cluster-$1" tests/cluster
     if [ "$1" = asan ]; then
         pytest_phase failpoints-asan tests/crash/test_failpoints.py -n "$jobs"
@@ -119,22 +120,33 @@ fuzz_build() {
         cmake --build build-fuzz --target fuzz -j "$jobs"
 }
 
-# Every target for minutes, what reads manifests and state longest; what it found new stays in build-fuzz/corpus for a
+# One target for minutes, what reads manifests and state longest; what it finds new stays in build-fuzz/corpus for a
 # merge into the kept one.
+fuzz_run() { # TARGET
+    local name seconds=180
+    name=$(basename "$1")
+    case $name in
+        fuzz_manifest | fuzz_snapshot | fuzz_state | fuzz_kv) seconds=300 ;;
+    esac
+    mkdir -p "build-fuzz/corpus/$name"
+    phase "$name" "$1" "-max_total_time=${FORESET_FUZZ_SECONDS:-$seconds}" -rss_limit_mb=2048 -print_final_stats=1 \
+        "-artifact_prefix=$results/$name-" "build-fuzz/corpus/$name" "tests/fuzz/corpus/$name" ||
+        touch "$results/$name.failed"
+}
+
+# Every target, as many at once as there are processors.
 fuzz_phase() {
-    local target name seconds
+    local target failed
     step build-fuzz fuzz_build || return
     for target in build-fuzz/tests/fuzz/fuzz_*; do
         [ -f "$target" ] && [ -x "$target" ] || continue
-        name=$(basename "$target")
-        [[ $name == *"$filter"* ]] || continue
-        case $name in
-            fuzz_manifest | fuzz_snapshot | fuzz_state | fuzz_kv) seconds=300 ;;
-            *) seconds=180 ;;
-        esac
-        mkdir -p "build-fuzz/corpus/$name"
-        step "$name" "$target" "-max_total_time=${FORESET_FUZZ_SECONDS:-$seconds}" -rss_limit_mb=2048 -print_final_stats=1 \
-            "-artifact_prefix=$results/$name-" "build-fuzz/corpus/$name" "tests/fuzz/corpus/$name"
+        [[ $(basename "$target") == *"$filter"* ]] || continue
+        [ "$(jobs -pr | wc -l)" -lt "$jobs" ] || wait -n
+        fuzz_run "$target" &
+    done
+    wait
+    for failed in "$results"/fuzz_*.failed; do
+        [ -e "$failed" ] && files+=("$(basename "$failed" .failed)=$failed.no-result")
     done
 }
 
