@@ -3,8 +3,8 @@
 #   tests/run.sh [--quick] [--long] [FILTER]
 #   --quick  no sanitizer build, no clang-tidy
 #   --long   hours of fire besides: 200 kills of one process and 200 of a cluster's over ten minutes each, five million
-#            events (readers, memory, three workers), sanitizers over integration and clusters and ThreadSanitizer over
-#            unit tests and simulator, minutes of each fuzz target
+#            events (readers, memory, three workers), random queries beside Spark, sanitizers over integration and
+#            clusters and ThreadSanitizer over unit tests and simulator, minutes of each fuzz target
 #   FILTER   only tests whose name holds it (ctest -R, pytest -k)
 # Ends with one line `N passed, N failed`; exit 0 only if nothing failed (and, where CI is set, nothing was skipped).
 # Results and logs: build/test-results. A phase that breaks counts as a failure; the phases behind it run all the same.
@@ -184,6 +184,7 @@ if [ $long = yes ]; then
     pytest_phase kills-long tests/crash/test_kills.py -s
     pytest_phase cluster-kills-long tests/cluster/test_medallion.py::test_every_role_killed_again_and_again -s
     volume_phase
+    pytest_phase spark-stream tests/conformance/test_spark_stream.py
     integration_under asan
     integration_under tsan
     fuzz_phase

@@ -451,16 +451,16 @@ static void finish_table(struct emit *emit, uint32_t input)
     node->schema = schema_text(emit, table->node->columns.items, table->node->columns.count);
     message->schema = node->schema;
     message->node = table->plan_node = add_node(emit, node);
-    bool evicts = emit->dedups || emit->aggregates;
-    bool limits = emit->limits && table->declared != FORESET__TABLE__MODE__COMPLETE;
+    bool complete = table->declared == FORESET__TABLE__MODE__COMPLETE;
+    bool dedups = emit->dedups > 0;
     for (uint32_t i = 0; i < emit->planner->nodes.count; i++) { // names given by IDENTIFIED BY are not counted above
         const Foreset__Node *other = emit->planner->nodes.items[i];
-        if (other->table == table->index && other->kind == FORESET__NODE__KIND__DEDUP) evicts = true;
+        if (other->table == table->index && other->kind == FORESET__NODE__KIND__DEDUP) dedups = true;
     }
     message->has_stateful = true;
-    message->stateful = evicts || limits;
+    message->stateful = dedups || emit->aggregates || (emit->limits && !complete);
     message->has_no_data_epochs = true;
-    message->no_data_epochs = evicts && message->n_watermarks && table->declared != FORESET__TABLE__MODE__COMPLETE;
+    message->no_data_epochs = message->n_watermarks && (dedups || (emit->aggregates && !complete));
 }
 
 enum status planner_emit_table(struct planner *planner, struct planner_table *table, struct error *err)

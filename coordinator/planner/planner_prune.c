@@ -126,11 +126,12 @@ static struct bind_node *prune_passing(struct bind_context *context, struct bind
     return node;
 }
 
-// Its rows travel between lanes and wait for an answer: they carry what is needed and nothing else.
+// Its rows travel between lanes and wait for an answer: they carry what is needed and nothing else. Where nobody above
+// reads the event time and no key is one, nothing is late, as in Spark, which prunes it too; WITHIN WATERMARK reads it.
 static struct bind_node *prune_dedup(struct bind_context *context, struct bind_node *node, const column_list *needed)
 {
     column_list below = {0};
-    struct bind_column *time = bind_node_event_time(node);
+    struct bind_column *time = node->within_watermark ? bind_node_event_time(node) : NULL;
     for (uint32_t i = 0; i < node->columns.count; i++) {
         struct bind_column *column = node->columns.items[i];
         bool key = false;

@@ -1,17 +1,20 @@
-"""One streaming case of the shared conformance data: laid out for a run, run, and read back.
+"""One streaming case with Spark's answers: laid out for a run, run, read back and compared.
 
 Promises: the case's own folder is never written; inputs get modification times that rise with their names, a minute
 apart and all in the past; a run of `runs` sees exactly the files that Spark saw, k of every stream.
 """
 
+import difflib
 import json
 import os
 import pathlib
+import re
 import shutil
 
 import delta_log
 import encode
 import foreset
+import pytest
 from deltalake import DeltaTable
 
 FIRST_MTIME = 1_700_000_000
@@ -20,6 +23,10 @@ FIRST_MTIME = 1_700_000_000
 def names():
     folder = foreset.DATA / "conformance" / "stream"
     return sorted(p.parent.name for p in folder.glob("*/case.json"))
+
+
+def shared(name):
+    return foreset.data("conformance", "stream", name)
 
 
 def later():
@@ -33,9 +40,8 @@ def later():
 
 
 class StreamCase:
-    def __init__(self, name, directory):
-        self.name = name
-        self.source = foreset.data("conformance", "stream", name)
+    def __init__(self, source, directory):
+        self.source = source
         self.directory = pathlib.Path(directory)
         self.warehouse = self.directory / "warehouse"
         self.record = self.directory / "record"
@@ -101,3 +107,25 @@ class StreamCase:
         numbers = [batch["batch"] for batch in batches]
         assert numbers == list(range(len(batches))), f"{table}: batches are numbered {numbers}"
         return [encode.sorted_texts(batch["rows"]) for batch in batches]
+
+
+def same(what, expected, actual):
+    if expected != actual:
+        lines = list(difflib.unified_diff(expected, actual, "Spark", "Foreset", lineterm="", n=1))
+        pytest.fail(f"{what}: {len(expected)} rows expected, {len(actual)} found\n" + "\n".join(lines[:60]))
+
+
+def check_refused(case, done):
+    """Spark refuses it before it starts: so do we, saying where."""
+    done.check(foreset.EXIT_USAGE)
+    assert re.search(r"pipeline\.sql:\d+:\d+", done.stderr), f"no file:line:column in: {done.stderr}"
+    assert not any(case.recorded(table) for table in case.tables), "a refused pipeline published"
+
+
+def check_batches(case, table):
+    expected, actual = case.expected_batches(table), case.actual_batches(table)
+    if expected is None:
+        return
+    for number, (want, have) in enumerate(zip(expected, actual)):
+        same(f"{table}, batch {number}", want, have)
+    assert len(actual) == len(expected), f"{table}: {len(actual)} batches, Spark had {len(expected)}"
