@@ -212,7 +212,7 @@ const struct expr_function expr_compare_functions[] = {
     COMPARE(">"),
     COMPARE(">="),
     {"<=>", compare_null_safe, NULL, NULL, EXPR_INFALLIBLE | EXPR_TOLERANT},
-    {"in", compare_in, NULL, NULL, EXPR_INFALLIBLE | EXPR_TOLERANT},
+    {"in", compare_in, NULL, NULL, EXPR_INFALLIBLE | EXPR_TOLERANT | EXPR_FIRST},
     {"decode", compare_decode, NULL, NULL, EXPR_TOLERANT},
     {NULL, NULL, NULL, NULL, 0},
 };

@@ -30,7 +30,6 @@ static const char *letter_check(char letter, size_t count, bool parsing)
                   {'K', 2}, {'h', 2}, {'m', 2}, {'s', 2}, {'S', 9}, {'a', 1}, {'E', 4}, {'F', 1},
                   {'Q', 4}, {'q', 4}, {'X', 5}, {'x', 5}, {'Z', 5}, {'z', 4}, {'V', 2}, {'O', 4}};
     if (strchr("AnNpB", letter)) return BAD_LETTER;
-    if (strchr("YWwu", letter)) return BAD_LEGACY;
     if (strchr("ec", letter)) return BAD_LETTER;
     if (parsing && strchr("EF", letter)) return BAD_LEGACY;
     if (parsing && strchr("qQ", letter)) return BAD_LETTER;
@@ -70,10 +69,22 @@ static size_t push_quoted(struct expr_datetime_format *format, struct slice patt
     return 0;
 }
 
+// Letters of weeks are looked for before anything else is found wrong.
+static bool week_based(struct slice pattern)
+{
+    bool quoted = false;
+    for (size_t at = 0; at < pattern.length; at++) {
+        if (pattern.data[at] == '\'') quoted = !quoted;
+        if (!quoted && memchr("YWwu", pattern.data[at], 4)) return true;
+    }
+    return false;
+}
+
 const char *expr_datetime_format_compile(struct slice pattern, bool parsing, struct expr_datetime_format *ret_format)
 {
     int depth = 0;
     ret_format->count = 0;
+    if (week_based(pattern)) return BAD_LEGACY;
     for (size_t at = 0; at < pattern.length;) {
         char c = pattern.data[at];
         size_t count = 1;

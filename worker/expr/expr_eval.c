@@ -139,20 +139,60 @@ static enum status constant_null(struct expr_frame *frame, const struct expr_ste
     return status;
 }
 
+// Drops the rows where the value is null.
+static void scope_without_nulls(const struct expr_call *call, const struct expr_value *value, struct expr_scope *scope,
+                                uint32_t **rows)
+{
+    if (value->constant || value->column->null_count == 0) return;
+    if (!*rows) *rows = memory_alloc((call->row_count + (size_t)1) * sizeof **rows);
+    uint32_t count = 0;
+    for (uint32_t k = 0; k < scope->count; k++) {
+        uint32_t row = scope->rows ? scope->rows[k] : k;
+        (*rows)[count] = row;
+        count += !column_is_null(value->column, row);
+    }
+    *scope =
+        (struct expr_scope){.parent = call->scope, .id = expr_scope_id(call->frame), .rows = *rows, .count = count};
+}
+
+// A null argument makes the result null, and as in Spark nothing behind it is asked: an argument that can raise runs
+// where those before it are not null (EXPR_FIRST: where the first is not), and nowhere beside a null in the text.
+static enum status eval_args(struct expr_call *call, bool *ret_null, struct error *err)
+{
+    enum status status = STATUS_OK;
+    const struct expr_step *step = call->step;
+    bool strict = !(step->flags & EXPR_TOLERANT);
+    struct expr_scope narrow = *call->scope;
+    uint32_t *rows = NULL, last = step->arg_count;
+    while (last > 0 && call->steps[step->args[last - 1]].flags & EXPR_INFALLIBLE) last--; // none behind can raise
+    for (uint32_t i = 0; i < step->arg_count && strict && !*ret_null; i++) {
+        const struct expr_step *arg = &call->steps[step->args[i]];
+        *ret_null = arg->kind == EXPR_LITERAL && column_is_null(arg->literal, 0);
+    }
+    for (uint32_t i = 0; i < step->arg_count && !*ret_null; i++) {
+        bool infallible = call->steps[step->args[i]].flags & EXPR_INFALLIBLE;
+        const struct expr_scope *scope = infallible || !rows ? call->scope : &narrow;
+        TRY(expr_step_eval(call->frame, step->args[i], scope, &call->args[i], err));
+        call->constant = call->constant && call->args[i].constant;
+        *ret_null = strict && call->args[i].constant && column_is_null(call->args[i].column, 0);
+        if (i + 1 < last && (strict || (i == 0 && step->flags & EXPR_FIRST)))
+            scope_without_nulls(call, &call->args[i], &narrow, &rows);
+    }
+out:
+    memory_free(rows);
+    return status;
+}
+
 static enum status eval_strict(struct expr_call *call, struct expr_value *ret_value, struct error *err)
 {
     enum status status = STATUS_OK;
     const struct expr_step *step = call->step;
-    bool tolerant = step->flags & EXPR_TOLERANT, null_arg = false;
+    bool null_arg = false;
     struct expr_value few[4] = {{NULL, false}};
     call->args = step->arg_count <= 4 ? few : memory_calloc(step->arg_count, sizeof *call->args);
     call->constant = !(step->flags & EXPR_VOLATILE);
-    for (uint32_t i = 0; i < step->arg_count; i++) {
-        TRY(expr_step_eval(call->frame, step->args[i], call->scope, &call->args[i], err));
-        call->constant = call->constant && call->args[i].constant;
-        null_arg = null_arg || (call->args[i].constant && column_is_null(call->args[i].column, 0));
-    }
-    if (null_arg && !tolerant) {
+    TRY(eval_args(call, &null_arg, err));
+    if (null_arg) {
         TRY(constant_null(call->frame, step, ret_value, err));
         goto out;
     }
@@ -161,7 +201,7 @@ static enum status eval_strict(struct expr_call *call, struct expr_value *ret_va
         call->rows = NULL;
         if (call->scope->count == 0) call->row_count = 0;
     }
-    if (!tolerant) TRY(expr_vector_validity(call, err));
+    if (!(step->flags & EXPR_TOLERANT)) TRY(expr_vector_validity(call, err));
     status = step->kernel(call, err);
     status = call_finish(call, status, ret_value, err);
     call->validity = NULL;

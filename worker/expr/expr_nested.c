@@ -182,6 +182,6 @@ const struct expr_function expr_nested_functions[] = {
     {"try_element_at", NULL, row_element_at, NULL, 0},
     {"size", nested_size, NULL, NULL, 0},
     {"array_size", nested_size, NULL, NULL, 0},
-    {"typeof", nested_typeof, NULL, typeof_bind, EXPR_TOLERANT},
+    {"typeof", nested_typeof, NULL, typeof_bind, EXPR_LAZY | EXPR_TOLERANT},
     {NULL, NULL, NULL, NULL, 0},
 };

@@ -67,9 +67,8 @@ static enum expr_outcome row_from_unixtime(struct expr_row *row, const struct ex
 {
     const struct expr_datetime_format *format =
         pattern_of(row, expr_row_args(row) == 2 ? args[1].s : slice_str(DEFAULT_PATTERN), false);
-    int64_t us;
     if (!format) return EXPR_FAIL;
-    if (__builtin_mul_overflow(args[0].i, INT64_C(1000000), &us)) us = args[0].i < 0 ? INT64_MIN : INT64_MAX;
+    int64_t us = (int64_t)((uint64_t)args[0].i * 1000000); // Spark's wraps too
     text_reset(&row->text);
     expr_datetime_format_print(format, us, &row->text);
     return expr_row_string(ret, text_str(&row->text), row->text.length);

@@ -34,6 +34,7 @@ typedef enum expr_outcome (*expr_row_function)(struct expr_row *row, const struc
 #define EXPR_TOLERANT   4u  // may return a value for null arguments: sees the nulls
 #define EXPR_VOLATILE   8u  // rand, uuid: differs from row to row
 #define EXPR_CHEAP      16u // not worth the way over a dictionary
+#define EXPR_FIRST      32u // tolerant, but a null first argument makes the result null
 
 // A function's kernel: whole columns (kernel) or one row (row). bind (NULL allowed) runs at compile time: checks types
 // and literals, may choose step->kernel and prepare step->state (freed by step->state_free).

@@ -159,6 +159,28 @@ static void branches_run_only_where_they_are_reached(void **state)
     fixture_down(&f);
 }
 
+static void behind_a_null_argument_nothing_is_asked(void **state)
+{
+    (void)state;
+    struct fixture f;
+    fixture_up(&f);
+    compile(&f,
+            "nullif(n % 8, 0) + 1 / (n % 8), make_date(nullif(n % 8, 0), 1, CAST(s AS INT)), "
+            "nullif(s, 'x') IN ('a', CAST(CAST(s AS INT) AS STRING)), typeof(1 / (n % 8)) || ' ' || (NULL + 1 / 0)");
+    for (size_t i = 0; i < 4; i++) {
+        struct column *column = eval(&f, i);
+        assert_int_equal(f.errors.items.count, 0);
+        for (uint32_t row = 0; row < ROWS; row++) assert_int_equal(column_is_null(column, row), row % 8 == 0 || i == 3);
+        column_unref(column);
+    }
+    fixture_down(&f);
+    fixture_up(&f);
+    compile(&f, "1 / (n % 8) + nullif(n % 8, 0)"); // the left side comes first
+    column_unref(eval(&f, 0));
+    assert_int_equal(f.errors.items.count, ROWS / 8);
+    fixture_down(&f);
+}
+
 static void dictionaries_stay_dictionaries(void **state)
 {
     (void)state;
@@ -329,6 +351,7 @@ int main(void)
         cmocka_unit_test(a_failing_row_is_null_and_recorded_once),
         cmocka_unit_test(rows_that_are_not_selected_raise_nothing),
         cmocka_unit_test(branches_run_only_where_they_are_reached),
+        cmocka_unit_test(behind_a_null_argument_nothing_is_asked),
         cmocka_unit_test(dictionaries_stay_dictionaries),
         cmocka_unit_test(only_entries_that_rows_have_may_raise),
         cmocka_unit_test(equal_expressions_are_one_step),
