@@ -80,12 +80,17 @@ enum status function_rules_hex(struct function_rule_call *call, struct error *er
     return function_rules_implicit(call, 0, 'Y', err);
 }
 
+// Spark casts nothing here.
 enum status function_rules_format_number(struct function_rule_call *call, struct error *err)
 {
+    const struct type *number = function_rules_type(call, 0), *format = function_rules_type(call, 1);
     call->binding->type = type_of(TYPE_STRING);
-    enum status status = function_rules_implicit(call, 0, 'N', err);
-    if (status != STATUS_OK || function_rules_type(call, 1)->kind == TYPE_STRING) return status;
-    return function_rules_implicit(call, 1, 'i', err);
+    if (!type_is_numeric(number) && number->kind != TYPE_VOID) return unexpected(call, 0, "a number", err);
+    if (format->kind != TYPE_INT && format->kind != TYPE_STRING && format->kind != TYPE_VOID)
+        return unexpected(call, 1, "INT or STRING", err);
+    if (number->kind == TYPE_VOID) function_rules_cast(call, 0, type_of(TYPE_DOUBLE));
+    if (format->kind == TYPE_VOID) function_rules_cast(call, 1, type_of(TYPE_INT));
+    return STATUS_OK;
 }
 
 // decode(bytes, charset), or decode(value, search, result, …[, default]) as Oracle has it.

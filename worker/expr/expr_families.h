@@ -20,6 +20,8 @@ extern const struct expr_function expr_array_functions[];
 extern const struct expr_function expr_json_functions[];
 extern const struct expr_function expr_json_write_functions[];
 extern const struct expr_function expr_url_functions[];
+extern const struct expr_function expr_format_number_functions[];
+extern const struct expr_function expr_format_string_functions[];
 
 // lower(s), which ilike needs too.
 enum expr_outcome expr_string_lower(struct expr_row *row, const struct expr_datum *args, struct expr_datum *ret);

@@ -1,12 +1,7 @@
-// URLs: parse_url by RFC 2396 as java.net.URI reads it, url_encode, url_decode; format_string and format_number beside
-// them. Raises INVALID_URL, CANNOT_DECODE_URL, INVALID_PARAMETER_VALUE.
+// URLs: parse_url by RFC 2396 as java.net.URI reads it, url_encode, url_decode. Raises INVALID_URL, CANNOT_DECODE_URL.
 #include <ctype.h>
-#include <math.h>
 #include <string.h>
 
-#include "common/columnar/number_text.h"
-#include "worker/expr/expr_cast.h"
-#include "worker/expr/expr_decimal.h"
 #include "worker/expr/expr_families.h"
 
 struct url {
@@ -166,140 +161,8 @@ static enum expr_outcome row_url_decode(struct expr_row *row, const struct expr_
                          s.length > 200 ? 200 : (int)s.length, s.data);
 }
 
-static const int64_t *integral_of(const struct type *type, const struct expr_datum *datum)
-{
-    return type_is_integral(type) ? &datum->i : NULL;
-}
-
-// One conversion of Java's Formatter: %[flags][width][.precision]conversion, of those that C shares.
-static enum expr_outcome format_one(struct expr_row *row, const char *spec, char conversion, const struct type *type,
-                                    const struct expr_datum *datum, struct text *out)
-{
-    char format[48], text[512];
-    const int64_t *integral = integral_of(type, datum);
-    struct text value = {0};
-    if (strchr("dxXo", conversion) && (integral || datum->null)) {
-        if (datum->null) {
-            text_append_str(out, "null");
-            return EXPR_VALUE;
-        }
-        snprintf(format, sizeof format, "%.32sll%c", spec, conversion);
-        long long narrow =
-            type->kind == TYPE_BIGINT || conversion == 'd' ? (long long)*integral : (long long)(uint32_t)*integral;
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wformat-nonliteral"
-        snprintf(text, sizeof text, format, narrow);
-    } else if (strchr("feEgG", conversion) && !datum->null &&
-               (type->kind == TYPE_DOUBLE || type->kind == TYPE_FLOAT || type->kind == TYPE_DECIMAL)) {
-        double real = type->kind == TYPE_DECIMAL ? expr_decimal_to_double(datum->n, type->scale) : datum->d;
-        snprintf(format, sizeof format, "%.32s%c", spec, conversion);
-        snprintf(text, sizeof text, format, real);
-    } else if (strchr("sS", conversion)) {
-        if (datum->null) {
-            text_append_str(&value, "null");
-        } else {
-            expr_cast_text_append(type, datum, &value);
-        }
-        snprintf(format, sizeof format, "%.32ss", spec);
-        int length = snprintf(NULL, 0, format, text_str(&value));
-        char *wide = memory_alloc((size_t)length + 1);
-        snprintf(wide, (size_t)length + 1, format, text_str(&value));
-#pragma GCC diagnostic pop
-        text_append(out, wide, (size_t)length);
-        memory_free(wide);
-        text_deinit(&value);
-        return EXPR_VALUE;
-    } else {
-        return expr_row_fail(row, "INVALID_PARAMETER_VALUE", "format_string: %%%c does not take %s", conversion,
-                             type->text);
-    }
-    text_append_str(out, text);
-    return EXPR_VALUE;
-}
-
-static enum expr_outcome row_format_string(struct expr_row *row, const struct expr_datum *args, struct expr_datum *ret)
-{
-    struct slice f = args[0].s;
-    uint32_t arg = 1;
-    if (args[0].null) return EXPR_NULL;
-    text_reset(&row->text);
-    for (size_t at = 0; at < f.length; at++) {
-        if (f.data[at] != '%') {
-            text_append_char(&row->text, f.data[at]);
-            continue;
-        }
-        char spec[40] = "%";
-        size_t length = 1;
-        while (++at < f.length && strchr("-#+ 0,(.123456789", f.data[at]) && f.data[at] && length < 30) {
-            spec[length++] = f.data[at] == ',' ? '\'' : f.data[at];
-        }
-        char conversion = at < f.length ? f.data[at] : 0;
-        if (conversion == '%' || conversion == 'n') {
-            text_append_char(&row->text, conversion == 'n' ? '\n' : '%');
-            continue;
-        }
-        if (!conversion || !strchr("dxXofeEgGsS", conversion) || arg >= expr_row_args(row)) {
-            return expr_row_fail(row, "INVALID_PARAMETER_VALUE", "format_string: bad conversion, or too few arguments");
-        }
-        spec[length] = 0;
-        enum expr_outcome outcome =
-            format_one(row, spec, conversion, expr_arg_type(row->call, arg), &args[arg], &row->text);
-        if (outcome != EXPR_VALUE) return outcome;
-        arg++;
-    }
-    return expr_row_string(ret, text_str(&row->text), row->text.length);
-}
-
-// Digits grouped by three, with up to max_scale decimals of which min_scale stay; half even, as Java's DecimalFormat.
-static void append_grouped(struct text *text, const char *plain)
-{
-    const char *point = strchr(plain, '.');
-    size_t whole = point ? (size_t)(point - plain) : strlen(plain), start = plain[0] == '-';
-    text_append(text, plain, start);
-    for (size_t i = start; i < whole; i++) {
-        text_append_char(text, plain[i]);
-        if ((whole - i - 1) % 3 == 0 && i + 1 < whole) text_append_char(text, ',');
-    }
-    if (point) text_append_str(text, point);
-}
-
-static enum expr_outcome row_format_number(struct expr_row *row, const struct expr_datum *args, struct expr_datum *ret)
-{
-    const struct type *type = expr_arg_type(row->call, 0);
-    int64_t scale = args[1].i, min_scale = scale;
-    if (expr_arg_type(row->call, 1)->kind == TYPE_STRING) { // "#,###.##": optional decimals behind the point
-        const char *point = args[1].s.length ? memchr(args[1].s.data, '.', args[1].s.length) : NULL;
-        scale = min_scale = 0;
-        for (const char *at = point ? point + 1 : NULL; at && at < args[1].s.data + args[1].s.length; at++) {
-            scale++;
-            min_scale += *at == '0';
-        }
-    }
-    if (scale < 0) return EXPR_NULL;
-    if (scale > 30) scale = 30;
-    char plain[400];
-    if (type_is_integral(type)) {
-        snprintf(plain, sizeof plain, "%lld%s%.*s", (long long)args[0].i, scale && min_scale ? "." : "", (int)min_scale,
-                 "000000000000000000000000000000");
-    } else {
-        double value = type->kind == TYPE_DECIMAL ? expr_decimal_to_double(args[0].n, type->scale) : args[0].d;
-        snprintf(plain, sizeof plain, "%.*f", (int)scale, value);
-        size_t length = strlen(plain);
-        for (int64_t drop = scale - min_scale; drop > 0 && plain[length - 1] == '0'; drop--) plain[--length] = 0;
-        if (length && plain[length - 1] == '.') plain[length - 1] = 0;
-    }
-    text_reset(&row->text);
-    append_grouped(&row->text, plain);
-    return expr_row_string(ret, text_str(&row->text), row->text.length);
-}
-
 const struct expr_function expr_url_functions[] = {
-    {"parse_url", NULL, row_parse_url, NULL, 0},
-    {"try_parse_url", NULL, row_parse_url, NULL, 0},
-    {"url_encode", NULL, row_url_encode, NULL, 0},
-    {"url_decode", NULL, row_url_decode, NULL, 0},
-    {"try_url_decode", NULL, row_url_decode, NULL, 0},
-    {"format_string", NULL, row_format_string, NULL, EXPR_TOLERANT},
-    {"format_number", NULL, row_format_number, NULL, 0},
-    {NULL, NULL, NULL, NULL, 0},
+    {"parse_url", NULL, row_parse_url, NULL, 0},       {"try_parse_url", NULL, row_parse_url, NULL, 0},
+    {"url_encode", NULL, row_url_encode, NULL, 0},     {"url_decode", NULL, row_url_decode, NULL, 0},
+    {"try_url_decode", NULL, row_url_decode, NULL, 0}, {NULL, NULL, NULL, NULL, 0},
 };
