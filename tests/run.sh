@@ -184,7 +184,7 @@ if [ $long = yes ]; then
     pytest_phase kills-long tests/crash/test_kills.py -s
     pytest_phase cluster-kills-long tests/cluster/test_medallion.py::test_every_role_killed_again_and_again -s
     volume_phase
-    pytest_phase spark-stream tests/conformance/test_spark_stream.py
+    pytest_phase beside-spark tests/conformance/test_spark_stream.py tests/conformance/test_spark_expr.py
     integration_under asan
     integration_under tsan
     fuzz_phase

@@ -27,6 +27,7 @@ class Relation:
     sql: str
     frame: Callable  # folders by name → DataFrame
     measured: bool = False  # it has a watermark
+    tables: tuple = ()  # CREATE statements of the tables it reads
 
 
 def source(name):
@@ -42,12 +43,20 @@ def select(relation, columns, rest=""):
         view = f"relation_{next(_views)}"
         relation.frame(folders).createOrReplaceTempView(view)
         return readers.spark().sql(f"SELECT {columns} FROM {view} {rest}")
-    return Relation(f"(SELECT {columns} FROM {relation.sql}{' ' + rest if rest else ''})", frame, relation.measured)
+    return dataclasses.replace(relation, sql=f"(SELECT {columns} FROM {relation.sql}{' ' + rest if rest else ''})",
+                               frame=frame)
+
+
+def table(relation, name):
+    """A stateless relation as a table of its own; to Spark it stays one query."""
+    create = f"CREATE OR REFRESH STREAMING TABLE {name} AS\n{relation.sql[1:-1]};\n"
+    return dataclasses.replace(relation, sql=f"STREAM {name}", tables=relation.tables + (create,))
 
 
 def watermark(relation, minutes):
-    return Relation(f"{relation.sql} WATERMARK ts DELAY OF INTERVAL {minutes} MINUTES",
-                    lambda folders: relation.frame(folders).withWatermark("ts", f"{minutes} minutes"), True)
+    return dataclasses.replace(relation, sql=f"{relation.sql} WATERMARK ts DELAY OF INTERVAL {minutes} MINUTES",
+                               frame=lambda folders: relation.frame(folders).withWatermark("ts", f"{minutes} minutes"),
+                               measured=True)
 
 
 def dedup(relation, keys, within):
@@ -55,12 +64,13 @@ def dedup(relation, keys, within):
         below = relation.frame(folders)
         return below.dropDuplicatesWithinWatermark(keys) if within else below.dropDuplicates(keys)
     words = "DROP DUPLICATES WITHIN WATERMARK" if within else "DROP DUPLICATES"
-    return Relation(f"{relation.sql} {words} ON ({', '.join(keys)})", frame, relation.measured)
+    return dataclasses.replace(relation, sql=f"{relation.sql} {words} ON ({', '.join(keys)})", frame=frame)
 
 
 def union(left, right):
     return Relation(f"({left.sql[1:-1]} UNION ALL {right.sql[1:-1]})",
-                    lambda folders: left.frame(folders).union(right.frame(folders)), left.measured or right.measured)
+                    lambda folders: left.frame(folders).union(right.frame(folders)), left.measured or right.measured,
+                    left.tables + right.tables)
 
 
 # ---- What is asked ----
@@ -81,6 +91,11 @@ def _rows(random, name):
         relation = select(relation, "*", f"WHERE {random.choice(FILTERS)}")
     elif random.random() < 0.15:
         relation = select(relation, "id, k, v, ts + INTERVAL 90 SECONDS AS ts")
+    if random.random() < 0.25:
+        below = relation if relation.sql.startswith("(") else select(relation, "*")
+        relation = table(below, f"silver_{name}")
+        if random.random() < 0.4:
+            relation = select(relation, "*", f"WHERE {random.choice(FILTERS)}")
     if random.random() < 0.85:
         relation = watermark(relation, random.choice([0, 1, 5, 10, 10, 30]))
     return relation
@@ -200,7 +215,8 @@ def make(random, directory):
     from pyspark.errors import PySparkException
     relation, mode = query(random)
     count = random.choice([3, 4, 5])
-    names = [name for name in ("input", "input_a", "input_b") if f"'{name}'" in relation.sql]
+    text = "".join(relation.tables) + relation.sql
+    names = [name for name in ("input", "input_a", "input_b") if f"'{name}'" in text]
     inputs = {name: list(files(random, count)) for name in names}
     runs = [count] if random.random() < 0.7 else [1, count - 1]
     facts = {"mode": mode}
@@ -214,8 +230,8 @@ def make(random, directory):
         for number, text in enumerate(texts):
             (directory / name / f"{number + 1:04}.jsonl").write_text(text)
     properties = "" if mode == "append" else f" TBLPROPERTIES ('output.mode' = '{mode}')"
-    (directory / "pipeline.sql").write_text(
-        f"CREATE OR REFRESH STREAMING TABLE gold{properties} AS\n{relation.sql[1:-1]};\n")
+    gold = f"CREATE OR REFRESH STREAMING TABLE gold{properties} AS\n{relation.sql[1:-1]};\n"
+    (directory / "pipeline.sql").write_text("".join(relation.tables) + gold)
     (directory / "expected").mkdir()
     (directory / "expected" / "gold.by_batch.json").write_text(json.dumps(batches))
     case = {"inputs": dict.fromkeys(names, count), "tables": {"gold": facts}}
