@@ -171,8 +171,8 @@ const struct function_row function_rows[] = {
     SCALAR("mask", "s?ssss>s"),
     SCALAR("is_valid_utf8", "s>b"),
     // patterns
-    SCALAR("like", "ss?s>b"),
-    SCALAR("ilike", "ss?s>b"),
+    RULE("like", function_rules_like, 2, 3),
+    RULE("ilike", function_rules_like, 2, 3),
     SCALAR("rlike", "ss>b"),
     ALIAS("regexp_like", "rlike"),
     ALIAS("regexp", "rlike"),

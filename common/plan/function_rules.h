@@ -29,6 +29,7 @@ enum status function_rules_concat(struct function_rule_call *call, struct error 
 enum status function_rules_concat_ws(struct function_rule_call *call, struct error *err);
 enum status function_rules_reverse(struct function_rule_call *call, struct error *err);
 enum status function_rules_hex(struct function_rule_call *call, struct error *err);
+enum status function_rules_like(struct function_rule_call *call, struct error *err);
 enum status function_rules_format_number(struct function_rule_call *call, struct error *err);
 enum status function_rules_decode(struct function_rule_call *call, struct error *err);
 enum status function_rules_elt(struct function_rule_call *call, struct error *err);

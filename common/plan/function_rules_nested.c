@@ -80,6 +80,26 @@ enum status function_rules_hex(struct function_rule_call *call, struct error *er
     return function_rules_implicit(call, 0, 'Y', err);
 }
 
+// The escape character, where there is one, is a literal.
+enum status function_rules_like(struct function_rule_call *call, struct error *err)
+{
+    enum status status = STATUS_OK;
+    uint32_t characters = 1;
+    if (call->call->arg_count == 3) {
+        const char *escape = literal_text(call, 2);
+        characters = 0;
+        for (; escape && *escape; escape++) characters += (*escape & 0xC0) != 0x80;
+    }
+    if (characters != 1) {
+        return function_coerce_fail(err, "INVALID_ESCAPE_CHAR", "the escape of %s must be a literal of one character",
+                                    call->call->name);
+    }
+    call->binding->type = type_of(TYPE_BOOLEAN);
+    for (uint32_t i = 0; i < call->call->arg_count && status == STATUS_OK; i++)
+        status = function_rules_implicit(call, i, 's', err);
+    return status;
+}
+
 // Spark casts nothing here.
 enum status function_rules_format_number(struct function_rule_call *call, struct error *err)
 {

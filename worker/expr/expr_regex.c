@@ -252,11 +252,17 @@ static size_t like_size(struct slice s, size_t at)
     return expr_utf8_size(s.data + at, s.length - at);
 }
 
-// One pattern character against one of the text; *pattern_at moves behind it. '%' is the caller's.
-static bool like_one(struct slice pattern, size_t *pattern_at, struct slice s, size_t at, char escape, size_t *ret_size)
+static bool like_escaped(struct slice pattern, size_t at, struct slice escape)
 {
-    bool escaped = pattern.data[*pattern_at] == escape && escape != 0;
-    size_t from = *pattern_at + escaped, size = like_size(pattern, from);
+    return pattern.length - at > escape.length && memcmp(pattern.data + at, escape.data, escape.length) == 0;
+}
+
+// One pattern character against one of the text; *pattern_at moves behind it. '%' is the caller's.
+static bool like_one(struct slice pattern, size_t *pattern_at, struct slice s, size_t at, struct slice escape,
+                     size_t *ret_size)
+{
+    bool escaped = like_escaped(pattern, *pattern_at, escape);
+    size_t from = *pattern_at + (escaped ? escape.length : 0), size = like_size(pattern, from);
     *pattern_at = from + size;
     if (at >= s.length) return false;
     *ret_size = like_size(s, at);
@@ -264,11 +270,12 @@ static bool like_one(struct slice pattern, size_t *pattern_at, struct slice s, s
     return *ret_size == size && memcmp(s.data + at, pattern.data + from, size) == 0;
 }
 
-static bool like_matches(struct slice s, struct slice pattern, char escape)
+static bool like_matches(struct slice s, struct slice pattern, struct slice escape)
 {
     size_t at = 0, pattern_at = 0, retry_at = 0, retry_pattern = SIZE_MAX;
     while (at < s.length || pattern_at < pattern.length) {
-        if (pattern_at < pattern.length && pattern.data[pattern_at] == '%') {
+        bool any = pattern_at < pattern.length && pattern.data[pattern_at] == '%';
+        if (any && !like_escaped(pattern, pattern_at, escape)) {
             retry_pattern = ++pattern_at;
             retry_at = at;
             continue;
@@ -288,18 +295,22 @@ static bool like_matches(struct slice s, struct slice pattern, char escape)
 }
 
 // An escape may only stand before '%', '_' or itself.
-static enum expr_outcome like_check(struct expr_row *row, struct slice pattern, char escape)
+static enum expr_outcome like_check(struct expr_row *row, struct slice pattern, struct slice escape)
 {
     for (size_t at = 0; at < pattern.length; at++) {
-        if (pattern.data[at] != escape) continue;
-        if (at + 1 == pattern.length) {
+        struct slice rest = slice_of(pattern.data + at, pattern.length - at);
+        if (rest.length < escape.length || memcmp(rest.data, escape.data, escape.length) != 0) continue;
+        if (rest.length == escape.length) {
             return expr_row_fail(row, "INVALID_FORMAT.ESC_AT_THE_END",
                                  "The escape character is not allowed to end the pattern");
         }
-        char next = pattern.data[++at];
-        if (next == '%' || next == '_' || next == escape) continue;
+        at += escape.length;
+        size_t size = like_size(pattern, at);
+        struct slice next = slice_of(pattern.data + at, size);
+        at += size - 1;
+        if (*next.data == '%' || *next.data == '_' || slice_equal(next, escape)) continue;
         return expr_row_fail(row, "INVALID_FORMAT.ESC_IN_THE_MIDDLE",
-                             "The escape character is not allowed to precede '%c'", next);
+                             "The escape character is not allowed to precede '%.*s'", (int)next.length, next.data);
     }
     return EXPR_VALUE;
 }
@@ -307,8 +318,8 @@ static enum expr_outcome like_check(struct expr_row *row, struct slice pattern, 
 static enum expr_outcome like(struct expr_row *row, const struct expr_datum *args, struct slice s, struct slice pattern,
                               struct expr_datum *ret)
 {
-    char escape = expr_row_args(row) == 3 && args[2].s.length == 1 ? args[2].s.data[0] : '\\';
-    if (pattern.length == 0 || memchr(pattern.data, escape, pattern.length)) {
+    struct slice escape = expr_row_args(row) == 3 ? args[2].s : slice_str("\\");
+    if (pattern.length > 0 && memchr(pattern.data, *escape.data, pattern.length)) {
         enum expr_outcome outcome = like_check(row, pattern, escape);
         if (outcome != EXPR_VALUE) return outcome;
     }
