@@ -101,6 +101,11 @@ def _answered(case):
     return bad[:1] + ([good | _ask(good)] if good["rows"] else [])
 
 
+def answered(select, schema, rows):
+    """A case of one's own."""
+    return _answered({"id": select, "category": "own", "schema": schema, "rows": rows, "select": f"{select} AS r"})
+
+
 def mutants(random, count):
     from py4j.protocol import Py4JError
     source = Mutants(random)

@@ -391,33 +391,6 @@ static enum expr_outcome row_map_from_entries(struct expr_row *row, const struct
     return build_map(row, list.elements->children[0], list.from, list.elements->children[1], list.from, list.count);
 }
 
-static bool put_text(struct expr_row *row, uint32_t child, const char *data, size_t length)
-{
-    return column_builder_bytes(column_builder_child(row->builder, child), data, length, row->err) == STATUS_OK;
-}
-
-// str_to_map(text[, pairs' mark[, key's mark]]), with plain marks of any length
-static enum expr_outcome row_str_to_map(struct expr_row *row, const struct expr_datum *args, struct expr_datum *ret)
-{
-    (void)ret;
-    struct slice rest = args[0].s, pair_mark = slice_of(",", 1), key_mark = slice_of(":", 1);
-    if (expr_row_args(row) > 1) pair_mark = args[1].s;
-    if (expr_row_args(row) > 2) key_mark = args[2].s;
-    for (bool more = true; more;) {
-        const char *end = pair_mark.length ? memmem(rest.data, rest.length, pair_mark.data, pair_mark.length) : NULL;
-        struct slice pair = slice_of(rest.data, end ? (size_t)(end - rest.data) : rest.length);
-        const char *mark = key_mark.length ? memmem(pair.data, pair.length, key_mark.data, key_mark.length) : NULL;
-        size_t key_length = mark ? (size_t)(mark - pair.data) : pair.length, skip = key_length + key_mark.length;
-        if (!put_text(row, 0, pair.data, key_length)) return EXPR_BROKEN;
-        bool good = mark ? put_text(row, 1, pair.data + skip, pair.length - skip)
-                         : column_builder_null(column_builder_child(row->builder, 1), row->err) == STATUS_OK;
-        if (!good) return EXPR_BROKEN;
-        more = end != NULL;
-        if (more) rest = slice_of(end + pair_mark.length, rest.length - pair.length - pair_mark.length);
-    }
-    return finish(row);
-}
-
 #define ROW(name)                                                                                                      \
     {                                                                                                                  \
 #name, NULL, row_##name, NULL, 0                                                                               \
@@ -437,7 +410,6 @@ const struct expr_function expr_array_functions[] = {
     ROW(map_contains_key),
     ROW(map_from_arrays),
     ROW(map_from_entries),
-    ROW(str_to_map),
     {"array_append", NULL, row_array_add, NULL, EXPR_TOLERANT},
     {"array_prepend", NULL, row_array_add, NULL, EXPR_TOLERANT},
     {"array_sort", NULL, row_sort, NULL, 0},

@@ -156,7 +156,8 @@ static void scope_without_nulls(const struct expr_call *call, const struct expr_
 }
 
 // A null argument makes the result null, and as in Spark nothing behind it is asked: an argument that can raise runs
-// where those before it are not null (EXPR_FIRST: where the first is not), and nowhere beside a null in the text.
+// where those before it are not null (EXPR_FIRST: where the first is not), and nowhere beside a null in the text. A
+// constant that raises does so at once: Spark folds it.
 static enum status eval_args(struct expr_call *call, bool *ret_null, struct error *err)
 {
     enum status status = STATUS_OK;
@@ -170,8 +171,9 @@ static enum status eval_args(struct expr_call *call, bool *ret_null, struct erro
         *ret_null = arg->kind == EXPR_LITERAL && column_is_null(arg->literal, 0);
     }
     for (uint32_t i = 0; i < step->arg_count && !*ret_null; i++) {
-        bool infallible = call->steps[step->args[i]].flags & EXPR_INFALLIBLE;
-        const struct expr_scope *scope = infallible || !rows ? call->scope : &narrow;
+        const struct expr_step *arg = &call->steps[step->args[i]];
+        bool everywhere = arg->flags & EXPR_INFALLIBLE || arg->leaf == EXPR_LEAF_NONE || !rows;
+        const struct expr_scope *scope = everywhere ? call->scope : &narrow;
         TRY(expr_step_eval(call->frame, step->args[i], scope, &call->args[i], err));
         call->constant = call->constant && call->args[i].constant;
         *ret_null = strict && call->args[i].constant && column_is_null(call->args[i].column, 0);

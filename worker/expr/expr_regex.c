@@ -1,11 +1,12 @@
-// LIKE by a matcher of our own; RLIKE, regexp_* and split by PCRE2 (UTF-8, JIT, its default limits). Patterns are
-// compiled once as long as they stay the same. Raises INVALID_PARAMETER_VALUE for bad patterns and group numbers,
-// INVALID_FORMAT for bad escapes.
+// LIKE by a matcher of our own; RLIKE, regexp_*, split and str_to_map by PCRE2 (UTF-8, JIT, its default limits).
+// Patterns are compiled once as long as they stay the same. Raises INVALID_PARAMETER_VALUE for bad patterns and group
+// numbers, INVALID_FORMAT for bad escapes, DUPLICATED_MAP_KEY.
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <ctype.h>
 #include <pcre2.h>
 #include <string.h>
 
+#include "common/base/vector.h"
 #include "worker/expr/expr_families.h"
 #include "worker/expr/expr_utf8.h"
 
@@ -17,28 +18,33 @@ struct regex_state {
     bool tried;
 };
 
+#define REGEX_MAX 2 // patterns of one call
+typedef VECTOR(struct slice) slice_vector;
+
 static void regex_state_free(void *state)
 {
-    struct regex_state *regex = state;
-    text_deinit(&regex->pattern);
-    pcre2_code_free(regex->code);
-    pcre2_match_data_free(regex->match);
-    memory_free(regex);
+    struct regex_state *regexes = state;
+    for (size_t i = 0; i < REGEX_MAX; i++) {
+        text_deinit(&regexes[i].pattern);
+        pcre2_code_free(regexes[i].code);
+        pcre2_match_data_free(regexes[i].match);
+    }
+    memory_free(regexes);
 }
 
 static enum status regex_bind(struct expr_step *step, const struct expr_step *steps, struct error *err)
 {
     (void)steps;
     (void)err;
-    step->state = memory_calloc(1, sizeof(struct regex_state));
+    step->state = memory_calloc(REGEX_MAX, sizeof(struct regex_state));
     step->state_free = regex_state_free;
     return STATUS_OK;
 }
 
 // NULL: the row has failed.
-static struct regex_state *regex_of(struct expr_row *row, struct slice pattern)
+static struct regex_state *regex_at(struct expr_row *row, size_t number, struct slice pattern)
 {
-    struct regex_state *regex = row->call->step->state;
+    struct regex_state *regex = (struct regex_state *)row->call->step->state + number;
     bool same = regex->tried && regex->pattern.length == pattern.length &&
                 memcmp(text_str(&regex->pattern), pattern.data, pattern.length) == 0;
     if (!same) {
@@ -62,6 +68,11 @@ static struct regex_state *regex_of(struct expr_row *row, struct slice pattern)
     expr_row_fail(row, "INVALID_PARAMETER_VALUE.PATTERN", "The value of parameter `regexp` in %s is invalid: '%.*s'",
                   row->call->step->name, pattern.length > 200 ? 200 : (int)pattern.length, pattern.data);
     return NULL;
+}
+
+static struct regex_state *regex_of(struct expr_row *row, struct slice pattern)
+{
+    return regex_at(row, 0, pattern);
 }
 
 // The next match at or behind `from`. ret_found: [start, end)
@@ -226,25 +237,89 @@ static enum expr_outcome row_regexp_replace(struct expr_row *row, const struct e
     return expr_row_string(ret, text_str(&row->text), row->text.length);
 }
 
-// As Java's String.split: an empty match at the start gives no leading empty text; limit > 0 bounds the parts.
+// A text in parts, as Java's String.split has them: an empty match at the start gives no leading empty part; limit > 0
+// bounds their number.
+struct regex_parts {
+    struct regex_state *regex;
+    struct slice s;
+    int64_t limit;
+    size_t done, from;
+    int64_t count;
+    bool over;
+};
+
+static bool next_part(struct regex_parts *parts, struct slice *ret_part)
+{
+    struct slice s = parts->s;
+    size_t start = 0, end = 0;
+    bool characters = parts->regex->pattern.length == 0, last = s.length == 0;
+    if (parts->over) return false;
+    if (parts->limit > 0 && parts->count + 1 >= parts->limit) last = true;
+    for (bool cut = false; !last && !cut;) {
+        last = !match_next(parts->regex, s, parts->from, &start, &end);
+        if (last) break;
+        parts->from = match_behind(s, start, end);
+        cut = end != 0 && !(characters && end == s.length);
+    }
+    parts->over = last;
+    *ret_part = slice_of(s.data + parts->done, (last ? s.length : start) - parts->done);
+    parts->done = end;
+    parts->count++;
+    return true;
+}
+
 static enum expr_outcome row_split(struct expr_row *row, const struct expr_datum *args, struct expr_datum *ret)
 {
     (void)ret;
-    struct slice s = args[0].s;
-    size_t start, end, done = 0, from = 0;
-    int64_t limit = expr_row_args(row) == 3 ? args[2].i : -1, parts = 0;
-    struct regex_state *regex = regex_of(row, args[1].s);
-    if (!regex) return EXPR_FAIL;
-    bool characters = args[1].s.length == 0;
-    for (; s.length && match_next(regex, s, from, &start, &end); from = match_behind(s, start, end)) {
-        if (limit > 0 && parts + 1 >= limit) break;
-        if (end == 0 || (characters && end == s.length)) continue;
-        if (!append_text(row, slice_of(s.data + done, start - done))) return EXPR_BROKEN;
-        parts++;
-        done = end;
+    struct slice part;
+    struct regex_parts parts = {.regex = regex_of(row, args[1].s), .s = args[0].s};
+    if (!parts.regex) return EXPR_FAIL;
+    if (expr_row_args(row) == 3) parts.limit = args[2].i;
+    while (next_part(&parts, &part)) {
+        if (!append_text(row, part)) return EXPR_BROKEN;
     }
-    if (!append_text(row, slice_of(s.data + done, s.length - done))) return EXPR_BROKEN;
     return finish_list(row);
+}
+
+// The parts of the text, each cut in two: key and value, or a key without value.
+static bool read_pairs(struct regex_parts *parts, struct regex_state *key_mark, slice_vector *pairs)
+{
+    struct slice pair, half = slice_of(NULL, 0);
+    while (next_part(parts, &pair)) {
+        struct regex_parts halves = {.regex = key_mark, .s = pair, .limit = 2};
+        (void)next_part(&halves, &half);
+        for (size_t i = 0; i < pairs->count; i += 2) {
+            if (slice_equal(pairs->items[i], half)) return false;
+        }
+        vector_push(pairs, half.data ? half : slice_of("", 0));
+        if (!next_part(&halves, &half)) half = slice_of(NULL, 0);
+        vector_push(pairs, half);
+    }
+    return true;
+}
+
+// str_to_map(text[, pairs' mark[, key's mark]]); marks are patterns.
+static enum expr_outcome row_str_to_map(struct expr_row *row, const struct expr_datum *args, struct expr_datum *ret)
+{
+    (void)ret;
+    uint32_t count = expr_row_args(row);
+    slice_vector pairs = {0};
+    enum expr_outcome outcome = EXPR_VALUE;
+    struct regex_parts parts = {.s = args[0].s};
+    struct regex_state *key_mark = regex_at(row, 1, count > 2 ? args[2].s : slice_str(":"));
+    if (key_mark) parts.regex = regex_at(row, 0, count > 1 ? args[1].s : slice_str(","));
+    if (!parts.regex) return EXPR_FAIL;
+    if (!read_pairs(&parts, key_mark, &pairs))
+        outcome = expr_row_fail(row, "DUPLICATED_MAP_KEY", "Duplicate map key was found.");
+    for (size_t i = 0; i < pairs.count && outcome == EXPR_VALUE; i++) {
+        struct column_builder *child = column_builder_child(row->builder, i % 2);
+        struct slice text = pairs.items[i];
+        enum status status = text.data ? column_builder_bytes(child, text.data, text.length, row->err)
+                                       : column_builder_null(child, row->err);
+        if (status != STATUS_OK) outcome = EXPR_BROKEN;
+    }
+    vector_deinit(&pairs);
+    return outcome == EXPR_VALUE ? finish_list(row) : outcome;
 }
 
 static size_t like_size(struct slice s, size_t at)
@@ -354,5 +429,6 @@ const struct expr_function expr_regex_functions[] = {
     {"regexp_instr", NULL, row_regexp_instr, regex_bind, 0},
     {"regexp_substr", NULL, row_regexp_substr, regex_bind, 0},
     {"split", NULL, row_split, regex_bind, 0},
+    {"str_to_map", NULL, row_str_to_map, regex_bind, 0},
     {NULL, NULL, NULL, NULL, 0},
 };
