@@ -211,9 +211,9 @@ static void host_run(struct coordinator_host *host)
 static void host_close(struct coordinator_host *host)
 {
     http_server_close(host->http);
-    rpc_close(host->rpc); // nothing comes in any more
     while (host->hosted.entries.count > 0) coordinator_pipelines_abandon(host, host->hosted.entries.items[0].channel);
     reaper_stop(&host->reaper);
+    rpc_close(host->rpc); // nobody sends any more
     if (host->cluster) cluster_resign(host->cluster);
     cluster_destroy(host->cluster);
     role_thread_destroy(host->thread);

@@ -335,9 +335,9 @@ static void host_run(struct worker_host *host)
 
 static void host_close(struct worker_host *host)
 {
-    rpc_close(host->rpc); // nothing comes in any more
     while (host->served.entries.count > 0) host_drop(host, host->served.entries.items[0].channel);
     reaper_stop(&host->reaper);
+    rpc_close(host->rpc); // nobody sends any more
     node_destroy(host->node);
     role_thread_destroy(host->node_thread);
     channel_table_deinit(&host->served);
