@@ -144,6 +144,14 @@ void etcd_fixture_member_kill(struct etcd_fixture *etcd, int member)
     etcd->pid[member] = 0;
 }
 
+void etcd_fixture_member_pause(struct etcd_fixture *etcd, int member)
+{
+    int state = 0;
+    kill(etcd->pid[member], SIGSTOP);
+    assert_int_equal(waitpid(etcd->pid[member], &state, WUNTRACED), etcd->pid[member]);
+    assert_true(WIFSTOPPED(state));
+}
+
 void etcd_fixture_start(struct etcd_fixture *etcd, int members, bool tls)
 {
     *etcd = (struct etcd_fixture){.count = members, .tls = tls};

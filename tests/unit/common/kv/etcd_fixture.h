@@ -25,6 +25,7 @@ void etcd_fixture_start(struct etcd_fixture *etcd, int members, bool tls);
 void etcd_fixture_stop(struct etcd_fixture *etcd); // and removes its files
 void etcd_fixture_member_start(struct etcd_fixture *etcd, int member);
 void etcd_fixture_member_kill(struct etcd_fixture *etcd, int member);
+void etcd_fixture_member_pause(struct etcd_fixture *etcd, int member); // SIGSTOP; back when it stands still
 // All data gone, the cluster is made anew under the same addresses.
 void etcd_fixture_wipe(struct etcd_fixture *etcd);
 struct kv_etcd_config etcd_fixture_config(const struct etcd_fixture *etcd); // all members, TLS as it is

@@ -165,7 +165,7 @@ static void a_leader_that_stands_still_is_left(void **state)
     kv_close(kv);
     ok(kv_etcd_open(&config, &kv, &err));
     put("still/a", "1");
-    kill(etcd.pid[leader], SIGSTOP);
+    etcd_fixture_member_pause(&etcd, leader);
     int64_t asked_us = clock_boot_us(clock_system());
     assert_true(holds(kv, "still/a", "1"));
     put_surely("still/b", "2");
@@ -186,7 +186,7 @@ static void a_write_to_a_member_that_stands_still_is_unknown(void **state)
     ok(kv_etcd_open(&config, &alone, &err));
     struct kv_op op = {KV_PUT, "cut/a", "1", 1, 0}; // its connection is kept; the member may still look for a leader
     while (kv_txn(alone, NULL, 0, &op, 1, &err) != STATUS_OK) assert_int_equal(err.class, ERROR_RETRY);
-    kill(etcd.pid[1], SIGSTOP);
+    etcd_fixture_member_pause(&etcd, 1);
     assert_int_equal(put_if_absent(alone, "cut/b", "2"), STATUS_UNKNOWN);
     assert_int_equal(err.class, ERROR_RETRY);
     struct kv_value value;
@@ -229,7 +229,7 @@ static void a_keepalive_finds_another_member_within_the_lease(void **state)
     int64_t lease;
     ok(kv->ops->lease_grant(kv, 6000, &lease, &err));
     for (int member = 0; member < 3; member++) {
-        kill(etcd.pid[member], SIGSTOP);
+        etcd_fixture_member_pause(&etcd, member);
         int64_t asked_us = clock_boot_us(clock_system());
         enum status status = kv->ops->lease_keepalive(kv, lease, &err);
         for (int i = 0; i < 2 && status != STATUS_OK; i++) {
@@ -305,7 +305,7 @@ static void a_watch_outlives_its_members(void **state)
         int member = round % 3;
         bool stop = round >= 3;
         if (stop) {
-            kill(etcd.pid[member], SIGSTOP);
+            etcd_fixture_member_pause(&etcd, member);
         } else {
             etcd_fixture_member_kill(&etcd, member);
         }
