@@ -52,7 +52,7 @@ bool session_counters(const struct session *session, struct dataflow_counters *r
 void session_destroy(struct session *session); // on the worker's thread
 // A frame of another worker, for the data flow. Any thread; dropped unless the data flow is open and knows the sender.
 void session_receive(struct session *session, uint32_t peer, const void *bytes, size_t size);
-// Another worker of the present routing, by its number; false: there is none.
+// A worker of the present routing by its number; false: there is none.
 bool session_peer_name(struct session *session, uint32_t peer, char ret_name[SESSION_NAME_SIZE]);
 // Root of a table; opened. dead_letters: its dead letter table, opened at first use. NULL: it cannot be opened
 // (logged).

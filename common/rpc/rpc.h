@@ -86,7 +86,7 @@ struct rpc_counters {
 // ERROR_USAGE: URL or TLS file wrong; else the address cannot be listened at (taken, not of this machine, not allowed).
 enum status rpc_open(const struct rpc_config *config, struct rpc **ret_rpc, struct error *err) MUST_USE;
 // Hangs up all peers; no call of received or requested runs afterwards. Nobody else uses the endpoint meanwhile or
-// later: whoever sends is stopped first. NULL allowed.
+// later, but to answer requests: whoever sends is stopped first. NULL allowed.
 void rpc_close(struct rpc *rpc);
 // Where it listens, with the port that was taken for port 0.
 const char *rpc_url(const struct rpc *rpc);

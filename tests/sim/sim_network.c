@@ -24,25 +24,41 @@ static uint32_t sim_network_self(const struct sim_process *process)
     return process->id + NETWORK_LIVES * (uint32_t)(process->life + 1);
 }
 
-// ---- Links that are refused ----
+// ---- What the network says of a peer ----
 
-struct sim_gone {
+enum sim_hint_kind { SIM_HINT_GONE, SIM_HINT_LOST, SIM_HINT_SILENT };
+struct sim_hint {
     struct sim_process *to;
     uint32_t peer;
+    enum sim_hint_kind kind;
 };
 
-static void sim_network_tell_gone(void *argument)
+static void sim_network_tell(void *argument)
 {
-    struct sim_gone gone = *(struct sim_gone *)argument;
+    struct sim_hint hint = *(struct sim_hint *)argument;
     memory_free(argument);
-    for (size_t i = 0; i < SIM_ROLES_MAX && gone.to->alive; i++) {
-        struct sim_role *role = &gone.to->roles[i];
-        if (!sim_core_takes(role) || !role->role.gone) continue;
+    for (size_t i = 0; i < SIM_ROLES_MAX && hint.to->alive; i++) {
+        struct sim_role *role = &hint.to->roles[i];
+        bool gone = hint.kind == SIM_HINT_GONE;
+        if (!sim_core_takes(role) || !(gone ? role->role.gone != NULL : role->role.lost != NULL)) continue;
         sim->current = role;
-        role->role.gone(role->role.role, gone.peer);
+        if (gone) {
+            role->role.gone(role->role.role, hint.peer);
+        } else {
+            role->role.lost(role->role.role, hint.peer, hint.kind == SIM_HINT_SILENT);
+        }
         sim->current = NULL;
         sim_core_tick(role);
     }
+}
+
+// After us, or when it has stood still for long enough.
+static void sim_network_hint(struct sim_process *to, uint32_t peer, enum sim_hint_kind kind, int64_t us)
+{
+    struct sim_hint *hint = memory_alloc(sizeof *hint);
+    *hint = (struct sim_hint){to, peer, kind};
+    if (to->paused_until_us > sim->now_us) us += to->paused_until_us - sim->now_us;
+    sim_core_at(us, NULL, sim_network_tell, memory_free, hint);
 }
 
 void sim_network_gone(const struct sim_process *process)
@@ -52,43 +68,16 @@ void sim_network_gone(const struct sim_process *process)
         bool leads = process->kind == SIM_COORDINATOR;
         if (to->kind != SIM_COORDINATOR || !to->alive || to->dying || !random_chance(&sim->random, 0.7)) continue;
         if (leads && to->watches != process->id) continue;
-        struct sim_gone *gone = memory_alloc(sizeof *gone);
-        *gone = (struct sim_gone){to, leads ? CLUSTER_LEADER_PEER : sim_network_self(process)};
-        int64_t us = (int64_t)random_below(&sim->random, SIM_SECOND / 2);
-        if (to->paused_until_us > sim->now_us) us += to->paused_until_us - sim->now_us;
-        sim_core_at(us, NULL, sim_network_tell_gone, memory_free, gone);
-    }
-}
-
-// ---- Links through which nothing goes ----
-
-struct sim_loss {
-    struct sim_process *from;
-    uint32_t peer;
-    bool silent;
-};
-
-static void sim_network_tell_lost(void *argument)
-{
-    struct sim_loss loss = *(struct sim_loss *)argument;
-    memory_free(argument);
-    for (size_t i = 0; i < SIM_ROLES_MAX && loss.from->alive; i++) {
-        struct sim_role *role = &loss.from->roles[i];
-        if (!sim_core_takes(role) || !role->role.lost) continue;
-        sim->current = role;
-        role->role.lost(role->role.role, loss.peer, loss.silent);
-        sim->current = NULL;
-        sim_core_tick(role);
+        uint32_t peer = leads ? CLUSTER_LEADER_PEER : sim_network_self(process);
+        sim_network_hint(to, peer, SIM_HINT_GONE, (int64_t)random_below(&sim->random, SIM_SECOND / 2));
     }
 }
 
 void sim_network_lost(struct sim_process *from, const struct sim_process *to)
 {
-    struct sim_loss *loss = memory_alloc(sizeof *loss);
-    *loss = (struct sim_loss){from, sim_network_self(to), random_chance(&sim->random, 0.7)};
+    enum sim_hint_kind kind = random_chance(&sim->random, 0.7) ? SIM_HINT_SILENT : SIM_HINT_LOST;
     int64_t us = 3 * SIM_SECOND + (int64_t)random_below(&sim->random, SIM_SECOND);
-    if (from->paused_until_us > sim->now_us) us += from->paused_until_us - sim->now_us;
-    sim_core_at(us, NULL, sim_network_tell_lost, memory_free, loss);
+    sim_network_hint(from, sim_network_self(to), kind, us);
 }
 
 // ---- Messages ----

@@ -2,6 +2,7 @@
 // and decimals are exact; a double has the digits that Java prints, and is rounded half even by its exact value. Raises
 // INVALID_PARAMETER_VALUE for a malformed pattern, where Spark lets Java's exception through.
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "worker/expr/expr_digits.h"

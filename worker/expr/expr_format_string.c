@@ -6,6 +6,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "common/columnar/number_text.h"
 #include "worker/expr/expr_cast.h"
 #include "worker/expr/expr_digits.h"
 #include "worker/expr/expr_families.h"

@@ -151,12 +151,15 @@ static void worker_prepared(struct pipeline_fixture *fixture, uint64_t epoch, co
     }
 }
 
-static void worker_failed(struct pipeline_fixture *fixture, uint64_t epoch)
+void pipeline_fixture_fail(struct pipeline_fixture *fixture, enum error_class class, const uint32_t *unreached,
+                           uint64_t epoch)
 {
     Foreset__Failed body = FORESET__FAILED__INIT;
     Foreset__Control control = FORESET__CONTROL__INIT;
-    body.class_ = (Foreset__ErrorClass)fixture->fails_class;
+    body.class_ = (Foreset__ErrorClass) class;
     body.message = (char *)"the worker says so";
+    body.has_unreached = unreached != NULL;
+    body.unreached = unreached ? *unreached : 0;
     control.body_case = FORESET__CONTROL__BODY_FAILED;
     control.failed = &body;
     pipeline_fixture_say(fixture, &control, epoch);
@@ -179,7 +182,7 @@ static void worker_plan(struct pipeline_fixture *fixture, const Foreset__Control
     if (fixture->mute) return;
     worker_read_done(fixture, control->epoch, plan);
     if (control->epoch == fixture->fails_epoch) {
-        worker_failed(fixture, control->epoch);
+        pipeline_fixture_fail(fixture, fixture->fails_class, NULL, control->epoch);
     } else {
         worker_prepared(fixture, control->epoch, plan);
     }

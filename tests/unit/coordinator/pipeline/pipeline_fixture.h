@@ -96,6 +96,9 @@ void pipeline_fixture_release(struct pipeline_fixture *fixture, bool read,
                               bool prepared); // what is held; holds no more
 // A message of the worker, as it would say it now.
 void pipeline_fixture_say(struct pipeline_fixture *fixture, Foreset__Control *control, uint64_t epoch);
+// The worker says Failed; unreached, NULL or a peer number: nothing goes through to that one.
+void pipeline_fixture_fail(struct pipeline_fixture *fixture, enum error_class class, const uint32_t *unreached,
+                           uint64_t epoch);
 uint64_t pipeline_fixture_rows(const struct pipeline_fixture *fixture); // planned since the last Assign
 // Epochs that table t0's log holds: the txn of its last commit; 0: none.
 uint64_t pipeline_fixture_txn(struct pipeline_fixture *fixture);

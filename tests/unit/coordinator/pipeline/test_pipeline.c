@@ -590,15 +590,8 @@ static void of_two_that_do_not_reach_each_other_one_is_left_out(void **state)
     pipeline_fixture_start(fixture);
     pass_with_a_deaf_one(fixture, 2 * SECOND);
     assert_string_equal(pipeline_state_name(fixture->pipeline), "assigning"); // both
-    Foreset__Failed body = FORESET__FAILED__INIT;
-    Foreset__Control control = FORESET__CONTROL__INIT;
-    body.class_ = FORESET__ERROR_CLASS__RESTART_PIPELINE;
-    body.message = (char *)"nothing goes through to worker other";
-    body.has_unreached = true;
-    body.unreached = WORKER + 1;
-    control.body_case = FORESET__CONTROL__BODY_FAILED;
-    control.failed = &body;
-    pipeline_fixture_say(fixture, &control, 0);
+    const uint32_t other = WORKER + 1;
+    pipeline_fixture_fail(fixture, ERROR_RESTART_PIPELINE, &other, 0);
     pass_with_a_deaf_one(fixture, 2 * SECOND + SECOND / 2);
     assert_string_equal(pipeline_state_name(fixture->pipeline), "running");
     assert_int_equal(pipeline_fixture_txn(fixture), 1);
@@ -614,13 +607,7 @@ static void what_a_worker_suffers_after_the_last_epoch_fails_nothing(void **stat
         (void)pipeline_fixture_step(fixture);
     }
     assert_true(fixture->jobs.count > 0); // it has yet to end
-    Foreset__Failed body = FORESET__FAILED__INIT;
-    Foreset__Control control = FORESET__CONTROL__INIT;
-    body.class_ = FORESET__ERROR_CLASS__RESTART_PIPELINE;
-    body.message = (char *)"nothing goes through to worker other";
-    control.body_case = FORESET__CONTROL__BODY_FAILED;
-    control.failed = &body;
-    pipeline_fixture_say(fixture, &control, 0);
+    pipeline_fixture_fail(fixture, ERROR_RESTART_PIPELINE, NULL, 0);
     while (fixture->posts.count > 0) pipeline_fixture_deliver(fixture); // before what is yet to do
     pipeline_fixture_pump(fixture);
     assert_true(fixture->ended);
@@ -658,14 +645,7 @@ static void messages_of_an_earlier_generation_are_dropped(void **state)
     available_now(fixture, 10, 5);
     pipeline_fixture_pump(fixture);
     fixture->generation--;
-    fixture->fails_class = ERROR_FAIL_PIPELINE;
-    Foreset__Failed body = FORESET__FAILED__INIT;
-    Foreset__Control control = FORESET__CONTROL__INIT;
-    body.class_ = FORESET__ERROR_CLASS__FAIL_PIPELINE;
-    body.message = (char *)"long ago";
-    control.body_case = FORESET__CONTROL__BODY_FAILED;
-    control.failed = &body;
-    pipeline_fixture_say(fixture, &control, 1);
+    pipeline_fixture_fail(fixture, ERROR_FAIL_PIPELINE, NULL, 1);
     pipeline_fixture_pump(fixture);
     assert_false(fixture->ended);
     fixture->generation++;
