@@ -18,6 +18,7 @@
 
 #define TOPICS_MAX       256u
 #define FIRST_SLICE_MS   500  // an unreachable broker is known this soon; a slow one gets three times as long each time
+#define COMMIT_SLICE_MS  50   // how soon a wait for the group sees that no broker is there
 #define FIRST_CONTACT_MS 4000 // the first attempt of all: trouble is told soon
 
 struct kafka_catalog {
@@ -29,6 +30,13 @@ struct kafka_catalog {
     int64_t start_default;       // KAFKA_OFFSET_EARLIEST, _LATEST, or 0 with starts
     bool tried;
     int64_t deadline_us; // of the poll at hand
+
+    // Progress told to the group. One commit at a time: librdkafka sends one again by itself, and an older one that
+    // arrives after a newer one would win.
+    rd_kafka_queue_t *answers;                // of commits
+    bool committing;                          // one is on its way
+    rd_kafka_topic_partition_list_t *waiting; // the newest progress that came meanwhile, NULL if none
+    rd_kafka_resp_err_t refused;              // what the last commit got
 };
 
 static const char *kafka_catalog_intern(struct kafka_catalog *catalog, const char *topic)
@@ -96,6 +104,7 @@ enum status kafka_catalog_open(const Foreset__Source *source, const char *pipeli
     TRY(kafka_catalog_topics(catalog, source, err));
     TRY(kafka_catalog_starts(catalog, source, err));
     TRY(kafka_client_consumer(source, extra, sizeof extra / sizeof *extra, &catalog->client, err));
+    catalog->answers = rd_kafka_queue_new(catalog->client->handle);
     *ret_catalog = catalog;
     return STATUS_OK;
 out:
@@ -106,6 +115,8 @@ out:
 void kafka_catalog_close(struct kafka_catalog *catalog)
 {
     if (!catalog) return;
+    if (catalog->answers) rd_kafka_queue_destroy(catalog->answers);
+    if (catalog->waiting) rd_kafka_topic_partition_list_destroy(catalog->waiting);
     kafka_client_close(catalog->client);
     for (size_t i = 0; i < catalog->topics.count; i++) memory_free(catalog->topics.items[i]);
     vector_deinit(&catalog->topics);
@@ -258,6 +269,29 @@ out:
     return status;
 }
 
+static void kafka_catalog_on_commit(rd_kafka_t *handle, rd_kafka_resp_err_t code,
+                                    rd_kafka_topic_partition_list_t *offsets, void *opaque)
+{
+    struct kafka_catalog *catalog = opaque;
+    (void)handle;
+    (void)offsets;
+    catalog->committing = false;
+    catalog->refused = code;
+}
+
+// Takes answers for timeout_ms at most, then sends what waits for its turn.
+static void kafka_catalog_serve(struct kafka_catalog *catalog, int timeout_ms)
+{
+    rd_kafka_queue_poll_callback(catalog->answers, timeout_ms);
+    if (catalog->committing || !catalog->waiting) return;
+    rd_kafka_resp_err_t code = rd_kafka_commit_queue(catalog->client->handle, catalog->waiting, catalog->answers,
+                                                     kafka_catalog_on_commit, catalog);
+    catalog->committing = !code;
+    if (code) catalog->refused = code;
+    rd_kafka_topic_partition_list_destroy(catalog->waiting);
+    catalog->waiting = NULL;
+}
+
 enum status kafka_catalog_poll(struct kafka_catalog *catalog, bool first, int timeout_ms,
                                struct kafka_catalog_partitions *ret_partitions, struct error *err)
 {
@@ -266,6 +300,7 @@ enum status kafka_catalog_poll(struct kafka_catalog *catalog, bool first, int ti
     catalog->deadline_us = clock_boot_us(clock_system()) + timeout_ms * 1000ll;
     enum status status = kafka_catalog_fill(catalog, first, &partitions, err);
     catalog->tried = true;
+    kafka_catalog_serve(catalog, 0);
     if (status != STATUS_OK) {
         vector_deinit(&partitions.items);
         return status;
@@ -276,16 +311,25 @@ enum status kafka_catalog_poll(struct kafka_catalog *catalog, bool first, int ti
 }
 
 enum status kafka_catalog_report(struct kafka_catalog *catalog, const struct kafka_catalog_progress *progress,
-                                 size_t count, struct error *err)
+                                 size_t count, int timeout_ms, struct error *err)
 {
-    rd_kafka_topic_partition_list_t *offsets = rd_kafka_topic_partition_list_new((int)count);
-    for (size_t i = 0; i < count; i++) {
-        rd_kafka_topic_partition_list_add(offsets, progress[i].topic, progress[i].partition)->offset = progress[i].next;
+    int64_t deadline_us = clock_boot_us(clock_system()) + timeout_ms * 1000ll;
+    rd_kafka_resp_err_t before = catalog->refused;
+    if (count > 0) { // the later one says more
+        if (catalog->waiting) rd_kafka_topic_partition_list_destroy(catalog->waiting);
+        catalog->waiting = rd_kafka_topic_partition_list_new((int)count);
     }
-    // Asynchronous: a group that cannot be reached must not hold an epoch up; nothing reads these offsets back.
-    rd_kafka_resp_err_t code = rd_kafka_commit(catalog->client->handle, offsets, 1);
-    rd_kafka_topic_partition_list_destroy(offsets);
-    rd_kafka_poll(catalog->client->handle, 0);
-    if (code) return kafka_client_fail(catalog->client, "reporting offsets to the group", rd_kafka_err2str(code), err);
-    return STATUS_OK;
+    for (size_t i = 0; i < count; i++) {
+        rd_kafka_topic_partition_list_add(catalog->waiting, progress[i].topic, progress[i].partition)->offset =
+            progress[i].next;
+    }
+    kafka_catalog_serve(catalog, 0);
+    while ((catalog->committing || catalog->waiting) && clock_boot_us(clock_system()) < deadline_us) {
+        if (kafka_client_troubled(catalog->client)) break;
+        kafka_catalog_serve(catalog, COMMIT_SLICE_MS);
+    }
+    if (timeout_ms > 0 && (catalog->committing || catalog->waiting)) catalog->refused = RD_KAFKA_RESP_ERR__TIMED_OUT;
+    if (!catalog->refused || catalog->refused == before) return STATUS_OK; // trouble is told once
+    return kafka_client_fail(catalog->client, "reporting offsets to the group", rd_kafka_err2str(catalog->refused),
+                             err);
 }

@@ -30,12 +30,15 @@ void kafka_catalog_close(struct kafka_catalog *catalog);
 enum status kafka_catalog_poll(struct kafka_catalog *catalog, bool first, int timeout_ms,
                                struct kafka_catalog_partitions *ret_partitions, struct error *err) MUST_USE;
 // Commits next offsets to the group `<groupIdPrefix or "foreset">-<pipeline>` for lag tools (P20). Never read back.
+// timeout_ms 0: on its way when this returns; the next poll or report takes the answer. Else it waits that long at most
+// for the group to have them and what was on its way before (count may be 0), as closing drops what is. Errors: what
+// the group says, or that it does not answer (RETRY), once until it changes.
 struct kafka_catalog_progress {
     const char *topic;
     int32_t partition;
     int64_t next;
 };
 enum status kafka_catalog_report(struct kafka_catalog *catalog, const struct kafka_catalog_progress *progress,
-                                 size_t count, struct error *err) MUST_USE;
+                                 size_t count, int timeout_ms, struct error *err) MUST_USE;
 
 #endif

@@ -145,6 +145,7 @@ struct pipeline {
     bool asked;         // the sources could be asked once
     bool polling, offered, due, drain, finished;
     struct manifest *report_due;                 // the group is still to be told of it; NULL: nothing
+    bool reporting;                              // what it was told may still be on its way
     bool begins;                                 // some source does
     int64_t trigger_at_us, ask_at_us, silent_us; // silent_us: since when no source could be asked; 0: they can
     double rows_per_s;                           // of late

@@ -82,24 +82,27 @@ void pipeline_upkeep_checkpoint(struct pipeline *pipeline, uint32_t table, bool 
 
 struct pipeline_upkeep_report {
     struct pipeline_job job;
-    struct manifest *manifest;
+    struct manifest *manifest; // NULL: nothing new, only the wait for what was told
+    bool last;
 };
 
 static enum status pipeline_upkeep_report_act(struct pipeline_job *base, struct error *err)
 {
     enum status status = STATUS_OK;
     struct pipeline *pipeline = base->pipeline;
-    const Foreset__Manifest *body = ((struct pipeline_upkeep_report *)base)->manifest->body;
-    Foreset__Range **ranges = memory_calloc(body->n_ranges + 1, sizeof *ranges);
+    const struct pipeline_upkeep_report *report = (struct pipeline_upkeep_report *)base;
+    const Foreset__Manifest *body = report->manifest ? report->manifest->body : NULL;
+    size_t range_count = body ? body->n_ranges : 0;
+    Foreset__Range **ranges = memory_calloc(range_count + 1, sizeof *ranges);
     TRY(FAILPOINT("offsets.before", err));
     for (size_t i = 0; i < pipeline->source_count; i++) {
         struct catalog *catalog = pipeline->sources[i].catalog;
         size_t count = 0;
         if (!catalog || !catalog->ops->report) continue;
-        for (size_t j = 0; j < body->n_ranges; j++) {
+        for (size_t j = 0; j < range_count; j++) {
             if (body->ranges[j]->source == pipeline->sources[i].node) ranges[count++] = body->ranges[j];
         }
-        if (count > 0) TRY(catalog->ops->report(catalog, ranges, count, err));
+        if (count > 0 || report->last) TRY(catalog->ops->report(catalog, ranges, count, report->last, err));
     }
     TRY(FAILPOINT("offsets.after", err));
 out:
@@ -121,10 +124,13 @@ static void pipeline_upkeep_reported(struct pipeline_job *base)
 void pipeline_upkeep_report(struct pipeline *pipeline)
 {
     bool ends = pipeline->machine.state == PIPELINE_ENDING && pipeline->outcome == PIPELINE_DONE;
-    if (!pipeline->report_due || pipeline->polling || (pipeline->machine.state != PIPELINE_RUNNING && !ends)) return;
+    if (pipeline->polling || (pipeline->machine.state != PIPELINE_RUNNING && !ends)) return;
+    if (!pipeline->report_due && !(ends && pipeline->reporting)) return;
     struct pipeline_upkeep_report *job = pipeline_job_create(pipeline, sizeof *job, pipeline_upkeep_report_act,
                                                              pipeline_upkeep_reported, pipeline_upkeep_report_release);
     job->manifest = pipeline->report_due;
+    job->last = ends;
+    pipeline->reporting = !ends;
     pipeline->report_due = NULL;
     pipeline->polling = true; // a catalog serves one job at a time
     pipeline_job_spawn(&job->job);

@@ -34,14 +34,15 @@ static enum status topic_catalog_poll(struct catalog *base, bool first, struct c
     return status;
 }
 
-static enum status topic_catalog_report(struct catalog *base, Foreset__Range *const *ranges, size_t count,
+static enum status topic_catalog_report(struct catalog *base, Foreset__Range *const *ranges, size_t count, bool last,
                                         struct error *err)
 {
     struct kafka_catalog_progress *progress = memory_calloc(count + 1, sizeof *progress);
     for (size_t i = 0; i < count; i++) {
         progress[i] = (struct kafka_catalog_progress){ranges[i]->topic, ranges[i]->partition, ranges[i]->to};
     }
-    enum status status = kafka_catalog_report(((struct topic_catalog *)base)->kafka, progress, count, err);
+    enum status status = kafka_catalog_report(((struct topic_catalog *)base)->kafka, progress, count,
+                                              last ? TOPIC_CATALOG_TIMEOUT_MS : 0, err);
     memory_free(progress);
     return status;
 }

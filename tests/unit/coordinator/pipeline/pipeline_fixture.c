@@ -246,11 +246,12 @@ static enum status catalog_poll(struct catalog *catalog, bool first, struct cata
     return STATUS_OK;
 }
 
-static enum status catalog_report(struct catalog *catalog, Foreset__Range *const *ranges, size_t count,
+static enum status catalog_report(struct catalog *catalog, Foreset__Range *const *ranges, size_t count, bool last,
                                   struct error *err)
 {
     struct pipeline_fixture *fixture = ((struct fixture_catalog *)catalog)->fixture;
     (void)err;
+    fixture->reported_last = last;
     for (size_t i = 0; i < count; i++) fixture->reported[ranges[i]->partition] = ranges[i]->to;
     return STATUS_OK;
 }

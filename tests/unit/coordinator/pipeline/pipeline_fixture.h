@@ -56,6 +56,7 @@ struct pipeline_fixture {
     bool source_fails;             // … if it does
     unsigned polls;
     int64_t reported[PARTITIONS]; // up to where it was told that all is published
+    bool reported_last;           // it was told that nothing follows
     // The worker.
     bool mute;            // says nothing at all
     bool hold_read;       // keeps its ReadDone back

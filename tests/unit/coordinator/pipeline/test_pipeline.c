@@ -46,6 +46,7 @@ static void available_now_reads_what_was_there_at_the_start_and_ends(void **stat
     assert_int_equal(fixture->published, 1);
     assert_int_equal(pipeline_fixture_txn(fixture), 1);
     assert_int_equal(fixture->reported[0], 10); // before it ended
+    assert_true(fixture->reported_last);
     assert_true(fixture->stopped);
 }
 

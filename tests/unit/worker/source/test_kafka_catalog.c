@@ -10,6 +10,8 @@
 #define TOPIC      "events"
 #define TIMEOUT_MS 15000
 
+enum { OFFSET_COMMIT = 8 }; // Kafka's key of the request
+
 static struct mock_kafka mock;
 
 static int setup(void **state)
@@ -140,14 +142,12 @@ static void bad_options_are_usage_errors(void **state)
     assert_non_null(strstr(err.message, "FORESET_TEST_UNSET"));
 }
 
-static void an_unreachable_broker_can_be_tried_again(void **state)
+// No more than a broker and the topic.
+static struct kafka_catalog *open_plain(char *brokers)
 {
-    (void)state;
-    struct kafka_catalog_partitions found = {0};
-    struct error err;
     Foreset__Property broker = FORESET__PROPERTY__INIT, topic = FORESET__PROPERTY__INIT, *options[] = {&broker, &topic};
     broker.key = (char *)(uintptr_t) "bootstrapServers";
-    broker.value = (char *)(uintptr_t) "127.0.0.1:1";
+    broker.value = brokers;
     topic.key = (char *)(uintptr_t) "subscribe";
     topic.value = (char *)(uintptr_t)TOPIC;
     Foreset__Source source = FORESET__SOURCE__INIT;
@@ -155,10 +155,69 @@ static void an_unreachable_broker_can_be_tried_again(void **state)
     source.n_options = 2;
     source.options = options;
     struct kafka_catalog *catalog = NULL;
+    struct error err;
     assert_int_equal(kafka_catalog_open(&source, "p", &catalog, &err), STATUS_OK);
+    return catalog;
+}
+
+static void an_unreachable_broker_can_be_tried_again(void **state)
+{
+    (void)state;
+    struct kafka_catalog_partitions found = {0};
+    struct error err;
+    struct kafka_catalog *catalog = open_plain((char *)(uintptr_t) "127.0.0.1:1");
     assert_int_not_equal(kafka_catalog_poll(catalog, true, 500, &found, &err), STATUS_OK);
     assert_int_equal(err.class, ERROR_RETRY);
     assert_non_null(strstr(err.message, "127.0.0.1:1"));
+    kafka_catalog_close(catalog);
+}
+
+static int64_t committed(void)
+{
+    char reason[256];
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    rd_kafka_conf_set(conf, "bootstrap.servers", mock.brokers, reason, sizeof reason);
+    rd_kafka_conf_set(conf, "group.id", "foreset-p", reason, sizeof reason);
+    rd_kafka_t *consumer = rd_kafka_new(RD_KAFKA_CONSUMER, conf, reason, sizeof reason);
+    rd_kafka_topic_partition_list_t *offsets = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_list_add(offsets, TOPIC, 0);
+    assert_int_equal(rd_kafka_committed(consumer, offsets, TIMEOUT_MS), 0);
+    int64_t offset = offsets->elems[0].offset;
+    rd_kafka_topic_partition_list_destroy(offsets);
+    rd_kafka_destroy(consumer);
+    return offset;
+}
+
+// The first commit is sent again, so a second one beside it would be overtaken; the last is not lost by the close.
+static void the_group_ends_with_the_last_report(void **state)
+{
+    (void)state;
+    struct error err;
+    rd_kafka_mock_push_request_errors(mock.cluster, OFFSET_COMMIT, 1, RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS);
+    struct kafka_catalog *catalog = open_plain(mock.brokers);
+    for (int64_t next = 1; next <= 4; next++) {
+        struct kafka_catalog_progress progress = {TOPIC, 0, next};
+        assert_int_equal(kafka_catalog_report(catalog, &progress, 1, 0, &err), STATUS_OK);
+    }
+    assert_int_equal(kafka_catalog_report(catalog, NULL, 0, TIMEOUT_MS, &err), STATUS_OK);
+    struct kafka_catalog_progress last = {TOPIC, 0, 5};
+    assert_int_equal(committed(), 4);
+    assert_int_equal(kafka_catalog_report(catalog, &last, 1, TIMEOUT_MS, &err), STATUS_OK);
+    kafka_catalog_close(catalog);
+    assert_int_equal(committed(), 5);
+}
+
+static void a_group_that_refuses_is_told_once(void **state)
+{
+    (void)state;
+    struct error err;
+    rd_kafka_mock_push_request_errors(mock.cluster, OFFSET_COMMIT, 2, RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED,
+                                      RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED);
+    struct kafka_catalog *catalog = open_plain(mock.brokers);
+    struct kafka_catalog_progress progress = {TOPIC, 0, 1};
+    assert_int_not_equal(kafka_catalog_report(catalog, &progress, 1, TIMEOUT_MS, &err), STATUS_OK);
+    assert_non_null(strstr(err.message, "reporting offsets to the group"));
+    assert_int_equal(kafka_catalog_report(catalog, &progress, 1, TIMEOUT_MS, &err), STATUS_OK);
     kafka_catalog_close(catalog);
 }
 
@@ -170,6 +229,8 @@ int main(void)
         cmocka_unit_test(assign_reads_only_what_it_names),
         cmocka_unit_test(bad_options_are_usage_errors),
         cmocka_unit_test(an_unreachable_broker_can_be_tried_again),
+        cmocka_unit_test(the_group_ends_with_the_last_report),
+        cmocka_unit_test(a_group_that_refuses_is_told_once),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
