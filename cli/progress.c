@@ -72,9 +72,12 @@ static void progress_json_sources(struct text *line, const Foreset__Manifest *ma
                                   const struct pipeline_progress *published, const Foreset__Table *table)
 {
     text_append_str(line, ", \"sources\": [");
+    bool any = false;
     for (size_t s = 0; s < table->n_sources; s++) {
         const Foreset__Node *node = published->plan->nodes[table->sources[s]];
-        text_append_str(line, s ? ", {\"description\": " : "{\"description\": ");
+        if (node->source->kind == FORESET__SOURCE__KIND__TABLE) continue; // has no offsets, and mostly nothing to read
+        text_append_str(line, any ? ", {\"description\": " : "{\"description\": ");
+        any = true;
         text_append_json(line, node->source->name, strlen(node->source->name));
         text_append_str(line, ", \"ranges\": [");
         bool first = true;

@@ -98,11 +98,11 @@ static enum status scan_choose(struct delta_scan *scan, const struct type *wante
     return status;
 }
 
-enum status delta_scan_create(struct delta_table *table, const struct type *wanted, struct budget *budget,
-                              struct delta_scan **ret_scan, struct error *err)
+// With room for so many files, and none yet.
+static enum status scan_create(struct delta_table *table, const struct type *wanted, size_t files,
+                               struct budget *budget, struct delta_scan **ret_scan, struct error *err)
 {
     struct delta_scan *scan = memory_calloc(1, sizeof *scan);
-    struct delta_table_cursor cursor = {0};
     scan->table = table;
     scan->budget = budget;
     const char *mode = delta_table_property(table, "delta.columnMapping.mode");
@@ -112,10 +112,33 @@ enum status delta_scan_create(struct delta_table *table, const struct type *want
         delta_scan_destroy(scan);
         return status;
     }
-    scan->files = memory_calloc(table->file_count, sizeof *scan->files);
+    scan->files = memory_calloc(files + 1, sizeof *scan->files);
+    *ret_scan = scan;
+    return STATUS_OK;
+}
+
+enum status delta_scan_create(struct delta_table *table, const struct type *wanted, struct budget *budget,
+                              struct delta_scan **ret_scan, struct error *err)
+{
+    struct delta_scan *scan = NULL;
+    struct delta_table_cursor cursor = {0};
+    enum status status = scan_create(table, wanted, table->file_count, budget, &scan, err);
+    if (status != STATUS_OK) return status;
     for (const struct delta_add *add; (add = delta_table_next_file(table, &cursor));)
         scan->files[scan->file_count++] = add;
     if (scan->file_count) qsort(scan->files, scan->file_count, sizeof(struct delta_add *), scan_file_order);
+    *ret_scan = scan;
+    return STATUS_OK;
+}
+
+enum status delta_scan_create_files(struct delta_table *table, const struct type *wanted, const struct delta_add *adds,
+                                    size_t count, struct budget *budget, struct delta_scan **ret_scan,
+                                    struct error *err)
+{
+    struct delta_scan *scan = NULL;
+    enum status status = scan_create(table, wanted, count, budget, &scan, err);
+    if (status != STATUS_OK) return status;
+    for (size_t i = 0; i < count; i++) scan->files[scan->file_count++] = &adds[i];
     *ret_scan = scan;
     return STATUS_OK;
 }

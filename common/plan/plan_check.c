@@ -112,6 +112,8 @@ static const Foreset__Node *plan_partial(const Foreset__Plan *plan, const Forese
 static const char *plan_node_source(const Foreset__Node *node)
 {
     if (!node->source || node->n_inputs != 0) return "a source without what it reads, or with inputs";
+    if (node->source->kind == FORESET__SOURCE__KIND__TABLE)
+        return node->source->path ? NULL : "a table without a place";
     if (node->source->kind != FORESET__SOURCE__KIND__FILES) return NULL;
     return node->source->path && node->source->file_schema ? NULL : "files without folder or columns";
 }

@@ -1,6 +1,6 @@
 // Cleaning. The happy path: read the manifests that are there; a data file of (epoch, generation) that the decided
-// manifest of its epoch does not name is deleted; so is a state snapshot part that no kept manifest reaches, and a
-// manifest that is neither among the last CLEAN_MANIFESTS_MIN nor young.
+// manifest of its epoch does not name is deleted; so is a state snapshot part or fill that no kept manifest reaches, and
+// a manifest that is neither among the last CLEAN_MANIFESTS_MIN nor young.
 //
 // Every delete asks all of P24: the generation is below ours or the attempt was ours and is over (its epoch is
 // decided); the manifest of the epoch is decided, readable and does not name the file; a linearizable read has just
@@ -138,6 +138,9 @@ static void clean_keep(struct clean_state *state, const struct manifest *manifes
     struct clean_kept kept = {manifest->body->epoch, clean_hash(manifest->record.name)};
     vector_push(&state->kept, kept);
     for (size_t i = 0; i < manifest->body->n_parts; i++) clean_names_add(&state->parts, manifest->body->parts[i]->key);
+    for (size_t i = 0; i < manifest->body->n_files; i++) {
+        if (manifest->body->files[i]->fill) clean_names_add(&state->parts, manifest->body->files[i]->fill);
+    }
     for (size_t i = 0; i < logs->count; i++) {
         const Foreset__TableEpoch *table = manifest_table(manifest, logs->items[i].number);
         if (table) clean_name_table(&state->tables[i], &logs->items[i], table);
@@ -218,6 +221,24 @@ static enum status clean_parts(struct clean_state *state, struct error *err)
     return status;
 }
 
+// Of this generation no manifest may name one yet.
+static enum status clean_fills(struct clean_state *state, struct error *err)
+{
+    struct clean *clean = state->clean;
+    struct objstore_list list = {0};
+    enum status status = objstore_list(clean->context->state, "fills/", NULL, &list, err);
+    for (size_t i = 0; status == STATUS_OK && i < list.entries.count; i++) {
+        const struct objstore_entry *entry = &list.entries.items[i];
+        uint64_t epoch, generation;
+        if (!manifest_part_parse(entry->key, "fills/fill-", &epoch, &generation) || !clean_is_old(state, entry))
+            continue;
+        if (generation >= clean->context->generation || clean_names_has(&state->parts, entry->key)) continue;
+        status = clean_delete(clean, clean->context->state, entry->key, err);
+    }
+    objstore_list_deinit(&list);
+    return status;
+}
+
 // ---- Data files ----
 
 // Files below one prefix of a table; a partitioned table's lie in folders "<column>=<value>/".
@@ -277,6 +298,7 @@ enum status clean_run(struct clean *clean, struct error *err)
     if (state.kept.count == 0) goto out;
     clean_names_settle(&state.parts);
     TRY(clean_parts(&state, err));
+    TRY(clean_fills(&state, err));
     for (size_t i = 0; i < clean->logs->count; i++) TRY(clean_table(&state, i, err));
     TRY(clean_manifests(&state, err));
 out:

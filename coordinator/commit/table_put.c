@@ -68,21 +68,23 @@ static const char *table_put_path(const char *key, struct arena *arena)
     return path;
 }
 
+struct delta_add table_put_add(const Foreset__DataFile *file, int64_t modified_ms, struct arena *arena)
+{
+    return (struct delta_add){.path = table_put_path(file->path, arena),
+                              .partition_values = table_put_partition(file, arena),
+                              .size_bytes = (int64_t)file->size_bytes,
+                              .modified_ms = file->has_modified_ms ? file->modified_ms : modified_ms,
+                              .data_change = true,
+                              .stats = file->stats && file->stats[0] ? file->stats : NULL,
+                              .base_row_id = INT64_MIN,
+                              .default_row_commit_version = INT64_MIN};
+}
+
 static void table_put_files(const struct table_put *put, struct arena *arena, int64_t now_ms,
                             struct delta_commit_content *content)
 {
     struct delta_add *adds = arena_calloc(arena, put->add_count + 1, sizeof *adds);
-    for (size_t i = 0; i < put->add_count; i++) {
-        const Foreset__DataFile *file = put->adds[i];
-        adds[i] = (struct delta_add){.path = table_put_path(file->path, arena),
-                                     .partition_values = table_put_partition(file, arena),
-                                     .size_bytes = (int64_t)file->size_bytes,
-                                     .modified_ms = file->has_modified_ms ? file->modified_ms : now_ms,
-                                     .data_change = true,
-                                     .stats = file->stats && file->stats[0] ? file->stats : NULL,
-                                     .base_row_id = INT64_MIN,
-                                     .default_row_commit_version = INT64_MIN};
-    }
+    for (size_t i = 0; i < put->add_count; i++) adds[i] = table_put_add(put->adds[i], now_ms, arena);
     content->adds = adds;
     content->add_count = (uint32_t)put->add_count;
 }

@@ -11,6 +11,8 @@ struct table_put_result {
 // Blocking, in a job. ERROR_BLOCKED: the log is not as the manifest says it must be; a person decides.
 enum status table_put_run(struct table_log *log, const struct manifest *manifest, struct random *random,
                           struct table_put_result *ret_result, struct error *err) MUST_USE;
+// The add action of a data file; texts in the arena or the file's own. modified_ms: where the file does not say.
+struct delta_add table_put_add(const Foreset__DataFile *file, int64_t modified_ms, struct arena *arena);
 // P17, before the epoch is decided: whether it could be put now.
 enum status table_put_check(struct table_log *log, const struct manifest *manifest, struct error *err) MUST_USE;
 

@@ -94,6 +94,11 @@ static void epoch_merge_files(struct epoch_merge *merge, const Foreset__Range *p
         if (merge->manifest->files[i]->source == planned->source) position = merge->manifest->files[i];
     }
     ASSERT(position);
+    merge->manifest->ranges[merge->manifest->n_ranges++] = (Foreset__Range *)planned;
+    if (position->fill) {
+        position->next += planned->n_files;
+        return;
+    }
     size_t old = position->n_seen;
     uint64_t *seen = arena_calloc(merge->arena, old + planned->n_files + 1, sizeof *seen);
     int64_t *times = arena_calloc(merge->arena, old + planned->n_files + 1, sizeof *times), newest = INT64_MIN;
@@ -115,7 +120,14 @@ static void epoch_merge_files(struct epoch_merge *merge, const Foreset__Range *p
     position->seen = seen;
     position->seen_times_us = times;
     position->n_seen = position->n_seen_times_us = count;
-    merge->manifest->ranges[merge->manifest->n_ranges++] = (Foreset__Range *)planned;
+}
+
+static const Foreset__FilesPosition *epoch_merge_stood(const struct epoch_merge *merge, uint32_t source)
+{
+    for (size_t i = 0; merge->previous && i < merge->previous->n_files; i++) {
+        if (merge->previous->files[i]->source == source) return merge->previous->files[i];
+    }
+    return NULL;
 }
 
 static void epoch_merge_files_begin(struct epoch_merge *merge)
@@ -123,15 +135,16 @@ static void epoch_merge_files_begin(struct epoch_merge *merge)
     const Foreset__Plan *plan = merge->context->plan;
     merge->manifest->files = arena_calloc(merge->arena, plan->n_nodes + 1, sizeof *merge->manifest->files);
     for (uint32_t i = 0; i < plan->n_nodes; i++) {
-        const Foreset__Node *node = plan->nodes[i];
-        if (node->kind != FORESET__NODE__KIND__SOURCE || node->source->kind != FORESET__SOURCE__KIND__FILES) continue;
+        if (plan->nodes[i]->kind != FORESET__NODE__KIND__SOURCE) continue;
+        const Foreset__Source *source = plan->nodes[i]->source;
+        const Foreset__FilesPosition *stood = epoch_merge_stood(merge, i);
+        bool fills = stood && stood->fill && stood->next < stood->count; // one that is read to the end is let go
+        if (source->kind != FORESET__SOURCE__KIND__FILES && !fills) continue;
         Foreset__FilesPosition *position = arena_alloc(merge->arena, sizeof *position);
         foreset__files_position__init(position);
         position->source = i;
         position->horizon_us = INT64_MIN;
-        for (size_t j = 0; merge->previous && j < merge->previous->n_files; j++) {
-            if (merge->previous->files[j]->source == i) *position = *merge->previous->files[j];
-        }
+        if (stood) *position = *stood;
         merge->manifest->files[merge->manifest->n_files++] = position;
     }
 }

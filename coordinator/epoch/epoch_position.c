@@ -90,6 +90,24 @@ out:
     return status;
 }
 
+void epoch_position_fill(struct epoch_position *position, uint32_t node, const Foreset__Fill *fill,
+                         const Foreset__Manifest *from)
+{
+    for (size_t i = 0; i < position->count; i++) {
+        struct epoch_position_source *source = &position->sources[i];
+        if (source->node != node) continue;
+        source->fill = fill;
+        for (size_t j = 0; j < from->n_files; j++) {
+            if (from->files[j]->source == node) source->fill_next = from->files[j]->next;
+        }
+    }
+}
+
+static uint64_t epoch_position_fill_left(const struct epoch_position_source *source)
+{
+    return source->fill ? source->fill->n_adds - source->fill_next : 0;
+}
+
 static void epoch_position_drop_waiting(struct epoch_position_source *source)
 {
     for (size_t i = 0; i < source->waiting.count; i++) memory_free(source->waiting.items[i].name);
@@ -225,7 +243,7 @@ uint64_t epoch_position_lag(const struct epoch_position *position)
         for (size_t j = 0; j < source->partitions.count; j++) {
             lag += (uint64_t)(source->partitions.items[j].end - source->partitions.items[j].next);
         }
-        lag += source->waiting.count;
+        lag += source->waiting.count + epoch_position_fill_left(source);
     }
     return lag;
 }
@@ -323,10 +341,63 @@ static void epoch_position_begin(struct epoch_position *position, struct arena *
     *cut = (struct epoch_position_cut){.ranges = arena_calloc(arena, max + 1, sizeof *cut->ranges)};
 }
 
+// Files of what a new table reads first, until they have *rows_left rows.
+static void epoch_position_cut_fill(struct epoch_position_source *source, uint64_t files_max, uint64_t *rows_left,
+                                    struct arena *arena, struct epoch_position_cut *cut)
+{
+    const Foreset__Fill *fill = source->fill;
+    size_t first = source->fill_next, count = 0, left = epoch_position_fill_left(source);
+    while (count < left && count<files_max && * rows_left> 0) {
+        uint64_t rows = fill->rows[first + count++];
+        *rows_left -= rows < *rows_left ? rows : *rows_left;
+    }
+    if (count == 0) return;
+    Foreset__Range *range = arena_alloc(arena, sizeof *range);
+    foreset__range__init(range);
+    range->source = source->node;
+    range->n_files = range->n_file_times_us = count;
+    range->files = arena_calloc(arena, count, sizeof *range->files);
+    range->file_times_us = arena_calloc(arena, count, sizeof *range->file_times_us);
+    for (size_t i = 0; i < count; i++) range->files[i] = arena_strdup(arena, fill->adds[first + i]);
+    source->fill_next += count;
+    cut->files += count;
+    cut->ranges[cut->count++] = range;
+}
+
+static bool epoch_position_fills(const struct epoch_position *position)
+{
+    for (size_t i = 0; i < position->count; i++) {
+        if (epoch_position_fill_left(&position->sources[i]) > 0) return true;
+    }
+    return false;
+}
+
+// An epoch of a fill is no bigger than those of the stream: whoever limits a source limits what comes of it.
+static void epoch_position_take_fill(struct epoch_position *position, uint64_t rows_max, struct arena *arena,
+                                     struct epoch_position_cut *ret_cut)
+{
+    uint64_t files_max = EPOCH_POSITION_FILES_MAX;
+    for (size_t i = 0; i < position->count; i++) {
+        const struct epoch_position_source *source = &position->sources[i];
+        if (source->rows_max > 0 && source->rows_max < rows_max) rows_max = source->rows_max;
+        if (source->files_max > 0 && source->files_max < files_max) files_max = source->files_max;
+    }
+    epoch_position_take_nothing(position, arena, ret_cut);
+    for (size_t i = 0; i < position->count; i++) {
+        epoch_position_cut_fill(&position->sources[i], files_max, &rows_max, arena, ret_cut);
+    }
+    ret_cut->exhausted = !epoch_position_has_input(position);
+    ret_cut->limited = !ret_cut->exhausted;
+}
+
 void epoch_position_take(struct epoch_position *position, uint64_t rows_max, struct arena *arena,
                          struct epoch_position_cut *ret_cut)
 {
     struct epoch_position_cut cut;
+    if (epoch_position_fills(position)) {
+        epoch_position_take_fill(position, rows_max, arena, ret_cut);
+        return;
+    }
     epoch_position_begin(position, arena, &cut);
     uint64_t total = 0;
     for (size_t i = 0; i < position->count; i++) {

@@ -27,6 +27,8 @@ struct epoch_position_source {
     VECTOR(struct catalog_file) waiting;     // files of the newest offer, not planned yet
     int64_t horizon_us;                      // FILES: older ones are not looked at any more
     int64_t newest_us;
+    const Foreset__Fill *fill; // TABLE: borrowed; NULL: nothing to read
+    size_t fill_next;          // of its lines
 };
 struct epoch_position {
     struct epoch_position_source *sources;
@@ -34,6 +36,9 @@ struct epoch_position {
 };
 enum status epoch_position_init(struct epoch_position *position, const Foreset__Plan *plan,
                                 const Foreset__Manifest *from, struct error *err) MUST_USE;
+// A TABLE source goes on with its fill where the manifest says. The fill is borrowed.
+void epoch_position_fill(struct epoch_position *position, uint32_t node, const Foreset__Fill *fill,
+                         const Foreset__Manifest *from);
 void epoch_position_deinit(struct epoch_position *position);
 
 // Takes an offer in: new partitions, new ends, new files. Fails where the topic was truncated or rows are gone (P7).
@@ -54,6 +59,7 @@ struct epoch_position_cut {
     bool limited;
 };
 // Cuts at most rows_max rows from sources without a limit of their own, shared out by lag, and moves the position on.
+// While there is something to fill, only that is cut (P23), whole files, at least one.
 void epoch_position_take(struct epoch_position *position, uint64_t rows_max, struct arena *arena,
                          struct epoch_position_cut *ret_cut);
 // An epoch that reads nothing: all partitions with from = to.

@@ -41,6 +41,14 @@ static const struct field *change_field(const struct change_column *at)
     return there ? &schema->children[at->ordinal] : NULL;
 }
 
+// What a table is filled with when it is added later is what it reads: the node passes one table's rows.
+static bool change_passes_table(const struct change_column *at)
+{
+    if (at->node->n_inputs != 2) return false;
+    const Foreset__Node *fill = change_input(at, 1);
+    return fill->kind == FORESET__NODE__KIND__SOURCE && fill->source->kind == FORESET__SOURCE__KIND__TABLE;
+}
+
 // Down to the node that makes the column.
 static void change_resolve(struct change_column *at)
 {
@@ -52,6 +60,9 @@ static void change_resolve(struct change_column *at)
         case FORESET__NODE__KIND__DEDUP:
         case FORESET__NODE__KIND__SORT:
         case FORESET__NODE__KIND__LIMIT: break;
+        case FORESET__NODE__KIND__UNION:
+            if (!change_passes_table(at)) return;
+            break;
         case FORESET__NODE__KIND__PROJECT: {
             const Foreset__Expr *expr = at->plan->exprs[at->node->exprs[at->ordinal]];
             if (expr->kind != FORESET__EXPR__KIND__COLUMN) return;

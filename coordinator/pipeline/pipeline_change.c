@@ -2,8 +2,9 @@
 //
 // The happy path: the plan is the one of the last decided epoch: nothing. Else: the differences in words; what loses
 // nothing goes on; columns that a table lacks are added to it by a commit of their own (P23), before anything else of
-// the new plan. A full refresh is an epoch of its own: decided like any other, it empties every table by one commit
-// and names no ranges and no state, so that the next epoch begins at the beginning (P18, P19 make it exactly once).
+// the new plan; a new table over one that was there is filled from it (pipeline_fill). A full refresh is an epoch of
+// its own: decided like any other, it empties every table by one commit and names no ranges and no state, so that the
+// next epoch begins at the beginning (P18, P19 make it exactly once).
 // What can fail: the old plan's file is gone or damaged: the difference cannot be told, so only a full refresh goes on.
 #include "coordinator/pipeline/pipeline_change.h"
 
@@ -14,10 +15,12 @@
 #include "coordinator/commit/decide.h"
 #include "coordinator/commit/table_put.h"
 #include "coordinator/pipeline/change_lineage.h"
+#include "coordinator/pipeline/pipeline_fill.h"
 
 void pipeline_change_deinit(struct pipeline_change *change)
 {
     text_deinit(&change->differences);
+    vector_deinit(&change->fills);
 }
 
 // ---- Comparing ----
@@ -128,6 +131,7 @@ static void pipeline_change_sources(const Foreset__Plan *old, const Foreset__Pla
     for (uint32_t i = 0; i < old->n_nodes; i++) {
         const Foreset__Node *before = old->nodes[i];
         if (before->kind != FORESET__NODE__KIND__SOURCE) continue;
+        if (before->source->kind == FORESET__SOURCE__KIND__TABLE) continue; // goes with the table that it fills
         if (pipeline_change_same(old, i, plan) < plan->n_nodes) continue;
         text_printf(text, "source %s: its position cannot be carried on\n", before->source->name);
         *loses = true;
@@ -161,35 +165,17 @@ static void pipeline_change_columns(const Foreset__Table *before, const Foreset_
     if (schema->child_count == old->child_count) text_printf(text, "table %s: its columns change places\n", now->name);
 }
 
-// A table that was there before, whose rows of before a new table would miss; NULL: none.
-static const char *pipeline_change_misses(const Foreset__Plan *old, const Foreset__Plan *plan, uint32_t table)
+static void pipeline_change_new(const Foreset__Plan *old, const Foreset__Plan *plan, uint32_t table, struct text *text)
 {
-    uint32_t number;
-    for (size_t i = 0; i < plan->n_nodes; i++) {
-        const Foreset__Node *node = plan->nodes[i];
-        for (size_t k = 0; node->table == table && k < node->n_inputs; k++) {
-            uint32_t input = plan->nodes[node->inputs[k]]->table;
-            if (input != table && pipeline_change_table(old, plan->tables[input]->name, &number))
-                return plan->tables[input]->name;
-        }
+    bool filled = false;
+    for (uint32_t i = 0; i < plan->n_nodes; i++) {
+        const Foreset__Table *read = plan->nodes[i]->table == table ? pipeline_fill_wanted(old, plan, i) : NULL;
+        if (!read) continue;
+        text_printf(text, "table %s: is new; the rows that %s has come first, then its stream goes on\n",
+                    plan->tables[table]->name, read->name);
+        filled = true;
     }
-    return NULL;
-}
-
-static void pipeline_change_new(const Foreset__Plan *old, const Foreset__Plan *plan, uint32_t table, struct text *text,
-                                bool *loses)
-{
-    const char *name = plan->tables[table]->name, *misses = pipeline_change_misses(old, plan, table);
-    if (!misses) {
-        text_printf(text, "table %s: is new; what it reads begins at its start\n", name);
-        return;
-    }
-    text_printf(
-        text,
-        "table %s: is new; it would miss the rows that %s has already: let it read the source itself, or put it "
-        "into a pipeline of its own\n",
-        name, misses);
-    *loses = true;
+    if (!filled) text_printf(text, "table %s: is new; what it reads begins at its start\n", plan->tables[table]->name);
 }
 
 static void pipeline_change_tables(const Foreset__Plan *old, const Foreset__Plan *plan, struct text *text, bool *loses)
@@ -211,7 +197,7 @@ static void pipeline_change_tables(const Foreset__Plan *old, const Foreset__Plan
         }
     }
     for (uint32_t i = 0; i < plan->n_tables; i++) {
-        if (!pipeline_change_table(old, plan->tables[i]->name, &number)) pipeline_change_new(old, plan, i, text, loses);
+        if (!pipeline_change_table(old, plan->tables[i]->name, &number)) pipeline_change_new(old, plan, i, text);
     }
 }
 
@@ -286,6 +272,9 @@ enum status pipeline_change_check(struct recover *recover, struct error *err)
         pipeline_change_compare(old, context->plan, &change->differences, &loses);
         for (size_t i = 0; !loses && i < recover->logs->count; i += 2) recover->logs->items[i].extends = true;
         if (!loses) pipeline_change_carry(old, context->plan, recover->last->body);
+        for (uint32_t i = 0; i < context->plan->n_nodes; i++) {
+            if (pipeline_fill_wanted(old, context->plan, i)) vector_push(&change->fills, i);
+        }
         foreset__plan__free_unpacked(old, NULL);
     } else {
         text_printf(&change->differences, "the plan of epoch %llu (plans/%s.pb) is gone: what changed cannot be told\n",
@@ -385,6 +374,8 @@ enum status pipeline_change_run(struct pipeline_change *change, struct recover *
         bool same = strcmp(recover->last->body->plan_hash, recover->context->plan_hash) == 0;
         if (!same) TRY(pipeline_change_store(recover->context, err));
         if (change->full_refresh) TRY(pipeline_change_refresh(recover, err));
+        for (size_t i = 0; !change->full_refresh && i < change->fills.count; i++)
+            TRY(pipeline_fill_begin(recover, change->fills.items[i], err));
     } else {
         TRY(pipeline_change_store(recover->context, err));
     }

@@ -4,11 +4,13 @@
 #define FORESET_PIPELINE_PIPELINE_CHANGE_H
 
 #include "common/base/text.h"
+#include "common/base/vector.h"
 #include "coordinator/commit/recover.h"
 
 struct pipeline_change {
     bool full_refresh;
     struct text differences; // out: a line each, for a person; empty: none
+    VECTOR(uint32_t) fills;  // SOURCE nodes of new tables that are filled first
 };
 // For recover.compare, with the change as its context. FAIL_PIPELINE: the change would lose state, and --full-refresh
 // was not given.

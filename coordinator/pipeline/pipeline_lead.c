@@ -75,6 +75,7 @@ struct pipeline_lead_recovery {
     struct table_logs logs;
     struct recover recover;
     struct pipeline_change change;
+    struct pipeline_fills fills;
 };
 
 static enum status pipeline_lead_run(struct pipeline_job *base, struct error *err)
@@ -83,6 +84,7 @@ static enum status pipeline_lead_run(struct pipeline_job *base, struct error *er
     struct pipeline_lead_recovery *recovery = (struct pipeline_lead_recovery *)base;
     TRY(recover_run(&recovery->recover, err));
     TRY(pipeline_change_run(&recovery->change, &recovery->recover, err));
+    TRY(pipeline_fill_load(&recovery->recover, &recovery->fills, err));
 out:
     return status;
 }
@@ -93,6 +95,7 @@ static void pipeline_lead_release(struct pipeline_job *base)
     manifest_unref(recovery->recover.last);
     table_logs_deinit(&recovery->logs);
     pipeline_change_deinit(&recovery->change);
+    pipeline_fills_deinit(&recovery->fills);
 }
 
 // What recovery found out is the pipeline's from here on; no job runs that could see it change.
@@ -124,6 +127,9 @@ static void pipeline_lead_recovered(struct pipeline_job *base)
     pipeline->recovered = recovery->recover.last;
     pipeline->built = recovery->recover.last ? manifest_ref(recovery->recover.last) : NULL;
     recovery->recover.last = NULL;
+    pipeline_fills_deinit(&pipeline->fills);
+    pipeline->fills = recovery->fills;
+    recovery->fills = (struct pipeline_fills){0};
     pipeline->decided = pipeline->recovered ? pipeline->recovered->record : (struct meta_record){0};
     pipeline->published = recovery->recover.published;
     log_info("recovered", "pipeline=%s generation=%llu decided=%llu put=%llu", pipeline->context.pipeline,

@@ -29,7 +29,9 @@ static void pipeline_plan_begins(struct pipeline *pipeline, const Foreset__Manif
     bool changed = from && strcmp(from->plan_hash, pipeline->context.plan_hash) != 0;
     pipeline->begins = false;
     for (size_t i = 0; i < pipeline->source_count; i++) {
-        pipeline->sources[i].begins = changed && pipeline->position.sources[i].partitions.count == 0;
+        const struct epoch_position_source *source = &pipeline->position.sources[i];
+        pipeline->sources[i].begins =
+            changed && source->partitions.count == 0 && source->plan->kind != FORESET__SOURCE__KIND__TABLE;
         pipeline->begins = pipeline->begins || pipeline->sources[i].begins;
     }
 }
@@ -52,6 +54,10 @@ enum status pipeline_plan_begin(struct pipeline *pipeline, struct error *err)
     pipeline->attempt_ready = true;
     enum status status = epoch_position_init(&pipeline->position, pipeline->config.plan, from, err);
     if (status != STATUS_OK) return status;
+    for (size_t i = 0; i < pipeline->fills.items.count; i++) {
+        const struct pipeline_fill *fill = &pipeline->fills.items.items[i];
+        epoch_position_fill(&pipeline->position, fill->node, fill->lines, from);
+    }
     pipeline_plan_sources(pipeline);
     pipeline_plan_begins(pipeline, from);
     pipeline->passed = pipeline->decided.epoch;
@@ -97,6 +103,7 @@ static enum status pipeline_plan_ask(struct pipeline_job *base, struct error *er
     for (size_t i = 0; i < pipeline->source_count; i++) {
         struct pipeline_source *source = &pipeline->sources[i];
         enum status status = STATUS_OK;
+        if (pipeline->config.plan->nodes[source->node]->source->kind == FORESET__SOURCE__KIND__TABLE) continue;
         if (!source->catalog) {
             status = pipeline->config.catalogs.open(pipeline->config.catalogs.context, pipeline->config.plan,
                                                     source->node, &source->catalog, err);

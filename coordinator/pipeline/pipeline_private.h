@@ -14,6 +14,7 @@
 #include "coordinator/commit/table_logs.h"
 #include "coordinator/epoch/epoch.h"
 #include "coordinator/pipeline/pipeline.h"
+#include "coordinator/pipeline/pipeline_fill.h"
 #include "coordinator/pipeline/pipeline_status.h"
 
 #define PIPELINE_WORKERS_MAX       64
@@ -141,8 +142,9 @@ struct pipeline {
     struct epoch_position position;
     struct pipeline_source *sources;
     size_t source_count;
-    bool attempt_ready; // clock and position belong to this attempt
-    bool asked;         // the sources could be asked once
+    struct pipeline_fills fills; // what new tables read first; of the last recovery
+    bool attempt_ready;          // clock and position belong to this attempt
+    bool asked;                  // the sources could be asked once
     bool polling, offered, due, drain, finished;
     struct manifest *report_due;                 // the group is still to be told of it; NULL: nothing
     bool reporting;                              // what it was told may still be on its way

@@ -15,7 +15,7 @@ struct emit {
     uint32_t *column_exprs;             // per column of its input: its Expr + 1
     struct bind_column *const *columns; // of its input
     uint32_t column_count;
-    uint32_t sources, watermarks, dedups, aggregates, limits, sorts;
+    uint32_t sources, fills, watermarks, dedups, aggregates, limits, sorts;
     SQL_LIST(const char *) names;
     bool single; // rows are on one lane
 };
@@ -408,6 +408,23 @@ static void add_index(uint32_t *list, size_t *count, uint32_t index)
     list[(*count)++] = index;
 }
 
+// A table that is added later is filled with the rows that the one it reads has by then (P23). Whether it was added
+// later is no matter of the text, so the place for those rows is always there, and mostly stays empty.
+static uint32_t emit_fill(struct emit *emit, const Foreset__Table *read)
+{
+    Foreset__Node *node = new_node(emit, FORESET__NODE__KIND__SOURCE, 0, 0);
+    Foreset__Source *source = arena_alloc(emit->planner->arena, sizeof *source);
+    foreset__source__init(source);
+    source->kind = FORESET__SOURCE__KIND__TABLE;
+    source->name = (char *)arena_printf(emit->planner->arena, "%s/fill-%u", emit->table->name, ++emit->fills);
+    source->path = read->url;
+    node->source = source;
+    node->schema = read->schema;
+    uint32_t index = add_node(emit, node);
+    emit->message->sources[emit->message->n_sources++] = index;
+    return index;
+}
+
 // A stateful table stands for itself; a stateless one for what it reads.
 static uint32_t emit_table_read(struct emit *emit, const struct bind_node *bound)
 {
@@ -422,7 +439,12 @@ static uint32_t emit_table_read(struct emit *emit, const struct bind_node *bound
         }
     }
     emit->single = false;
-    return read->node;
+    uint32_t fill = emit_fill(emit, read);
+    Foreset__Node *node = new_node(emit, FORESET__NODE__KIND__UNION, 0, 2);
+    node->inputs[node->n_inputs++] = read->node;
+    node->inputs[node->n_inputs++] = fill;
+    node->schema = read->schema;
+    return add_node(emit, node);
 }
 
 static enum status emit_node(struct emit *emit, const struct bind_node *bound, uint32_t *ret_index, struct error *err)

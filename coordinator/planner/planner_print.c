@@ -166,9 +166,9 @@ static bool is_secret(const char *key, const char *value)
 
 static void print_source(struct printer *printer, const Foreset__Node *node)
 {
-    static const char *const kinds[] = {"?", "read_kafka", "read_files", "numbers"};
+    static const char *const kinds[] = {"?", "read_kafka", "read_files", "numbers", "fill"};
     const Foreset__Source *source = node->source;
-    text_printf(printer->text, "%s \"%s\"", kinds[source->kind <= 3 ? source->kind : 0], source->name);
+    text_printf(printer->text, "%s \"%s\"", kinds[source->kind <= 4 ? source->kind : 0], source->name);
     if (source->path) text_printf(printer->text, " %s", source->path);
     for (size_t i = 0; i < source->n_options; i++) {
         const char *key = source->options[i]->key, *value = source->options[i]->value;
@@ -292,6 +292,18 @@ static void print_node(struct printer *printer, const Foreset__Node *node)
     print_state(printer, node);
 }
 
+static bool is_fill(const Foreset__Plan *plan, uint32_t node)
+{
+    const Foreset__Node *at = plan->nodes[node];
+    return at->kind == FORESET__NODE__KIND__SOURCE && at->source->kind == FORESET__SOURCE__KIND__TABLE;
+}
+
+// A table that is read: what it would be filled with if it were added later is no news here.
+static bool is_stream(const Foreset__Plan *plan, const Foreset__Node *node)
+{
+    return node->kind == FORESET__NODE__KIND__UNION && node->n_inputs == 2 && is_fill(plan, node->inputs[1]);
+}
+
 // The table's nodes stand in order; a new stage begins behind an exchange.
 static void print_nodes(struct printer *printer, uint32_t table)
 {
@@ -300,13 +312,19 @@ static void print_nodes(struct printer *printer, uint32_t table)
     bool begin = true;
     for (uint32_t i = 0; i < plan->n_nodes; i++) {
         const Foreset__Node *node = plan->nodes[i];
-        if (node->table != table) continue;
+        if (node->table != table || is_fill(plan, i)) continue;
         if (begin || node->n_inputs == 0) text_printf(printer->text, "  stage %u\n", ++stage);
         begin = node->kind == FORESET__NODE__KIND__EXCHANGE;
         text_printf(printer->text, "    %3u  ", i);
-        print_node(printer, node);
+        bool stream = is_stream(plan, node);
+        size_t inputs = stream ? 1 : node->n_inputs;
+        if (stream) {
+            text_append_str(printer->text, "stream");
+        } else {
+            print_node(printer, node);
+        }
         bool previous = node->n_inputs == 1 && node->inputs[0] + 1 == i && plan->nodes[node->inputs[0]]->table == table;
-        for (size_t k = 0; k < node->n_inputs && !previous; k++) {
+        for (size_t k = 0; k < inputs && !previous; k++) {
             const Foreset__Node *from = plan->nodes[node->inputs[k]];
             text_printf(printer->text, "%s%u", k ? ", " : "  ← ", node->inputs[k]);
             if (from->table != table) text_printf(printer->text, " (%s)", plan->tables[from->table]->name);

@@ -14,6 +14,8 @@ TABLE = """
 CREATE OR REFRESH STREAMING TABLE streaming.extra AS
 SELECT partition, offset FROM STREAM read_kafka(bootstrapServers => 'kafka-broker-1:9092', subscribe => 'events',
                                                 startingOffsets => 'earliest');
+CREATE OR REFRESH STREAMING TABLE streaming.copy AS
+SELECT partition, offset FROM STREAM streaming.bronze.user_events;
 """
 LOSING = [
     ("window(event_time, '1 minute')", "window(event_time, '2 minutes')", "streaming.gold.realtime_dashboard: rebuild"),
@@ -70,10 +72,11 @@ def test_a_changed_file_goes_on_where_it_was(tmp_path):
         refused(cluster, medallion, tmp_path)
         first.wait()
         second = produce(cluster, 4000)
-        # A column and a table come while rows come.
+        # A column, a table, and one over a table that has rows come while rows come.
         medallion.pipeline.write_text(text_of(medallion, COLUMN, extra=TABLE))
         said = plan(cluster, medallion, medallion.pipeline)
         for words in ("streaming.bronze.user_events: gets the column twice bigint", "table streaming.extra: is new",
+                      "table streaming.copy: is new; the rows that streaming.bronze.user_events has come first",
                       "table streaming.silver.user_events: keep", "table streaming.gold.realtime_dashboard: keep"):
             assert words in said, said
         assert "version 2" in apply(cluster, medallion)["message"]
@@ -95,3 +98,6 @@ def test_a_changed_file_goes_on_where_it_was(tmp_path):
         extra = readers.read_deltalake(medallion.warehouse / "streaming" / "extra").to_pylist()
         wanted = {(p, offset) for p, end in ends.items() for offset in range(end)}
         assert len(extra) == len(wanted) and {(r["partition"], r["offset"]) for r in extra} == wanted
+        copied = readers.read_deltalake(medallion.warehouse / "streaming" / "copy").select(["partition", "offset"])
+        order = [("partition", "ascending"), ("offset", "ascending")]
+        assert copied.sort_by(order) == bronze.select(["partition", "offset"]).sort_by(order)

@@ -67,7 +67,7 @@ enum status lane_plan_create(const Foreset__Plan *plan, uint64_t epoch, const Fo
     ASSERT(made->plan);
     for (size_t i = 0; i < made->plan->n_ranges; i++) {
         Foreset__Range *range = made->plan->ranges[i];
-        if (plan->nodes[range->source]->source->kind == FORESET__SOURCE__KIND__FILES && !range->has_lane) {
+        if (plan_source_has_files(plan->nodes[range->source]->source) && !range->has_lane) {
             deal_files(made, range);
         } else {
             share_add(made, lane_of_range(range, routing), range->source, range);

@@ -16,6 +16,7 @@
 
 #include "common/base/random.h"
 #include "common/base/thread.h"
+#include "common/plan/plan_source.h"
 #include "worker/exchange/exchange.h"
 #include "worker/exchange/exchange_frame.h"
 #include "worker/exchange/exchange_routing.h"

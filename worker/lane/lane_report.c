@@ -104,7 +104,7 @@ static void report_ranges(struct lane_group *group, struct group_epoch *epoch, F
     const Foreset__EpochPlan *plan = epoch->plan->plan;
     for (size_t i = 0; i < plan->n_ranges; i++) {
         const Foreset__Range *range = plan->ranges[i];
-        if (group->plan->nodes[range->source]->source->kind != FORESET__SOURCE__KIND__FILES) continue;
+        if (!plan_source_has_files(group->plan->nodes[range->source]->source)) continue;
         size_t size = foreset__range__get_packed_size(range);
         uint8_t *packed = memory_alloc(size);
         foreset__range__pack(range, packed);
@@ -115,7 +115,7 @@ static void report_ranges(struct lane_group *group, struct group_epoch *epoch, F
         struct lane_epoch *report = &epoch->reports[lane];
         for (size_t i = 0; i < report->ranges.count; i++) {
             Foreset__Range *range = report->ranges.items[i];
-            if (group->plan->nodes[range->source]->source->kind == FORESET__SOURCE__KIND__FILES) continue;
+            if (plan_source_has_files(group->plan->nodes[range->source]->source)) continue;
             PUSH(prepared, ranges, range);
             report->ranges.items[i] = NULL;
         }

@@ -35,5 +35,9 @@ enum status operator_table_open(struct operator_host *host, uint32_t node, struc
 
 source_open operator_table_source(const Foreset__Source *source)
 {
-    return source->kind == FORESET__SOURCE__KIND__KAFKA ? kafka_source_open : files_source_open;
+    switch (source->kind) {
+    case FORESET__SOURCE__KIND__KAFKA: return kafka_source_open;
+    case FORESET__SOURCE__KIND__TABLE: return table_source_open;
+    default: return files_source_open;
+    }
 }

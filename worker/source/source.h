@@ -48,5 +48,7 @@ enum status kafka_source_open(const struct source_open_args *args, struct source
                               struct error *err) MUST_USE;
 enum status files_source_open(const struct source_open_args *args, struct source **ret_source,
                               struct error *err) MUST_USE;
+enum status table_source_open(const struct source_open_args *args, struct source **ret_source,
+                              struct error *err) MUST_USE;
 
 #endif

@@ -271,6 +271,56 @@ static void limit_must_be_a_number(void **state)
     assert_int_equal(err.class, ERROR_USAGE);
 }
 
+// A table that comes later: what is there comes first, from where the manifest says, within the stream's own limit.
+static void a_fill_comes_before_the_stream(void **state)
+{
+    (void)state;
+    struct error err;
+    Foreset__Source table = FORESET__SOURCE__INIT;
+    Foreset__Node node = FORESET__NODE__INIT, *nodes[] = {&fixture.node, &node};
+    char *adds[] = {(char *)"a", (char *)"b", (char *)"c", (char *)"d", (char *)"e"};
+    uint64_t counts[] = {60, 60, 60, 500, 1};
+    Foreset__Fill fill = FORESET__FILL__INIT;
+    Foreset__FilesPosition stands = FORESET__FILES_POSITION__INIT, *positions[] = {&stands};
+    Foreset__Manifest from = FORESET__MANIFEST__INIT;
+    option("maxOffsetsPerTrigger", "100");
+    table.kind = FORESET__SOURCE__KIND__TABLE;
+    node.kind = FORESET__NODE__KIND__SOURCE;
+    node.source = &table;
+    fixture.plan.nodes = nodes;
+    fixture.plan.n_nodes = 2;
+    fill.adds = adds;
+    fill.rows = counts;
+    fill.n_adds = fill.n_rows = 5;
+    stands.source = 1;
+    stands.next = 1;
+    from.files = positions;
+    from.n_files = 1;
+    assert_int_equal(epoch_position_init(&fixture.position, &fixture.plan, &from, &err), STATUS_OK);
+    epoch_position_fill(&fixture.position, 1, &fill, &from);
+    partition(0, 0, 0, 50);
+    accept_offer();
+    static const struct {
+        const char *first;
+        size_t files;
+        bool exhausted;
+    } cuts[] = {{"b", 2, false}, {"d", 1, false}, {"e", 1, false}};
+    for (size_t i = 0; i < sizeof cuts / sizeof *cuts; i++) {
+        cut(1000);
+        assert_int_equal(fixture.cut.count, 2);
+        assert_int_equal(rows(0), 0);
+        assert_int_equal(fixture.cut.ranges[1]->source, 1);
+        assert_int_equal(fixture.cut.ranges[1]->n_files, cuts[i].files);
+        assert_string_equal(fixture.cut.ranges[1]->files[0], cuts[i].first);
+        assert_int_equal(fixture.cut.exhausted, cuts[i].exhausted);
+    }
+    assert_int_equal(epoch_position_lag(&fixture.position), 50);
+    cut(1000);
+    assert_int_equal(fixture.cut.count, 1);
+    assert_int_equal(rows(0), 50);
+    assert_true(fixture.cut.exhausted);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -286,6 +336,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(latest_start_is_decided_first, setup, teardown),
         cmocka_unit_test_setup_teardown(files_are_read_once_in_order, setup, teardown),
         cmocka_unit_test_setup_teardown(limit_must_be_a_number, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_fill_comes_before_the_stream, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
