@@ -1,6 +1,6 @@
 // Cleaning. The happy path: read the manifests that are there; a data file of (epoch, generation) that the decided
-// manifest of its epoch does not name is deleted; so is a state snapshot part or fill that no kept manifest reaches, and
-// a manifest that is neither among the last CLEAN_MANIFESTS_MIN nor young.
+// manifest of its epoch does not name is deleted; so is a state snapshot part or fill that no kept manifest reaches,
+// and a manifest that is neither among the last CLEAN_MANIFESTS_MIN nor young.
 //
 // Every delete asks all of P24: the generation is below ours or the attempt was ours and is over (its epoch is
 // decided); the manifest of the epoch is decided, readable and does not name the file; a linearizable read has just
