@@ -394,7 +394,7 @@ void epoch_position_take(struct epoch_position *position, uint64_t rows_max, str
                          struct epoch_position_cut *ret_cut)
 {
     struct epoch_position_cut cut;
-    if (epoch_position_fills(position)) {
+    if (epoch_position_fills(position) && !FORESET_BUG("fill-not-awaited")) {
         epoch_position_take_fill(position, rows_max, arena, ret_cut);
         return;
     }

@@ -37,6 +37,9 @@ static const char *const planted_table[] = {
     "drain-unpublished",      // a drain ends a pipeline that has not recovered: decided epochs wait
     "late-word-kills",        // a late message of a worker's earlier process shuts the later one out
     "writes-unordered",       // a command's write may come after that of a later command
+    "fill-read-twice",        // an epoch of a fill does not move its position
+    "fill-not-awaited",       // the stream goes on before a new table is filled
+    "fill-without-pending",   // a new table is filled with what is published only
     NULL};
 static const char *planted_on;
 

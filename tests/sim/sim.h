@@ -38,8 +38,8 @@
 #define SIM_PROCESSES_MAX  8
 #define SIM_PIPELINES_MAX  3
 #define SIM_ROLES_MAX      48 // of a process, with those that are being stopped
-#define SIM_TABLES         6
-#define SIM_CONTENTS       7 // tables, and the dead letters of one
+#define SIM_TABLES         7
+#define SIM_CONTENTS       8 // tables, and the dead letters of one
 
 struct sim_process;
 struct sim_role;
@@ -118,6 +118,7 @@ struct sim_knobs { // probabilities, drawn from the seed
     double cut, deaf, quorum; // a tenth of a second's: of a link in one direction, a kv endpoint, the kv store's quorum
     bool available_now;
     bool tells;  // pipelines say how they are, workers leave as they should
+    bool grows;  // a person adds a table to each pipeline while it runs (P23)
     bool steers; // workers are drained and undrained all the time, little else happens
     uint32_t partitions, workers, coordinators, pipelines;
     int64_t faults_until_us;
@@ -142,7 +143,7 @@ struct sim {
     bool failed;
     char failure[2048];
     uint64_t steps, crashes, decisions, commits, moves;
-    Foreset__Plan *plans[SIM_PIPELINES_MAX];
+    Foreset__Plan *plans[SIM_PIPELINES_MAX], *grown[SIM_PIPELINES_MAX]; // without SIM_COPY, with it
     struct arena arena;
 };
 extern struct sim *sim; // the one that runs
@@ -206,7 +207,7 @@ const struct sim_object *sim_store_look(const char *url, const char *key);
 size_t sim_store_count(const char *url); // objects there are
 
 // ---- sim_plan.c ----
-enum { SIM_ROWS, SIM_COUNTS, SIM_WINDOWS, SIM_SLOW, SIM_LATEST, SIM_CHAIN, SIM_DEAD };
+enum { SIM_ROWS, SIM_COUNTS, SIM_WINDOWS, SIM_SLOW, SIM_LATEST, SIM_CHAIN, SIM_COPY, SIM_DEAD };
 enum {
     SIM_NODE_SOURCE,
     SIM_NODE_WATERMARK,
@@ -215,6 +216,10 @@ enum {
     SIM_NODE_LATEST,
     SIM_NODE_CHAIN_WATERMARK,
     SIM_NODE_CHAIN,
+    SIM_NODE_TABLES,                                  // one each, but for SIM_COPY
+    SIM_NODE_FILL = SIM_NODE_TABLES + SIM_TABLES - 1, // of the grown plan, as what follows
+    SIM_NODE_UNION,
+    SIM_NODE_COPY,
     SIM_NODE_COUNT
 };
 #define SIM_DELAY_US        (2 * SIM_SECOND)
@@ -231,6 +236,9 @@ uint32_t sim_plan_number(const Foreset__Plan *plan);
 uint32_t sim_plan_of_url(const char *url);
 const char *sim_plan_state_url(uint32_t pipeline);
 int64_t sim_plan_event_time(uint32_t partition, int64_t number);
+// The rows of a data file that a Fill's line names, as the store has them; NULL: it is not there whole.
+const struct sim_row *sim_plan_filled(uint32_t pipeline, const char *line, size_t *ret_count);
+bool sim_plan_grown(const Foreset__Plan *plan);              // has SIM_COPY
 bool sim_plan_chained(void);                                 // one worker only: the simulated flow has no exchange
 bool sim_plan_is_dead(int64_t number);                       // goes to the dead letters of SIM_SLOW
 bool sim_plan_is_slow(int64_t number);                       // goes to SIM_SLOW

@@ -12,11 +12,11 @@
 
 static const char *const check_urls[SIM_PIPELINES_MAX][SIM_CONTENTS] = {
     {"sim://p0/rows", "sim://p0/counts", "sim://p0/windows", "sim://p0/slow", "sim://p0/latest", "sim://p0/chain",
-     "sim://p0/slow__dead_letters"},
+     "sim://p0/copy", "sim://p0/slow__dead_letters"},
     {"sim://p1/rows", "sim://p1/counts", "sim://p1/windows", "sim://p1/slow", "sim://p1/latest", "sim://p1/chain",
-     "sim://p1/slow__dead_letters"},
+     "sim://p1/copy", "sim://p1/slow__dead_letters"},
     {"sim://p2/rows", "sim://p2/counts", "sim://p2/windows", "sim://p2/slow", "sim://p2/latest", "sim://p2/chain",
-     "sim://p2/slow__dead_letters"}};
+     "sim://p2/copy", "sim://p2/slow__dead_letters"}};
 
 struct check_file {
     char *path;
@@ -128,6 +128,19 @@ static void check_parts(const Foreset__Manifest *manifest)
     }
 }
 
+static void check_fills(const Foreset__Manifest *manifest)
+{
+    for (size_t i = 0; i < manifest->n_files; i++) {
+        const Foreset__FilesPosition *position = manifest->files[i];
+        if (!position->fill || position->next >= position->count) continue;
+        const struct sim_object *object = sim_store_look(sim_plan_state_url(check_pipeline), position->fill);
+        if (!object || !object->durable) {
+            sim_core_fail("I3: the manifest of epoch %" PRIu64 " names %s, which is %s", manifest->epoch,
+                          position->fill, object ? "not durable" : "not there");
+        }
+    }
+}
+
 static void check_manifest(const Foreset__Manifest *manifest)
 {
     for (size_t i = 0; i < manifest->n_tables; i++) {
@@ -139,6 +152,7 @@ static void check_manifest(const Foreset__Manifest *manifest)
         check_files(manifest, SIM_DEAD, table->dead_letters_pending, table->n_dead_letters_pending);
     }
     check_parts(manifest);
+    check_fills(manifest);
     sim_model_decide(check_pipeline, manifest);
 }
 
@@ -300,6 +314,11 @@ void sim_check_remove(const char *url, const char *key)
         if (strcmp(check->last->parts[i]->key, key) == 0) {
             sim_core_fail("I3: state part %s is deleted, epoch %" PRIu64 " needs it", key, check->last->epoch);
         }
+    }
+    for (size_t i = 0; check->last && i < check->last->n_files; i++) {
+        const Foreset__FilesPosition *position = check->last->files[i];
+        if (position->fill && position->next < position->count && strcmp(position->fill, key) == 0)
+            sim_core_fail("I3: %s is deleted, epoch %" PRIu64 " needs it", key, check->last->epoch);
     }
     size_t kept = check->names.count > 10 ? check->names.count - 10 : 0;
     for (size_t i = kept; i < check->names.count; i++) {

@@ -130,6 +130,7 @@ static void cluster_knobs(void)
     struct sim_knobs *knobs = &sim->knobs;
     knobs->tells = random_chance(&sim->random, 0.2);
     knobs->steers = random_chance(&sim->random, 0.3);
+    knobs->grows = random_chance(&sim->random, 0.4);
     knobs->crash = cluster_draw(0.004);
     knobs->call_error = cluster_draw(0.03);
     knobs->call_unknown = cluster_draw(0.03);

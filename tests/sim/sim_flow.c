@@ -6,6 +6,7 @@
 
 #include "common/base/hash.h"
 #include "common/base/planted.h"
+#include "common/delta/delta_action_json.h"
 #include "coordinator/epoch/epoch.h"
 #include "tests/sim/sim.h"
 #include "worker/lane/lane_clock.h"
@@ -39,6 +40,7 @@ struct sim_flow {
     struct sim_process *process;
     struct sim_role *role;
     uint32_t pipeline;
+    const Foreset__Plan *plan;
     unsigned refs; // the worker's and the lane's
     bool closing, lane_done;
     struct sim_fiber *lane;
@@ -137,7 +139,10 @@ static void flow_row(struct sim_flow *flow, uint32_t partition, int64_t number, 
     size_t key = (size_t)(number % SIM_KEYS);
     int64_t time_us = sim_plan_event_time(partition, number), start_us = time_us - time_us % SIM_WINDOW_US;
     flow_put(out, SIM_ROWS, id, 0);
-    if (sim_plan_is_slow(number)) flow_put(out, SIM_SLOW, id, 0);
+    if (sim_plan_is_slow(number)) {
+        flow_put(out, SIM_SLOW, id, 0);
+        if (sim_plan_grown(flow->plan)) flow_put(out, SIM_COPY, id, 0);
+    }
     if (sim_plan_is_dead(number)) flow_put(out, SIM_DEAD, id, 0);
     state->counts[key]++;
     if (number > state->latest[key]) state->latest[key] = number;
@@ -151,6 +156,32 @@ static void flow_row(struct sim_flow *flow, uint32_t partition, int64_t number, 
     }
 }
 
+// What the copied table had when the copy came.
+static enum status flow_fill(struct sim_flow *flow, const Foreset__Range *range, struct flow_output *out,
+                             struct error *err)
+{
+    enum status status = STATUS_OK;
+    struct objstore *store = flow->args.table_store(flow->args.context, SIM_SLOW, false);
+    struct buffer *bytes = NULL;
+    struct arena arena;
+    arena_init(&arena, 0);
+    for (size_t i = 0; i < range->n_files; i++) {
+        struct delta_action action = {0};
+        size_t count = 0;
+        TRY(delta_action_json_read(range->files[i], strcspn(range->files[i], "\n"), &arena, &action, err));
+        TRY(objstore_get(store, action.add.path, &bytes, err));
+        const struct sim_row *rows = sim_plan_decode(bytes->data, bytes->size_bytes, &count);
+        if (!rows) sim_core_fail("I3: file %s, which a new table is filled from, is not whole", action.add.path);
+        for (size_t k = 0; rows && k < count; k++) flow_put(out, SIM_COPY, rows[k].key, rows[k].value);
+        buffer_unref(bytes);
+        bytes = NULL;
+    }
+out:
+    buffer_unref(bytes);
+    arena_deinit(&arena);
+    return status;
+}
+
 static enum status flow_read(struct sim_flow *flow, const struct flow_epoch *epoch, struct flow_output *out,
                              struct error *err)
 {
@@ -158,6 +189,11 @@ static enum status flow_read(struct sim_flow *flow, const struct flow_epoch *epo
     if (FORESET_BUG("l-w-swapped") && epoch->has_watermark) late_us = epoch->watermark_us;
     for (size_t i = 0; i < epoch->plan->n_ranges; i++) {
         const Foreset__Range *range = epoch->plan->ranges[i];
+        if (range->n_files > 0) {
+            enum status status = flow_fill(flow, range, out, err);
+            if (status != STATUS_OK) return status;
+            continue;
+        }
         if (!flow_owns(flow, (uint32_t)range->partition)) {
             sim_core_fail("P22: epoch %" PRIu64 ": partition %d is read by a worker that does not hold it",
                           epoch->number, range->partition);
@@ -287,7 +323,10 @@ static enum status flow_write_latest(struct sim_flow *flow, const struct flow_ep
         struct sim_row rows[SIM_KEYS];
         size_t count = 0;
         bool read = false;
-        for (size_t j = 0; j < epoch->plan->n_ranges; j++) read |= (uint32_t)epoch->plan->ranges[j]->partition == i;
+        for (size_t j = 0; j < epoch->plan->n_ranges; j++) {
+            const Foreset__Range *range = epoch->plan->ranges[j];
+            read |= range->n_files == 0 && (uint32_t)range->partition == i;
+        }
         if (!read) continue;
         for (size_t k = 0; k < SIM_KEYS; k++) {
             if (state->latest[k] >= 0)
@@ -336,7 +375,7 @@ static enum status flow_tables(struct sim_flow *flow, const struct flow_epoch *e
                                struct flow_output *out, struct error *err)
 {
     out->prepared->tables = memory_calloc(SIM_TABLES, sizeof *out->prepared->tables);
-    for (uint32_t i = 0; i < SIM_TABLES; i++) {
+    for (uint32_t i = 0; i < flow->plan->n_tables; i++) {
         Foreset__TableEpoch *table = memory_calloc(1, sizeof *table);
         foreset__table_epoch__init(table);
         out->prepared->tables[out->prepared->n_tables++] = table;
@@ -459,28 +498,30 @@ static enum status flow_load(struct sim_flow *flow, const bool *wanted, const Fo
 static void flow_load_clocks(struct sim_flow *flow)
 {
     const Foreset__Manifest *from = flow->args.from;
-    for (uint32_t i = 0; i < SIM_TABLES; i++) {
+    for (uint32_t i = 0; i < flow->plan->n_tables; i++) {
         const Foreset__TableEpoch *table = NULL;
         for (size_t j = 0; from && j < from->n_tables; j++) {
             if (from->tables[j]->table == i) table = from->tables[j];
         }
-        lane_clock_init(&flow->clocks[i], sim->plans[flow->pipeline]->tables[i], table, from ? from->epoch + 1 : 1);
+        lane_clock_init(&flow->clocks[i], flow->plan->tables[i], table, from ? from->epoch + 1 : 1);
     }
 }
 
 // ---- The lane ----
 
-static bool flow_reads(const Foreset__EpochPlan *plan)
+// Whether the table, not the chained one, has input planned.
+static bool flow_reads(const Foreset__EpochPlan *plan, uint32_t table)
 {
-    return plan->n_sources > 0;
+    bool reads = false;
+    for (size_t i = 0; i < plan->n_sources; i++) reads |= plan->sources[i] == SIM_NODE_SOURCE || table == SIM_COPY;
+    return reads;
 }
 
 static void flow_facts(const struct sim_flow *flow, const struct flow_epoch *epoch, struct clock_epoch *clocks)
 {
     memset(clocks, 0, SIM_TABLES * sizeof *clocks);
-    (void)flow;
-    for (uint32_t i = 0; i < SIM_TABLES; i++) {
-        clocks[i].planned_input = i != SIM_CHAIN && flow_reads(epoch->plan);
+    for (uint32_t i = 0; i < flow->plan->n_tables; i++) {
+        clocks[i].planned_input = i != SIM_CHAIN && flow_reads(epoch->plan, i);
         clocks[i].plan_publishes = epoch->plan->tables[i]->publishes;
         clocks[i].has_watermark = true;
         clocks[i].candidate_us = i == SIM_WINDOWS ? epoch->watermark_us
@@ -505,8 +546,8 @@ static void flow_read_done(struct sim_flow *flow, const struct flow_epoch *epoch
     foreset__read_done__init(read);
     read->took_part = memory_calloc(SIM_TABLES, sizeof *read->took_part);
     read->maxima = memory_calloc(2, sizeof *read->maxima);
-    for (uint32_t i = 0; i < SIM_TABLES; i++) {
-        bool takes_part = clocks ? clocks[i].takes_part : i != SIM_CHAIN && flow_reads(epoch->plan);
+    for (uint32_t i = 0; i < flow->plan->n_tables; i++) {
+        bool takes_part = clocks ? clocks[i].takes_part : i != SIM_CHAIN && flow_reads(epoch->plan, i);
         if (takes_part) read->took_part[read->n_took_part++] = i;
     }
     if (out->seen) flow_maximum(read, SIM_NODE_WATERMARK, out->maximum_us);
@@ -517,7 +558,7 @@ static void flow_read_done(struct sim_flow *flow, const struct flow_epoch *epoch
 static void flow_resolve(struct sim_flow *flow, const struct flow_epoch *epoch, struct clock_epoch *clocks,
                          struct flow_output *out)
 {
-    for (uint32_t i = 0; i < SIM_TABLES; i++) {
+    for (uint32_t i = 0; i < flow->plan->n_tables; i++) {
         if (i == SIM_CHAIN) {
             flow_emit(flow, clocks, out);
             clocks[SIM_WINDOWS].emitted_rows = sim_plan_chained() ? out->rows[SIM_WINDOWS].count : 0;
@@ -665,6 +706,7 @@ enum status sim_flow_open(const struct dataflow_open_args *args, struct dataflow
     flow->role = sim->current;
     flow->process = sim->current->process;
     flow->pipeline = sim_plan_number(args->plan);
+    flow->plan = sim_plan_grown(args->plan) ? sim->grown[flow->pipeline] : sim->plans[flow->pipeline];
     flow->refs = 1;
     flow_route(flow, args->routing, args->worker_index);
     for (uint32_t i = 0; i < SIM_PARTITIONS_MAX; i++) {

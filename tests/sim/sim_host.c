@@ -17,7 +17,13 @@ static const char *const host_coordinators[2] = {"first", "second"};
 
 static uint32_t host_pipeline(const struct definition *definition)
 {
-    return (uint32_t)(definition->sql[1] - '0'); // the text is the name
+    return (uint32_t)(definition->sql[1] - '0'); // the text is the name, "p0", and with one table more "p0+"
+}
+
+static Foreset__Plan *host_plan(const struct definition *definition)
+{
+    uint32_t pipeline = host_pipeline(definition);
+    return definition->sql[2] == '+' ? sim->grown[pipeline] : sim->plans[pipeline];
 }
 
 static enum status host_compile(void *context, const struct definition *definition, struct arena *arena,
@@ -26,7 +32,7 @@ static enum status host_compile(void *context, const struct definition *definiti
     (void)context;
     (void)arena;
     (void)err;
-    *ret_plan = sim->plans[host_pipeline(definition)];
+    *ret_plan = host_plan(definition);
     *ret_warnings = NULL;
     return STATUS_OK;
 }
@@ -65,7 +71,7 @@ static enum status host_start(void *context, const struct definition *definition
     enum status status = sim_store_open(process, state_url, true, &role->state, err);
     ASSERT(status == STATUS_OK);
     const struct pipeline_config config = {.process = host_coordinators[process->id - 1],
-                                           .plan = sim->plans[role->pipeline_number],
+                                           .plan = host_plan(definition),
                                            .state_url = state_url,
                                            .kv = process->kv,
                                            .state = role->state,

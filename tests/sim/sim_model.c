@@ -31,6 +31,7 @@ static struct model {
     struct sim_content slow, dead; // written, published or not
     bool slow_open, slow_published;
     int64_t slow_published_us;
+    bool grown; // decided with SIM_COPY
 } models[SIM_PIPELINES_MAX];
 static struct model *model; // the one that moves
 
@@ -163,6 +164,28 @@ static void model_slow(const Foreset__Manifest *manifest, bool reads, struct mod
     epoch->contents[SIM_DEAD] = model->dead;
 }
 
+// The table that came later: files of the one it copies, then all of that one's stream.
+static void model_copy(uint32_t pipeline, const Foreset__Manifest *manifest, const struct sim_content *slow_before,
+                       bool reads, struct sim_content *copy)
+{
+    model->grown = manifest->n_tables > SIM_COPY;
+    if (!model->grown) return;
+    for (size_t i = 0; i < manifest->n_ranges; i++) {
+        for (size_t k = 0; k < manifest->ranges[i]->n_files; k++) {
+            size_t count = 0;
+            const struct sim_row *rows = sim_plan_filled(pipeline, manifest->ranges[i]->files[k], &count);
+            if (!rows) sim_core_fail("I3: epoch %" PRIu64 " read %s", manifest->epoch, manifest->ranges[i]->files[k]);
+            for (size_t j = 0; rows && j < count; j++) model_add(copy, rows[j].key, rows[j].value);
+        }
+    }
+    if (!reads) return;
+    if (copy->rows != slow_before->rows || copy->hash != slow_before->hash) {
+        sim_core_fail("P23: epoch %" PRIu64 " reads the stream, but the copy has %" PRIu64 " rows of %" PRIu64,
+                      manifest->epoch, copy->rows, slow_before->rows);
+    }
+    *copy = model->slow;
+}
+
 void sim_model_decide(uint32_t pipeline, const Foreset__Manifest *manifest)
 {
     model = &models[pipeline];
@@ -170,11 +193,13 @@ void sim_model_decide(uint32_t pipeline, const Foreset__Manifest *manifest)
     bool reads = false;
     for (size_t i = 0; i < manifest->n_ranges; i++) reads |= manifest->ranges[i]->to > manifest->ranges[i]->from;
     int64_t candidate_us = model_candidate(), maximum_us = INT64_MIN, late_us = model->watermark_us;
+    struct sim_content slow_before = model->slow;
     bool takes_part = reads || (manifest->no_data && candidate_us > model->watermark_us);
     if (takes_part) model->watermark_us = candidate_us;
     for (size_t i = 0; i < manifest->n_ranges; i++) {
         const Foreset__Range *range = manifest->ranges[i];
         uint32_t partition = (uint32_t)range->partition;
+        if (range->n_files > 0) continue;
         if (range->from != model->next[partition]) {
             sim_core_fail("I4: epoch %" PRIu64 ": partition %u goes on at %" PRId64 ", not at %" PRId64,
                           manifest->epoch, partition, range->from, model->next[partition]);
@@ -188,6 +213,7 @@ void sim_model_decide(uint32_t pipeline, const Foreset__Manifest *manifest)
     model_chain(manifest, emitted, takes_part ? model_emit(&epoch, emitted) : 0, &epoch);
     if (reads) model_groups(&epoch);
     model_slow(manifest, reads, &epoch);
+    model_copy(pipeline, manifest, &slow_before, reads, &epoch.contents[SIM_COPY]);
     if (maximum_us != INT64_MIN && (!model->seen || maximum_us > model->maximum_us)) model->maximum_us = maximum_us;
     model->seen = model->seen || maximum_us != INT64_MIN;
     const Foreset__TableEpoch *windows = manifest->tables[SIM_WINDOWS];
@@ -216,6 +242,8 @@ bool sim_model_complete(uint32_t pipeline)
     for (uint32_t i = 0; i < sim->knobs.partitions; i++) {
         if (model->next[i] < sim_plan_total(pipeline, i)) return false;
     }
+    const struct sim_content *copy = &model->epochs.items[model->epochs.count - 1].contents[SIM_COPY];
+    if (sim->knobs.grows && (!model->grown || copy->rows != model->slow.rows)) return false;
     return !model->slow_open && model_candidate() == model->watermark_us &&
            model_chain_candidate() == model->chain_watermark_us;
 }

@@ -7,6 +7,7 @@
 
 #define OPERATOR_PATIENCE_US (3 * SIM_SECOND)
 #define OPERATOR_AGAIN_US    (SIM_SECOND / 2)
+#define OPERATOR_GROWS       0.005 // a tenth of a second's
 
 struct operator_wish {
     const char *verb; // NULL: nothing is wished for
@@ -17,6 +18,7 @@ struct operator_wish {
 static struct {
     struct operator_wish pipelines[SIM_PIPELINES_MAX], workers[3];
     bool applied[SIM_PIPELINES_MAX];
+    bool grown[SIM_PIPELINES_MAX]; // from here on it is applied with one table more
     uint64_t tokens;
 } operator;
 
@@ -36,7 +38,7 @@ static void operator_option(Foreset__AdminRequest *request, const char *key)
     request->options[request->n_options++] = option;
 }
 
-static void operator_ask(struct operator_wish *wish, const char *name, bool pipeline)
+static void operator_ask(struct operator_wish *wish, const char *name, const char *text)
 {
     struct sim_process *coordinator = &sim->processes[random_below(&sim->random, sim->knobs.coordinators)];
     struct sim_role *role = coordinator->alive ? sim_core_find(coordinator, 0) : NULL;
@@ -55,11 +57,11 @@ static void operator_ask(struct operator_wish *wish, const char *name, bool pipe
     request->names[request->n_names++] = memory_strdup(name);
     bool applies = strcmp(wish->verb, "pipelines apply") == 0;
     if (applies && sim->knobs.available_now) operator_option(request, "available-now");
-    if (pipeline && wish->drains) operator_option(request, "drain");
+    if (text && wish->drains) operator_option(request, "drain");
     if (applies) {
         request->has_text = true;
-        request->text.len = strlen(name);
-        request->text.data = (uint8_t *)memory_strdup(name);
+        request->text.len = strlen(text);
+        request->text.data = (uint8_t *)memory_strdup(text);
     }
     sim_core_post(role, cluster_request_event((void *)(uintptr_t)wish->token, message));
 }
@@ -102,12 +104,18 @@ static void operator_pipeline(uint32_t pipeline)
 {
     static const char *const verbs[] = {"pipelines stop", "pipelines apply"};
     struct operator_wish *wish = &operator.pipelines[pipeline];
-    char name[8];
-    snprintf(name, sizeof name, "p%u", pipeline);
+    char name[8], text[8];
     if (operator.applied[pipeline] && sim_core_roll(sim->knobs.command))
         operator_wish_for(wish, verbs[random_below(&sim->random, 2)], random_chance(&sim->random, 0.5));
+    bool grows = sim->knobs.grows && operator.applied[pipeline] && !operator.grown[pipeline];
+    if (grows && (!sim->faults || sim_core_roll(OPERATOR_GROWS))) {
+        operator.grown[pipeline] = true;
+        operator_wish_for(wish, "pipelines apply", false);
+    }
     operator_again(pipeline);
-    if (wish->verb && sim->now_us >= wish->ask_at_us) operator_ask(wish, name, true);
+    snprintf(name, sizeof name, "p%u", pipeline);
+    snprintf(text, sizeof text, "p%u%s", pipeline, operator.grown[pipeline] ? "+" : "");
+    if (wish->verb && sim->now_us >= wish->ask_at_us) operator_ask(wish, name, text);
     if (!wish->verb && wish->ask_at_us < sim->now_us) wish->ask_at_us = sim->now_us + OPERATOR_PATIENCE_US;
 }
 
@@ -116,14 +124,16 @@ void sim_operator_act(void)
     for (uint32_t i = 0; i < sim->knobs.pipelines; i++) operator_pipeline(i);
     for (uint32_t i = 0; i < sim->knobs.workers; i++) {
         struct operator_wish *wish = &operator.workers[i];
-        if (wish->verb && sim->now_us >= wish->ask_at_us) operator_ask(wish, sim_host_workers[i], false);
+        if (wish->verb && sim->now_us >= wish->ask_at_us) operator_ask(wish, sim_host_workers[i], NULL);
     }
 }
 
 void sim_operator_calm(void)
 {
     for (uint32_t i = 0; i < sim->knobs.pipelines; i++) {
-        if (operator.applied[i]) operator_wish_for(&operator.pipelines[i], "pipelines start", false);
+        if (!operator.applied[i]) continue;
+        operator.grown[i] = sim->knobs.grows;
+        operator_wish_for(&operator.pipelines[i], sim->knobs.grows ? "pipelines apply" : "pipelines start", false);
     }
 }
 

@@ -1,11 +1,13 @@
 // The pipeline that the simulator runs: numbered rows in a few partitions, and one table of every kind:
 // rows (append), counts per key (complete), windows by event time (append, with a watermark), every other row with a
 // trigger interval (append, pending files, dead letters), the greatest number per key (update, open files), and wide
-// windows over what the windows table emits (a chained table, whose end takes two no-data epochs).
+// windows over what the windows table emits (a chained table, whose end takes two no-data epochs). A table that comes
+// later copies the one with the interval: its files, published or not, then its stream (P23).
 // Everything about a row follows from its partition and number.
 #include <string.h>
 
 #include "common/base/hash.h"
+#include "common/delta/delta_action_json.h"
 #include "tests/sim/sim.h"
 
 #define SIM_MAGIC 0x73696D726F777331ull
@@ -75,6 +77,19 @@ const struct sim_row *sim_plan_decode(const void *bytes, size_t size, size_t *re
     if (hash != hash_64(data, size - sizeof hash, 0)) return NULL;
     *ret_count = head[1];
     return (const struct sim_row *)(data + sizeof head);
+}
+
+const struct sim_row *sim_plan_filled(uint32_t pipeline, const char *line, size_t *ret_count)
+{
+    struct delta_action action = {0};
+    struct arena arena;
+    struct error err;
+    const struct sim_object *object = NULL;
+    arena_init(&arena, 0);
+    if (delta_action_json_read(line, strcspn(line, "\n"), &arena, &action, &err) == STATUS_OK)
+        object = sim_store_look(sim->plans[pipeline]->tables[SIM_SLOW]->url, action.add.path);
+    arena_deinit(&arena);
+    return object ? sim_plan_decode(object->bytes, object->size, ret_count) : NULL;
 }
 
 // ---- The source ----
@@ -182,7 +197,7 @@ static void sim_plan_marked(Foreset__Table *table, uint32_t node)
 
 static void sim_plan_tables(Foreset__Plan *plan, uint32_t pipeline)
 {
-    plan->n_tables = SIM_TABLES;
+    plan->n_tables = SIM_COPY;
     plan->tables = arena_calloc(&sim->arena, SIM_TABLES, sizeof *plan->tables);
     plan->tables[SIM_ROWS] = sim_plan_table(pipeline, "rows", FORESET__TABLE__MODE__APPEND, false);
     plan->tables[SIM_COUNTS] = sim_plan_table(pipeline, "counts", FORESET__TABLE__MODE__COMPLETE, true);
@@ -203,6 +218,45 @@ static void sim_plan_tables(Foreset__Plan *plan, uint32_t pipeline)
     slow->dead_letters_url = arena_printf(&sim->arena, "sim://p%u/slow__dead_letters", pipeline);
 }
 
+bool sim_plan_grown(const Foreset__Plan *plan)
+{
+    return plan->n_tables > SIM_COPY;
+}
+
+// The same plan with one table more.
+static Foreset__Plan *sim_plan_grow(const Foreset__Plan *plan, uint32_t pipeline)
+{
+    Foreset__Plan *grown = arena_alloc(&sim->arena, sizeof *grown);
+    Foreset__Table *copy = sim_plan_table(pipeline, "copy", FORESET__TABLE__MODE__APPEND, false);
+    *grown = *plan;
+    grown->tables = arena_calloc(&sim->arena, SIM_TABLES, sizeof *grown->tables);
+    memcpy(grown->tables, plan->tables, plan->n_tables * sizeof *grown->tables);
+    grown->tables[grown->n_tables++] = copy;
+    grown->nodes = arena_calloc(&sim->arena, SIM_NODE_COUNT, sizeof *grown->nodes);
+    memcpy(grown->nodes, plan->nodes, plan->n_nodes * sizeof *grown->nodes);
+    Foreset__Node *fill = sim_plan_node(FORESET__NODE__KIND__SOURCE, SIM_COPY, NULL, 0);
+    fill->source = arena_alloc(&sim->arena, sizeof *fill->source);
+    foreset__source__init(fill->source);
+    fill->source->kind = FORESET__SOURCE__KIND__TABLE;
+    fill->source->name = (char *)"copy/fill-1";
+    fill->source->path = plan->tables[SIM_SLOW]->url;
+    Foreset__Node *both = sim_plan_node(FORESET__NODE__KIND__UNION, SIM_COPY, NULL, SIM_NODE_TABLES + SIM_SLOW);
+    both->n_inputs = 2;
+    both->inputs = arena_calloc(&sim->arena, 2, sizeof *both->inputs);
+    both->inputs[0] = SIM_NODE_TABLES + SIM_SLOW;
+    both->inputs[1] = SIM_NODE_FILL;
+    grown->nodes[SIM_NODE_FILL] = fill;
+    grown->nodes[SIM_NODE_UNION] = both;
+    grown->nodes[SIM_NODE_COPY] = sim_plan_node(FORESET__NODE__KIND__TABLE, SIM_COPY, NULL, SIM_NODE_UNION);
+    grown->n_nodes = SIM_NODE_COUNT;
+    copy->node = SIM_NODE_COPY;
+    copy->n_sources = 2;
+    copy->sources = arena_calloc(&sim->arena, 2, sizeof *copy->sources);
+    copy->sources[0] = SIM_NODE_SOURCE;
+    copy->sources[1] = SIM_NODE_FILL;
+    return grown;
+}
+
 void sim_plan_make(uint32_t pipeline)
 {
     Foreset__Plan *plan = arena_alloc(&sim->arena, sizeof *plan);
@@ -212,7 +266,7 @@ void sim_plan_make(uint32_t pipeline)
     plan->shards = SIM_PARTITIONS_MAX;
     plan->sql_hash = (char *)"0000000000000000";
     plan->trigger_us = 2 * SIM_SECOND;
-    plan->n_nodes = SIM_NODE_COUNT + SIM_TABLES;
+    plan->n_nodes = SIM_NODE_TABLES + SIM_COPY;
     plan->nodes = arena_calloc(&sim->arena, plan->n_nodes, sizeof *plan->nodes);
     Foreset__Node *source = sim_plan_node(FORESET__NODE__KIND__SOURCE, SIM_ROWS, NULL, 0);
     source->source = arena_alloc(&sim->arena, sizeof *source->source);
@@ -239,12 +293,13 @@ void sim_plan_make(uint32_t pipeline)
     plan->nodes[SIM_NODE_CHAIN_WATERMARK]->delay_us = SIM_CHAIN_DELAY_US;
     plan->nodes[SIM_NODE_CHAIN] =
         sim_plan_node(FORESET__NODE__KIND__AGGREGATE_FINAL, SIM_CHAIN, "chain", SIM_NODE_CHAIN_WATERMARK);
-    static const uint32_t inputs[SIM_TABLES] = {SIM_NODE_SOURCE, SIM_NODE_COUNTS, SIM_NODE_WINDOWS,
-                                                SIM_NODE_SOURCE, SIM_NODE_LATEST, SIM_NODE_CHAIN};
+    static const uint32_t inputs[SIM_COPY] = {SIM_NODE_SOURCE, SIM_NODE_COUNTS, SIM_NODE_WINDOWS,
+                                              SIM_NODE_SOURCE, SIM_NODE_LATEST, SIM_NODE_CHAIN};
     sim_plan_tables(plan, pipeline);
-    for (uint32_t i = 0; i < SIM_TABLES; i++) {
-        plan->nodes[SIM_NODE_COUNT + i] = sim_plan_node(FORESET__NODE__KIND__TABLE, i, NULL, inputs[i]);
-        plan->tables[i]->node = SIM_NODE_COUNT + i;
+    for (uint32_t i = 0; i < SIM_COPY; i++) {
+        plan->nodes[SIM_NODE_TABLES + i] = sim_plan_node(FORESET__NODE__KIND__TABLE, i, NULL, inputs[i]);
+        plan->tables[i]->node = SIM_NODE_TABLES + i;
     }
     sim->plans[pipeline] = plan;
+    sim->grown[pipeline] = sim_plan_grow(plan, pipeline);
 }

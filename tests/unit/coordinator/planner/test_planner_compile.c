@@ -35,12 +35,14 @@ static void the_medallion_compiles(void **state)
     assert_int_equal(bronze->n_sources, 1);
     assert_false(bronze->stateful);
     assert_true(silver->stateful && !silver->no_data_epochs);
-    assert_int_equal(silver->n_sources, 1); // through stateless bronze
+    assert_int_equal(silver->n_sources, 2); // through stateless bronze, and what it is filled from if it comes later
     assert_int_equal(silver->sources[0], bronze->sources[0]);
+    assert_int_equal(plan->nodes[silver->sources[1]]->source->kind, FORESET__SOURCE__KIND__TABLE);
+    assert_string_equal(plan->nodes[silver->sources[1]]->source->path, bronze->url);
     assert_string_equal(silver->partition_columns[0], "event_date");
     assert_int_equal(gold->mode, FORESET__TABLE__MODE__COMPLETE);
     assert_int_equal(gold->interval_us, 60000000);
-    assert_int_equal(gold->n_sources, 0); // silver is stateful: gold follows it
+    assert_int_equal(gold->n_sources, 1); // silver is stateful: gold follows it; but for a fill
     assert_int_equal(gold->n_stateful_inputs, 1);
     assert_int_equal(gold->stateful_inputs[0], 1);
     assert_int_equal(gold->n_watermarks, 1);
