@@ -1,5 +1,5 @@
 // The rows of a table version: see delta_scan.h. One file is in memory at a time. Partition columns are not in the
-// files: their value stands in the log, once a file. Files come by modification time, then by name.
+// files: their value stands in the log, once a file. A table's files come by modification time, then by name.
 #include "common/delta/delta_scan.h"
 
 #include <stdlib.h>
@@ -21,6 +21,7 @@ struct delta_scan {
     const struct delta_add **files;
     size_t file_count, at; // at: the next file
     struct parquet_reader *reader;
+    uint64_t file_bytes;        // of it, in the budget
     uint64_t rows_left;         // of the file, when no column of it is wanted
     struct delta_vector vector; // deleted rows of the file
     size_t vector_at;           // the next of them
@@ -148,10 +149,18 @@ const struct type *delta_scan_schema(const struct delta_scan *scan)
     return scan->schema;
 }
 
+static void scan_close_file(struct delta_scan *scan)
+{
+    parquet_reader_close(scan->reader);
+    scan->reader = NULL;
+    budget_give(scan->budget, scan->file_bytes);
+    scan->file_bytes = 0;
+}
+
 void delta_scan_destroy(struct delta_scan *scan)
 {
     if (!scan) return;
-    parquet_reader_close(scan->reader);
+    scan_close_file(scan);
     delta_vector_deinit(&scan->vector);
     memory_free(scan->files);
     memory_free(scan->partitioned);
@@ -179,6 +188,8 @@ static enum status scan_open_file(struct delta_scan *scan, const struct delta_ad
     struct buffer *bytes = NULL;
     struct objstore *store = scan->table->store;
     TRY(delta_path_decode(add->path, &key, err));
+    TRY(budget_take(scan->budget, (uint64_t)add->size_bytes, err));
+    scan->file_bytes = (uint64_t)add->size_bytes;
     TRY(objstore_get(store, text_str(&key), &bytes, err));
     TRY(parquet_reader_open(bytes, bytes->size_bytes, scan->budget, &scan->reader, err));
     scan->rows_left = parquet_reader_rows(scan->reader);
@@ -304,8 +315,7 @@ enum status delta_scan_next(struct delta_scan *scan, struct batch **ret_batch, s
         if (!scan->reader) TRY(scan_open_file(scan, scan->files[scan->at++], err));
         TRY(scan_next_of_file(scan, scan->files[scan->at - 1], &batch, err));
         if (batch) break;
-        parquet_reader_close(scan->reader);
-        scan->reader = NULL;
+        scan_close_file(scan);
     }
     *ret_batch = batch;
 out:

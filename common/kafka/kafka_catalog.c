@@ -36,7 +36,7 @@ struct kafka_catalog {
     rd_kafka_queue_t *answers;                // of commits
     bool committing;                          // one is on its way
     rd_kafka_topic_partition_list_t *waiting; // the newest progress that came meanwhile, NULL if none
-    rd_kafka_resp_err_t refused;              // what the last commit got
+    rd_kafka_resp_err_t refused, told;        // what the last commit got; what was last returned of that
 };
 
 static const char *kafka_catalog_intern(struct kafka_catalog *catalog, const char *topic)
@@ -314,7 +314,6 @@ enum status kafka_catalog_report(struct kafka_catalog *catalog, const struct kaf
                                  size_t count, int timeout_ms, struct error *err)
 {
     int64_t deadline_us = clock_boot_us(clock_system()) + timeout_ms * 1000ll;
-    rd_kafka_resp_err_t before = catalog->refused;
     if (count > 0) { // the later one says more
         if (catalog->waiting) rd_kafka_topic_partition_list_destroy(catalog->waiting);
         catalog->waiting = rd_kafka_topic_partition_list_new((int)count);
@@ -329,7 +328,12 @@ enum status kafka_catalog_report(struct kafka_catalog *catalog, const struct kaf
         kafka_catalog_serve(catalog, COMMIT_SLICE_MS);
     }
     if (timeout_ms > 0 && (catalog->committing || catalog->waiting)) catalog->refused = RD_KAFKA_RESP_ERR__TIMED_OUT;
-    if (!catalog->refused || catalog->refused == before) return STATUS_OK; // trouble is told once
-    return kafka_client_fail(catalog->client, "reporting offsets to the group", rd_kafka_err2str(catalog->refused),
-                             err);
+    if (catalog->refused == catalog->told) return STATUS_OK; // trouble is told once
+    catalog->told = catalog->refused;
+    if (!catalog->refused) return STATUS_OK;
+    return error_set(
+        err, STATUS_ERROR, ERROR_RETRY,
+        "Kafka at %s: the group was not told how far the pipeline is: %s. Rows are not concerned; lag tools "
+        "are behind",
+        catalog->client->brokers, rd_kafka_err2str(catalog->refused));
 }

@@ -64,7 +64,7 @@ static enum status epoch_merge_partition(struct epoch_merge *merge, const Forese
     Foreset__Range *range = arena_alloc(merge->arena, sizeof *range);
     *range = *planned;
     const Foreset__Range *old = epoch_merge_previous(merge, planned);
-    range->last = old ? old->last : NULL;
+    range->last = old && !planned->has_gap_from ? old->last : NULL; // the record before a gap may be gone too
     if (old && old->to != planned->from && !planned->has_gap_from) {
         return epoch_merge_contradiction(
             merge, err,

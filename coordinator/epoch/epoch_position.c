@@ -13,9 +13,13 @@
 #include "common/base/hash.h"
 #include "common/base/planted.h"
 #include "common/base/text.h"
+#include "common/plan/plan_source.h"
 
 #define EPOCH_POSITION_HORIZON_US (7 * 86400 * 1000000ll)
-enum { EPOCH_POSITION_FILES_MAX = 10000 };
+enum {
+    EPOCH_POSITION_FILES_MAX = 10000,
+    EPOCH_POSITION_FILL_BYTES = 4 << 20, // of lines: they go into messages and the manifest
+};
 
 static const char *epoch_position_option(const Foreset__Source *source, const char *key)
 {
@@ -68,6 +72,26 @@ static void epoch_position_load(struct epoch_position *position, const Foreset__
     }
 }
 
+// An epoch of a fill is no bigger than the epochs that wrote it might be.
+static void epoch_position_limit_fills(struct epoch_position *position, const Foreset__Plan *plan)
+{
+    for (size_t i = 0; i < position->count; i++) {
+        struct epoch_position_source *fill = &position->sources[i];
+        const Foreset__Table *read = NULL;
+        if (fill->plan->kind == FORESET__SOURCE__KIND__TABLE)
+            read = plan_source_table(plan, NULL, fill->plan->path, NULL);
+        for (size_t j = 0; read && j < position->count; j++) {
+            const struct epoch_position_source *source = &position->sources[j];
+            bool feeds = false;
+            for (size_t k = 0; k < read->n_sources; k++) feeds |= read->sources[k] == source->node;
+            if (feeds && source->rows_max > 0 && (fill->rows_max == 0 || source->rows_max < fill->rows_max))
+                fill->rows_max = source->rows_max;
+            if (feeds && source->files_max > 0 && (fill->files_max == 0 || source->files_max < fill->files_max))
+                fill->files_max = source->files_max;
+        }
+    }
+}
+
 enum status epoch_position_init(struct epoch_position *position, const Foreset__Plan *plan,
                                 const Foreset__Manifest *from, struct error *err)
 {
@@ -85,6 +109,7 @@ enum status epoch_position_init(struct epoch_position *position, const Foreset__
         TRY(epoch_position_limit(source->plan, "maxOffsetsPerTrigger", &source->rows_max, err));
         TRY(epoch_position_limit(source->plan, "maxFilesPerTrigger", &source->files_max, err));
     }
+    epoch_position_limit_fills(position, plan);
     if (from) epoch_position_load(position, from);
 out:
     return status;
@@ -98,7 +123,7 @@ void epoch_position_fill(struct epoch_position *position, uint32_t node, const F
         if (source->node != node) continue;
         source->fill = fill;
         for (size_t j = 0; j < from->n_files; j++) {
-            if (from->files[j]->source == node) source->fill_next = from->files[j]->next;
+            if (from->files[j]->source == node) source->fill_next = source->fill_end = from->files[j]->next;
         }
     }
 }
@@ -278,13 +303,13 @@ static void epoch_position_range(struct epoch_position_source *source, struct ep
             *range->last = partition->evidence;
             partition->has_evidence = false;
         }
-        if (partition->gap_from >= 0) {
-            range->has_gap_from = true;
-            range->gap_from = partition->gap_from;
-            partition->gap_from = -1;
-        }
         partition->next = range->to;
         cut->rows += rows;
+    }
+    if (partition->gap_from >= 0) {
+        range->has_gap_from = true;
+        range->gap_from = partition->gap_from;
+        partition->gap_from = -1;
     }
     cut->ranges[cut->count++] = range;
 }
@@ -341,16 +366,43 @@ static void epoch_position_begin(struct epoch_position *position, struct arena *
     *cut = (struct epoch_position_cut){.ranges = arena_calloc(arena, max + 1, sizeof *cut->ranges)};
 }
 
-// Files of what a new table reads first, until they have *rows_left rows.
-static void epoch_position_cut_fill(struct epoch_position_source *source, uint64_t files_max, uint64_t *rows_left,
-                                    struct arena *arena, struct epoch_position_cut *cut)
+struct epoch_position_room { // what an epoch of a fill may still take
+    uint64_t rows, files, bytes;
+};
+
+static void epoch_position_use(uint64_t *left, uint64_t used)
+{
+    *left -= used < *left ? used : *left;
+}
+
+// The next file, and those that belong to it.
+static void epoch_position_fill_more(struct epoch_position_source *source, struct epoch_position_room *room)
 {
     const Foreset__Fill *fill = source->fill;
-    size_t first = source->fill_next, count = 0, left = epoch_position_fill_left(source);
-    while (count < left && count<files_max && * rows_left> 0) {
-        uint64_t rows = fill->rows[first + count++];
-        *rows_left -= rows < *rows_left ? rows : *rows_left;
+    do {
+        epoch_position_use(&room->rows, fill->rows[source->fill_end]);
+        epoch_position_use(&room->bytes, strlen(fill->adds[source->fill_end]));
+        epoch_position_use(&room->files, 1);
+        source->fill_end++;
+    } while (source->fill_end < fill->n_adds && fill->joined[source->fill_end]);
+}
+
+// The earliest epoch that some fill has files of beyond those that are taken; UINT64_MAX: none.
+static uint64_t epoch_position_fill_epoch(const struct epoch_position *position)
+{
+    uint64_t least = UINT64_MAX;
+    for (size_t i = 0; i < position->count; i++) {
+        const struct epoch_position_source *source = &position->sources[i];
+        bool more = source->fill && source->fill_end < source->fill->n_adds;
+        if (more && source->fill->epochs[source->fill_end] < least) least = source->fill->epochs[source->fill_end];
     }
+    return least;
+}
+
+static void epoch_position_cut_fill(struct epoch_position_source *source, struct arena *arena,
+                                    struct epoch_position_cut *cut)
+{
+    size_t count = source->fill_end - source->fill_next;
     if (count == 0) return;
     Foreset__Range *range = arena_alloc(arena, sizeof *range);
     foreset__range__init(range);
@@ -358,8 +410,8 @@ static void epoch_position_cut_fill(struct epoch_position_source *source, uint64
     range->n_files = range->n_file_times_us = count;
     range->files = arena_calloc(arena, count, sizeof *range->files);
     range->file_times_us = arena_calloc(arena, count, sizeof *range->file_times_us);
-    for (size_t i = 0; i < count; i++) range->files[i] = arena_strdup(arena, fill->adds[first + i]);
-    source->fill_next += count;
+    for (size_t i = 0; i < count; i++) range->files[i] = arena_strdup(arena, source->fill->adds[source->fill_next + i]);
+    source->fill_next = source->fill_end;
     cut->files += count;
     cut->ranges[cut->count++] = range;
 }
@@ -372,20 +424,34 @@ static bool epoch_position_fills(const struct epoch_position *position)
     return false;
 }
 
-// An epoch of a fill is no bigger than those of the stream: whoever limits a source limits what comes of it.
+static void epoch_position_limit_to(uint64_t *limit, uint64_t other)
+{
+    if (other > 0 && other < *limit) *limit = other;
+}
+
+// Rows come as they came to the tables that were there: in the order of the epochs that wrote them, for all fills at
+// once, and what one epoch wrote in one, so that a watermark finds nothing late that was not late to those.
 static void epoch_position_take_fill(struct epoch_position *position, uint64_t rows_max, struct arena *arena,
                                      struct epoch_position_cut *ret_cut)
 {
-    uint64_t files_max = EPOCH_POSITION_FILES_MAX;
+    struct epoch_position_room room = {rows_max, EPOCH_POSITION_FILES_MAX, EPOCH_POSITION_FILL_BYTES};
     for (size_t i = 0; i < position->count; i++) {
         const struct epoch_position_source *source = &position->sources[i];
-        if (source->rows_max > 0 && source->rows_max < rows_max) rows_max = source->rows_max;
-        if (source->files_max > 0 && source->files_max < files_max) files_max = source->files_max;
+        if (epoch_position_fill_left(source) == 0) continue;
+        epoch_position_limit_to(&room.rows, source->rows_max);
+        epoch_position_limit_to(&room.files, source->files_max);
     }
     epoch_position_take_nothing(position, arena, ret_cut);
-    for (size_t i = 0; i < position->count; i++) {
-        epoch_position_cut_fill(&position->sources[i], files_max, &rows_max, arena, ret_cut);
+    uint64_t epoch;
+    while (room.rows > 0 && room.files > 0 && room.bytes > 0 &&
+           (epoch = epoch_position_fill_epoch(position)) < UINT64_MAX) {
+        for (size_t i = 0; i < position->count; i++) {
+            struct epoch_position_source *source = &position->sources[i];
+            bool more = source->fill && source->fill_end < source->fill->n_adds;
+            if (more && source->fill->epochs[source->fill_end] == epoch) epoch_position_fill_more(source, &room);
+        }
     }
+    for (size_t i = 0; i < position->count; i++) epoch_position_cut_fill(&position->sources[i], arena, ret_cut);
     ret_cut->exhausted = !epoch_position_has_input(position);
     ret_cut->limited = !ret_cut->exhausted;
 }

@@ -27,8 +27,8 @@ struct epoch_position_source {
     VECTOR(struct catalog_file) waiting;     // files of the newest offer, not planned yet
     int64_t horizon_us;                      // FILES: older ones are not looked at any more
     int64_t newest_us;
-    const Foreset__Fill *fill; // TABLE: borrowed; NULL: nothing to read
-    size_t fill_next;          // of its lines
+    const Foreset__Fill *fill;  // TABLE: borrowed; NULL: nothing to read
+    size_t fill_next, fill_end; // of its lines: the next to plan; while an epoch is cut, the end of its share
 };
 struct epoch_position {
     struct epoch_position_source *sources;
@@ -59,7 +59,7 @@ struct epoch_position_cut {
     bool limited;
 };
 // Cuts at most rows_max rows from sources without a limit of their own, shared out by lag, and moves the position on.
-// While there is something to fill, only that is cut (P23), whole files, at least one.
+// While there is something to fill, only that is cut (P23): what its table's earlier epochs wrote, whole epochs.
 void epoch_position_take(struct epoch_position *position, uint64_t rows_max, struct arena *arena,
                          struct epoch_position_cut *ret_cut);
 // An epoch that reads nothing: all partitions with from = to.

@@ -7,6 +7,7 @@
 
 #include "common/base/memory.h"
 #include "common/columnar/type.h"
+#include "common/plan/plan_source.h"
 
 // An output column of a node.
 struct change_column {
@@ -41,14 +42,6 @@ static const struct field *change_field(const struct change_column *at)
     return there ? &schema->children[at->ordinal] : NULL;
 }
 
-// What a table is filled with when it is added later is what it reads: the node passes one table's rows.
-static bool change_passes_table(const struct change_column *at)
-{
-    if (at->node->n_inputs != 2) return false;
-    const Foreset__Node *fill = change_input(at, 1);
-    return fill->kind == FORESET__NODE__KIND__SOURCE && fill->source->kind == FORESET__SOURCE__KIND__TABLE;
-}
-
 // Down to the node that makes the column.
 static void change_resolve(struct change_column *at)
 {
@@ -61,7 +54,7 @@ static void change_resolve(struct change_column *at)
         case FORESET__NODE__KIND__SORT:
         case FORESET__NODE__KIND__LIMIT: break;
         case FORESET__NODE__KIND__UNION:
-            if (!change_passes_table(at)) return;
+            if (!plan_source_is_stream(at->plan, at->node)) return;
             break;
         case FORESET__NODE__KIND__PROJECT: {
             const Foreset__Expr *expr = at->plan->exprs[at->node->exprs[at->ordinal]];

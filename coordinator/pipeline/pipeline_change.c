@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "common/base/hash.h"
+#include "common/plan/plan_source.h"
 #include "coordinator/commit/decide.h"
 #include "coordinator/commit/table_put.h"
 #include "coordinator/pipeline/change_lineage.h"
@@ -24,16 +25,6 @@ void pipeline_change_deinit(struct pipeline_change *change)
 }
 
 // ---- Comparing ----
-
-static const Foreset__Table *pipeline_change_table(const Foreset__Plan *plan, const char *name, uint32_t *ret_number)
-{
-    for (uint32_t i = 0; i < plan->n_tables; i++) {
-        if (strcmp(plan->tables[i]->name, name) != 0) continue;
-        *ret_number = i;
-        return plan->tables[i];
-    }
-    return NULL;
-}
 
 static bool pipeline_change_stateful(const Foreset__Node *node)
 {
@@ -57,7 +48,7 @@ static void pipeline_change_state(const Foreset__Plan *old, const Foreset__Plan 
         const Foreset__Node *before = old->nodes[i];
         uint32_t number;
         if (!pipeline_change_stateful(before)) continue;
-        const Foreset__Table *table = pipeline_change_table(plan, old->tables[before->table]->name, &number);
+        const Foreset__Table *table = plan_source_table(plan, old->tables[before->table]->name, NULL, &number);
         if (!table) continue; // said with the table
         const Foreset__Node *now = pipeline_change_node(plan, number, before->name);
         if (now && change_lineage_same(old, before, plan, now)) continue;
@@ -73,7 +64,7 @@ void pipeline_change_states(const Foreset__Plan *old, const Foreset__Plan *plan,
     for (size_t i = 0; i < old->n_nodes; i++) {
         const Foreset__Node *before = old->nodes[i], *now = NULL;
         if (!pipeline_change_stateful(before)) continue;
-        const Foreset__Table *table = pipeline_change_table(plan, old->tables[before->table]->name, &number);
+        const Foreset__Table *table = plan_source_table(plan, old->tables[before->table]->name, NULL, &number);
         if (table) now = pipeline_change_node(plan, number, before->name);
         bool same = now && change_lineage_same(old, before, plan, now);
         text_printf(text, "state of %s in table %s: %s\n", before->name, old->tables[before->table]->name,
@@ -85,7 +76,7 @@ void pipeline_change_states(const Foreset__Plan *old, const Foreset__Plan *plan,
         const Foreset__Node *now = plan->nodes[i];
         if (!pipeline_change_stateful(now)) continue;
         const char *table = plan->tables[now->table]->name;
-        bool there = pipeline_change_table(old, table, &number) && pipeline_change_node(old, number, now->name);
+        bool there = plan_source_table(old, table, NULL, &number) && pipeline_change_node(old, number, now->name);
         if (!there) text_printf(text, "state of %s in table %s: new, begins empty\n", now->name, table);
     }
 }
@@ -108,6 +99,7 @@ static uint32_t pipeline_change_same(const Foreset__Plan *old, uint32_t number, 
         const char *key = pipeline_change_key(now);
         if (now->kind != before->kind || !key || strcmp(key, name) != 0) continue;
         if (now->kind == FORESET__NODE__KIND__SOURCE && now->source->kind != before->source->kind) continue;
+        if (plan_source_is_fill(now) && strcmp(now->source->path, before->source->path) != 0) continue;
         if (strcmp(plan->tables[now->table]->name, old->tables[before->table]->name) == 0) return i;
     }
     return (uint32_t)plan->n_nodes;
@@ -131,7 +123,7 @@ static void pipeline_change_sources(const Foreset__Plan *old, const Foreset__Pla
     for (uint32_t i = 0; i < old->n_nodes; i++) {
         const Foreset__Node *before = old->nodes[i];
         if (before->kind != FORESET__NODE__KIND__SOURCE) continue;
-        if (before->source->kind == FORESET__SOURCE__KIND__TABLE) continue; // goes with the table that it fills
+        if (plan_source_is_fill(before)) continue; // one that is not read to the end is the manifest's to tell
         if (pipeline_change_same(old, i, plan) < plan->n_nodes) continue;
         text_printf(text, "source %s: its position cannot be carried on\n", before->source->name);
         *loses = true;
@@ -165,24 +157,26 @@ static void pipeline_change_columns(const Foreset__Table *before, const Foreset_
     if (schema->child_count == old->child_count) text_printf(text, "table %s: its columns change places\n", now->name);
 }
 
+// A table that comes, or reads another one that it did not read.
 static void pipeline_change_new(const Foreset__Plan *old, const Foreset__Plan *plan, uint32_t table, struct text *text)
 {
-    bool filled = false;
+    const char *name = plan->tables[table]->name;
+    bool known = plan_source_table(old, name, NULL, NULL), filled = false;
     for (uint32_t i = 0; i < plan->n_nodes; i++) {
         const Foreset__Table *read = plan->nodes[i]->table == table ? pipeline_fill_wanted(old, plan, i) : NULL;
         if (!read) continue;
-        text_printf(text, "table %s: is new; the rows that %s has come first, then its stream goes on\n",
-                    plan->tables[table]->name, read->name);
+        text_printf(text, "table %s: %s %s has come first, then its stream goes on\n", name,
+                    known ? "reads one more; the rows that" : "is new; the rows that", read->name);
         filled = true;
     }
-    if (!filled) text_printf(text, "table %s: is new; what it reads begins at its start\n", plan->tables[table]->name);
+    if (!known && !filled) text_printf(text, "table %s: is new; what it reads begins at its start\n", name);
 }
 
 static void pipeline_change_tables(const Foreset__Plan *old, const Foreset__Plan *plan, struct text *text, bool *loses)
 {
     uint32_t number;
     for (uint32_t i = 0; i < old->n_tables; i++) {
-        const Foreset__Table *before = old->tables[i], *now = pipeline_change_table(plan, before->name, &number);
+        const Foreset__Table *before = old->tables[i], *now = plan_source_table(plan, before->name, NULL, &number);
         if (!now || number != i) {
             text_printf(text, "table %s: %s\n", before->name,
                         now ? "stands at another place; write new tables behind the others" : "is made no more");
@@ -196,9 +190,7 @@ static void pipeline_change_tables(const Foreset__Plan *old, const Foreset__Plan
             *loses = true;
         }
     }
-    for (uint32_t i = 0; i < plan->n_tables; i++) {
-        if (!pipeline_change_table(old, plan->tables[i]->name, &number)) pipeline_change_new(old, plan, i, text);
-    }
+    for (uint32_t i = 0; i < plan->n_tables; i++) pipeline_change_new(old, plan, i, text);
 }
 
 void pipeline_change_compare(const Foreset__Plan *old, const Foreset__Plan *plan, struct text *text, bool *ret_loses)
@@ -272,6 +264,13 @@ enum status pipeline_change_check(struct recover *recover, struct error *err)
         pipeline_change_compare(old, context->plan, &change->differences, &loses);
         for (size_t i = 0; !loses && i < recover->logs->count; i += 2) recover->logs->items[i].extends = true;
         if (!loses) pipeline_change_carry(old, context->plan, recover->last->body);
+        if (!loses && pipeline_fill_homeless(context->plan, recover->last->body)) {
+            text_printf(&change->differences,
+                        "a table that is being filled (epoch %llu) does not read on what it is "
+                        "filled from: its missing rows would never come\n",
+                        (unsigned long long)recover->last->body->epoch);
+            loses = true;
+        }
         for (uint32_t i = 0; i < context->plan->n_nodes; i++) {
             if (pipeline_fill_wanted(old, context->plan, i)) vector_push(&change->fills, i);
         }

@@ -15,6 +15,7 @@
 #include "common/base/planted.h"
 #include "common/delta/delta_action_json.h"
 #include "common/delta/delta_stats.h"
+#include "common/plan/plan_source.h"
 #include "coordinator/commit/table_put.h"
 
 enum {
@@ -30,46 +31,63 @@ void pipeline_fills_deinit(struct pipeline_fills *fills)
 
 // ---- What is to be filled ----
 
-static const Foreset__Table *pipeline_fill_table(const Foreset__Plan *plan, const char *url, uint32_t *ret_number)
+// How often a table reads another one, fills aside.
+static uint32_t pipeline_fill_reads(const Foreset__Plan *plan, uint32_t table, uint32_t read)
 {
-    for (uint32_t i = 0; i < plan->n_tables; i++) {
-        *ret_number = i;
-        if (strcmp(plan->tables[i]->url, url) == 0) return plan->tables[i];
+    uint32_t count = 0;
+    for (size_t i = 0; i < plan->n_nodes; i++) {
+        const Foreset__Node *node = plan->nodes[i];
+        for (size_t k = 0; node->table == table && k < node->n_inputs; k++)
+            count += node->inputs[k] == plan->tables[read]->node;
     }
-    return NULL;
-}
-
-static bool pipeline_fill_has(const Foreset__Plan *plan, const char *name)
-{
-    for (size_t i = 0; i < plan->n_tables; i++) {
-        if (strcmp(plan->tables[i]->name, name) == 0) return true;
-    }
-    return false;
+    return count;
 }
 
 const Foreset__Table *pipeline_fill_wanted(const Foreset__Plan *old, const Foreset__Plan *now, uint32_t node)
 {
     const Foreset__Node *source = now->nodes[node];
-    uint32_t number;
-    if (source->kind != FORESET__NODE__KIND__SOURCE || source->source->kind != FORESET__SOURCE__KIND__TABLE)
-        return NULL;
-    const Foreset__Table *read = pipeline_fill_table(now, source->source->path, &number);
-    bool added = !pipeline_fill_has(old, now->tables[source->table]->name);
-    return read && added && pipeline_fill_has(old, read->name) ? read : NULL;
+    uint32_t table, number, nth = 0;
+    if (!plan_source_is_fill(source)) return NULL;
+    const Foreset__Table *read = plan_source_table(now, NULL, source->source->path, NULL);
+    if (!read || !plan_source_table(old, read->name, NULL, &number)) return NULL;
+    if (!plan_source_table(old, now->tables[source->table]->name, NULL, &table)) return read;
+    for (uint32_t i = 0; i < node; i++) {
+        const Foreset__Node *other = now->nodes[i];
+        nth += other->table == source->table && plan_source_is_fill(other) &&
+               strcmp(other->source->path, source->source->path) == 0;
+    }
+    return nth < pipeline_fill_reads(old, table, number) ? NULL : read;
+}
+
+const Foreset__FilesPosition *pipeline_fill_homeless(const Foreset__Plan *plan, const Foreset__Manifest *manifest)
+{
+    for (size_t i = 0; i < manifest->n_files; i++) {
+        const Foreset__FilesPosition *position = manifest->files[i];
+        if (position->fill && position->next < position->count && position->source >= plan->n_nodes) return position;
+    }
+    return NULL;
 }
 
 // ---- The list ----
 
+struct pipeline_fill_file {
+    struct delta_add add;
+    uint64_t epoch;
+    bool own; // one of the pipeline's, by its name
+};
 struct pipeline_fill_files {
     struct arena arena;
-    VECTOR(struct delta_add) adds;
+    VECTOR(struct pipeline_fill_file) items;
 };
 
-static int pipeline_fill_order(const void *a, const void *b)
+static void pipeline_fill_push(struct pipeline_fill_files *files, const struct delta_add *add)
 {
-    const struct delta_add *left = a, *right = b;
-    if (left->modified_ms != right->modified_ms) return left->modified_ms < right->modified_ms ? -1 : 1;
-    return strcmp(left->path, right->path);
+    struct pipeline_fill_file file = {.add = *add};
+    const char *slash = strrchr(add->path, '/');
+    uint64_t generation;
+    file.own = manifest_part_parse(slash ? slash + 1 : add->path, "part-", &file.epoch, &generation);
+    if (!file.own) file.epoch = 0;
+    vector_push(&files->items, file);
 }
 
 static void pipeline_fill_pending(struct recover *recover, uint32_t table, struct pipeline_fill_files *files)
@@ -77,36 +95,68 @@ static void pipeline_fill_pending(struct recover *recover, uint32_t table, struc
     const Foreset__TableEpoch *epoch = manifest_table(recover->last, table);
     if (FORESET_BUG("fill-without-pending")) return;
     for (size_t i = 0; epoch && i < epoch->n_pending; i++) {
-        struct delta_add add = table_put_add(epoch->pending[i], INT64_MAX, &files->arena); // the last to come
-        vector_push(&files->adds, add);
+        struct delta_add add = table_put_add(epoch->pending[i], INT64_MAX, &files->arena);
+        pipeline_fill_push(files, &add);
     }
 }
 
-static void pipeline_fill_line(struct delta_add *add, Foreset__Fill *fill, struct text *line)
+// A file that somebody else wrote came after the newest of ours that is older.
+static void pipeline_fill_date(struct pipeline_fill_files *files)
+{
+    for (size_t i = 0; i < files->items.count; i++) {
+        struct pipeline_fill_file *file = &files->items.items[i];
+        for (size_t k = 0; !file->own && k < files->items.count; k++) {
+            const struct pipeline_fill_file *ours = &files->items.items[k];
+            bool before = ours->own && ours->add.modified_ms <= file->add.modified_ms;
+            if (before && ours->epoch > file->epoch) file->epoch = ours->epoch;
+        }
+    }
+}
+
+static int pipeline_fill_order(const void *a, const void *b)
+{
+    const struct pipeline_fill_file *left = a, *right = b;
+    if (left->epoch != right->epoch) return left->epoch < right->epoch ? -1 : 1;
+    if (left->own != right->own) return left->own ? -1 : 1;
+    if (left->add.modified_ms != right->add.modified_ms) return left->add.modified_ms < right->add.modified_ms ? -1 : 1;
+    return strcmp(left->add.path, right->add.path);
+}
+
+static void pipeline_fill_line(const struct pipeline_fill_file *file, bool joined, Foreset__Fill *fill,
+                               struct text *line)
 {
     char stats[48];
     uint64_t rows = 0;
-    bool known = add->stats && delta_stats_rows(add->stats, &rows);
+    struct delta_add add = file->add;
+    bool known = add.stats && delta_stats_rows(add.stats, &rows);
     snprintf(stats, sizeof stats, "{\"numRecords\":%llu}", (unsigned long long)rows);
-    add->stats = known ? stats : NULL;
-    add->tags = (struct delta_map){0};
+    add.stats = known ? stats : NULL;
+    add.tags = (struct delta_map){0};
     text_reset(line);
-    delta_action_json_write(&(struct delta_action){.kind = DELTA_ACTION_ADD, .add = *add}, line);
-    fill->rows[fill->n_rows++] = known ? rows : (uint64_t)add->size_bytes / FILL_ROW_BYTES + 1;
+    delta_action_json_write(&(struct delta_action){.kind = DELTA_ACTION_ADD, .add = add}, line);
+    fill->rows[fill->n_rows++] = known ? rows : (uint64_t)add.size_bytes / FILL_ROW_BYTES + 1;
+    fill->epochs[fill->n_epochs++] = file->epoch;
+    fill->joined[fill->n_joined++] = joined;
     fill->adds[fill->n_adds++] = memory_strdup(text_str(line));
-    add->stats = NULL; // it stands on this frame
 }
 
 static Foreset__Fill *pipeline_fill_make(struct pipeline_fill_files *files)
 {
     Foreset__Fill *fill = memory_alloc(sizeof *fill);
     struct text line = {0};
-    size_t count = files->adds.count;
+    size_t count = files->items.count;
     foreset__fill__init(fill);
-    if (count > 1) qsort(files->adds.items, count, sizeof *files->adds.items, pipeline_fill_order);
+    pipeline_fill_date(files);
+    if (count > 1) qsort(files->items.items, count, sizeof *files->items.items, pipeline_fill_order);
     fill->adds = memory_calloc(count + 1, sizeof *fill->adds);
     fill->rows = memory_calloc(count + 1, sizeof *fill->rows);
-    for (size_t i = 0; i < count; i++) pipeline_fill_line(&files->adds.items[i], fill, &line);
+    fill->epochs = memory_calloc(count + 1, sizeof *fill->epochs);
+    fill->joined = memory_calloc(count + 1, sizeof *fill->joined);
+    for (size_t i = 0; i < count; i++) {
+        const struct pipeline_fill_file *file = &files->items.items[i], *before = file - 1;
+        bool joined = i > 0 && file->own && before->own && before->epoch == file->epoch;
+        pipeline_fill_line(file, joined, fill, &line);
+    }
     text_deinit(&line);
     return fill;
 }
@@ -122,17 +172,19 @@ static enum status pipeline_fill_read(struct recover *recover, uint32_t number, 
     const struct delta_add *add;
     arena_init(&files.arena, 0);
     if (log->abandoned) {
-        status = error_set(err, STATUS_NOT_FOUND, ERROR_FAIL_PIPELINE, "it was given up with --abandon-table");
+        status = error_set(err, STATUS_NOT_FOUND, ERROR_FAIL_PIPELINE,
+                           "it was given up with --abandon-table, so nobody knows its rows; take the new table out, or "
+                           "start anew with --full-refresh");
         goto out;
     }
     TRY(table_log_open_store(log, err));
     TRY(delta_table_open(log->store, DELTA_VERSION_LATEST, DELTA_LOAD_FILES, &table, err));
-    while ((add = delta_table_next_file(table, &cursor))) vector_push(&files.adds, *add);
+    while ((add = delta_table_next_file(table, &cursor))) pipeline_fill_push(&files, add);
     pipeline_fill_pending(recover, number, &files);
     *ret_fill = pipeline_fill_make(&files);
 out:
     delta_table_close(table);
-    vector_deinit(&files.adds);
+    vector_deinit(&files.items);
     arena_deinit(&files.arena);
     return status;
 }
@@ -162,7 +214,7 @@ enum status pipeline_fill_begin(struct recover *recover, uint32_t node, struct e
     Foreset__Fill *fill = NULL;
     char key[FILL_KEY_SIZE];
     uint32_t number = 0;
-    const Foreset__Table *read = pipeline_fill_table(plan, plan->nodes[node]->source->path, &number);
+    const Foreset__Table *read = plan_source_table(plan, NULL, plan->nodes[node]->source->path, &number);
     ASSERT(read);
     TRY(pipeline_fill_read(recover, number, &fill, err));
     if (fill->n_adds == 0) goto out;
@@ -193,8 +245,9 @@ static enum status pipeline_fill_get(struct recover *recover, const Foreset__Fil
     TRY(objstore_get(recover->context->state, position->fill, &bytes, err));
     snprintf(hash, sizeof hash, "-%016llx.pb", (unsigned long long)hash_64(bytes->data, bytes->size_bytes, 0));
     if (strstr(position->fill, hash)) ret_fill->lines = foreset__fill__unpack(NULL, bytes->size_bytes, bytes->data);
-    if (!ret_fill->lines || ret_fill->lines->n_adds != position->count ||
-        ret_fill->lines->n_rows != ret_fill->lines->n_adds) {
+    const Foreset__Fill *lines = ret_fill->lines;
+    if (!lines || lines->n_adds != position->count || lines->n_rows != lines->n_adds ||
+        lines->n_epochs != lines->n_adds || lines->n_joined != lines->n_adds) {
         status = error_set(err, STATUS_CORRUPT, ERROR_FAIL_PIPELINE, "it is damaged");
     }
 out:

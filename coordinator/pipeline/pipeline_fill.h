@@ -1,4 +1,4 @@
-// Filling a table that is added later from the table it reads (P23). Blocking parts of recovery, behind recover_run:
+// Filling a table that comes later, or reads one more, from what it reads (P23). Blocking parts of recovery, behind recover_run:
 // every decided epoch is published by then, and nothing is in flight.
 #ifndef FORESET_PIPELINE_PIPELINE_FILL_H
 #define FORESET_PIPELINE_PIPELINE_FILL_H
@@ -15,12 +15,15 @@ struct pipeline_fills {
 };
 void pipeline_fills_deinit(struct pipeline_fills *fills);
 
-// Pure. The table that a SOURCE node of kind TABLE stands for, where `now` has that source new and `old` has the table
-// already; NULL: it has nothing to be filled with.
+// Pure. What a SOURCE node of kind TABLE is to be filled from: the table that it stands for, where `old` has that table
+// and does not read it at this place yet; NULL: it has nothing to be filled with.
 const Foreset__Table *pipeline_fill_wanted(const Foreset__Plan *old, const Foreset__Plan *now, uint32_t node);
 // Writes down what recover->last leaves a source to read, and says so in recover->last's positions. What counts is
 // decided with the first epoch that reads of it; until then the next recovery does this again.
 enum status pipeline_fill_begin(struct recover *recover, uint32_t node, struct error *err) MUST_USE;
+// Pure. A fill that the manifest, said by the new plan's nodes, has not read to the end and the plan has no place for;
+// NULL: none.
+const Foreset__FilesPosition *pipeline_fill_homeless(const Foreset__Plan *plan, const Foreset__Manifest *manifest);
 // What recover->last has not read to the end. STATUS_CORRUPT, STATUS_NOT_FOUND: with the object's name.
 enum status pipeline_fill_load(struct recover *recover, struct pipeline_fills *ret_fills, struct error *err) MUST_USE;
 

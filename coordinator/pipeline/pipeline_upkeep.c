@@ -102,9 +102,14 @@ static enum status pipeline_upkeep_report_act(struct pipeline_job *base, struct 
         for (size_t j = 0; j < range_count; j++) {
             if (body->ranges[j]->source == pipeline->sources[i].node) ranges[count++] = body->ranges[j];
         }
-        if (count > 0 || report->last) TRY(catalog->ops->report(catalog, ranges, count, report->last, err));
+        if (count == 0 && !report->last) continue;
+        struct error trouble;
+        enum status told = catalog->ops->report(catalog, ranges, count, report->last, &trouble);
+        if (told == STATUS_OK || status != STATUS_OK) continue; // the first is told, none keeps the others waiting
+        status = told;
+        if (err) *err = trouble;
     }
-    TRY(FAILPOINT("offsets.after", err));
+    if (status == STATUS_OK) TRY(FAILPOINT("offsets.after", err));
 out:
     memory_free(ranges);
     return status;

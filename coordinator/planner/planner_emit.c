@@ -2,6 +2,7 @@
 // fields (proto/plan.proto binds). Fails only where a name that identifies state is taken twice.
 #include <stdio.h>
 
+#include "common/plan/plan_source.h"
 #include "coordinator/planner/planner_private.h"
 
 #define TEXT_MAX 160u // of an expression's SQL that is kept for messages
@@ -15,7 +16,7 @@ struct emit {
     uint32_t *column_exprs;             // per column of its input: its Expr + 1
     struct bind_column *const *columns; // of its input
     uint32_t column_count;
-    uint32_t sources, fills, watermarks, dedups, aggregates, limits, sorts;
+    uint32_t sources, watermarks, dedups, aggregates, limits, sorts;
     SQL_LIST(const char *) names;
     bool single; // rows are on one lane
 };
@@ -416,7 +417,14 @@ static uint32_t emit_fill(struct emit *emit, const Foreset__Table *read)
     Foreset__Source *source = arena_alloc(emit->planner->arena, sizeof *source);
     foreset__source__init(source);
     source->kind = FORESET__SOURCE__KIND__TABLE;
-    source->name = (char *)arena_printf(emit->planner->arena, "%s/fill-%u", emit->table->name, ++emit->fills);
+    uint32_t before = 0;
+    for (uint32_t i = 0; i < emit->planner->nodes.count; i++) {
+        const Foreset__Node *other = emit->planner->nodes.items[i];
+        if (other->table == emit->table->index && plan_source_is_fill(other))
+            before += other->source->path == read->url;
+    }
+    source->name =
+        (char *)arena_printf(emit->planner->arena, "%s/fill-%u from %s", emit->table->name, before + 1, read->name);
     source->path = read->url;
     node->source = source;
     node->schema = read->schema;

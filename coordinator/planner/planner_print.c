@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "common/columnar/type.h"
+#include "common/plan/plan_source.h"
 #include "coordinator/planner/planner.h"
 #include "coordinator/sql/sql_interval.h"
 
@@ -292,18 +293,6 @@ static void print_node(struct printer *printer, const Foreset__Node *node)
     print_state(printer, node);
 }
 
-static bool is_fill(const Foreset__Plan *plan, uint32_t node)
-{
-    const Foreset__Node *at = plan->nodes[node];
-    return at->kind == FORESET__NODE__KIND__SOURCE && at->source->kind == FORESET__SOURCE__KIND__TABLE;
-}
-
-// A table that is read: what it would be filled with if it were added later is no news here.
-static bool is_stream(const Foreset__Plan *plan, const Foreset__Node *node)
-{
-    return node->kind == FORESET__NODE__KIND__UNION && node->n_inputs == 2 && is_fill(plan, node->inputs[1]);
-}
-
 // The table's nodes stand in order; a new stage begins behind an exchange.
 static void print_nodes(struct printer *printer, uint32_t table)
 {
@@ -312,11 +301,11 @@ static void print_nodes(struct printer *printer, uint32_t table)
     bool begin = true;
     for (uint32_t i = 0; i < plan->n_nodes; i++) {
         const Foreset__Node *node = plan->nodes[i];
-        if (node->table != table || is_fill(plan, i)) continue;
+        if (node->table != table || plan_source_is_fill(node)) continue;
         if (begin || node->n_inputs == 0) text_printf(printer->text, "  stage %u\n", ++stage);
         begin = node->kind == FORESET__NODE__KIND__EXCHANGE;
         text_printf(printer->text, "    %3u  ", i);
-        bool stream = is_stream(plan, node);
+        bool stream = plan_source_is_stream(plan, node); // what it would be filled with is no news here
         size_t inputs = stream ? 1 : node->n_inputs;
         if (stream) {
             text_append_str(printer->text, "stream");

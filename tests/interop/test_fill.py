@@ -6,6 +6,7 @@ import signal
 import delta_log
 import foreset
 import pytest
+import readers
 from cluster import wait_until
 from medallion import Medallion
 from reference import Reference
@@ -109,6 +110,81 @@ def test_a_table_that_others_have_rewritten(broker, tmp_path):
     growing.grow()
     growing.medallion.run().check()
     growing.check()
+
+
+TOGETHER = """
+CREATE OR REFRESH STREAMING TABLE streaming.together AS
+SELECT window.start AS start, source, count(*) AS rows
+FROM (SELECT 'b' AS source, event_time FROM STREAM streaming.bronze.user_events
+      UNION ALL SELECT 's' AS source, event_time FROM STREAM streaming.silver.user_events
+      UNION ALL SELECT 'again' AS source, event_time FROM STREAM streaming.silver.user_events)
+     WATERMARK event_time DELAY OF INTERVAL 10 MILLISECONDS
+GROUP BY window(event_time, '20 milliseconds'), source;
+"""
+
+
+def together(medallion):
+    rows = readers.read_deltalake(medallion.warehouse / "streaming" / "together").to_pylist()
+    return sorted((r["start"], r["source"], r["rows"]) for r in rows)
+
+
+def test_late_is_what_was_late(broker, tmp_path):
+    """A window over three streams: one that comes later has the rows of one that was there from the start, late ones
+    left out likewise: an epoch of the fill is one of those that wrote the rows."""
+    growing = Growing(broker, tmp_path / "later", "fill-together", 2)
+    early = Medallion(tmp_path / "early", broker.address, "fill-together", LIMIT, name="early")
+    text = early.pipeline.read_text().split(BEGIN)
+    early.pipeline.write_text(BEGIN.join(text[:3]) + TOGETHER)
+    run = early.run().check()
+    assert sum(p["observedMetrics"]["late"] for p in run.progress if p["name"] == "streaming.together") > 0
+    growing.medallion.run().check()
+    growing.medallion.pipeline.write_text(growing.medallion.pipeline.read_text() + TOGETHER)
+    growing.medallion.run().check()
+    assert together(early) == together(growing.medallion) != []
+    growing.produce()
+    early.run().check()
+    growing.medallion.run().check()
+    assert together(early) == together(growing.medallion)
+
+
+def test_a_table_reads_one_more(broker, tmp_path):
+    """Not a new table, but a new table in its FROM."""
+    growing = Growing(broker, tmp_path, "fill-more", 2)
+    ids = "CREATE OR REFRESH STREAMING TABLE streaming.ids AS SELECT 's' AS source, _event_id AS id FROM STREAM " \
+          "streaming.silver.user_events"
+    more = " UNION ALL SELECT 'b' AS source, _event_id AS id FROM STREAM streaming.bronze.user_events"
+    text = growing.medallion.pipeline.read_text()
+    growing.medallion.pipeline.write_text(text + ids + ";")
+    growing.medallion.run().check()
+    growing.medallion.pipeline.write_text(text + ids + more + ";")
+    growing.produce()
+    run = growing.medallion.run().check()
+    said = "table streaming.ids: reads one more; the rows that streaming.bronze.user_events has come first"
+    assert said in run.stderr
+    found = readers.read_deltalake(growing.medallion.warehouse / "streaming" / "ids").to_pylist()
+    for source, table in (("s", "silver"), ("b", "bronze")):
+        wanted = growing.medallion.read(table).column("_event_id").to_pylist()
+        assert sorted(r["id"] or "" for r in found if r["source"] == source) == sorted(i or "" for i in wanted)
+
+
+def test_a_change_while_it_is_filled(broker, tmp_path):
+    """What is filled must be read to its end first; a change that leaves it in place goes on."""
+    growing = Growing(broker, tmp_path, "fill-changed", 1)
+    growing.medallion.run().check()
+    copy = "CREATE OR REFRESH STREAMING TABLE streaming.copy AS SELECT _event_id AS id FROM STREAM {};"
+    bronze = growing.medallion.pipeline.read_text()
+    growing.medallion.pipeline.write_text(bronze + copy.format("streaming.bronze.user_events"))
+    assert growing.medallion.run(failpoints="decide.after@1=kill").returncode == -signal.SIGKILL
+    source = bronze[bronze.index("read_kafka("):].split(";")[0][:-1]
+    other = copy.format(source).replace("_event_id AS id", "CAST(key AS STRING) AS id")
+    growing.medallion.pipeline.write_text(bronze + other)
+    refused = growing.medallion.run().check(foreset.EXIT_FAILED)
+    assert "does not read on what it is filled from" in refused.stderr, refused.stderr[-2000:]
+    growing.medallion.pipeline.write_text(bronze + copy.format("streaming.bronze.user_events") + "-- a word\n")
+    growing.medallion.run().check()
+    found = readers.read_deltalake(growing.medallion.warehouse / "streaming" / "copy").column("id").to_pylist()
+    wanted = growing.medallion.read("bronze").column("_event_id").to_pylist()
+    assert sorted(i or "" for i in found) == sorted(i or "" for i in wanted)
 
 
 def test_a_file_that_is_gone_is_named(broker, tmp_path):

@@ -19,7 +19,7 @@ static uint32_t lane_of_range(const Foreset__Range *range, const struct exchange
     return (uint32_t)((topic % lanes + (uint64_t)range->partition) % lanes);
 }
 
-// The lane's part of a FILES range: a range of its own over the same names.
+// The lane's part of a range of files: a range of its own over the same names.
 static void deal_files(struct lane_plan *plan, Foreset__Range *range)
 {
     for (uint32_t lane = 0; lane < plan->lanes && lane < range->n_files; lane++) {

@@ -36,8 +36,8 @@ static void table_source_close(struct source *base)
 
 static enum status table_source_failed(const struct table_source *source, enum status status, struct error *err)
 {
-    if (status == STATUS_NOT_FOUND && err) err->class = ERROR_FAIL_PIPELINE;
     if (status == STATUS_OK) return status;
+    if (status == STATUS_NOT_FOUND || err->class == ERROR_USAGE) err->class = ERROR_FAIL_PIPELINE;
     return error_prefix(err, "filling a new table from %s (start anew with --full-refresh if this stays so)",
                         source->url);
 }
@@ -50,6 +50,19 @@ static enum status table_source_open_table(struct table_source *source, struct e
     TRY(delta_table_open(source->store, DELTA_VERSION_LATEST, DELTA_LOAD_STATE, &source->table, err));
 out:
     return status;
+}
+
+// The table's columns may have changed since it was planned, by others.
+static enum status table_source_check(const struct table_source *source, struct error *err)
+{
+    const struct type *given = delta_scan_schema(source->scan);
+    for (uint32_t i = 0; i < given->child_count; i++) {
+        const struct field *field = &given->children[i], *wanted = &source->schema->children[i];
+        if (field->type == wanted->type) continue;
+        return error_set(err, STATUS_INVALID, ERROR_FAIL_PIPELINE, "column %s is of type %s there, not %s",
+                         wanted->name, field->type->text, wanted->type->text);
+    }
+    return STATUS_OK;
 }
 
 static enum status table_source_read(struct table_source *source, struct error *err)
@@ -70,6 +83,7 @@ static enum status table_source_read(struct table_source *source, struct error *
     }
     TRY(delta_scan_create_files(source->table, source->schema, source->adds.items, source->adds.count, source->budget,
                                 &source->scan, err));
+    TRY(table_source_check(source, err));
 out:
     return status;
 }

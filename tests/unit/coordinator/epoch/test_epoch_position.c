@@ -271,54 +271,114 @@ static void limit_must_be_a_number(void **state)
     assert_int_equal(err.class, ERROR_USAGE);
 }
 
-// A table that comes later: what is there comes first, from where the manifest says, within the stream's own limit.
+struct filled { // a table that comes later reads this one
+    Foreset__Source source;
+    Foreset__Node node;
+    Foreset__Fill fill;
+    Foreset__FilesPosition stands;
+};
+
+static void fill_of(struct filled *filled, uint32_t node, char **adds, uint64_t *counts, uint64_t *epochs,
+                    protobuf_c_boolean *joined, size_t count)
+{
+    foreset__source__init(&filled->source);
+    foreset__node__init(&filled->node);
+    foreset__fill__init(&filled->fill);
+    foreset__files_position__init(&filled->stands);
+    filled->source.kind = FORESET__SOURCE__KIND__TABLE;
+    filled->source.path = (char *)"file:///t";
+    filled->node.kind = FORESET__NODE__KIND__SOURCE;
+    filled->node.source = &filled->source;
+    filled->fill.adds = adds;
+    filled->fill.rows = counts;
+    filled->fill.epochs = epochs;
+    filled->fill.joined = joined;
+    filled->fill.n_adds = filled->fill.n_rows = filled->fill.n_epochs = filled->fill.n_joined = count;
+    filled->stands.source = node;
+}
+
+static void check_files(size_t range, uint32_t source, const char *names)
+{
+    char found[64] = "";
+    assert_true(range < fixture.cut.count);
+    assert_int_equal(fixture.cut.ranges[range]->source, source);
+    for (size_t i = 0; i < fixture.cut.ranges[range]->n_files; i++)
+        strncat(found, fixture.cut.ranges[range]->files[i], sizeof found - strlen(found) - 1);
+    assert_string_equal(found, names);
+}
+
+// Tables that come later: what is there comes first, from where the manifest says, by the epochs that wrote it, each
+// epoch whole, within the limit that the table read stands under.
 static void a_fill_comes_before_the_stream(void **state)
 {
     (void)state;
     struct error err;
-    Foreset__Source table = FORESET__SOURCE__INIT;
-    Foreset__Node node = FORESET__NODE__INIT, *nodes[] = {&fixture.node, &node};
-    char *adds[] = {(char *)"a", (char *)"b", (char *)"c", (char *)"d", (char *)"e"};
-    uint64_t counts[] = {60, 60, 60, 500, 1};
-    Foreset__Fill fill = FORESET__FILL__INIT;
-    Foreset__FilesPosition stands = FORESET__FILES_POSITION__INIT, *positions[] = {&stands};
+    struct filled one, two;
+    char *ones[] = {(char *)"a", (char *)"b", (char *)"c", (char *)"d", (char *)"e"};
+    char *twos[] = {(char *)"x", (char *)"y"};
+    uint64_t one_rows[] = {60, 60, 60, 500, 1}, two_rows[] = {10, 10};
+    uint64_t one_epochs[] = {3, 4, 5, 5, 9}, two_epochs[] = {4, 9};
+    protobuf_c_boolean one_joined[] = {0, 0, 0, 1, 0}, two_joined[] = {0, 0};
+    fill_of(&one, 1, ones, one_rows, one_epochs, one_joined, 5);
+    fill_of(&two, 2, twos, two_rows, two_epochs, two_joined, 2);
+    one.stands.next = 1;
+    Foreset__Node *nodes[] = {&fixture.node, &one.node, &two.node};
+    Foreset__FilesPosition *positions[] = {&one.stands, &two.stands};
+    Foreset__Table table = FORESET__TABLE__INIT, *tables[] = {&table};
+    uint32_t sources[] = {0};
     Foreset__Manifest from = FORESET__MANIFEST__INIT;
-    option("maxOffsetsPerTrigger", "100");
-    table.kind = FORESET__SOURCE__KIND__TABLE;
-    node.kind = FORESET__NODE__KIND__SOURCE;
-    node.source = &table;
+    option("maxOffsetsPerTrigger", "65");
+    table.name = (char *)"t";
+    table.url = (char *)"file:///t";
+    table.sources = sources;
+    table.n_sources = 1;
     fixture.plan.nodes = nodes;
-    fixture.plan.n_nodes = 2;
-    fill.adds = adds;
-    fill.rows = counts;
-    fill.n_adds = fill.n_rows = 5;
-    stands.source = 1;
-    stands.next = 1;
+    fixture.plan.n_nodes = 3;
+    fixture.plan.tables = tables;
+    fixture.plan.n_tables = 1;
     from.files = positions;
-    from.n_files = 1;
+    from.n_files = 2;
     assert_int_equal(epoch_position_init(&fixture.position, &fixture.plan, &from, &err), STATUS_OK);
-    epoch_position_fill(&fixture.position, 1, &fill, &from);
+    epoch_position_fill(&fixture.position, 1, &one.fill, &from);
+    epoch_position_fill(&fixture.position, 2, &two.fill, &from);
     partition(0, 0, 0, 50);
     accept_offer();
-    static const struct {
-        const char *first;
-        size_t files;
-        bool exhausted;
-    } cuts[] = {{"b", 2, false}, {"d", 1, false}, {"e", 1, false}};
-    for (size_t i = 0; i < sizeof cuts / sizeof *cuts; i++) {
-        cut(1000);
-        assert_int_equal(fixture.cut.count, 2);
-        assert_int_equal(rows(0), 0);
-        assert_int_equal(fixture.cut.ranges[1]->source, 1);
-        assert_int_equal(fixture.cut.ranges[1]->n_files, cuts[i].files);
-        assert_string_equal(fixture.cut.ranges[1]->files[0], cuts[i].first);
-        assert_int_equal(fixture.cut.exhausted, cuts[i].exhausted);
-    }
-    assert_int_equal(epoch_position_lag(&fixture.position), 50);
+    cut(1000);
+    assert_int_equal(rows(0), 0);
+    check_files(1, 1, "b");
+    check_files(2, 2, "x");
+    cut(1000);
+    assert_int_equal(fixture.cut.count, 2);
+    check_files(1, 1, "cd"); // of one epoch, whatever the limit
+    assert_int_equal(epoch_position_lag(&fixture.position), 50 + 2);
+    cut(1000);
+    check_files(1, 1, "e");
+    check_files(2, 2, "y");
+    assert_false(fixture.cut.exhausted);
     cut(1000);
     assert_int_equal(fixture.cut.count, 1);
     assert_int_equal(rows(0), 50);
     assert_true(fixture.cut.exhausted);
+}
+
+// While a fill is read, rows of the topic are deleted: the empty range says so, as the next one goes on behind them.
+static void a_gap_is_noted_in_an_empty_range(void **state)
+{
+    (void)state;
+    option("failOnDataLoss", "false");
+    open_position(NULL);
+    partition(0, 0, 0, 50);
+    accept_offer();
+    cut(10);
+    partition(0, 30, 0, 50);
+    accept_offer();
+    epoch_position_take_nothing(&fixture.position, &fixture.arena, &fixture.cut);
+    assert_int_equal(fixture.cut.ranges[0]->from, 30);
+    assert_true(fixture.cut.ranges[0]->has_gap_from);
+    assert_int_equal(fixture.cut.ranges[0]->gap_from, 10);
+    cut(100);
+    assert_false(fixture.cut.ranges[0]->has_gap_from);
+    assert_int_equal(rows(0), 20);
 }
 
 int main(void)
@@ -337,6 +397,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(files_are_read_once_in_order, setup, teardown),
         cmocka_unit_test_setup_teardown(limit_must_be_a_number, setup, teardown),
         cmocka_unit_test_setup_teardown(a_fill_comes_before_the_stream, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_gap_is_noted_in_an_empty_range, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

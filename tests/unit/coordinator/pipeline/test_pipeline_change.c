@@ -136,6 +136,15 @@ static void a_table_may_come_and_not_go(void **state)
     assert_false(loses_between("", "CREATE OR REFRESH STREAMING TABLE n AS SELECT id FROM STREAM b;", &text, &states));
     assert_non_null(strstr(text_str(&text), "table n: is new; the rows that b has come first"));
     assert_true(loses_between("CREATE OR REFRESH STREAMING TABLE n AS SELECT id FROM STREAM b;", "", &text, &states));
+    // One that is there and reads one more, or the same once more; what it reads already is not read again.
+    const char *once = "CREATE OR REFRESH STREAMING TABLE n AS SELECT id FROM STREAM b;";
+    const char *twice =
+        "CREATE OR REFRESH STREAMING TABLE n AS SELECT id FROM STREAM b UNION ALL SELECT k FROM STREAM b;";
+    assert_false(loses_between(once, twice, &text, &states));
+    assert_string_equal(text_str(&text),
+                        "table n: reads one more; the rows that b has come first, then its stream goes on\n");
+    assert_false(loses_between(twice, twice, &text, &states));
+    assert_int_equal(text.length, 0);
     assert_true(loses_between(OWN, "", &text, &states));
     assert_non_null(strstr(text_str(&text), "table n: is made no more"));
     text_deinit(&text);
