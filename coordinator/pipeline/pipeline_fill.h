@@ -1,5 +1,5 @@
-// Filling a table that comes later, or reads one more, from what it reads (P23). Blocking parts of recovery, behind recover_run:
-// every decided epoch is published by then, and nothing is in flight.
+// Filling a table that comes later, or reads one more, from what it reads (P23). Blocking parts of recovery, behind
+// recover_run: every decided epoch is published by then, and nothing is in flight.
 #ifndef FORESET_PIPELINE_PIPELINE_FILL_H
 #define FORESET_PIPELINE_PIPELINE_FILL_H
 
