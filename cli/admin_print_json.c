@@ -118,6 +118,19 @@ static void print_pipelines(const json_t *list, FILE *to)
     }
 }
 
+// Why streams stand still.
+static void print_fills(const json_t *pipeline, FILE *to)
+{
+    size_t i;
+    const json_t *at;
+    json_array_foreach(json_object_get(json_object_get(pipeline, "status"), "fills"), i, at)
+    {
+        fprintf(to, "%s: table %s is being filled from %s: %lld of %lld files; all streams wait for that\n",
+                print_text(pipeline, "name"), print_text(at, "table"), print_text(at, "from"), print_int(at, "planned"),
+                print_int(at, "files"));
+    }
+}
+
 static void print_describe(const json_t *list, FILE *to)
 {
     const json_t *pipeline = json_array_get(list, 0), *status = json_object_get(pipeline, "status"), *at;
@@ -128,6 +141,7 @@ static void print_describe(const json_t *list, FILE *to)
             print_time(json_object_get(pipeline, "appliedMs"), time), print_text(status, "id"));
     if (json_is_string(json_object_get(status, "trouble")))
         fprintf(to, "last trouble: %s\n", print_text(status, "trouble"));
+    print_fills(pipeline, to);
     fprintf(to, "restarts %lld, moves %lld, the last took %s s\n\n", print_int(status, "restarts"),
             print_int(status, "moves"), print_seconds(json_object_get(status, "lastMoveS"), seconds));
     PRINT_TABLE(tables, "TABLE", "BATCH", "WATERMARK", "ROWS IN", "ROWS OUT", "LATE", "DEAD LETTERS", "WRITTEN", "URL");
@@ -213,6 +227,7 @@ static void print_lag(const json_t *list, FILE *to)
         }
     }
     print_flush(&table, to);
+    json_array_foreach(list, i, pipeline) print_fills(pipeline, to);
 }
 
 static void print_shards(const json_t *list, FILE *to)

@@ -416,7 +416,7 @@ static void epoch_position_cut_fill(struct epoch_position_source *source, struct
     cut->ranges[cut->count++] = range;
 }
 
-static bool epoch_position_fills(const struct epoch_position *position)
+bool epoch_position_is_filling(const struct epoch_position *position)
 {
     for (size_t i = 0; i < position->count; i++) {
         if (epoch_position_fill_left(&position->sources[i]) > 0) return true;
@@ -460,7 +460,7 @@ void epoch_position_take(struct epoch_position *position, uint64_t rows_max, str
                          struct epoch_position_cut *ret_cut)
 {
     struct epoch_position_cut cut;
-    if (epoch_position_fills(position) && !FORESET_BUG("fill-not-awaited")) {
+    if (epoch_position_is_filling(position) && !FORESET_BUG("fill-not-awaited")) {
         epoch_position_take_fill(position, rows_max, arena, ret_cut);
         return;
     }

@@ -39,6 +39,7 @@ enum status epoch_position_init(struct epoch_position *position, const Foreset__
 // A TABLE source goes on with its fill where the manifest says. The fill is borrowed.
 void epoch_position_fill(struct epoch_position *position, uint32_t node, const Foreset__Fill *fill,
                          const Foreset__Manifest *from);
+bool epoch_position_is_filling(const struct epoch_position *position); // something of a fill waits to be planned
 void epoch_position_deinit(struct epoch_position *position);
 
 // Takes an offer in: new partitions, new ends, new files. Fails where the topic was truncated or rows are gone (P7).

@@ -100,16 +100,21 @@ static void pipeline_fill_pending(struct recover *recover, uint32_t table, struc
     }
 }
 
-// A file that somebody else wrote came after the newest of ours that is older.
+static int pipeline_fill_time(const void *a, const void *b)
+{
+    const struct pipeline_fill_file *left = a, *right = b;
+    if (left->add.modified_ms != right->add.modified_ms) return left->add.modified_ms < right->add.modified_ms ? -1 : 1;
+    return left->own == right->own ? 0 : left->own ? -1 : 1;
+}
+
+// A file that somebody else wrote came after the newest epoch of ours that is older.
 static void pipeline_fill_date(struct pipeline_fill_files *files)
 {
+    uint64_t newest = 0;
     for (size_t i = 0; i < files->items.count; i++) {
         struct pipeline_fill_file *file = &files->items.items[i];
-        for (size_t k = 0; !file->own && k < files->items.count; k++) {
-            const struct pipeline_fill_file *ours = &files->items.items[k];
-            bool before = ours->own && ours->add.modified_ms <= file->add.modified_ms;
-            if (before && ours->epoch > file->epoch) file->epoch = ours->epoch;
-        }
+        if (!file->own) file->epoch = newest;
+        if (file->epoch > newest) newest = file->epoch;
     }
 }
 
@@ -146,6 +151,7 @@ static Foreset__Fill *pipeline_fill_make(struct pipeline_fill_files *files)
     struct text line = {0};
     size_t count = files->items.count;
     foreset__fill__init(fill);
+    if (count > 1) qsort(files->items.items, count, sizeof *files->items.items, pipeline_fill_time);
     pipeline_fill_date(files);
     if (count > 1) qsort(files->items.items, count, sizeof *files->items.items, pipeline_fill_order);
     fill->adds = memory_calloc(count + 1, sizeof *fill->adds);

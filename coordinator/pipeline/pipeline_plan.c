@@ -285,7 +285,8 @@ static void pipeline_plan_at_trigger(struct pipeline *pipeline, int64_t now_us)
     pipeline->due = false;
     pipeline->offered = false;
     pipeline->trigger_at_us += interval_us;
-    if (pipeline->trigger_at_us < now_us)
+    // A fill does not wait for triggers: all streams wait for it.
+    if (pipeline->trigger_at_us < now_us || epoch_position_is_filling(&pipeline->position))
         pipeline->trigger_at_us =
             planned && epoch_position_has_input(&pipeline->position) ? now_us : now_us + interval_us;
 }

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/plan/plan_source.h"
 #include "coordinator/pipeline/pipeline_private.h"
 
 #define JSON_NULL_IF(condition, json) ((condition) ? json_null() : (json))
@@ -121,6 +122,23 @@ static json_t *status_partitions(const struct pipeline *pipeline)
                                                   "lagSeconds", status_behind(pipeline, source->node, partition),
                                                   "worker", worker ? worker->name : NULL));
         }
+    }
+    return list;
+}
+
+// Tables that are being filled, for which all streams wait (P23).
+static json_t *status_fills(const struct pipeline *pipeline)
+{
+    const Foreset__Plan *plan = pipeline->config.plan;
+    json_t *list = json_array();
+    for (size_t s = 0; pipeline->attempt_ready && s < pipeline->position.count; s++) {
+        const struct epoch_position_source *source = &pipeline->position.sources[s];
+        if (!source->fill || source->fill_next == source->fill->n_adds) continue;
+        const Foreset__Table *read = plan_source_table(plan, NULL, source->plan->path, NULL);
+        json_array_append_new(
+            list, json_pack("{s:s, s:s, s:I, s:I}", "table", plan->tables[plan->nodes[source->node]->table]->name,
+                            "from", read ? read->name : source->plan->path, "files", (json_int_t)source->fill->n_adds,
+                            "planned", (json_int_t)source->fill_next));
     }
     return list;
 }
@@ -249,6 +267,7 @@ void pipeline_status_json(const struct pipeline *pipeline, struct text *ret_json
     json_object_set_new(json, "tables", status_tables(pipeline));
     json_object_set_new(json, "workers", status_workers(pipeline));
     json_object_set_new(json, "partitions", status_partitions(pipeline));
+    json_object_set_new(json, "fills", status_fills(pipeline));
     json_object_set_new(json, "shards", status_shards(pipeline));
     json_object_set_new(json, "stateEntries", status_entries(pipeline));
     json_object_set_new(json, "stateSnapshot", status_state(pipeline));

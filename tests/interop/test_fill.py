@@ -99,6 +99,19 @@ def test_what_is_written_but_not_published_comes_too(broker, tmp_path):
     growing.check()
 
 
+def test_a_fill_waits_for_no_trigger(broker, tmp_path):
+    hourly = [("pipeline.trigger = 30 seconds", "pipeline.trigger = 1 hour")]
+    growing = Growing(broker, tmp_path, "fill-trigger", 1, hourly)
+    growing.medallion.run().check()
+    growing.grow()
+    run = growing.medallion.start()
+    silver = "streaming.silver.user_events"
+    run.wait_for(lambda: sum(p["name"] == silver for p in run.progress) > EVENTS / LIMIT / 2, 60, "several epochs of it")
+    run.drain().check()
+    growing.medallion.run().check()
+    growing.check()
+
+
 def test_a_table_that_others_have_rewritten(broker, tmp_path):
     """Compacted, and its old files gone: its rows are the same."""
     from deltalake import DeltaTable
