@@ -7,6 +7,7 @@ import subprocess
 
 import foreset
 import pytest
+import readers
 from cluster import wait_until
 from local_cluster import Certificates, Local, sql
 
@@ -42,6 +43,42 @@ def test_a_pipeline_from_plan_to_delete(local, tmp_path):
     wait_until(lambda: described()["state"] == "stopped", 30, local.coordinator.text())
     assert local.run("pipelines", "delete", "numbers").returncode == 0
     assert local.run("pipelines", "describe", "numbers").returncode == 2
+
+
+GROWN = """SET pipeline.name = grown;
+SET pipeline.trigger = 100 milliseconds;
+CREATE STREAMING TABLE lines AS SELECT * FROM STREAM read_files('{folder}', format => 'json', schema => 'n INT',
+                                                                maxFilesPerTrigger => 1);
+"""
+FILES = 400
+
+
+def test_a_table_that_is_filled_is_said(tmp_path):
+    """While a new table is filled all streams stand still: who asks for their lag hears why."""
+    path, folder = tmp_path / "grown.sql", tmp_path / "rows"
+    folder.mkdir()
+    for i in range(FILES):
+        (folder / f"{i}.json").write_text(f'{{"n": {i}}}\n')
+    path.write_text(GROWN.format(folder=folder))
+    (tmp_path / "cluster").mkdir()
+    with Local(tmp_path / "cluster") as made:
+        made.start().worker("w1")
+        assert made.run("pipelines", "apply", path, "--available-now").returncode == 0
+        wait_until(lambda: made.described("grown")["state"] == "stopped", 60, made.coordinator.text())
+        path.write_text(GROWN.format(folder=folder) + "CREATE STREAMING TABLE copy AS SELECT n FROM STREAM lines;")
+        assert made.run("pipelines", "apply", path, "--available-now").returncode == 0
+        said = []
+
+        def ended():
+            said.extend((made.described("grown")["status"] or {}).get("fills", []))
+            said.extend(line for line in made.run("lag", "grown").stdout.splitlines() if "is being filled" in line)
+            return made.described("grown")["state"] == "stopped"
+        wait_until(ended, 60, made.coordinator.text())
+        fills = [fill for fill in said if isinstance(fill, dict)]
+        assert fills and {(f["table"], f["from"], f["files"]) for f in fills} == {("copy", "lines", FILES)}
+        assert [f["planned"] for f in fills] == sorted(f["planned"] for f in fills)
+        assert any("table copy is being filled from lines" in line for line in said if isinstance(line, str))
+        assert readers.read_deltalake(made.warehouse / "copy").num_rows == FILES
 
 
 def test_http_answers_what_the_command_line_answers(local):

@@ -106,7 +106,7 @@ def test_a_fill_waits_for_no_trigger(broker, tmp_path):
     growing.grow()
     run = growing.medallion.start()
     silver = "streaming.silver.user_events"
-    run.wait_for(lambda: sum(p["name"] == silver for p in run.progress) > EVENTS / LIMIT / 2, 60, "several epochs of it")
+    run.wait_for(lambda: sum(p["name"] == silver for p in run.progress) > EVENTS / LIMIT / 2, 60, "several epochs")
     run.drain().check()
     growing.medallion.run().check()
     growing.check()

@@ -344,8 +344,9 @@ static struct lane_group *group_create(const struct dataflow_open_args *args, co
     budget_init(&group->writer_budget, "writers", args->budget, whole);
     uint32_t sources = 0;
     for (size_t i = 0; i < group->plan->n_nodes; i++) {
-        if (group->plan->nodes[i]->kind == FORESET__NODE__KIND__EXCHANGE) group->exchange_count++;
-        if (group->plan->nodes[i]->kind == FORESET__NODE__KIND__SOURCE) sources++;
+        const Foreset__Node *node = group->plan->nodes[i];
+        if (node->kind == FORESET__NODE__KIND__EXCHANGE) group->exchange_count++;
+        sources += node->kind == FORESET__NODE__KIND__SOURCE && !plan_source_is_fill(node);
     }
     group->queue_bytes_max = SOURCE_QUEUE_MAX;
     if (limit && sources) {
