@@ -277,6 +277,7 @@ static void kafka_catalog_on_commit(rd_kafka_t *handle, rd_kafka_resp_err_t code
     (void)offsets;
     catalog->committing = false;
     catalog->refused = code;
+    if (!code) kafka_client_works(catalog->client);
 }
 
 // Takes answers for timeout_ms at most, then sends what waits for its turn.
@@ -322,6 +323,8 @@ enum status kafka_catalog_report(struct kafka_catalog *catalog, const struct kaf
         rd_kafka_topic_partition_list_add(catalog->waiting, progress[i].topic, progress[i].partition)->offset =
             progress[i].next;
     }
+    if (timeout_ms > 0)
+        kafka_client_works(catalog->client); // of trouble since the last poll nobody told it that it is over
     kafka_catalog_serve(catalog, 0);
     while ((catalog->committing || catalog->waiting) && clock_boot_us(clock_system()) < deadline_us) {
         if (kafka_client_troubled(catalog->client)) break;

@@ -10,6 +10,7 @@
 #include "common/base/log.h"
 #include "coordinator/cluster/cluster_private.h"
 #include "coordinator/pipeline/pipeline_change.h"
+#include "coordinator/pipeline/pipeline_fill.h"
 
 enum { ADMIN_DONE = 0, ADMIN_FAILED = 1, ADMIN_USAGE = 2 };
 
@@ -246,7 +247,15 @@ static Foreset__Plan *admin_compile(struct admin *admin, struct definition *defi
     const struct cluster_pipeline *known = cluster_pipeline_find(cluster, plan->pipeline);
     if (known) {
         Foreset__Plan *old = admin_plan_of(cluster, known, &definition->arena);
-        if (old) pipeline_change_compare(old, plan, differences, ret_loses);
+        if (old) {
+            pipeline_change_compare(old, plan, differences, ret_loses);
+            bool fills = false; // recovery would refuse a second one (pipeline_change.c): said before it is drained
+            for (uint32_t node = 0; node < plan->n_nodes; node++)
+                fills = fills || pipeline_fill_wanted(old, plan, node);
+            if (fills && cluster_json_filling(cluster, known, differences)) *ret_loses = true;
+        }
+        // What failed may never have run as it was applied; recovery compares with what did.
+        if (known->definition.desired == DEFINITION_FAILED) *ret_loses = false;
     }
     return plan;
 }

@@ -22,6 +22,19 @@ static json_t *json_said(struct cluster *cluster, const struct cluster_pipeline 
     return json ? json : json_null();
 }
 
+bool cluster_json_filling(struct cluster *cluster, const struct cluster_pipeline *pipeline, struct text *text)
+{
+    json_t *said = json_said(cluster, pipeline), *fill;
+    size_t i, count = json_array_size(json_object_get(said, "fills"));
+    json_array_foreach(json_object_get(said, "fills"), i, fill)
+    {
+        text_printf(text, "table %s is being filled: wait until that is done\n",
+                    json_string_value(json_object_get(fill, "table")));
+    }
+    json_decref(said);
+    return count > 0;
+}
+
 static const char *json_pipeline_state(const struct cluster_pipeline *pipeline, const json_t *said)
 {
     if (!pipeline->runs) return definition_desired_name(pipeline->definition.desired);

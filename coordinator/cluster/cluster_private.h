@@ -127,6 +127,8 @@ void cluster_admin_ended(struct cluster *cluster, struct cluster_pipeline *pipel
 // cluster_json.c: each appends one JSON document.
 void cluster_json_status(struct cluster *cluster, struct text *ret_json);
 void cluster_json_workers(struct cluster *cluster, const char *name, struct text *ret_json); // NULL: all
+// Whether it fills a table, as it said last: a line for each, for a person, is appended.
+bool cluster_json_filling(struct cluster *cluster, const struct cluster_pipeline *pipeline, struct text *text);
 bool cluster_json_holds(struct cluster *cluster, const char *worker); // anything, as the pipelines said last
 // Of all pipelines, or of one: what they said of themselves, with the definition's facts.
 void cluster_json_pipelines(struct cluster *cluster, const char *name, bool with_sql, struct text *ret_json);

@@ -128,6 +128,11 @@ void epoch_position_fill(struct epoch_position *position, uint32_t node, const F
     }
 }
 
+void epoch_position_unfill(struct epoch_position *position)
+{
+    for (size_t i = 0; i < position->count; i++) position->sources[i].fill = NULL;
+}
+
 static uint64_t epoch_position_fill_left(const struct epoch_position_source *source)
 {
     return source->fill ? source->fill->n_adds - source->fill_next : 0;
@@ -410,7 +415,10 @@ static void epoch_position_cut_fill(struct epoch_position_source *source, struct
     range->n_files = range->n_file_times_us = count;
     range->files = arena_calloc(arena, count, sizeof *range->files);
     range->file_times_us = arena_calloc(arena, count, sizeof *range->file_times_us);
-    for (size_t i = 0; i < count; i++) range->files[i] = arena_strdup(arena, source->fill->adds[source->fill_next + i]);
+    for (size_t i = 0; i < count; i++) {
+        range->files[i] = arena_strdup(arena, source->fill->adds[source->fill_next + i]);
+        cut->fill_rows += source->fill->rows[source->fill_next + i];
+    }
     source->fill_next = source->fill_end;
     cut->files += count;
     cut->ranges[cut->count++] = range;

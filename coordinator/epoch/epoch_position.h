@@ -39,6 +39,7 @@ enum status epoch_position_init(struct epoch_position *position, const Foreset__
 // A TABLE source goes on with its fill where the manifest says. The fill is borrowed.
 void epoch_position_fill(struct epoch_position *position, uint32_t node, const Foreset__Fill *fill,
                          const Foreset__Manifest *from);
+void epoch_position_unfill(struct epoch_position *position);           // all is planned: lets go of them
 bool epoch_position_is_filling(const struct epoch_position *position); // something of a fill waits to be planned
 void epoch_position_deinit(struct epoch_position *position);
 
@@ -56,7 +57,8 @@ struct epoch_position_cut {
     Foreset__Range **ranges; // every known partition; those that read nothing have from = to. In the arena
     size_t count;
     uint64_t rows, files;
-    bool exhausted; // nothing waits behind it
+    uint64_t fill_rows; // in the files of fills, as far as they are known: for bounds, as nothing counts on them
+    bool exhausted;     // nothing waits behind it
     bool limited;
 };
 // Cuts at most rows_max rows from sources without a limit of their own, shared out by lag, and moves the position on.

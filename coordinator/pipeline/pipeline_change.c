@@ -172,6 +172,23 @@ static void pipeline_change_new(const Foreset__Plan *old, const Foreset__Plan *p
     if (!known && !filled) text_printf(text, "table %s: is new; what it reads begins at its start\n", name);
 }
 
+// What a table that stays reads no more, or at more places than before: of the rows since then nobody would know which
+// it has, and of the places which is new.
+static void pipeline_change_reads(const Foreset__Plan *old, const Foreset__Plan *plan, uint32_t before, uint32_t now,
+                                  struct text *text, bool *loses)
+{
+    uint32_t number;
+    for (uint32_t i = 0; i < old->n_tables; i++) {
+        uint32_t had = pipeline_fill_reads(old, before, i);
+        if (had == 0 || !plan_source_table(plan, old->tables[i]->name, NULL, &number)) continue;
+        uint32_t has = pipeline_fill_reads(plan, now, number);
+        if (has == had) continue;
+        text_printf(text, "table %s: reads %s at %u places, not %u: its rows would be missed or come twice\n",
+                    plan->tables[now]->name, old->tables[i]->name, has, had);
+        *loses = true;
+    }
+}
+
 static void pipeline_change_tables(const Foreset__Plan *old, const Foreset__Plan *plan, struct text *text, bool *loses)
 {
     uint32_t number;
@@ -184,6 +201,7 @@ static void pipeline_change_tables(const Foreset__Plan *old, const Foreset__Plan
             continue;
         }
         pipeline_change_columns(before, now, text, loses);
+        pipeline_change_reads(old, plan, i, number, text, loses);
         if (before->mode != now->mode || before->n_partition_columns != now->n_partition_columns ||
             strcmp(before->url, now->url) != 0) {
             text_printf(text, "table %s: its mode, partition columns or place change\n", before->name);
@@ -243,6 +261,15 @@ static enum status pipeline_change_store(const struct commit_context *context, s
     return status;
 }
 
+// One after the other: the rows of both would come in an order in which nobody had them.
+static void pipeline_change_unfinished(struct pipeline_change *change, const Foreset__Manifest *last, bool *loses)
+{
+    if (change->fills.count == 0 || !pipeline_fill_unfinished(last)) return;
+    text_append_str(&change->differences,
+                    "another table is being filled: run the pipeline as it was until that is done\n");
+    *loses = true;
+}
+
 enum status pipeline_change_check(struct recover *recover, struct error *err)
 {
     struct pipeline_change *change = recover->compare_context;
@@ -264,16 +291,10 @@ enum status pipeline_change_check(struct recover *recover, struct error *err)
         pipeline_change_compare(old, context->plan, &change->differences, &loses);
         for (size_t i = 0; !loses && i < recover->logs->count; i += 2) recover->logs->items[i].extends = true;
         if (!loses) pipeline_change_carry(old, context->plan, recover->last->body);
-        if (!loses && pipeline_fill_homeless(context->plan, recover->last->body)) {
-            text_printf(&change->differences,
-                        "a table that is being filled (epoch %llu) does not read on what it is "
-                        "filled from: its missing rows would never come\n",
-                        (unsigned long long)recover->last->body->epoch);
-            loses = true;
-        }
         for (uint32_t i = 0; i < context->plan->n_nodes; i++) {
             if (pipeline_fill_wanted(old, context->plan, i)) vector_push(&change->fills, i);
         }
+        if (!loses) pipeline_change_unfinished(change, recover->last->body, &loses);
         foreset__plan__free_unpacked(old, NULL);
     } else {
         text_printf(&change->differences, "the plan of epoch %llu (plans/%s.pb) is gone: what changed cannot be told\n",

@@ -70,8 +70,9 @@ static void pipeline_commit_decided(struct pipeline_job *base)
         statemachine_move(&epoch->machine, EPOCH_DECIDED);
         pipeline->decided = epoch->manifest->record;
         double seconds = (double)(epoch->prepared_us - epoch->planned_us) / 1e6;
-        if (epoch->cut.rows > 1000 && seconds > 0) {
-            double rate = (double)epoch->cut.rows / seconds;
+        uint64_t rows = epoch->cut.rows + epoch->cut.fill_rows;
+        if (rows > 1000 && seconds > 0) {
+            double rate = (double)rows / seconds;
             pipeline->rows_per_s = pipeline->rows_per_s > 0 ? 0.5 * pipeline->rows_per_s + 0.5 * rate : rate;
         }
     }

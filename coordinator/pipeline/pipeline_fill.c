@@ -31,8 +31,7 @@ void pipeline_fills_deinit(struct pipeline_fills *fills)
 
 // ---- What is to be filled ----
 
-// How often a table reads another one, fills aside.
-static uint32_t pipeline_fill_reads(const Foreset__Plan *plan, uint32_t table, uint32_t read)
+uint32_t pipeline_fill_reads(const Foreset__Plan *plan, uint32_t table, uint32_t read)
 {
     uint32_t count = 0;
     for (size_t i = 0; i < plan->n_nodes; i++) {
@@ -46,24 +45,19 @@ static uint32_t pipeline_fill_reads(const Foreset__Plan *plan, uint32_t table, u
 const Foreset__Table *pipeline_fill_wanted(const Foreset__Plan *old, const Foreset__Plan *now, uint32_t node)
 {
     const Foreset__Node *source = now->nodes[node];
-    uint32_t table, number, nth = 0;
+    uint32_t table, number;
     if (!plan_source_is_fill(source)) return NULL;
     const Foreset__Table *read = plan_source_table(now, NULL, source->source->path, NULL);
     if (!read || !plan_source_table(old, read->name, NULL, &number)) return NULL;
-    if (!plan_source_table(old, now->tables[source->table]->name, NULL, &table)) return read;
-    for (uint32_t i = 0; i < node; i++) {
-        const Foreset__Node *other = now->nodes[i];
-        nth += other->table == source->table && plan_source_is_fill(other) &&
-               strcmp(other->source->path, source->source->path) == 0;
-    }
-    return nth < pipeline_fill_reads(old, table, number) ? NULL : read;
+    bool known = plan_source_table(old, now->tables[source->table]->name, NULL, &table);
+    return known && pipeline_fill_reads(old, table, number) > 0 ? NULL : read;
 }
 
-const Foreset__FilesPosition *pipeline_fill_homeless(const Foreset__Plan *plan, const Foreset__Manifest *manifest)
+const Foreset__FilesPosition *pipeline_fill_unfinished(const Foreset__Manifest *manifest)
 {
     for (size_t i = 0; i < manifest->n_files; i++) {
         const Foreset__FilesPosition *position = manifest->files[i];
-        if (position->fill && position->next < position->count && position->source >= plan->n_nodes) return position;
+        if (position->fill && position->next < position->count) return position;
     }
     return NULL;
 }
@@ -153,14 +147,15 @@ static Foreset__Fill *pipeline_fill_make(struct pipeline_fill_files *files)
     foreset__fill__init(fill);
     if (count > 1) qsort(files->items.items, count, sizeof *files->items.items, pipeline_fill_time);
     pipeline_fill_date(files);
-    if (count > 1) qsort(files->items.items, count, sizeof *files->items.items, pipeline_fill_order);
+    if (count > 1 && !FORESET_BUG("fill-unordered"))
+        qsort(files->items.items, count, sizeof *files->items.items, pipeline_fill_order);
     fill->adds = memory_calloc(count + 1, sizeof *fill->adds);
     fill->rows = memory_calloc(count + 1, sizeof *fill->rows);
     fill->epochs = memory_calloc(count + 1, sizeof *fill->epochs);
     fill->joined = memory_calloc(count + 1, sizeof *fill->joined);
     for (size_t i = 0; i < count; i++) {
         const struct pipeline_fill_file *file = &files->items.items[i], *before = file - 1;
-        bool joined = i > 0 && file->own && before->own && before->epoch == file->epoch;
+        bool joined = i > 0 && file->own && before->own && before->epoch == file->epoch && !FORESET_BUG("fill-split");
         pipeline_fill_line(file, joined, fill, &line);
     }
     text_deinit(&line);

@@ -15,15 +15,16 @@ struct pipeline_fills {
 };
 void pipeline_fills_deinit(struct pipeline_fills *fills);
 
+// Pure. How often a table reads another one.
+uint32_t pipeline_fill_reads(const Foreset__Plan *plan, uint32_t table, uint32_t read);
 // Pure. What a SOURCE node of kind TABLE is to be filled from: the table that it stands for, where `old` has that table
-// and does not read it at this place yet; NULL: it has nothing to be filled with.
+// and its reader does not read it yet; NULL: it has nothing to be filled with.
 const Foreset__Table *pipeline_fill_wanted(const Foreset__Plan *old, const Foreset__Plan *now, uint32_t node);
 // Writes down what recover->last leaves a source to read, and says so in recover->last's positions. What counts is
 // decided with the first epoch that reads of it; until then the next recovery does this again.
 enum status pipeline_fill_begin(struct recover *recover, uint32_t node, struct error *err) MUST_USE;
-// Pure. A fill that the manifest, said by the new plan's nodes, has not read to the end and the plan has no place for;
-// NULL: none.
-const Foreset__FilesPosition *pipeline_fill_homeless(const Foreset__Plan *plan, const Foreset__Manifest *manifest);
+// Pure. A fill that is not read to the end; NULL: none.
+const Foreset__FilesPosition *pipeline_fill_unfinished(const Foreset__Manifest *manifest);
 // What recover->last has not read to the end. STATUS_CORRUPT, STATUS_NOT_FOUND: with the object's name.
 enum status pipeline_fill_load(struct recover *recover, struct pipeline_fills *ret_fills, struct error *err) MUST_USE;
 

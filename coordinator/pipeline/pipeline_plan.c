@@ -185,6 +185,10 @@ static void pipeline_plan_send(struct pipeline *pipeline, enum pipeline_plan_kin
     if (kind == PIPELINE_PLAN_DATA) {
         epoch_position_take(&pipeline->position, pipeline_plan_rows_max(pipeline), &epoch->arena, &epoch->cut);
         last = last || (pipeline->config.available_now && epoch->cut.exhausted);
+        if (pipeline->fills.items.count > 0 && !epoch_position_is_filling(&pipeline->position)) {
+            epoch_position_unfill(&pipeline->position); // an attempt that starts over reads what is left again
+            pipeline_fills_deinit(&pipeline->fills);
+        }
     } else {
         epoch_position_take_nothing(&pipeline->position, &epoch->arena, &epoch->cut);
     }
@@ -227,7 +231,7 @@ static bool pipeline_plan_may(struct pipeline *pipeline)
         bytes += epoch->bytes;
         if (epoch->machine.state >= EPOCH_PREPARED) continue;
         unprepared++;
-        rows += epoch->cut.rows;
+        rows += epoch->cut.rows + epoch->cut.fill_rows;
     }
     if (unprepared >= PIPELINE_RUNNING_MAX && rows > PIPELINE_UNPREPARED_ROWS) return false;
     if (unprepared >= PIPELINE_UNPREPARED_MAX || pipeline->epochs.count >= PIPELINE_UNPUBLISHED_MAX) return false;

@@ -69,7 +69,11 @@ def test_a_table_that_is_filled_is_said(tmp_path):
         assert made.run("pipelines", "apply", path, "--available-now").returncode == 0
         said = []
 
+        more = tmp_path / "more.sql"
+        more.write_text(path.read_text() + "CREATE STREAMING TABLE more AS SELECT n FROM STREAM lines;")
+
         def ended():
+            said.append(made.run("pipelines", "plan", more).stdout)
             said.extend((made.described("grown")["status"] or {}).get("fills", []))
             said.extend(line for line in made.run("lag", "grown").stdout.splitlines() if "is being filled" in line)
             return made.described("grown")["state"] == "stopped"
@@ -77,7 +81,9 @@ def test_a_table_that_is_filled_is_said(tmp_path):
         fills = [fill for fill in said if isinstance(fill, dict)]
         assert fills and {(f["table"], f["from"], f["files"]) for f in fills} == {("copy", "lines", FILES)}
         assert [f["planned"] for f in fills] == sorted(f["planned"] for f in fills)
-        assert any("table copy is being filled from lines" in line for line in said if isinstance(line, str))
+        lines = "\n".join(line for line in said if isinstance(line, str))
+        assert "table copy is being filled from lines" in lines
+        assert "table copy is being filled: wait until that is done\napply needs --full-refresh" in lines
         assert readers.read_deltalake(made.warehouse / "copy").num_rows == FILES
 
 

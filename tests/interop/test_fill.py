@@ -181,7 +181,7 @@ def test_a_table_reads_one_more(broker, tmp_path):
 
 
 def test_a_change_while_it_is_filled(broker, tmp_path):
-    """What is filled must be read to its end first; a change that leaves it in place goes on."""
+    """What fills a table stays, and no other is filled beside it; a change that leaves it in place goes on."""
     growing = Growing(broker, tmp_path, "fill-changed", 1)
     growing.medallion.run().check()
     copy = "CREATE OR REFRESH STREAMING TABLE streaming.copy AS SELECT _event_id AS id FROM STREAM {};"
@@ -192,8 +192,12 @@ def test_a_change_while_it_is_filled(broker, tmp_path):
     other = copy.format(source).replace("_event_id AS id", "CAST(key AS STRING) AS id")
     growing.medallion.pipeline.write_text(bronze + other)
     refused = growing.medallion.run().check(foreset.EXIT_FAILED)
-    assert "does not read on what it is filled from" in refused.stderr, refused.stderr[-2000:]
-    growing.medallion.pipeline.write_text(bronze + copy.format("streaming.bronze.user_events") + "-- a word\n")
+    assert "reads streaming.bronze.user_events at 0 places, not 1" in refused.stderr, refused.stderr[-2000:]
+    same = copy.format("streaming.bronze.user_events")
+    growing.medallion.pipeline.write_text(bronze + same + same.replace("copy", "more"))
+    refused = growing.medallion.run().check(foreset.EXIT_FAILED)
+    assert "another table is being filled" in refused.stderr, refused.stderr[-2000:]
+    growing.medallion.pipeline.write_text(bronze + same + "-- a word\n")
     growing.medallion.run().check()
     found = readers.read_deltalake(growing.medallion.warehouse / "streaming" / "copy").column("id").to_pylist()
     wanted = growing.medallion.read("bronze").column("_event_id").to_pylist()

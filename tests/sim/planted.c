@@ -39,6 +39,8 @@ static const char *const planted_table[] = {
     "writes-unordered",       // a command's write may come after that of a later command
     "fill-read-twice",        // an epoch of a fill does not move its position
     "fill-not-awaited",       // the stream goes on before a new table is filled
+    "fill-unordered",         // its files come in the order of their times
+    "fill-split",             // what one epoch wrote is read in several
     "fill-without-pending",   // a new table is filled with what is published only
     NULL};
 static const char *planted_on;

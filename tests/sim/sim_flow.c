@@ -286,7 +286,9 @@ static enum status flow_write(struct sim_flow *flow, const struct flow_epoch *ep
     file->path = memory_strdup(path);
     file->size_bytes = bytes.length;
     file->rows = count;
-    file->stats = memory_strdup("{\"numRecords\":1}");
+    char stats[48];
+    snprintf(stats, sizeof stats, "{\"numRecords\":%zu}", count);
+    file->stats = memory_strdup(stats);
     file->checksum = hash_64(bytes.data, bytes.length, 0);
     file->epoch = epoch->number;
     file->generation = flow->args.generation;

@@ -31,7 +31,8 @@ static struct model {
     struct sim_content slow, dead; // written, published or not
     bool slow_open, slow_published;
     int64_t slow_published_us;
-    bool grown; // decided with SIM_COPY
+    bool grown;            // decided with SIM_COPY
+    uint64_t copied_epoch; // whose files were read last
 } models[SIM_PIPELINES_MAX];
 static struct model *model; // the one that moves
 
@@ -168,6 +169,7 @@ static void model_slow(const Foreset__Manifest *manifest, bool reads, struct mod
 static void model_copy(uint32_t pipeline, const Foreset__Manifest *manifest, const struct sim_content *slow_before,
                        bool reads, struct sim_content *copy)
 {
+    uint64_t before = model->copied_epoch;
     model->grown = manifest->n_tables > SIM_COPY;
     if (!model->grown) return;
     for (size_t i = 0; i < manifest->n_ranges; i++) {
@@ -176,6 +178,14 @@ static void model_copy(uint32_t pipeline, const Foreset__Manifest *manifest, con
             const struct sim_row *rows = sim_plan_filled(pipeline, manifest->ranges[i]->files[k], &count);
             if (!rows) sim_core_fail("I3: epoch %" PRIu64 " read %s", manifest->epoch, manifest->ranges[i]->files[k]);
             for (size_t j = 0; rows && j < count; j++) model_add(copy, rows[j].key, rows[j].value);
+            const char *path = strstr(manifest->ranges[i]->files[k], "part-");
+            uint64_t epoch = 0, generation = 0;
+            bool named = path && manifest_part_parse(path, "part-", &epoch, &generation);
+            if (!named || epoch <= before || epoch < model->copied_epoch) {
+                sim_core_fail("P23: epoch %" PRIu64 " reads of epoch %" PRIu64 ", the one before read up to %" PRIu64,
+                              manifest->epoch, epoch, before);
+            }
+            model->copied_epoch = epoch;
         }
     }
     if (!reads) return;
