@@ -87,6 +87,40 @@ def test_a_table_that_is_filled_is_said(tmp_path):
         assert readers.read_deltalake(made.warehouse / "copy").num_rows == FILES
 
 
+def test_a_change_that_failed_can_be_taken_back(tmp_path):
+    """The new table cannot be filled, as a file is gone: nothing was decided with it, so the old text goes on."""
+    path, folder = tmp_path / "grown.sql", tmp_path / "rows"
+    folder.mkdir()
+    (tmp_path / "cluster").mkdir()
+
+    def add(name):
+        (folder / f"{name}.json").write_text('{"n": 1}\n')
+    add("a")
+    old = GROWN.format(folder=folder)
+    new = old + "CREATE STREAMING TABLE copy AS SELECT n FROM STREAM lines;"
+    with Local(tmp_path / "cluster") as made:
+        def apply(text):
+            path.write_text(text)
+            assert made.run("pipelines", "apply", path).returncode == 0
+        made.start().worker("w1")
+        apply(old)
+        lines = made.warehouse / "lines"
+        wait_until(lambda: made.rows_out("grown") == {"lines": 1}, 30, made.coordinator.text())
+        file, = lines.glob("part-*.parquet")
+        kept = file.read_bytes()
+        file.unlink()
+        apply(new)
+        wait_until(lambda: made.described("grown")["state"] == "failed", 30, made.coordinator.text())
+        assert file.name in made.described("grown")["error"]
+        apply(old)
+        add("b")
+        wait_until(lambda: made.rows_out("grown") == {"lines": 1}, 30, made.coordinator.text())
+        file.write_bytes(kept)
+        apply(new)
+        wait_until(lambda: made.rows_out("grown").get("copy") == 2, 30, made.coordinator.text())
+        assert readers.read_deltalake(lines).num_rows == readers.read_deltalake(made.warehouse / "copy").num_rows == 2
+
+
 def test_http_answers_what_the_command_line_answers(local):
     status, body = local.get("/api/v1/cluster")
     assert status == 200 and json.loads(body)["leader"]["name"] == "c1"
