@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 
 import foreset
 import pytest
@@ -62,28 +63,30 @@ def test_a_table_that_is_filled_is_said(tmp_path):
     path.write_text(GROWN.format(folder=folder))
     (tmp_path / "cluster").mkdir()
     with Local(tmp_path / "cluster") as made:
-        made.start().worker("w1")
+        worker = made.start().worker("w1")
+
+        def fills():
+            return (made.described("grown")["status"] or {}).get("fills", [])
         assert made.run("pipelines", "apply", path, "--available-now").returncode == 0
         wait_until(lambda: made.described("grown")["state"] == "stopped", 60, made.coordinator.text())
-        path.write_text(GROWN.format(folder=folder) + "CREATE STREAMING TABLE copy AS SELECT n FROM STREAM lines;")
-        assert made.run("pipelines", "apply", path, "--available-now").returncode == 0
-        said = []
-
+        copy = "CREATE STREAMING TABLE copy AS SELECT n FROM STREAM lines;"
+        path.write_text(GROWN.format(folder=folder) + copy)
         more = tmp_path / "more.sql"
-        more.write_text(path.read_text() + "CREATE STREAMING TABLE more AS SELECT n FROM STREAM lines;")
-
-        def ended():
-            said.append(made.run("pipelines", "plan", more).stdout)
-            said.extend((made.described("grown")["status"] or {}).get("fills", []))
-            said.extend(line for line in made.run("lag", "grown").stdout.splitlines() if "is being filled" in line)
-            return made.described("grown")["state"] == "stopped"
-        wait_until(ended, 60, made.coordinator.text())
-        fills = [fill for fill in said if isinstance(fill, dict)]
-        assert fills and {(f["table"], f["from"], f["files"]) for f in fills} == {("copy", "lines", FILES)}
-        assert [f["planned"] for f in fills] == sorted(f["planned"] for f in fills)
-        lines = "\n".join(line for line in said if isinstance(line, str))
-        assert "table copy is being filled from lines" in lines
-        assert "table copy is being filled: wait until that is done\napply needs --full-refresh" in lines
+        more.write_text(path.read_text() + copy.replace("copy", "more"))
+        assert made.run("pipelines", "apply", path, "--available-now").returncode == 0
+        wait_until(fills, 60, made.coordinator.text())
+        worker.signal(signal.SIGSTOP)  # for a moment: the leader does not miss it yet, and the fill stands still
+        with ThreadPoolExecutor() as pool:
+            said = pool.submit(fills)
+            lag = pool.submit(made.run, "lag", "grown")
+            plan = pool.submit(made.run, "pipelines", "plan", more)
+        worker.signal(signal.SIGCONT)
+        fill, = said.result()
+        assert (fill["table"], fill["from"], fill["files"], fill["planned"] < FILES) == ("copy", "lines", FILES, True)
+        assert "table copy is being filled from lines" in lag.result().stdout
+        refused = "table copy is being filled: wait until that is done\napply needs --full-refresh"
+        assert refused in plan.result().stdout
+        wait_until(lambda: made.described("grown")["state"] == "stopped", 60, made.coordinator.text())
         assert readers.read_deltalake(made.warehouse / "copy").num_rows == FILES
 
 
