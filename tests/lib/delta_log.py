@@ -84,8 +84,8 @@ def commit_infos(table):
 def visible_and_present(table):
     """(files that the latest version names, data files that lie in the folder)."""
     root = pathlib.Path(table)
-    present = {str(p.relative_to(root)) for p in root.rglob("*.parquet") if "_delta_log" not in p.parts}
-    return set(active_files(table)), present
+    named = set(active_files(table))  # first: what a commit names that comes meanwhile would not be in the list
+    return named, {str(p.relative_to(root)) for p in root.rglob("*.parquet") if "_delta_log" not in p.parts}
 
 
 def simple_type(kind):
