@@ -188,8 +188,9 @@ static enum status scan_open_file(struct delta_scan *scan, const struct delta_ad
     struct buffer *bytes = NULL;
     struct objstore *store = scan->table->store;
     TRY(delta_path_decode(add->path, &key, err));
-    TRY(budget_take(scan->budget, (uint64_t)add->size_bytes, err));
-    scan->file_bytes = (uint64_t)add->size_bytes;
+    uint64_t file_bytes = add->size_bytes > 0 ? (uint64_t)add->size_bytes : 0; // as the log says, whoever wrote it
+    TRY(budget_take(scan->budget, file_bytes, err));
+    scan->file_bytes = file_bytes;
     TRY(objstore_get(store, text_str(&key), &bytes, err));
     TRY(parquet_reader_open(bytes, bytes->size_bytes, scan->budget, &scan->reader, err));
     scan->rows_left = parquet_reader_rows(scan->reader);

@@ -327,18 +327,28 @@ static uint64_t epoch_position_share(uint64_t limit, uint64_t lag, uint64_t tota
     return share == 0 && lag > 0 ? 1 : share;
 }
 
-static void epoch_position_cut_files(struct epoch_position_source *source, struct arena *arena,
-                                     struct epoch_position_cut *cut)
+// A range of so many files, counted in the cut; the caller names them.
+static Foreset__Range *epoch_position_files_range(const struct epoch_position_source *source, size_t count,
+                                                  struct arena *arena, struct epoch_position_cut *cut)
 {
-    uint64_t max = source->files_max ? source->files_max : EPOCH_POSITION_FILES_MAX;
-    uint64_t count = source->waiting.count < max ? source->waiting.count : max;
-    if (count == 0) return;
     Foreset__Range *range = arena_alloc(arena, sizeof *range);
     foreset__range__init(range);
     range->source = source->node;
     range->n_files = range->n_file_times_us = count;
     range->files = arena_calloc(arena, count, sizeof *range->files);
     range->file_times_us = arena_calloc(arena, count, sizeof *range->file_times_us);
+    cut->files += count;
+    cut->ranges[cut->count++] = range;
+    return range;
+}
+
+static void epoch_position_cut_files(struct epoch_position_source *source, struct arena *arena,
+                                     struct epoch_position_cut *cut)
+{
+    uint64_t max = source->files_max ? source->files_max : EPOCH_POSITION_FILES_MAX;
+    uint64_t count = source->waiting.count < max ? source->waiting.count : max;
+    if (count == 0) return;
+    Foreset__Range *range = epoch_position_files_range(source, count, arena, cut);
     for (size_t i = 0; i < count; i++) {
         struct catalog_file *file = &source->waiting.items[i];
         range->files[i] = arena_strdup(arena, file->name);
@@ -351,8 +361,6 @@ static void epoch_position_cut_files(struct epoch_position_source *source, struc
     source->waiting.count -= count;
     memmove(source->waiting.items, source->waiting.items + count,
             source->waiting.count * sizeof *source->waiting.items);
-    cut->files += count;
-    cut->ranges[cut->count++] = range;
 }
 
 static uint64_t epoch_position_source_lag(const struct epoch_position_source *source)
@@ -409,19 +417,12 @@ static void epoch_position_cut_fill(struct epoch_position_source *source, struct
 {
     size_t count = source->fill_end - source->fill_next;
     if (count == 0) return;
-    Foreset__Range *range = arena_alloc(arena, sizeof *range);
-    foreset__range__init(range);
-    range->source = source->node;
-    range->n_files = range->n_file_times_us = count;
-    range->files = arena_calloc(arena, count, sizeof *range->files);
-    range->file_times_us = arena_calloc(arena, count, sizeof *range->file_times_us);
+    Foreset__Range *range = epoch_position_files_range(source, count, arena, cut);
     for (size_t i = 0; i < count; i++) {
         range->files[i] = arena_strdup(arena, source->fill->adds[source->fill_next + i]);
         cut->fill_rows += source->fill->rows[source->fill_next + i];
     }
     source->fill_next = source->fill_end;
-    cut->files += count;
-    cut->ranges[cut->count++] = range;
 }
 
 bool epoch_position_is_filling(const struct epoch_position *position)

@@ -167,9 +167,9 @@ static bool is_secret(const char *key, const char *value)
 
 static void print_source(struct printer *printer, const Foreset__Node *node)
 {
-    static const char *const kinds[] = {"?", "read_kafka", "read_files", "numbers", "fill"};
+    static const char *const kinds[] = {"?", "read_kafka", "read_files", "numbers"};
     const Foreset__Source *source = node->source;
-    text_printf(printer->text, "%s \"%s\"", kinds[source->kind <= 4 ? source->kind : 0], source->name);
+    text_printf(printer->text, "%s \"%s\"", kinds[source->kind <= 3 ? source->kind : 0], source->name);
     if (source->path) text_printf(printer->text, " %s", source->path);
     for (size_t i = 0; i < source->n_options; i++) {
         const char *key = source->options[i]->key, *value = source->options[i]->value;

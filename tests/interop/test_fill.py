@@ -204,6 +204,33 @@ def test_a_change_while_it_is_filled(broker, tmp_path):
     assert sorted(i or "" for i in found) == sorted(i or "" for i in wanted)
 
 
+def test_a_damaged_list_is_named(broker, tmp_path):
+    """Or one that is gone: nothing is read in its place, and with it back the fill goes on."""
+    growing = Growing(broker, tmp_path, "fill-damaged", 1)
+    growing.medallion.run().check()
+    growing.grow()
+    assert growing.medallion.run(failpoints="decide.after@1=kill").returncode == -signal.SIGKILL
+    fill, = growing.medallion.warehouse.rglob("fills/fill-*.pb")
+    kept = fill.read_bytes()
+    for harm in (lambda: fill.write_bytes(kept[:-1] + bytes([kept[-1] ^ 1])), fill.unlink):
+        harm()
+        refused = growing.medallion.run().check(foreset.EXIT_FAILED)
+        assert fill.name in refused.stderr and "--full-refresh" in refused.stderr, refused.stderr[-2000:]
+    fill.write_bytes(kept)
+    growing.medallion.run().check()
+    growing.check()
+
+
+def test_a_table_that_was_given_up_fills_none(broker, tmp_path):
+    growing = Growing(broker, tmp_path, "fill-abandoned", 1)
+    growing.medallion.run().check()
+    growing.medallion.run("--abandon-table=streaming.bronze.user_events").check()
+    growing.grow()
+    refused = growing.medallion.run().check(foreset.EXIT_FAILED)
+    said = "filling table streaming.silver.user_events from streaming.bronze.user_events: it was given up"
+    assert said in refused.stderr, refused.stderr[-2000:]
+
+
 def test_a_file_that_is_gone_is_named(broker, tmp_path):
     growing = Growing(broker, tmp_path, "fill-gone", 1)
     growing.medallion.run().check()
