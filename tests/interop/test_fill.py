@@ -34,6 +34,11 @@ class Growing:
         self.sent += 1
         foreset.produce(self.broker.address, self.topic, f"user-events:{EVENTS}:{self.sent}", "--key", "user_id")
 
+    def produce_for_three_decisions(self):
+        """One transaction decides up to eight epochs, if they are ready: after two of them some are left."""
+        while self.sent < 17 * 2 * LIMIT / EVENTS:  # a fill's epoch is as big as two of the stream
+            self.produce()
+
     def grow(self):
         self.medallion.pipeline.write_text(self.text)
 
@@ -89,7 +94,8 @@ def test_what_is_written_but_not_published_comes_too(broker, tmp_path):
              "streaming.bronze.user_events TBLPROPERTIES ('trigger.interval' = '1 hour') AS"),
             ("pipeline.trigger = 30 seconds", "pipeline.trigger = 100 milliseconds")]
     growing = Growing(broker, tmp_path, "fill-pending", 1, late)
-    run = growing.medallion.start(failpoints="decide.after@5=kill")
+    growing.produce_for_three_decisions()
+    run = growing.medallion.start(failpoints="decide.after@3=kill")
     wait_until(lambda: not run.running(), 60, "killed")
     assert run.wait().returncode == -signal.SIGKILL
     bronze = growing.medallion.path("bronze")
@@ -183,6 +189,7 @@ def test_a_table_reads_one_more(broker, tmp_path):
 def test_a_change_while_it_is_filled(broker, tmp_path):
     """What fills a table stays, and no other is filled beside it; a change that leaves it in place goes on."""
     growing = Growing(broker, tmp_path, "fill-changed", 1)
+    growing.produce_for_three_decisions()
     growing.medallion.run().check()
     copy = "CREATE OR REFRESH STREAMING TABLE streaming.copy AS SELECT _event_id AS id FROM STREAM {};"
     bronze = growing.medallion.pipeline.read_text()
@@ -207,6 +214,7 @@ def test_a_change_while_it_is_filled(broker, tmp_path):
 def test_a_damaged_list_is_named(broker, tmp_path):
     """Or one that is gone: nothing is read in its place, and with it back the fill goes on."""
     growing = Growing(broker, tmp_path, "fill-damaged", 1)
+    growing.produce_for_three_decisions()
     growing.medallion.run().check()
     growing.grow()
     assert growing.medallion.run(failpoints="decide.after@1=kill").returncode == -signal.SIGKILL
