@@ -201,7 +201,7 @@ static enum status checkpoint_read_parquet(struct buffer *bytes, bool files, del
     struct parquet_reader *reader = NULL;
     struct arena arena;
     arena_init(&arena, 0);
-    TRY(parquet_reader_open(bytes, bytes->size_bytes, NULL, &reader, err));
+    TRY(parquet_reader_open_bytes(bytes, bytes->size_bytes, NULL, &reader, err));
     TRY(parquet_reader_project(reader, delta_checkpoint_schema_read(files), err));
     for (;;) {
         struct batch *batch = NULL;

@@ -1,5 +1,6 @@
-// The rows of a table version: see delta_scan.h. One file is in memory at a time. Partition columns are not in the
-// files: their value stands in the log, once a file. A table's files come by modification time, then by name.
+// The rows of a table version: see delta_scan.h. Of one file at a time a row group's columns are in memory. Partition
+// columns are not in the files: their value stands in the log, once a file. A table's files come by modification time,
+// then by name.
 #include "common/delta/delta_scan.h"
 
 #include <stdlib.h>
@@ -20,8 +21,8 @@ struct delta_scan {
     const char **physical;          // physical name of each column given out
     const struct delta_add **files;
     size_t file_count, at; // at: the next file
+    struct text key;       // of the open file
     struct parquet_reader *reader;
-    uint64_t file_bytes;        // of it, in the budget
     uint64_t rows_left;         // of the file, when no column of it is wanted
     struct delta_vector vector; // deleted rows of the file
     size_t vector_at;           // the next of them
@@ -153,8 +154,6 @@ static void scan_close_file(struct delta_scan *scan)
 {
     parquet_reader_close(scan->reader);
     scan->reader = NULL;
-    budget_give(scan->budget, scan->file_bytes);
-    scan->file_bytes = 0;
 }
 
 void delta_scan_destroy(struct delta_scan *scan)
@@ -162,6 +161,7 @@ void delta_scan_destroy(struct delta_scan *scan)
     if (!scan) return;
     scan_close_file(scan);
     delta_vector_deinit(&scan->vector);
+    text_deinit(&scan->key);
     memory_free(scan->files);
     memory_free(scan->partitioned);
     memory_free(scan->physical);
@@ -181,18 +181,24 @@ static enum status scan_check_names(const struct delta_scan *scan, struct error 
         "none of the columns wanted is in it by its physical name; finding columns by id is not supported");
 }
 
+static enum status scan_read(void *context, uint64_t offset, uint64_t length, struct buffer **ret_bytes,
+                             struct error *err)
+{
+    struct delta_scan *scan = context;
+    struct objstore *store = scan->table->store;
+    return store->ops->get_range(store, text_str(&scan->key), offset, length, ret_bytes, err);
+}
+
 static enum status scan_open_file(struct delta_scan *scan, const struct delta_add *add, struct error *err)
 {
     enum status status = STATUS_OK;
-    struct text key = {0};
-    struct buffer *bytes = NULL;
     struct objstore *store = scan->table->store;
-    TRY(delta_path_decode(add->path, &key, err));
-    uint64_t file_bytes = add->size_bytes > 0 ? (uint64_t)add->size_bytes : 0; // as the log says, whoever wrote it
-    TRY(budget_take(scan->budget, file_bytes, err));
-    scan->file_bytes = file_bytes;
-    TRY(objstore_get(store, text_str(&key), &bytes, err));
-    TRY(parquet_reader_open(bytes, bytes->size_bytes, scan->budget, &scan->reader, err));
+    struct objstore_entry entry = {0};
+    text_reset(&scan->key);
+    TRY(delta_path_decode(add->path, &scan->key, err));
+    TRY(store->ops->stat(store, text_str(&scan->key), &entry, err)); // the log's size is another writer's word
+    struct parquet_input input = {.read = scan_read, .context = scan, .size_bytes = entry.size_bytes};
+    TRY(parquet_reader_open(&input, scan->budget, &scan->reader, err));
     scan->rows_left = parquet_reader_rows(scan->reader);
     scan->row = scan->vector_at = 0;
     delta_vector_deinit(&scan->vector);
@@ -204,8 +210,7 @@ static enum status scan_open_file(struct delta_scan *scan, const struct delta_ad
         TRY(parquet_reader_project(scan->reader, scan->file_schema, err));
     }
 out:
-    buffer_unref(bytes);
-    text_deinit(&key);
+    memory_free(entry.key);
     return status;
 }
 

@@ -1,11 +1,10 @@
 // Footer and page headers (parquet.thrift). Fails with STATUS_CORRUPT on damage, STATUS_UNSUPPORTED on encrypted files.
 #include "common/parquet/parquet_metadata.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/parquet/thrift.h"
-
-#define TAIL_SIZE 8 // length and magic
 
 static enum status corrupt(struct error *err, const char *what)
 {
@@ -198,28 +197,78 @@ static enum status check_groups(const struct parquet_metadata *metadata, struct 
     return rows == metadata->rows ? STATUS_OK : corrupt(err, "the row groups do not have the file's number of rows");
 }
 
-enum status parquet_metadata_read(struct parquet_metadata *metadata, const uint8_t *bytes, size_t size,
+uint64_t parquet_metadata_chunk_start(const struct parquet_chunk_meta *chunk)
+{
+    // Some writers give no dictionary offset, or 0, though the first page is a dictionary.
+    bool dictionary_first = chunk->dictionary_offset > 0 && chunk->dictionary_offset < chunk->data_offset;
+    return (uint64_t)(dictionary_first ? chunk->dictionary_offset : chunk->data_offset);
+}
+
+static int compare_starts(const void *a, const void *b)
+{
+    uint64_t left = *(const uint64_t *)a, right = *(const uint64_t *)b;
+    return left < right ? -1 : left > right;
+}
+
+static void sort_starts(struct parquet_metadata *metadata)
+{
+    for (uint32_t i = 0; i < metadata->group_count; i++) metadata->start_count += metadata->groups[i].chunk_count;
+    if (metadata->start_count == 0) return;
+    uint64_t *starts = arena_calloc(&metadata->arena, metadata->start_count, sizeof *starts), *next = starts;
+    for (uint32_t i = 0; i < metadata->group_count; i++) {
+        const struct parquet_group_meta *group = &metadata->groups[i];
+        for (uint32_t k = 0; k < group->chunk_count; k++) *next++ = parquet_metadata_chunk_start(&group->chunks[k]);
+    }
+    qsort(starts, metadata->start_count, sizeof *starts, compare_starts);
+    metadata->starts = starts;
+}
+
+uint64_t parquet_metadata_chunk_end(const struct parquet_metadata *metadata, const struct parquet_chunk_meta *chunk)
+{
+    uint64_t start = parquet_metadata_chunk_start(chunk);
+    size_t low = 0, high = metadata->start_count; // the first start that is greater
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (metadata->starts[middle] <= start) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low < metadata->start_count ? metadata->starts[low] : metadata->footer_offset;
+}
+
+enum status parquet_metadata_find(const uint8_t *tail, size_t tail_size, uint64_t file_size, uint64_t *ret_offset,
+                                  struct error *err)
+{
+    uint32_t length;
+    if (file_size < PARQUET_MAGIC_SIZE + PARQUET_TAIL_SIZE) return corrupt(err, "it does not end with PAR1");
+    ASSERT(tail_size >= PARQUET_TAIL_SIZE);
+    const uint8_t *magic = tail + tail_size - PARQUET_MAGIC_SIZE;
+    if (memcmp(magic, "PARE", PARQUET_MAGIC_SIZE) == 0) {
+        return error_set(err, STATUS_UNSUPPORTED, ERROR_FAIL_PIPELINE, "the Parquet file's footer is encrypted");
+    }
+    if (memcmp(magic, PARQUET_MAGIC, PARQUET_MAGIC_SIZE) != 0) return corrupt(err, "it does not end with PAR1");
+    memcpy(&length, tail + tail_size - PARQUET_TAIL_SIZE, sizeof length);
+    if (length > file_size - PARQUET_TAIL_SIZE - PARQUET_MAGIC_SIZE) {
+        return corrupt(err, "its footer is longer than the file");
+    }
+    *ret_offset = file_size - PARQUET_TAIL_SIZE - length;
+    return STATUS_OK;
+}
+
+enum status parquet_metadata_read(struct parquet_metadata *metadata, const uint8_t *bytes, size_t size, uint64_t offset,
                                   struct error *err)
 {
     enum status status = STATUS_OK;
-    uint32_t length;
-    *metadata = (struct parquet_metadata){0};
-    arena_init(&metadata->arena, 0);
-    if (size >= TAIL_SIZE && memcmp(bytes + size - PARQUET_MAGIC_SIZE, "PARE", PARQUET_MAGIC_SIZE) == 0) {
-        TRY(error_set(err, STATUS_UNSUPPORTED, ERROR_FAIL_PIPELINE, "the Parquet file's footer is encrypted"));
-    }
-    if (size < PARQUET_MAGIC_SIZE + TAIL_SIZE ||
-        memcmp(bytes + size - PARQUET_MAGIC_SIZE, PARQUET_MAGIC, PARQUET_MAGIC_SIZE) != 0) {
-        TRY(corrupt(err, "it does not end with PAR1"));
-    }
-    memcpy(&length, bytes + size - TAIL_SIZE, sizeof length);
-    if (length > size - TAIL_SIZE - PARQUET_MAGIC_SIZE) TRY(corrupt(err, "its footer is longer than the file"));
-    metadata->footer_offset = size - TAIL_SIZE - length;
     struct thrift_reader in;
-    thrift_reader_init(&in, bytes + metadata->footer_offset, length);
+    *metadata = (struct parquet_metadata){.footer_offset = offset};
+    arena_init(&metadata->arena, 0);
+    thrift_reader_init(&in, bytes, size);
     read_file(metadata, &in);
     if (in.bad || metadata->element_count == 0) TRY(corrupt(err, "its footer is damaged"));
     TRY(check_groups(metadata, err));
+    sort_starts(metadata);
 out:
     if (status != STATUS_OK) parquet_metadata_deinit(metadata);
     return status;

@@ -1,11 +1,13 @@
 // A file's footer as it stands there, read with distrust: schema elements, row groups, column chunks. Strings point
-// into the file. Offsets are checked to lie in the file; what the numbers promise is checked where they are used.
+// into it. Offsets are checked to lie in the file; what the numbers promise is checked where they are used.
 #ifndef FORESET_PARQUET_PARQUET_METADATA_H
 #define FORESET_PARQUET_PARQUET_METADATA_H
 
 #include "common/base/memory.h"
 #include "common/base/text.h"
 #include "common/parquet/parquet_format.h"
+
+#define PARQUET_TAIL_SIZE 8 // the footer's length and the magic
 
 struct parquet_element {
     struct slice name;
@@ -42,12 +44,22 @@ struct parquet_metadata {
     uint32_t element_count;
     struct parquet_group_meta *groups;
     uint32_t group_count;
-    size_t footer_offset; // pages end here
+    uint64_t footer_offset; // in the file; pages end here
+    uint64_t *starts;       // of all chunks, ascending
+    size_t start_count;
 };
 
-enum status parquet_metadata_read(struct parquet_metadata *metadata, const uint8_t *bytes, size_t size,
+// Where the footer begins, from a file's last bytes: all of them, or at least eight.
+enum status parquet_metadata_find(const uint8_t *tail, size_t tail_size, uint64_t file_size, uint64_t *ret_offset,
+                                  struct error *err) MUST_USE;
+// bytes: the footer without the eight bytes behind it; offset: where it stands in the file.
+enum status parquet_metadata_read(struct parquet_metadata *metadata, const uint8_t *bytes, size_t size, uint64_t offset,
                                   struct error *err) MUST_USE;
 void parquet_metadata_deinit(struct parquet_metadata *metadata);
+// The bytes of a chunk's pages, from its first page to where another chunk or the footer begins: a size that is told
+// as well is wrong in files of old writers (PARQUET-816).
+uint64_t parquet_metadata_chunk_start(const struct parquet_chunk_meta *chunk);
+uint64_t parquet_metadata_chunk_end(const struct parquet_metadata *metadata, const struct parquet_chunk_meta *chunk);
 
 // A page header.
 struct parquet_page_header {

@@ -7,10 +7,21 @@
 
 #include "common/columnar/batch.h"
 
+// Where a file's bytes come from, when not all of them shall be in memory. context lives as long as the reader.
+struct parquet_input {
+    enum status (*read)(void *context, uint64_t offset, uint64_t length, struct buffer **ret_bytes, struct error *err);
+    void *context;
+    uint64_t size_bytes;
+    uint64_t tail_bytes; // read at opening, eight at least; 0: as many as hold most footers and whole small files
+};
+
 struct parquet_reader;
-// The whole file in memory (bytes is counted by the reader).
-enum status parquet_reader_open(struct buffer *bytes, size_t size, struct budget *budget,
+// Of the file, a row group's chunks of the columns wanted are in memory at a time, counted in the budget.
+enum status parquet_reader_open(const struct parquet_input *input, struct budget *budget,
                                 struct parquet_reader **ret_reader, struct error *err) MUST_USE;
+// A file that is in memory; its first size bytes. The reader takes a reference.
+enum status parquet_reader_open_bytes(struct buffer *bytes, size_t size, struct budget *budget,
+                                      struct parquet_reader **ret_reader, struct error *err) MUST_USE;
 void parquet_reader_close(struct parquet_reader *reader);
 const struct type *parquet_reader_schema(const struct parquet_reader *reader); // struct type, Spark types
 uint64_t parquet_reader_rows(const struct parquet_reader *reader);

@@ -5,16 +5,11 @@
 #include "common/compress/crc32.h"
 #include "common/parquet/parquet_encode.h"
 
-void parquet_stream_init(struct parquet_stream *stream, const struct parquet_node *leaf, const uint8_t *bytes,
-                         size_t end, struct compress *compress, struct budget *budget)
+void parquet_stream_init(struct parquet_stream *stream, const struct parquet_node *leaf, struct compress *compress,
+                         struct budget *budget)
 {
-    *stream = (struct parquet_stream){.leaf = leaf,
-                                      .max_def = leaf->def,
-                                      .max_rep = leaf->rep,
-                                      .budget = budget,
-                                      .compress = compress,
-                                      .bytes = bytes,
-                                      .end = end};
+    *stream = (struct parquet_stream){
+        .leaf = leaf, .max_def = leaf->def, .max_rep = leaf->rep, .budget = budget, .compress = compress};
     parquet_store_init(&stream->dictionary, leaf, budget);
     parquet_store_init(&stream->store, leaf, budget);
     parquet_values_init(&stream->values, leaf, budget);
@@ -42,15 +37,15 @@ static enum status corrupt(const struct parquet_stream *stream, const char *what
 }
 
 enum status parquet_stream_chunk(struct parquet_stream *stream, const struct parquet_chunk_meta *chunk,
-                                 struct error *err)
+                                 const uint8_t *bytes, size_t size, struct error *err)
 {
     if (chunk->physical != (int32_t)stream->leaf->physical) {
         return corrupt(stream, "its chunk's type is not the schema's", err);
     }
-    // Some writers give no dictionary offset, or 0, though the first page is a dictionary.
-    bool dictionary_first = chunk->dictionary_offset > 0 && chunk->dictionary_offset < chunk->data_offset;
     stream->chunk = chunk;
-    stream->at = (size_t)(dictionary_first ? chunk->dictionary_offset : chunk->data_offset);
+    stream->bytes = bytes;
+    stream->end = size;
+    stream->at = 0;
     stream->chunk_left = (uint64_t)chunk->value_count;
     stream->page_left = 0;
     stream->ahead_at = stream->ahead_count = 0;

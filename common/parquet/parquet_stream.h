@@ -13,13 +13,12 @@ struct parquet_stream {
     uint8_t max_def, max_rep;
     struct budget *budget;
     struct compress *compress;
-    const uint8_t *bytes; // the file
-    size_t end;           // of its pages
 
     // The column chunk.
     const struct parquet_chunk_meta *chunk;
-    size_t at;           // next page header
-    uint64_t chunk_left; // levels in pages not opened yet
+    const uint8_t *bytes; // its pages
+    size_t end, at;       // at: next page header
+    uint64_t chunk_left;  // levels in pages not opened yet
     struct parquet_store dictionary;
     bool has_dictionary;
     struct column *dictionary_column; // strings only; made when first asked for
@@ -37,11 +36,12 @@ struct parquet_stream {
     struct parquet_store store; // values whose def is max_def
 };
 
-void parquet_stream_init(struct parquet_stream *stream, const struct parquet_node *leaf, const uint8_t *bytes,
-                         size_t end, struct compress *compress, struct budget *budget);
+void parquet_stream_init(struct parquet_stream *stream, const struct parquet_node *leaf, struct compress *compress,
+                         struct budget *budget);
 void parquet_stream_deinit(struct parquet_stream *stream);
+// bytes: from the chunk's first page on, to its end at least (borrowed until the next call).
 enum status parquet_stream_chunk(struct parquet_stream *stream, const struct parquet_chunk_meta *chunk,
-                                 struct error *err) MUST_USE;
+                                 const uint8_t *bytes, size_t size, struct error *err) MUST_USE;
 // Exactly count rows of the chunk, or STATUS_CORRUPT.
 enum status parquet_stream_rows(struct parquet_stream *stream, uint32_t count, struct error *err) MUST_USE;
 // The dictionary as a string column (borrowed).

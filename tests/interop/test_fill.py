@@ -1,6 +1,9 @@
 """A table that is added later reads an existing one: what that one has comes first, then its stream goes on, each row
 once (P23). The reference knows nothing of when a table came: it holds for the end."""
 
+import base64
+import json
+import random
 import signal
 
 import delta_log
@@ -103,6 +106,26 @@ def test_what_is_written_but_not_published_comes_too(broker, tmp_path):
     growing.grow()
     growing.medallion.run().check()
     growing.check()
+
+
+def test_a_file_larger_than_the_memory(tmp_path):
+    """Of a file a row group is in memory at a time, not the file."""
+    memory, noise = 128 << 20, random.Random(1)
+    (tmp_path / "in").mkdir()
+    with (tmp_path / "in" / "1.json").open("w") as rows:
+        for number in range(190_000):  # about 1000 bytes a row, of which three quarters cannot be compressed
+            rows.write(json.dumps({"id": number, "text": base64.b64encode(noise.randbytes(750)).decode()}) + "\n")
+    first = (f"{BEGIN} first AS SELECT id, text FROM STREAM read_files('in', format => 'json', "
+             "schema => 'id BIGINT, text STRING');\n")
+    pipeline, warehouse = tmp_path / "p.sql", tmp_path / "warehouse"
+    command = ["run", pipeline, "--available-now", "--warehouse", warehouse, "--lanes", "1", "--memory", str(memory)]
+    pipeline.write_text(first)
+    foreset.run(*command).check()
+    assert max(file.stat().st_size for file in (warehouse / "first").glob("*.parquet")) > memory
+    pipeline.write_text(first + f"{BEGIN} second AS SELECT id, text FROM STREAM first;\n")
+    foreset.run(*command).check()
+    wanted, found = (readers.read_deltalake(warehouse / name).sort_by("id") for name in ("first", "second"))
+    assert found.num_rows == 190_000 and found.equals(wanted)
 
 
 def test_a_fill_waits_for_no_trigger(broker, tmp_path):

@@ -75,7 +75,7 @@ static enum status read_expected_file(const char *path, const struct type *schem
     rewind(file);
     TRY(buffer_create(NULL, size, &bytes, &err));
     assert_int_equal(fread(bytes->data, 1, size, file), size);
-    TRY(parquet_reader_open(bytes, size, NULL, &reader, &err));
+    TRY(parquet_reader_open_bytes(bytes, size, NULL, &reader, &err));
     TRY(parquet_reader_project(reader, schema, &err));
     for (;;) {
         struct batch *batch = NULL;

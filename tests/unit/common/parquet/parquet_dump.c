@@ -45,7 +45,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "foreset-parquet-dump: cannot read %s\n", argc > 1 ? argv[1] : "(no file)");
         return 2;
     }
-    enum status status = parquet_reader_open(file, size, NULL, &reader, &err);
+    enum status status = parquet_reader_open_bytes(file, size, NULL, &reader, &err);
     if (status == STATUS_OK) status = dump(reader, argc > 2 ? argv[2] : NULL, &err);
     if (status != STATUS_OK) fprintf(stderr, "%s: %s\n", status_name(status), err.message);
     parquet_reader_close(reader);

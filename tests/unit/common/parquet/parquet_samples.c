@@ -216,12 +216,25 @@ out:
     return status;
 }
 
-enum status parquet_samples_rows(struct buffer *file, size_t size, const struct type *wanted, struct budget *budget,
-                                 struct text *ret_rows, struct error *err)
+static enum status read_range(void *context, uint64_t offset, uint64_t length, struct buffer **ret_bytes,
+                              struct error *err)
+{
+    const struct parquet_samples_sink *file = context;
+    ASSERT(offset <= file->size && length <= file->size - offset);
+    enum status status = buffer_create(NULL, length, ret_bytes, err);
+    if (status == STATUS_OK) memcpy((*ret_bytes)->data, file->buffer->data + offset, length);
+    return status;
+}
+
+struct parquet_input parquet_samples_input(struct parquet_samples_sink *file)
+{
+    return (struct parquet_input){.read = read_range, .context = file, .size_bytes = file->size, .tail_bytes = 8};
+}
+
+enum status parquet_samples_read(struct parquet_reader *reader, const struct type *wanted, struct text *ret_rows,
+                                 struct error *err)
 {
     enum status status = STATUS_OK;
-    struct parquet_reader *reader = NULL;
-    TRY(parquet_reader_open(file, size, budget, &reader, err));
     TRY(parquet_reader_project(reader, wanted, err));
     for (;;) {
         struct batch *batch;
@@ -234,6 +247,25 @@ enum status parquet_samples_rows(struct buffer *file, size_t size, const struct 
         batch_unref(batch);
     }
 out:
-    parquet_reader_close(reader);
+    return status;
+}
+
+enum status parquet_samples_rows(struct buffer *file, size_t size, const struct type *wanted, struct text *ret_rows,
+                                 struct error *err)
+{
+    struct parquet_samples_sink held = {file, size};
+    struct parquet_input input = parquet_samples_input(&held);
+    struct parquet_reader *whole = NULL, *by_range = NULL;
+    struct text rows = {0};
+    struct error range_err = {0};
+    enum status status = parquet_reader_open_bytes(file, size, NULL, &whole, err);
+    enum status range_status = parquet_reader_open(&input, NULL, &by_range, &range_err);
+    if (status == STATUS_OK) status = parquet_samples_read(whole, wanted, ret_rows, err);
+    if (range_status == STATUS_OK) range_status = parquet_samples_read(by_range, wanted, &rows, &range_err);
+    ASSERT(range_status == status && strcmp(text_str(&rows), text_str(ret_rows)) == 0);
+    ASSERT(status == STATUS_OK || strcmp(range_err.message, err->message) == 0);
+    text_deinit(&rows);
+    parquet_reader_close(whole);
+    parquet_reader_close(by_range);
     return status;
 }

@@ -23,8 +23,13 @@ enum status parquet_samples_put(void *sink, const void *bytes, size_t size, stru
 enum status parquet_samples_write(const struct type *schema, const struct parquet_writer_options *options,
                                   struct batch *const *batches, uint32_t count, struct parquet_samples_sink *sink,
                                   struct error *err);
-// All rows of a file as JSON lines, projected to wanted (NULL: as stored).
-enum status parquet_samples_rows(struct buffer *file, size_t size, const struct type *wanted, struct budget *budget,
-                                 struct text *ret_rows, struct error *err);
+// The file read by ranges, all but its last eight bytes when they are wanted.
+struct parquet_input parquet_samples_input(struct parquet_samples_sink *file);
+// All rows as JSON lines, projected to wanted (NULL: as stored).
+enum status parquet_samples_read(struct parquet_reader *reader, const struct type *wanted, struct text *ret_rows,
+                                 struct error *err);
+// Of a file in memory; read by ranges it must give the same.
+enum status parquet_samples_rows(struct buffer *file, size_t size, const struct type *wanted, struct text *ret_rows,
+                                 struct error *err);
 
 #endif

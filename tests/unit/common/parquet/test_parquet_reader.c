@@ -78,7 +78,7 @@ static void files_of_other_writers_give_their_rows(void **state)
         uint64_t count = 0, hash = 0;
         size_t size = 0;
         struct buffer *file = open_file(expected->file, &size);
-        enum status status = parquet_samples_rows(file, size, NULL, NULL, &rows, &err);
+        enum status status = parquet_samples_rows(file, size, NULL, &rows, &err);
         if (status != expected->status) fail_msg("%s: %s %s", expected->file, status_name(status), err.message);
         for (const char *line = text_str(&rows), *end; status == STATUS_OK && (end = strchr(line, '\n'));
              line = end + 1) {
@@ -94,14 +94,21 @@ static void files_of_other_writers_give_their_rows(void **state)
     }
 }
 
-// Any bytes give rows or an error, within the budget.
-static void read_all(struct buffer *file, size_t size)
+// Any bytes give rows or an error, within the budget; in memory or by ranges.
+static void read_all(struct buffer *file, size_t size, bool by_range)
 {
+    struct parquet_samples_sink held = {file, size};
+    struct parquet_input input = parquet_samples_input(&held);
     struct parquet_reader *reader;
     struct budget budget;
     struct error err;
     budget_init(&budget, "test", NULL, BUDGET_BYTES);
-    if (parquet_reader_open(file, size, &budget, &reader, &err) != STATUS_OK) return;
+    enum status status = by_range ? parquet_reader_open(&input, &budget, &reader, &err)
+                                  : parquet_reader_open_bytes(file, size, &budget, &reader, &err);
+    if (status != STATUS_OK) {
+        assert_int_equal(budget.used_bytes, 0);
+        return;
+    }
     for (int batches = 0; batches < 100; batches++) {
         struct batch *batch = NULL;
         if (parquet_reader_next(reader, &batch, &err) != STATUS_OK || !batch) break;
@@ -131,7 +138,7 @@ static void damaged_files_never_crash(void **state)
                                                         : random_below(&random, size);
                 if (at < size - 8) copy->data[at] = (uint8_t)random_u64(&random);
             }
-            read_all(copy, kept);
+            read_all(copy, kept, round % 2 != 0);
             buffer_unref(copy);
         }
         buffer_unref(file);
@@ -146,7 +153,7 @@ static void expect_projected(const char *name, const char *columns, enum status 
     size_t size = 0;
     struct buffer *file = open_file(name, &size);
     assert_int_equal(type_parse_ddl(columns, &wanted, &err), STATUS_OK);
-    assert_int_equal(parquet_samples_rows(file, size, wanted, NULL, &rows, &err), status);
+    assert_int_equal(parquet_samples_rows(file, size, wanted, &rows, &err), status);
     if (status == STATUS_OK) {
         char *end = strchr(text_str(&rows), '\n');
         assert_non_null(end);
@@ -179,13 +186,108 @@ static void no_column_at_all_still_counts_rows(void **state)
     expect_projected("list_columns.parquet", "none ARRAY<STRING>", STATUS_OK, "{\"none\":null}");
 }
 
+// A file of so many row groups, none compressed.
+static struct parquet_samples_sink groups_file(uint32_t groups)
+{
+    struct random random;
+    struct error err;
+    struct parquet_samples_sink file = {0};
+    struct parquet_writer_options options = {.row_group_rows_max = 2000, .dictionary_bytes_max = 1};
+    struct batch *batches[64];
+    random_init(&random, 7);
+    const struct type *schema = parquet_samples_schema(&random, 2);
+    assert_true(groups <= sizeof batches / sizeof *batches);
+    for (uint32_t i = 0; i < groups; i++) batches[i] = parquet_samples_batch(&random, schema, 2000);
+    assert_int_equal(parquet_samples_write(schema, &options, batches, groups, &file, &err), STATUS_OK);
+    for (uint32_t i = 0; i < groups; i++) batch_unref(batches[i]);
+    return file;
+}
+
+static enum status count_groups_file(struct parquet_samples_sink *file, struct budget *budget, struct text *ret_rows,
+                                     struct error *err)
+{
+    struct parquet_input input = parquet_samples_input(file);
+    struct parquet_reader *reader = NULL;
+    enum status status = parquet_reader_open(&input, budget, &reader, err);
+    if (status == STATUS_OK) status = parquet_samples_read(reader, NULL, ret_rows, err);
+    parquet_reader_close(reader);
+    assert_int_equal(budget->used_bytes, 0);
+    return status;
+}
+
+static void a_file_needs_the_memory_of_a_row_group(void **state)
+{
+    (void)state;
+    struct parquet_samples_sink one = groups_file(1), many = groups_file(64);
+    struct text rows = {0}, wanted = {0};
+    struct budget budget;
+    struct error err;
+    budget_init(&budget, "test", NULL, 0);
+    assert_int_equal(count_groups_file(&one, &budget, &rows, &err), STATUS_OK);
+    uint64_t limit = budget.peak_bytes * 2;
+    assert_true(many.size > 2 * limit);
+    budget_init(&budget, "test", NULL, limit);
+    text_reset(&rows);
+    assert_int_equal(count_groups_file(&many, &budget, &rows, &err), STATUS_OK);
+    assert_int_equal(parquet_samples_rows(many.buffer, many.size, NULL, &wanted, &err), STATUS_OK);
+    assert_string_equal(text_str(&rows), text_str(&wanted));
+    budget_init(&budget, "test", NULL, one.size / 64);
+    text_reset(&rows);
+    assert_int_equal(count_groups_file(&many, &budget, &rows, &err), STATUS_NO_MEMORY);
+    buffer_unref(one.buffer);
+    buffer_unref(many.buffer);
+    text_deinit(&rows);
+    text_deinit(&wanted);
+}
+
+struct failing_input {
+    struct parquet_input inner;
+    unsigned left; // reads that go well
+};
+
+static enum status failing_read(void *context, uint64_t offset, uint64_t length, struct buffer **ret_bytes,
+                                struct error *err)
+{
+    struct failing_input *input = context;
+    if (input->left-- == 0) return error_set(err, STATUS_NOT_FOUND, ERROR_FAIL_PIPELINE, "gone");
+    return input->inner.read(input->inner.context, offset, length, ret_bytes, err);
+}
+
+static void a_read_that_fails_is_told(void **state)
+{
+    (void)state;
+    struct parquet_samples_sink file = groups_file(2);
+    enum status status = STATUS_NOT_FOUND;
+    for (unsigned reads = 0; status != STATUS_OK; reads++) {
+        struct failing_input failing = {parquet_samples_input(&file), reads};
+        struct parquet_input input = failing.inner;
+        struct parquet_reader *reader = NULL;
+        struct text rows = {0};
+        struct budget budget;
+        struct error err;
+        input.read = failing_read;
+        input.context = &failing;
+        budget_init(&budget, "test", NULL, 0);
+        status = parquet_reader_open(&input, &budget, &reader, &err);
+        if (status == STATUS_OK) status = parquet_samples_read(reader, NULL, &rows, &err);
+        if (status != STATUS_OK) {
+            assert_int_equal(status, STATUS_NOT_FOUND);
+            assert_string_equal(err.message, "gone");
+        }
+        parquet_reader_close(reader);
+        assert_int_equal(budget.used_bytes, 0);
+        text_deinit(&rows);
+        assert_true(reads < 1000);
+    }
+    buffer_unref(file.buffer);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(files_of_other_writers_give_their_rows),
-        cmocka_unit_test(damaged_files_never_crash),
-        cmocka_unit_test(columns_are_found_by_name_and_widened),
-        cmocka_unit_test(no_column_at_all_still_counts_rows),
+        cmocka_unit_test(files_of_other_writers_give_their_rows), cmocka_unit_test(damaged_files_never_crash),
+        cmocka_unit_test(columns_are_found_by_name_and_widened),  cmocka_unit_test(no_column_at_all_still_counts_rows),
+        cmocka_unit_test(a_file_needs_the_memory_of_a_row_group), cmocka_unit_test(a_read_that_fails_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -99,7 +99,7 @@ static inline const char *sink_fixture_read(struct sink_fixture *fixture, struct
     struct error err = {0};
     text_reset(&fixture->text);
     if (objstore_get(store, path, &bytes, &err) != STATUS_OK) fail_msg("%s", err.message);
-    assert_int_equal(parquet_reader_open(bytes, bytes->size_bytes, NULL, &reader, &err), STATUS_OK);
+    assert_int_equal(parquet_reader_open_bytes(bytes, bytes->size_bytes, NULL, &reader, &err), STATUS_OK);
     for (;;) {
         assert_int_equal(parquet_reader_next(reader, &batch, &err), STATUS_OK);
         if (!batch) break;
