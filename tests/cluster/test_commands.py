@@ -65,23 +65,25 @@ def test_a_table_that_is_filled_is_said(tmp_path):
     with Local(tmp_path / "cluster") as made:
         worker = made.start().worker("w1")
 
-        def fills():
-            return (made.described("grown")["status"] or {}).get("fills", [])
+        def fills_while_it_stands():  # the worker goes on for a moment between two questions
+            worker.signal(signal.SIGSTOP)
+            found = (made.described("grown")["status"] or {}).get("fills", [])
+            if not found:
+                worker.signal(signal.SIGCONT)
+            return found
         assert made.run("pipelines", "apply", path, "--available-now").returncode == 0
         wait_until(lambda: made.described("grown")["state"] == "stopped", 60, made.coordinator.text())
         copy = "CREATE STREAMING TABLE copy AS SELECT n FROM STREAM lines;"
         path.write_text(GROWN.format(folder=folder) + copy)
         more = tmp_path / "more.sql"
         more.write_text(path.read_text() + copy.replace("copy", "more"))
+        worker.signal(signal.SIGSTOP)
         assert made.run("pipelines", "apply", path, "--available-now").returncode == 0
-        wait_until(fills, 60, made.coordinator.text())
-        worker.signal(signal.SIGSTOP)  # for a moment: the leader does not miss it yet, and the fill stands still
+        fill, = wait_until(fills_while_it_stands, 60, made.coordinator.text())
         with ThreadPoolExecutor() as pool:
-            said = pool.submit(fills)
             lag = pool.submit(made.run, "lag", "grown")
             plan = pool.submit(made.run, "pipelines", "plan", more)
         worker.signal(signal.SIGCONT)
-        fill, = said.result()
         assert (fill["table"], fill["from"], fill["files"], fill["planned"] < FILES) == ("copy", "lines", FILES, True)
         assert "table copy is being filled from lines" in lag.result().stdout
         refused = "table copy is being filled: wait until that is done\napply needs --full-refresh"
