@@ -20,7 +20,10 @@ FOUND = ["a + 1 / z", "1 / z + a", "a + 1 / 0", "NULL + 1 / 0", "a IN (1 / z)", 
          "make_date(CAST(a AS INT), 1, CAST(b AS INT))", "typeof(1 / z)", "from_unixtime(9223372036854775807)",
          "to_date(b, 'MONDAY')", "b LIKE 'x%%_a' ESCAPE '%'", "b LIKE 'x%é_a'", "like(b, 'x', 'xy')",
          "str_to_map('a:1,a:2')", "str_to_map('a1b2c', '[0-9]', ':')", "split('ab', '')", "format_number(d, 10)",
-         "format_number(d, '##################.###')", "format_string('%.2f|%,d|%5s|', 1.005D, 1234567, b)"]
+         "format_number(d, '##################.###')", "format_string('%.2f|%,d|%5s|', 1.005D, 1234567, b)",
+         "regexp_count('x😀', 'a*')", "size(regexp_extract_all('x😀', '(a*)', 1))",
+         "make_timestamp(12, 13, 3, 12, 0, 0, 'MONDAY')", "make_timestamp(2024, 7, 3, 12, 0, 0, 'Europe/Berlin')",
+         "make_timestamp(-290307, 1, 1, 0, 0, 0, 'Europe/Berlin')"]
 
 
 @pytest.mark.parametrize("select", FOUND)

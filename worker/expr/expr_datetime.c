@@ -394,9 +394,19 @@ static enum expr_outcome timestamp_fail(struct expr_row *row, const char *what)
     return row->call->step->name[0] == 't' ? EXPR_NULL : field_fail(row, what);
 }
 
+static enum expr_outcome zone_fail(struct expr_row *row, struct slice zone)
+{
+    if (row->call->step->name[0] == 't') return EXPR_NULL;
+    return expr_row_fail(row, "INVALID_TIMEZONE", "The timezone: %.*s is invalid.", (int)zone.length, zone.data);
+}
+
 static enum expr_outcome row_make_timestamp(struct expr_row *row, const struct expr_datum *args, struct expr_datum *ret)
 {
     int64_t year = args[0].i, month = args[1].i, day = args[2].i, us = (int64_t)args[5].n;
+    int32_t offset = 0;
+    struct slice zone = expr_row_args(row) == 7 ? args[6].s : slice_of("UTC", 3);
+    bool known = datetime_zone_offset(zone.data, zone.length, 0, true, &offset); // Spark looks at it before the fields
+    if (!known) return zone_fail(row, zone);
     if (year < -290307 || year > 294247) return timestamp_fail(row, "year");
     if (month < 1 || month > 12) return timestamp_fail(row, "month");
     if (day < 1 || day > datetime_text_month_days(year, (uint32_t)month)) return timestamp_fail(row, "day of month");
@@ -411,14 +421,8 @@ static enum expr_outcome row_make_timestamp(struct expr_row *row, const struct e
     }
     int64_t seconds =
         datetime_text_days(year, (uint32_t)month, (uint32_t)day) * 86400 + args[3].i * 3600 + args[4].i * 60;
-    int32_t offset = 0;
-    bool zone = expr_row_args(row) == 7;
-    if (zone && !datetime_zone_offset(args[6].s.data, args[6].s.length, seconds, true, &offset)) {
-        return row->call->step->name[0] == 't'
-                   ? EXPR_NULL
-                   : expr_row_fail(row, "INVALID_TIMEZONE", "The timezone: %.*s is invalid.", (int)args[6].s.length,
-                                   args[6].s.data);
-    }
+    known = datetime_zone_offset(zone.data, zone.length, seconds, true, &offset);
+    if (!known) return zone_fail(row, zone);
     return expr_row_int(ret, (seconds - offset) * 1000000 + us);
 }
 

@@ -95,6 +95,14 @@ static size_t match_behind(struct slice s, size_t start, size_t end)
     return end + expr_utf8_size(s.data + end, s.length - end);
 }
 
+// Java looks a UTF-16 unit behind an empty match, so within a character beyond U+FFFF, too, where a pattern without
+// lookaround is empty once more.
+static size_t match_times(struct slice s, size_t start, size_t end)
+{
+    bool halves = end == start && end < s.length && expr_utf8_size(s.data + end, s.length - end) == 4;
+    return halves ? 2 : 1;
+}
+
 static enum expr_outcome row_rlike(struct expr_row *row, const struct expr_datum *args, struct expr_datum *ret)
 {
     size_t start, end;
@@ -108,8 +116,9 @@ static enum expr_outcome row_regexp_count(struct expr_row *row, const struct exp
     size_t start, end, from = 0;
     struct regex_state *regex = regex_of(row, args[1].s);
     if (!regex) return EXPR_FAIL;
-    for (ret->i = 0; match_next(regex, args[0].s, from, &start, &end); ret->i++)
-        from = match_behind(args[0].s, start, end);
+    ret->i = 0;
+    for (; match_next(regex, args[0].s, from, &start, &end); from = match_behind(args[0].s, start, end))
+        ret->i += (int64_t)match_times(args[0].s, start, end);
     return EXPR_VALUE;
 }
 
@@ -178,7 +187,9 @@ static enum expr_outcome row_regexp_extract_all(struct expr_row *row, const stru
     for (; match_next(regex, args[0].s, from, &start, &end); from = match_behind(args[0].s, start, end)) {
         if (group < 0 || group > regex->groups)
             return bad_group(row, regex, group); // at the first match: nothing appended yet
-        if (!append_text(row, group_of(regex, args[0].s, group))) return EXPR_BROKEN;
+        for (size_t times = match_times(args[0].s, start, end); times > 0; times--) {
+            if (!append_text(row, group_of(regex, args[0].s, group))) return EXPR_BROKEN;
+        }
     }
     return finish_list(row);
 }
