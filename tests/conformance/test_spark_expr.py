@@ -22,6 +22,7 @@ FOUND = ["a + 1 / z", "1 / z + a", "a + 1 / 0", "NULL + 1 / 0", "a IN (1 / z)", 
          "str_to_map('a:1,a:2')", "str_to_map('a1b2c', '[0-9]', ':')", "split('ab', '')", "format_number(d, 10)",
          "format_number(d, '##################.###')", "format_string('%.2f|%,d|%5s|', 1.005D, 1234567, b)",
          "regexp_count('x😀', 'a*')", "size(regexp_extract_all('x😀', '(a*)', 1))",
+         r"regexp_count('x😀y', '\\b')", "regexp_count('x😀', '(?=😀)')", "regexp_extract_all('😀b', '(b?)', 1)",
          "make_timestamp(12, 13, 3, 12, 0, 0, 'MONDAY')", "make_timestamp(2024, 7, 3, 12, 0, 0, 'Europe/Berlin')",
          "make_timestamp(-290307, 1, 1, 0, 0, 0, 'Europe/Berlin')"]
 

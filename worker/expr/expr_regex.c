@@ -95,12 +95,16 @@ static size_t match_behind(struct slice s, size_t start, size_t end)
     return end + expr_utf8_size(s.data + end, s.length - end);
 }
 
-// Java looks a UTF-16 unit behind an empty match, so within a character beyond U+FFFF, too, where a pattern without
-// lookaround is empty once more.
-static size_t match_times(struct slice s, size_t start, size_t end)
+// Java looks a UTF-16 unit behind an empty match, so between the halves of a character beyond U+FFFF, too: whether the
+// pattern is empty there once more, two characters that are no letters tell. Overwrites the match.
+static bool match_again(struct regex_state *regex, struct slice s, size_t start, size_t end)
 {
-    bool halves = end == start && end < s.length && expr_utf8_size(s.data + end, s.length - end) == 4;
-    return halves ? 2 : 1;
+    static const char halves[] = "\xEE\x80\x80\xEE\x80\x80";
+    const size_t middle = (sizeof halves - 1) / 2;
+    if (end > start || end >= s.length || expr_utf8_size(s.data + end, s.length - end) < 4) return false;
+    int count = pcre2_match(regex->code, (PCRE2_SPTR)halves, sizeof halves - 1, middle,
+                            PCRE2_ANCHORED | PCRE2_NO_UTF_CHECK, regex->match, NULL);
+    return count >= 0 && pcre2_get_ovector_pointer(regex->match)[1] == middle;
 }
 
 static enum expr_outcome row_rlike(struct expr_row *row, const struct expr_datum *args, struct expr_datum *ret)
@@ -118,7 +122,7 @@ static enum expr_outcome row_regexp_count(struct expr_row *row, const struct exp
     if (!regex) return EXPR_FAIL;
     ret->i = 0;
     for (; match_next(regex, args[0].s, from, &start, &end); from = match_behind(args[0].s, start, end))
-        ret->i += (int64_t)match_times(args[0].s, start, end);
+        ret->i += 1 + match_again(regex, args[0].s, start, end);
     return EXPR_VALUE;
 }
 
@@ -187,9 +191,9 @@ static enum expr_outcome row_regexp_extract_all(struct expr_row *row, const stru
     for (; match_next(regex, args[0].s, from, &start, &end); from = match_behind(args[0].s, start, end)) {
         if (group < 0 || group > regex->groups)
             return bad_group(row, regex, group); // at the first match: nothing appended yet
-        for (size_t times = match_times(args[0].s, start, end); times > 0; times--) {
-            if (!append_text(row, group_of(regex, args[0].s, group))) return EXPR_BROKEN;
-        }
+        if (!append_text(row, group_of(regex, args[0].s, group))) return EXPR_BROKEN;
+        bool again = match_again(regex, args[0].s, start, end);
+        if (again && !append_text(row, slice_of("", 0))) return EXPR_BROKEN;
     }
     return finish_list(row);
 }
