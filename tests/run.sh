@@ -1,28 +1,36 @@
 #!/usr/bin/env bash
 # Every test of Foreset on one machine; it brings its own dependencies and its own Kafka broker.
-#   tests/run.sh [--quick] [--long] [FILTER]
-#   --quick  no sanitizer build, no clang-tidy
+#   tests/run.sh [--quick] [--long] [--only PART] [FILTER]
+#   --quick  no sanitizer build, no clang-tidy, no bare root
 #   --long   hours of fire besides: 200 kills of one process and 200 of a cluster's over ten minutes each, five million
 #            events (readers, memory, three workers), random queries beside Spark, sanitizers over integration and
 #            clusters and ThreadSanitizer over unit tests and simulator, minutes of each fuzz target
+#   --only   one part: asan (sanitized unit tests and simulator, clang-tidy), tsan (the same with ThreadSanitizer), fuzz
+#            (FORESET_FUZZ_SECONDS for each target)
 #   FILTER   only tests whose name holds it (ctest -R, pytest -k)
-# Ends with one line `N passed, N failed`; exit 0 only if nothing failed (and, where CI is set, nothing was skipped).
+# Ends with one line `N passed, N failed`; exit 0 only if nothing failed (and, where CI is set, nothing
+# was skipped but for optional corpora that are missing: tests/README.md).
 # Results and logs: build/test-results. A phase that breaks counts as a failure; the phases behind it run all the same.
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-quick=no long=no filter=
-for argument in "$@"; do
-    case $argument in
+quick=no long=no only=all filter=
+while [ $# -gt 0 ]; do
+    case $1 in
         --quick) quick=yes ;;
         --long) long=yes ;;
-        -*) echo "usage: tests/run.sh [--quick] [--long] [FILTER]" >&2; exit 2 ;;
-        *) filter=$argument ;;
+        --only) only=${2:-} && shift ;;
+        -*) only=wrong ;;
+        *) filter=$1 ;;
     esac
+    shift || only=wrong
 done
+case $only in
+    all | asan | tsan | fuzz) ;;
+    *) echo "usage: tests/run.sh [--quick] [--long] [--only asan|tsan|fuzz] [FILTER]" >&2; exit 2 ;;
+esac
 
 export FORESET_CACHE=${FORESET_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/foreset}
-export FORESET_TEST_DATA=${FORESET_TEST_DATA:-$(realpath -m ../shared/data)}
 export PYTHONDONTWRITEBYTECODE=1
 python=$FORESET_CACHE/venv/bin/python
 jobs=${FORESET_TEST_JOBS:-$(nproc)}
@@ -51,11 +59,11 @@ step() {
     return 1
 }
 
-# The sanitizer builds use clang, so that both compilers see every file in every run.
+# The tests run as gcc builds them, and sanitized as clang builds them.
 build() { # PRESET
     local compiler=gcc
     [ "$1" = release ] || compiler=clang
-    CC=$compiler cmake --preset "$1" >/dev/null && cmake --build --preset "$1" -j "$jobs"
+    CC=$compiler cmake --preset "$1" -DFORESET_TESTS=ON >/dev/null && cmake --build --preset "$1" -j "$jobs"
 }
 
 ctest_phase() { # NAME BUILD-FOLDER CTEST-ARGUMENTS...
@@ -90,19 +98,21 @@ volume_phase() {
     pytest_phase memory-long tests/interop/test_memory.py
 }
 
-# Conformance, interop, kills and clusters with a sanitized program. Memory limits do not hold there: sanitizers take
-# their own.
+# Unit tests and simulator under ThreadSanitizer; a step of the simulator takes some seventy times as long there.
+tsan_phase() {
+    step build-tsan build tsan || return
+    gcc -shared -fPIC -O1 -o build-tsan/tsan_threads.so tests/lib/tsan_threads.c -lpthread || return
+    export TSAN_OPTIONS="exitcode=99 suppressions=$PWD/tests/lib/tsan.supp"
+    LD_PRELOAD=$PWD/build-tsan/tsan_threads.so ctest_phase unit-tsan build-tsan -LE sim
+    step simulation-tsan env "LD_PRELOAD=$PWD/build-tsan/tsan_threads.so" build-tsan/tests/sim/foreset-sim --seeds 40 \
+        --jobs "$jobs"
+    return 0
+}
+
+# Conformance, interop, kills and clusters with a sanitized program that is built. Memory limits do not hold there:
+# sanitizers take their own.
 integration_under() { # SANITIZER
-    step "build-$1-long" build "$1" || return
-    if [ "$1" = tsan ]; then
-        gcc -shared -fPIC -O1 -o build-tsan/tsan_threads.so tests/lib/tsan_threads.c -lpthread || return
-        export TSAN_OPTIONS="exitcode=99 suppressions=$PWD/tests/lib/tsan.supp"
-        LD_PRELOAD=$PWD/build-tsan/tsan_threads.so ctest_phase unit-tsan build-tsan -LE sim
-        # a step there takes some seventy times as long
-        step simulation-tsan env "LD_PRELOAD=$PWD/build-tsan/tsan_threads.so" build-tsan/tests/sim/foreset-sim --seeds 40 \
-            --jobs "$jobs"
-        export FORESET_PRELOAD=$PWD/build-tsan/tsan_threads.so
-    fi
+    [ "$1" != tsan ] || export FORESET_PRELOAD=$PWD/build-tsan/tsan_threads.so
     export FORESET_BIN=$PWD/build-$1/foreset
     pytest_phase "conformance-$1" tests/conformance/test_stream.py -n "$jobs"
     pytest_phase "interop-$1" tests/interop -n "$jobs" --dist loadfile --ignore tests/interop/test_memory.py
@@ -114,8 +124,21 @@ integration_under() { # SANITIZER
     unset FORESET_BIN FORESET_PRELOAD
 }
 
+# The README's first command on a machine that has nothing. A root made by tests/fresh.sh does not make another one.
+fresh_phase() {
+    [ -z "${FORESET_FRESH:-}" ] || return 0
+    local status=0
+    phase fresh tests/fresh.sh || status=$?
+    [ $status -eq 0 ] || { [ $status -eq 3 ] && [ -z "${CI:-}" ]; } || files+=("fresh=$results/fresh.no-result")
+}
+
+# Both compilers take the sanitized build; its tests run once, with clang.
+build_asan_gcc() {
+    CC=gcc cmake --preset asan -B build-asan-gcc -DFORESET_TESTS=ON >/dev/null && cmake --build build-asan-gcc -j "$jobs"
+}
+
 fuzz_build() {
-    CC=clang cmake -S . -B build-fuzz -G Ninja -DCMAKE_BUILD_TYPE=Debug -DFORESET_FUZZ=ON \
+    CC=clang cmake -S . -B build-fuzz -G Ninja -DCMAKE_BUILD_TYPE=Debug -DFORESET_TESTS=ON -DFORESET_FUZZ=ON \
         -DFORESET_SANITIZE=address,undefined "-DCMAKE_C_FLAGS=-O1 -fsanitize=fuzzer-no-link" >/dev/null &&
         cmake --build build-fuzz --target fuzz -j "$jobs"
 }
@@ -155,38 +178,51 @@ finish() {
     exit $?
 }
 
-step deps deploy/deps.sh --test || finish
-
-files+=("tidy=$results/tidy.xml")
-phase tidy python3 tests/tidy/tidy.py --junit "$results/tidy.xml"
-
-step build build release || finish
-ctest_phase unit build -LE sim
-ctest_phase simulation build -L sim
-pytest_phase conformance tests/conformance -n "$jobs"
-pytest_phase interop tests/interop -n "$jobs" --dist loadfile
-pytest_phase crash tests/crash -n "$jobs"
-pytest_phase cluster tests/cluster
-
-# Over the commands of a clang build; what it looks for, and why no more, stands in .clang-tidy.
+# Over the commands of a clang build; what it looks for, and why no more, is in .clang-tidy.
 clang_tidy() {
     run-clang-tidy -p "$1" -quiet -j "$jobs" "^$PWD/(common|worker|coordinator|cli)/"
 }
 
-if [ $quick = no ] && step build-asan build asan; then
+asan_phase() {
+    step build-asan-gcc build_asan_gcc
+    step build-asan build asan || return
     step clang-tidy clang_tidy build-asan
     ctest_phase unit-asan build-asan -LE sim
     ctest_phase simulation-asan build-asan -L sim
-fi
+}
 
-if [ $long = yes ]; then
+as_built_phase() {
+    step build build release || finish
+    ctest_phase unit build -LE sim
+    ctest_phase simulation build -L sim
+    pytest_phase conformance tests/conformance -n "$jobs"
+    pytest_phase interop tests/interop -n "$jobs" --dist loadfile
+    pytest_phase crash tests/crash -n "$jobs"
+    pytest_phase cluster tests/cluster
+}
+
+long_phase() {
     export FORESET_LONG=1
     pytest_phase kills-long tests/crash/test_kills.py -s
     pytest_phase cluster-kills-long tests/cluster/test_medallion.py::test_every_role_killed_again_and_again -s
     volume_phase
     pytest_phase beside-spark tests/conformance/test_spark_stream.py tests/conformance/test_spark_expr.py
-    integration_under asan
-    integration_under tsan
+    step build-asan-long build asan && integration_under asan
+    tsan_phase && integration_under tsan
     fuzz_phase
+}
+
+step deps deploy/deps.sh --test || finish
+if [ $only != all ]; then
+    "${only}_phase"
+    finish
 fi
+files+=("tidy=$results/tidy.xml")
+phase tidy python3 tests/tidy/tidy.py --junit "$results/tidy.xml"
+as_built_phase
+if [ $quick = no ]; then
+    fresh_phase
+    asan_phase
+fi
+[ $long = no ] || long_phase
 finish

@@ -59,7 +59,7 @@ static bool put_validity(struct text *bytes, const struct column *column, const 
     memset(bits, 0, size);
     for (uint32_t i = 0; i < rows->count; i++) {
         uint32_t row = wire_row(rows, i);
-        unsigned bit = column->validity[row >> 3] >> (row & 7) & 1u;
+        unsigned bit = (unsigned)column->validity[row >> 3] >> (row & 7) & 1u;
         bits[i >> 3] = (uint8_t)(bits[i >> 3] | bit << (i & 7));
         valid += bit;
     }

@@ -10,7 +10,7 @@ export FORESET_CACHE=${FORESET_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/foreset}
 export PYTHONDONTWRITEBYTECODE=1
 
 deploy/deps.sh --test
-cmake --preset release >/dev/null
+cmake --preset release -DFORESET_TESTS=ON >/dev/null
 cmake --build --preset release >/dev/null
 if [ "${1:-}" = --cluster ]; then
     shift

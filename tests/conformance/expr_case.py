@@ -1,4 +1,4 @@
-"""One expression case of the shared conformance data, run as a stateless pipeline over a file, and judged.
+"""One expression case of the conformance data, run as a stateless pipeline over a file, and judged.
 
 judge(case) gives "equal", "refused: …" (not built yet, said before it started) or "wrong: …". A result that differs is
 wrong, and so is one where Spark raises; nothing in between.
@@ -21,8 +21,8 @@ SCRATCH = "/dev/shm" if pathlib.Path("/dev/shm").is_dir() else None
 
 
 def load():
-    path = foreset.DATA / "conformance" / "expr" / "cases.jsonl"
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    path = foreset.data("conformance", "expr", "cases.jsonl")
+    return [json.loads(line) for line in path.read_text().splitlines()]
 
 
 def _today():

@@ -1,4 +1,4 @@
-"""Random streaming queries with Spark's answers to them, laid out as the shared conformance cases are.
+"""Random streaming queries with Spark's answers to them, laid out as the conformance cases are.
 
 A Relation is a piece of Foreset's SQL beside the function that builds Spark's DataFrame of it; what Spark has SQL for
 is one text for both. make(random, directory) writes one case: input files, pipeline.sql, case.json, and what each of

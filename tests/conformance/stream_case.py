@@ -21,11 +21,10 @@ FIRST_MTIME = 1_700_000_000
 
 
 def names():
-    folder = foreset.DATA / "conformance" / "stream"
-    return sorted(p.parent.name for p in folder.glob("*/case.json"))
+    return sorted(p.parent.name for p in foreset.data("conformance", "stream").glob("*/case.json"))
 
 
-def shared(name):
+def folder_of(name):
     return foreset.data("conformance", "stream", name)
 
 

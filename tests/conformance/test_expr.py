@@ -23,7 +23,6 @@ for one in load():
 
 
 def test_cases_are_there():
-    foreset.data("conformance", "expr", "cases.jsonl")
     assert CASES
 
 

@@ -2,7 +2,7 @@
 
 import foreset
 import pytest
-from stream_case import StreamCase, check_batches, check_refused, later, names, same, shared
+from stream_case import StreamCase, check_batches, check_refused, later, names, same, folder_of
 
 LATER = later()
 CASES = names()
@@ -24,14 +24,13 @@ def check_no_data(case, table, facts):
 
 
 def test_cases_are_there():
-    foreset.data("conformance", "stream", "README.md")
     assert CASES
     assert not set(LATER) - set(CASES) or len(CASES) < 79, f"later.txt names unknown cases: {set(LATER) - set(CASES)}"
 
 
 @pytest.mark.parametrize("name", [name for name in CASES if name not in LATER])
 def test_equals_spark(name, tmp_path):
-    case = StreamCase(shared(name), tmp_path)
+    case = StreamCase(folder_of(name), tmp_path)
     done = case.run()
     phases = {facts.get("error_phase") for facts in case.tables.values()}
     if "analysis" in phases:
@@ -49,7 +48,7 @@ def test_equals_spark(name, tmp_path):
 @pytest.mark.parametrize("name", [name for name in CASES if name in LATER])
 def test_refused_by_name_until_built(name, tmp_path):
     word, reason = LATER[name]
-    done = StreamCase(shared(name), tmp_path).run()
+    done = StreamCase(folder_of(name), tmp_path).run()
     assert done.returncode != 0, f"{name} runs now ({reason}): take it off later.txt"
     done.check(foreset.EXIT_USAGE)
     assert word.lower() in done.stderr.lower(), f"the message does not name {word}: {done.stderr}"

@@ -1,6 +1,6 @@
-// Runs a fuzz target over kept inputs: files, or folders of them, given as arguments; "data:X" is X in the shared test
-// data (FORESET_TEST_DATA, else ../shared/data), which only CI must have. A path that is missing or holds no file is an
-// error, so that a moved corpus is noticed. The only findings are the ones of sanitizers and assertions.
+// Runs a fuzz target over kept inputs: files, or folders of them, given as arguments; "corpus:X" is X of the optional
+// corpora (tests/README.md), which may be missing. Any other path that is missing or holds no file is an error, so that
+// a moved folder is noticed. The only findings are the ones of sanitizers and assertions.
 #include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -48,16 +48,16 @@ static int replay_path(const char *path)
 // Whether an argument's inputs ran.
 static bool replay_argument(const char *argument)
 {
-    bool shared = strncmp(argument, "data:", 5) == 0;
+    bool corpus = strncmp(argument, "corpus:", 7) == 0;
     const char *folder = getenv("FORESET_TEST_DATA");
     struct text path = {0};
-    if (shared)
-        text_printf(&path, "%s/%s", folder ? folder : "../shared/data", argument + 5);
+    if (corpus)
+        text_printf(&path, "%s/%s", folder && *folder ? folder : "../shared/data", argument + 7);
     else
         text_printf(&path, "%s", argument);
     int count = replay_path(text_str(&path));
-    bool optional = shared && count < 0 && !getenv("CI");
-    printf("%s: %d inputs%s\n", text_str(&path), count < 0 ? 0 : count, optional ? " (not here)" : "");
+    bool optional = corpus && count < 0;
+    printf("%s: %d inputs%s\n", text_str(&path), count < 0 ? 0 : count, optional ? " (optional corpus missing)" : "");
     text_deinit(&path);
     return count > 0 || optional;
 }

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 import zstandard
 
-NAMES = sorted(p.name.removesuffix(".tar.zst") for p in (foreset.DATA / "golden-tables").glob("*.tar.zst"))
+NAMES = sorted(p.name.removesuffix(".tar.zst") for p in (foreset.CORPORA / "golden-tables").glob("*.tar.zst"))
 
 # Partition values of type timestamp carry no zone; these were written and expected in the zone of the machine that made
 # them. Foreset reads them as UTC, as delta-rs does, so this column is left out on both sides.
@@ -28,7 +28,7 @@ def refused():
 
 
 def unpack(name, target):
-    archive = foreset.data("golden-tables", f"{name}.tar.zst").read_bytes()
+    archive = foreset.corpus("golden-tables", f"{name}.tar.zst").read_bytes()
     with tarfile.open(fileobj=io.BytesIO(zstandard.ZstdDecompressor().stream_reader(archive).read())) as tar:
         tar.extractall(target, filter="data")
     return next(p for p in target.iterdir() if p.is_dir())
@@ -46,12 +46,7 @@ def expected_rows(root, left_out=None):
     return encode.sorted_texts(without(encode.rows(pa.concat_tables(pq.read_table(file) for file in files)), left_out))
 
 
-def test_data_is_there():
-    foreset.data("golden-tables")
-    assert NAMES
-
-
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", NAMES or ["golden-tables"])  # missing: one test, skipped
 def test_golden_table(name, tmp_path):
     root = unpack(name, tmp_path)
     left_out = ZONE_OF_THE_WRITER.get(name)

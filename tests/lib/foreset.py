@@ -13,7 +13,7 @@ import tempfile
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-DATA = pathlib.Path(os.environ.get("FORESET_TEST_DATA") or ROOT.parent / "shared" / "data")
+CORPORA = pathlib.Path(os.environ.get("FORESET_TEST_DATA") or ROOT.parent / "shared" / "data")
 
 EXIT_DONE, EXIT_FAILED, EXIT_USAGE, EXIT_FENCED, EXIT_BLOCKED, EXIT_SECOND_SIGNAL = 0, 1, 2, 3, 4, 130
 RUN_SECONDS_MAX = 300
@@ -27,14 +27,21 @@ def binary():
 
 
 def data(*parts):
-    """A path of the shared test data; a missing one is named, and only a developer's own run may skip it."""
-    path = DATA.joinpath(*parts)
+    """A path of tests/data, or its counterpart in FORESET_TEST_DATA, where that holds a larger set of cases."""
+    given = os.environ.get("FORESET_TEST_DATA")
+    larger = pathlib.Path(given).joinpath(*parts) if given else None
+    path = larger if larger and larger.exists() else ROOT.joinpath("tests", "data", *parts)
     if not path.exists():
-        message = f"test data missing: {path} (set FORESET_TEST_DATA)"
-        if os.environ.get("CI"):
-            raise FileNotFoundError(message)
+        raise FileNotFoundError(f"test data missing: {path}")
+    return path
+
+
+def corpus(*parts):
+    """A path of the optional corpora that others made (tests/README.md); the test is skipped where it is missing."""
+    path = CORPORA.joinpath(*parts)
+    if not path.exists():
         import pytest
-        pytest.skip(message)
+        pytest.skip(f"optional corpus missing: {parts[0]} (FORESET_TEST_DATA)")
     return path
 
 

@@ -39,7 +39,6 @@ VENDOR = (
     (r"jansson\.h", r"_json\.[ch]$|_json_[a-z0-9]*\.[ch]$"),
     (r"xxhash\.h", r"^common/base/hash\.c$"),
     (r"microhttpd\.h", r"^(common/http|coordinator/api|common/metrics)/"),
-    (r"roaring/", r"^(common|worker)/"),
     (r"unicode/", r"(^|/)[a-z0-9_]*(icu|unicode|timezone|datetime|date)[a-z0-9_]*\.[ch]$"),
     (r"pcre2\.h", r"(^|/)[a-z0-9_]*(regex|regexp|pcre)[a-z0-9_]*\.[ch]$"),
     (r"ini\.h", r"^common/config/|^cli/(pipeline|role)_options\.c$"),
@@ -59,6 +58,18 @@ BANNED = (
 # Buffers that a vendor's library allocates must go back to the same allocator; each such file wraps it once.
 BANNED_EXCEPT = {"free": r"_json\.c$|^common/http/|^common/rpc/|^tests/bench/", "time": r"^tests/bench/",
                  "clock_gettime": r"^tests/bench/", "malloc": r"^tests/bench/"}
+
+
+# What the build asks for (in CMake's files) where deploy/deps.sh installs a package of the build.
+PACKAGE_USE = {
+    "librdkafka-dev": r"\brdkafka\b", "libnng-dev": r"find_package\(nng\b",
+    "libprotobuf-c-dev": r"\blibprotobuf-c\b", "protobuf-c-compiler": r"\bprotoc-c\b",
+    "libjansson-dev": r"\bjansson\b", "libcurl4-openssl-dev": r"\blibcurl\b",
+    "libzstd-dev": r"\blibzstd\b", "libsnappy-dev": r"\bsnappy\b", "zlib1g-dev": r"\bzlib\b",
+    "liblz4-dev": r"\bliblz4\b", "libxxhash-dev": r"\bxxhash\b", "libicu-dev": r"\bicu-i18n\b",
+    "libpcre2-dev": r"\blibpcre2-8\b", "libinih-dev": r"\binih\b", "libmicrohttpd-dev": r"\blibmicrohttpd\b",
+    "cmake": r"cmake_minimum_required", "ninja-build": r"Ninja", "pkg-config": r"\bPkgConfig\b", "gcc": r"LANGUAGES C\b",
+}
 
 
 def git(*args):
@@ -264,7 +275,8 @@ def code_folders():
 
 def rule_readme_names_every_file():
     for folder in code_folders():
-        if folder.startswith(("tests/unit/", "tests/fuzz/corpus", "deploy/examples")) or folder == "tests/unit":
+        unlisted = ("tests/unit/", "tests/fuzz/corpus", "tests/data/conformance/", "deploy/examples")
+        if folder.startswith(unlisted) or folder == "tests/unit":
             continue
         readme = f"{folder}/README.md"
         if readme not in files():
@@ -279,6 +291,19 @@ def rule_readme_names_every_file():
                 stem = name.rpartition(".")[0]
                 if not re.search(rf"(?<!\w){re.escape(stem)}(?!\w)", content):
                     yield f"{readme}: does not name {name}"
+
+
+def rule_packages_are_used():
+    """deploy/deps.sh installs for the build what the build asks for, and nothing else."""
+    listed = re.search(r"^build_packages=\((.*?)\)", text("deploy/deps.sh"), re.S | re.M).group(1).split()
+    build = "".join(text(path) for path in files() if not path.startswith("tests/") and
+                    path.endswith(("CMakeLists.txt", ".cmake", "CMakePresets.json", "common/base/hash.c")))
+    for package in listed:
+        use = PACKAGE_USE.get(package)
+        if use is None or not re.search(use, build):
+            yield f"deploy/deps.sh: installs {package}, which the build does not ask for"
+    for package in sorted(PACKAGE_USE.keys() - set(listed)):
+        yield f"deploy/deps.sh: does not install {package}, which the build asks for"
 
 
 def rule_no_machine_paths():

@@ -306,7 +306,7 @@ static enum status spread_nullable(struct expr_frame *frame, struct column *entr
     uint32_t *to = (uint32_t *)(void *)indices->data;
     memset(validity->data, 0, expr_bitmap_size(frame->length));
     for (uint32_t row = 0; row < frame->length; row++) {
-        uint32_t entry = entry_of[row], valid = entries->validity[entry >> 3] >> (entry & 7) & 1u;
+        uint32_t entry = entry_of[row], valid = (unsigned)entries->validity[entry >> 3] >> (entry & 7) & 1u;
         to[row] = valid ? entry : 0;
         validity->data[row >> 3] = (uint8_t)(validity->data[row >> 3] | valid << (row & 7));
     }

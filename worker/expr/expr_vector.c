@@ -60,7 +60,7 @@ uint32_t expr_vector_null_count(const struct buffer *validity, uint32_t length)
         memcpy(&word, validity->data + at / 8, 8);
         valid += (uint32_t)__builtin_popcountll(word);
     }
-    for (; at < length; at++) valid += validity->data[at >> 3] >> (at & 7) & 1u;
+    for (; at < length; at++) valid += (unsigned)validity->data[at >> 3] >> (at & 7) & 1u;
     return length - valid;
 }
 

@@ -128,7 +128,7 @@ enum status lane_query_answered(struct lane *lane, const struct lane_mail_answer
                          "lane %u has not answered for %u keys of epoch %llu (P9)", mail->sender, query->count,
                          (unsigned long long)query->epoch);
     }
-    for (uint32_t i = 0; i < mail->rows; i++) passed += mail->bits[i >> 3] >> (i & 7) & 1u;
+    for (uint32_t i = 0; i < mail->rows; i++) passed += (unsigned)mail->bits[i >> 3] >> (i & 7) & 1u;
     if (!query || query->epoch != mail->epoch || query->count != mail->rows || passed != mail->passed) {
         return error_set(err, STATUS_CORRUPT, ERROR_RESTART_PIPELINE,
                          "lane %u answered for %u keys of epoch %llu, which it was not asked (P9)", mail->sender,

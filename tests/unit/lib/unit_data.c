@@ -12,11 +12,23 @@
 const char *unit_data_path(const char *name)
 {
     static char path[4096];
-    const char *data = getenv("FORESET_TEST_DATA"), *ci = getenv("CI");
-    snprintf(path, sizeof path, "%s/%s", data && *data ? data : "../shared/data", name);
+    const char *given = getenv("FORESET_TEST_DATA");
+    if (given && *given) {
+        snprintf(path, sizeof path, "%s/%s", given, name);
+        if (access(path, R_OK) == 0) return path;
+    }
+    snprintf(path, sizeof path, "tests/data/%s", name);
+    if (access(path, R_OK) != 0) fail_msg("%s is missing: run the test from the top of the tree", path);
+    return path;
+}
+
+const char *unit_corpus_path(const char *name)
+{
+    static char path[4096];
+    const char *given = getenv("FORESET_TEST_DATA");
+    snprintf(path, sizeof path, "%s/%s", given && *given ? given : "../shared/data", name);
     if (access(path, R_OK) == 0) return path;
-    if (ci && *ci) fail_msg("%s is missing; set FORESET_TEST_DATA", path);
-    print_message("%s is missing; set FORESET_TEST_DATA\n", path);
+    print_message("optional corpus missing: %s (FORESET_TEST_DATA)\n", name);
     skip();
     return NULL;
 }

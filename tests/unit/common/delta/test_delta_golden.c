@@ -204,7 +204,7 @@ static void golden_tables_read_as_spark_reads_them(void **state)
 {
     (void)state;
     char command[2 * PATH_SIZE];
-    const char *source = unit_data_path("golden-tables");
+    const char *source = unit_corpus_path("golden-tables");
     folder = unit_folder_create();
     snprintf(command, sizeof command, "for f in %s/*.tar.zst; do tar --zstd -xf $f -C %s || exit 1; done", source,
              folder);

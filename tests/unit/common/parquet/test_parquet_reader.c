@@ -63,7 +63,7 @@ static struct buffer *open_file(const char *name, size_t *ret_size)
 {
     char file_name[512];
     snprintf(file_name, sizeof file_name, "parquet-files/%s", name);
-    struct buffer *file = parquet_samples_file(unit_data_path(file_name), ret_size);
+    struct buffer *file = parquet_samples_file(unit_corpus_path(file_name), ret_size);
     assert_non_null(file);
     return file;
 }

@@ -51,7 +51,7 @@ static void every_file_is_judged_right(void **state)
 {
     (void)state;
     char path[8192];
-    const char *folder_path = unit_data_path("json-test-suite/test_parsing");
+    const char *folder_path = unit_corpus_path("json-test-suite/test_parsing");
     struct json_scan_options options = {.strict = true, .exact_text = true};
     const struct type *type = NULL;
     size_t count = 0;

@@ -1,4 +1,4 @@
-// The stream rules (conformance/stream/README.md, check_rules.py) written down once more in a few lines, against random
+// The stream rules (tests/data/conformance/stream/README.md) written down once more in a few lines, against random
 // rows: event times at, just below and above every border, nulls, before 1970; one lane and several, stepped and
 // threaded, with restarts.
 #include <setjmp.h>
