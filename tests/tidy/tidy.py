@@ -64,11 +64,13 @@ BANNED_EXCEPT = {"free": r"_json\.c$|^common/http/|^common/rpc/|^tests/bench/", 
 PACKAGE_USE = {
     "librdkafka-dev": r"\brdkafka\b", "libnng-dev": r"find_package\(nng\b",
     "libprotobuf-c-dev": r"\blibprotobuf-c\b", "protobuf-c-compiler": r"\bprotoc-c\b",
-    "libjansson-dev": r"\bjansson\b", "libcurl4-openssl-dev": r"\blibcurl\b",
+    "libjansson-dev": r"\bjansson\b",
+    "libcurl4-openssl-dev": r"\blibcurl\b",
     "libzstd-dev": r"\blibzstd\b", "libsnappy-dev": r"\bsnappy\b", "zlib1g-dev": r"\bzlib\b",
     "liblz4-dev": r"\bliblz4\b", "libxxhash-dev": r"\bxxhash\b", "libicu-dev": r"\bicu-i18n\b",
     "libpcre2-dev": r"\blibpcre2-8\b", "libinih-dev": r"\binih\b", "libmicrohttpd-dev": r"\blibmicrohttpd\b",
-    "cmake": r"cmake_minimum_required", "ninja-build": r"Ninja", "pkg-config": r"\bPkgConfig\b", "gcc": r"LANGUAGES C\b",
+    "cmake": r"cmake_minimum_required", "ninja-build": r"Ninja",
+    "pkg-config": r"\bPkgConfig\b", "gcc": r"LANGUAGES C\b",
 }
 
 
