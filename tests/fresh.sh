@@ -3,6 +3,7 @@
 # it with nothing beside it, and runs the commands there.
 #   tests/fresh.sh          ./deploy/quickstart.sh (one or two minutes)
 #   tests/fresh.sh --all    ./tests/run.sh as well, with CI set: nothing but the optional corpora may be skipped
+#   tests/fresh.sh COMMAND… that command instead, in the clone's folder: tests/fresh.sh env CI=true ./tests/run.sh --quick
 #   --keep                  leaves the root behind and prints where it is
 # The root gets what every package manager of this machine is told: apt's sources and proxy settings, pip's and Maven's
 # settings, proxy variables, trusted certificates (Java's store is made from the same ones when Java is installed).
@@ -12,12 +13,14 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 all=no keep=no
-for argument in "$@"; do
-    case $argument in
+while [ $# -gt 0 ]; do
+    case $1 in
         --all) all=yes ;;
         --keep) keep=yes ;;
-        *) echo "usage: tests/fresh.sh [--all] [--keep]" >&2; exit 2 ;;
+        -*) echo "usage: tests/fresh.sh [--all] [--keep] [COMMAND...]" >&2; exit 2 ;;
+        *) break ;;
     esac
+    shift
 done
 
 say() { printf 'fresh: %s\n' "$*"; }
@@ -104,6 +107,10 @@ run() {
 begin=$SECONDS
 make_root || { say "no bare root could be made"; exit 1; }
 say "a bare Debian 12 with git in $((SECONDS - begin)) s; $(git rev-parse --short HEAD) cloned"
+if [ $# -gt 0 ]; then
+    run "$*" "$@"
+    exit
+fi
 failed=0
 run "./deploy/quickstart.sh" ./deploy/quickstart.sh || failed=1
 if [ $all = yes ]; then
