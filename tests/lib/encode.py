@@ -41,6 +41,15 @@ def _micros(value):
     return f"{_date(days)}T{second // 3600:02}:{second // 60 % 60:02}:{second % 60:02}.{micros:06}Z"
 
 
+def is_text(kind):
+    return pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
+
+
+def is_bytes(kind):
+    return (pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_binary_view(kind)
+            or pa.types.is_fixed_size_binary(kind))
+
+
 def value(scalar, kind):
     """One value: scalar as Arrow's to_pylist gives it, but timestamps as integers of microseconds."""
     if scalar is None:
@@ -49,13 +58,13 @@ def value(scalar, kind):
         return scalar
     if pa.types.is_floating(kind):
         return _double(scalar)
-    if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
+    if is_text(kind):
         return scalar
     if pa.types.is_decimal(kind):
         return f"{scalar:f}"
     if pa.types.is_date(kind):
         return scalar.isoformat()
-    if pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_binary_view(kind):
+    if is_bytes(kind):
         return base64.b64encode(scalar).decode()
     if pa.types.is_dictionary(kind):
         return value(scalar, kind.value_type)
@@ -71,19 +80,30 @@ def value(scalar, kind):
     raise TypeError(f"no encoding for Arrow type {kind}")
 
 
-def _to_micros(kind):
-    if pa.types.is_struct(kind):
-        return pa.struct([pa.field(f.name, _to_micros(f.type)) for f in kind])
-    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
-        return pa.list_(_to_micros(kind.value_type))
-    return pa.timestamp("us", kind.tz) if pa.types.is_timestamp(kind) else kind
+def _ticks(values, unit):
+    """Integers of a timestamp's unit → microseconds; of nanoseconds the rest goes, towards the past."""
+    if unit == "ns":
+        return [None if ticks is None else ticks // 1000 for ticks in values]
+    factor = {"s": 1_000_000, "ms": 1000, "us": 1}[unit]
+    return [None if ticks is None else ticks * factor for ticks in values]
+
+
+def _map_column(combined):
+    """[[key, value], …] sorted by key; of a repeated key (see value()) the last."""
+    keys, items = column(combined.keys), column(combined.items)
+    offsets, valid, found = combined.offsets.to_pylist(), combined.is_valid().to_pylist(), []
+    for row, ok in enumerate(valid):
+        pairs = {json.dumps(keys[at]): [keys[at], items[at]] for at in range(offsets[row], offsets[row + 1])}
+        found.append([pairs[key] for key in sorted(pairs)] if ok else None)
+    return found
 
 
 def column(chunked):
     """The encoded values of one column."""
     kind = chunked.type
     if pa.types.is_timestamp(kind):
-        return [None if v is None else _micros(v) for v in chunked.cast(_to_micros(kind)).cast(pa.int64()).to_pylist()]
+        ticks = _ticks(chunked.cast(pa.int64()).to_pylist(), kind.unit)
+        return [None if v is None else _micros(v) for v in ticks]
     if pa.types.is_date32(kind):
         return [None if days is None else _date(days) for days in chunked.cast(pa.int32()).to_pylist()]
     if pa.types.is_struct(kind):
@@ -92,6 +112,8 @@ def column(chunked):
         valid = combined.is_valid().to_pylist()
         names = [f.name for f in kind]
         return [dict(zip(names, values)) if ok else None for ok, *values in zip(valid, *fields)]
+    if pa.types.is_map(kind):
+        return _map_column(chunked.combine_chunks() if isinstance(chunked, pa.ChunkedArray) else chunked)
     if pa.types.is_list(kind) or pa.types.is_large_list(kind):
         combined = chunked.combine_chunks() if isinstance(chunked, pa.ChunkedArray) else chunked
         flat = iter(column(combined.flatten()))
