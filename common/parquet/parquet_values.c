@@ -67,8 +67,9 @@ static enum status open_hybrid(struct parquet_values *values, struct error *err)
         parquet_decode_hybrid(&values->hybrid, values->at + sizeof length, length, 1);
         return STATUS_OK;
     }
-    // A page without values may have no bit width either.
-    uint32_t width = values->at < values->end ? *values->at++ : 0;
+    // A page without values may have no bit width either. The width of 1 makes an index asked of it an error; of the
+    // width 0 every index would be 0.
+    uint32_t width = values->at < values->end ? *values->at++ : 1;
     if (width > 32) return corrupt(values, err);
     parquet_decode_hybrid(&values->hybrid, values->at, (size_t)(values->end - values->at), width);
     return STATUS_OK;

@@ -11,6 +11,7 @@
 #include "common/parquet/parquet_decode.h"
 #include "common/parquet/parquet_delta.h"
 #include "common/parquet/parquet_encode.h"
+#include "common/parquet/parquet_values.h"
 
 #define COUNT_MAX 3000
 
@@ -42,6 +43,40 @@ static void indices_of_every_width_come_back(void **state)
         if (count) assert_memory_equal(values, back, count * sizeof *values);
         if (width) assert_ptr_equal(in.at, in.end);
         parquet_bytes_deinit(&bytes);
+    }
+}
+
+// A page whose header cuts its values off, with a dictionary at hand: no encoding may make values of nothing.
+static void an_empty_page_has_no_values(void **state)
+{
+    static const struct parquet_node leaves[] = {
+        {.name = "b", .physical = PARQUET_BOOLEAN},    {.name = "i", .physical = PARQUET_INT32},
+        {.name = "l", .physical = PARQUET_INT64},      {.name = "n", .physical = PARQUET_INT96},
+        {.name = "f", .physical = PARQUET_FLOAT},      {.name = "d", .physical = PARQUET_DOUBLE},
+        {.name = "s", .physical = PARQUET_BYTE_ARRAY}, {.name = "x", .physical = PARQUET_FIXED, .fixed_length = 3},
+    };
+    static const uint8_t one[16] = {0};
+    (void)state;
+    for (size_t i = 0; i < sizeof leaves / sizeof *leaves; i++) {
+        for (int32_t encoding = PARQUET_PLAIN; encoding <= PARQUET_BYTE_STREAM_SPLIT; encoding++) {
+            struct parquet_values values;
+            struct parquet_store dictionary, store;
+            struct error err;
+            parquet_values_init(&values, &leaves[i], NULL);
+            parquet_store_init(&dictionary, &leaves[i], NULL);
+            parquet_store_init(&store, &leaves[i], NULL);
+            assert_int_equal(parquet_values_open(&values, PARQUET_PLAIN, one, sizeof one, 1, &err), STATUS_OK);
+            assert_int_equal(parquet_values_next(&values, 1, NULL, &dictionary, &err), STATUS_OK);
+            enum status status = parquet_values_open(&values, encoding, one, 0, 1, &err);
+            if (status == STATUS_OK) {
+                assert_int_equal(parquet_values_next(&values, 0, &dictionary, &store, &err), STATUS_OK);
+                status = parquet_values_next(&values, 1, &dictionary, &store, &err);
+            }
+            assert_true(status == STATUS_CORRUPT || status == STATUS_UNSUPPORTED);
+            parquet_store_deinit(&store);
+            parquet_store_deinit(&dictionary);
+            parquet_values_deinit(&values);
+        }
     }
 }
 
@@ -137,9 +172,9 @@ static void cut_streams_are_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(indices_of_every_width_come_back), cmocka_unit_test(a_constant_column_has_a_run_header),
-        cmocka_unit_test(the_last_group_is_padded),         cmocka_unit_test(differences_come_back_whatever_they_wrap),
-        cmocka_unit_test(cut_streams_are_refused),
+        cmocka_unit_test(indices_of_every_width_come_back),         cmocka_unit_test(an_empty_page_has_no_values),
+        cmocka_unit_test(a_constant_column_has_a_run_header),       cmocka_unit_test(the_last_group_is_padded),
+        cmocka_unit_test(differences_come_back_whatever_they_wrap), cmocka_unit_test(cut_streams_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
