@@ -107,6 +107,12 @@ bool parquet_decode_hybrid_next(struct parquet_hybrid_in *in, uint32_t *out, uin
     return true;
 }
 
+bool parquet_decode_hybrid_ended(const struct parquet_hybrid_in *in)
+{
+    uint64_t rest = in->literal ? in->run_left / PARQUET_GROUP * in->width : 0;
+    return (size_t)(in->end - in->at) <= rest;
+}
+
 bool parquet_decode_delta(struct parquet_delta_in *in, const uint8_t *bytes, size_t size, bool narrow)
 {
     *in = (struct parquet_delta_in){.at = bytes, .end = bytes + size, .narrow = narrow, .group_at = PARQUET_GROUP};

@@ -23,6 +23,8 @@ struct parquet_hybrid_in {
 };
 void parquet_decode_hybrid(struct parquet_hybrid_in *in, const uint8_t *bytes, size_t size, uint32_t width);
 bool parquet_decode_hybrid_next(struct parquet_hybrid_in *in, uint32_t *out, uint32_t count);
+// Whether the bytes end with the run that the last value came from.
+bool parquet_decode_hybrid_ended(const struct parquet_hybrid_in *in);
 
 // DELTA_BINARY_PACKED.
 struct parquet_delta_in {

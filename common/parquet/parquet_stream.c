@@ -191,6 +191,7 @@ static enum status open_page(struct parquet_stream *stream, struct error *err)
         }
         stream->page_left = (uint32_t)header.value_count;
         stream->chunk_left -= stream->page_left;
+        stream->levels_measured = header.type == PARQUET_DATA_PAGE_V2;
         TRY(header.type == PARQUET_DATA_PAGE ? open_page_v1(stream, &header, body, err)
                                              : open_page_v2(stream, &header, body, err));
     }
@@ -208,6 +209,11 @@ static enum status read_ahead(struct parquet_stream *stream, struct error *err)
         TRY(corrupt(stream, "a page has fewer levels than values", err));
     }
     stream->page_left -= count;
+    if (stream->levels_measured && count && stream->page_left == 0 &&
+        ((stream->max_def && !parquet_decode_hybrid_ended(&stream->def_in)) ||
+         (stream->max_rep && !parquet_decode_hybrid_ended(&stream->rep_in)))) {
+        TRY(corrupt(stream, "a page's levels end before the length in its header", err));
+    }
     stream->ahead_at = 0;
     stream->ahead_count = count;
 out:

@@ -20,6 +20,7 @@ struct parquet_stream {
     size_t end, at;       // at: next page header
     uint64_t chunk_left;  // levels in pages not opened yet
     struct parquet_store dictionary;
+    bool levels_measured; // of V2: their length is in the header, which no checksum covers
     bool has_dictionary;
     struct column *dictionary_column; // strings only; made when first asked for
     // The page.

@@ -42,6 +42,11 @@ static void indices_of_every_width_come_back(void **state)
         }
         if (count) assert_memory_equal(values, back, count * sizeof *values);
         if (width) assert_ptr_equal(in.at, in.end);
+        if (width && count) {
+            assert_true(parquet_decode_hybrid_ended(&in));
+            in.end += width; // a group more than the run has
+            assert_false(parquet_decode_hybrid_ended(&in));
+        }
         parquet_bytes_deinit(&bytes);
     }
 }
