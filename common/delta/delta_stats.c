@@ -1,6 +1,7 @@
 // add.stats and partition values: delta_stats.h; Delta protocol, Per-file Statistics, Partition Value Serialization.
 // minValues and maxValues may be wider than the data, never narrower: strings are cut (the maximum gets a greater last
-// character), timestamps go down to milliseconds (readers add one to a maximum), what has no safe text is left out.
+// character), a timestamp's minimum goes down to milliseconds and its maximum up (Spark adds one to a maximum, other
+// readers take it as written), what has no safe text is left out.
 #include "common/delta/delta_stats.h"
 
 #include <math.h>
@@ -9,8 +10,10 @@
 
 #include "common/columnar/datetime_text.h"
 #include "common/columnar/number_text.h"
+#include "common/parquet/parquet_minmax.h"
 
 enum { STATS_PREFIX = 32, STATS_PREFIX_MAX = 64 }; // characters of a string
+_Static_assert((STATS_PREFIX_MAX + 1) * 4 <= PARQUET_MINMAX_BYTES_MAX, "what was cut already must be cut here");
 enum stats_part { STATS_MIN, STATS_MAX, STATS_NULLS };
 
 struct stats_walk {
@@ -69,11 +72,14 @@ static int64_t stats_floor(int64_t value, int64_t unit)
     return quotient - (value % unit < 0);
 }
 
-static bool stats_time(int64_t us, bool zone, struct text *text)
+static bool stats_time(int64_t us, bool max, bool zone, struct text *text)
 {
     char out[DATETIME_TEXT_SIZE];
+    int64_t ms = stats_floor(us, 1000);
+    if (max && us % 1000) ms++;
     if (!stats_year_prints(stats_floor(us, DATETIME_DAY_US))) return false;
-    datetime_text_format_json(stats_floor(us, 1000) * 1000, zone, out);
+    if (!stats_year_prints(stats_floor(ms, DATETIME_DAY_US / 1000))) return false;
+    datetime_text_format_json(ms * 1000, zone, out);
     text_printf(text, "\"%s\"", out);
     return true;
 }
@@ -114,8 +120,8 @@ static bool stats_bound(const struct parquet_column_stats *stats, bool max, stru
         datetime_text_format_date((int32_t)i64, out);
         text_printf(text, "\"%s\"", out);
         return true;
-    case TYPE_TIMESTAMP: return stats_time(i64, true, text);
-    case TYPE_TIMESTAMP_NTZ: return stats_time(i64, false, text);
+    case TYPE_TIMESTAMP: return stats_time(i64, max, true, text);
+    case TYPE_TIMESTAMP_NTZ: return stats_time(i64, max, false, text);
     default: return false;
     }
 }

@@ -9,7 +9,8 @@
 // parquet-mr parses "name version x (build y)" and distrusts statistics where it cannot.
 #define CREATED_BY       "foreset version 0.1.0 (build " FORESET_BUILD_ID ")"
 #define STRING_BOUND_MAX 64u
-#define ORDINAL_MAX      INT16_MAX
+_Static_assert(STRING_BOUND_MAX < PARQUET_MINMAX_BYTES_MAX, "what was cut already must be cut here");
+#define ORDINAL_MAX INT16_MAX
 
 // Cuts at a character's border, so that a string's bound stays valid UTF-8.
 static size_t cut_length(struct slice value, bool text)
@@ -20,18 +21,60 @@ static size_t cut_length(struct slice value, bool text)
     return length;
 }
 
-// The shortest change that makes a cut bound greater than everything it was cut from. A byte of ASCII below 0x7F can be
-// incremented in either type, any byte below 0xFF in binary; what cannot be is dropped. 0: no such bound.
+// The character (text) or byte that ends at length; its start.
+static size_t last_start(const char *bound, size_t length, bool text)
+{
+    size_t at = length - 1;
+    while (text && at > 0 && ((uint8_t)bound[at] & 0xC0) == 0x80) at--;
+    return at;
+}
+
+static uint32_t decode(const uint8_t *bytes, size_t length)
+{
+    if (length == 1) return bytes[0];
+    uint32_t code = bytes[0] & (0x7Fu >> length);
+    for (size_t i = 1; i < length; i++) code = code << 6 | (bytes[i] & 0x3Fu);
+    return code;
+}
+
+static size_t encode(uint32_t code, char ret_bytes[4])
+{
+    size_t length = code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
+    if (length == 1) {
+        ret_bytes[0] = (char)code;
+        return length;
+    }
+    for (size_t i = length - 1; i > 0; i--, code >>= 6) ret_bytes[i] = (char)(0x80 | (code & 0x3F));
+    ret_bytes[0] = (char)(0xF00u >> length | code);
+    return length;
+}
+
+// The next character in the place of this one; surrogates are none. False: it is the last, or the next has no room.
+static bool raise_character(char *bound, size_t start, size_t *length)
+{
+    char next[4];
+    uint32_t code = decode((const uint8_t *)bound + start, *length - start) + 1;
+    if (code == 0xD800) code = 0xE000;
+    if (code > 0x10FFFF) return false;
+    size_t size = encode(code, next);
+    if (start + size > STRING_BOUND_MAX) return false;
+    memcpy(bound + start, next, size);
+    *length = start + size;
+    return true;
+}
+
+// Makes a cut bound greater than everything it was cut from: its last character (text) or byte that has a next one
+// becomes that, what follows is dropped. 0: no such bound.
 static size_t raise_bound(char *bound, size_t length, bool text)
 {
-    uint8_t top = text ? 0x7F : 0xFF;
     while (length > 0) {
-        uint8_t last = (uint8_t)bound[length - 1];
-        if (last < top) {
-            bound[length - 1] = (char)(last + 1);
+        size_t start = last_start(bound, length, text);
+        if (text && raise_character(bound, start, &length)) return length;
+        if (!text && (uint8_t)bound[start] < 0xFF) {
+            bound[start] = (char)(bound[start] + 1);
             return length;
         }
-        length--;
+        length = start;
     }
     return 0;
 }

@@ -40,14 +40,20 @@ void parquet_minmax_ints(struct parquet_minmax *minmax, const int64_t *values, u
     minmax->any = true;
 }
 
+// -0.0 before 0.0, as readers have it that order floats by their bits.
+static inline bool before(double a, double b)
+{
+    return a < b || (a <= b && signbit(a) > signbit(b));
+}
+
 void parquet_minmax_double(struct parquet_minmax *minmax, double value)
 {
     if (isnan(value)) {
         minmax->nan = true;
         return;
     }
-    if (!minmax->any || value < minmax->min.f64) minmax->min.f64 = value;
-    if (!minmax->any || value > minmax->max.f64) minmax->max.f64 = value;
+    if (!minmax->any || before(value, minmax->min.f64)) minmax->min.f64 = value;
+    if (!minmax->any || before(minmax->max.f64, value)) minmax->max.f64 = value;
     minmax->any = true;
 }
 
@@ -74,6 +80,7 @@ static void keep(struct text *text, struct slice value)
 
 void parquet_minmax_bytes(struct parquet_minmax *minmax, struct slice value)
 {
+    if (value.length > PARQUET_MINMAX_BYTES_MAX) value.length = PARQUET_MINMAX_BYTES_MAX;
     struct slice min = slice_of(text_str(&minmax->min_bytes), minmax->min_bytes.length);
     struct slice max = slice_of(text_str(&minmax->max_bytes), minmax->max_bytes.length);
     if (!minmax->any || parquet_minmax_compare(value, min) < 0) keep(&minmax->min_bytes, value);
@@ -81,22 +88,22 @@ void parquet_minmax_bytes(struct parquet_minmax *minmax, struct slice value)
     minmax->any = true;
 }
 
-void parquet_minmax_merge(struct parquet_minmax *into, const struct parquet_minmax *from, const struct type *type)
+void parquet_minmax_merge(struct parquet_minmax *into, const struct parquet_minmax *from,
+                          enum parquet_physical physical)
 {
     into->nan |= from->nan;
     if (!from->any) return;
-    switch (type->kind) {
-    case TYPE_STRING:
-    case TYPE_BINARY:
+    switch (physical) {
+    case PARQUET_BYTE_ARRAY:
         parquet_minmax_bytes(into, slice_of(text_str(&from->min_bytes), from->min_bytes.length));
         parquet_minmax_bytes(into, slice_of(text_str(&from->max_bytes), from->max_bytes.length));
         break;
-    case TYPE_FLOAT:
-    case TYPE_DOUBLE:
+    case PARQUET_FLOAT:
+    case PARQUET_DOUBLE:
         parquet_minmax_double(into, from->min.f64);
         parquet_minmax_double(into, from->max.f64);
         break;
-    case TYPE_DECIMAL:
+    case PARQUET_FIXED:
         parquet_minmax_decimal(into, from->min.i128);
         parquet_minmax_decimal(into, from->max.i128);
         break;

@@ -8,7 +8,6 @@
 #include "common/parquet/parquet_footer.h"
 
 #define SEGMENT_ROWS_MAX 2048u
-#define STATS_BYTES_MAX  1024u
 
 struct parquet_writer {
     struct parquet_schema schema;
@@ -152,7 +151,7 @@ static enum status end_group(struct parquet_writer *writer, struct error *err)
         TRY(parquet_chunk_end(chunk, err));
         TRY(sink_chunk(writer, chunk, &offsets[i], err));
         writer->stats[i].null_count += chunk->level_total - chunk->value_total;
-        parquet_minmax_merge(&writer->minmax[i], &chunk->minmax, chunk->leaf->type);
+        parquet_minmax_merge(&writer->minmax[i], &chunk->minmax, chunk->leaf->physical);
     }
     parquet_footer_group(&writer->groups, writer->chunks, offsets, leaves, writer->group_rows, writer->group_count);
     for (uint32_t i = 0; i < leaves; i++) parquet_chunk_reset(&writer->chunks[i]);
@@ -236,9 +235,6 @@ static void fill_stats(struct parquet_writer *writer)
         if (type_is_string_like(stats->type)) {
             stats->min_bytes = slice_of(text_str(&minmax->min_bytes), minmax->min_bytes.length);
             stats->max_bytes = slice_of(text_str(&minmax->max_bytes), minmax->max_bytes.length);
-            if (stats->min_bytes.length > STATS_BYTES_MAX || stats->max_bytes.length > STATS_BYTES_MAX) {
-                stats->has_min_max = false;
-            }
         } else if (stats->type->kind == TYPE_DECIMAL) {
             bool wide = writer->schema.leaves[i].physical == PARQUET_FIXED;
             stats->min.i128 = wide ? minmax->min.i128 : minmax->min.i64;

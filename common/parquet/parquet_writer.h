@@ -36,7 +36,7 @@ struct parquet_column_stats {
     const struct type *type;
     uint64_t null_count; // nulls at leaf level
     bool has_min_max;    // false: all null, NaN seen, or no order
-    // Full values, untruncated up to 1 KiB for strings (longer: has_min_max false), as a fixed value or bytes
+    // A fixed value, or a string's first 512 bytes: at that length more may follow.
     union {
         int64_t i64;   // boolean, integrals, date, timestamp
         double f64;    // float and double
