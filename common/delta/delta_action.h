@@ -29,7 +29,7 @@ struct delta_metadata {
     const char *name, *description; // NULL: none
     const char *format_provider;    // "parquet"; NULL when writing: that
     struct delta_map format_options;
-    const char *schema_string; // Spark schema JSON, delta_schema_json.h
+    const char *schema_string; // Spark schema JSON, delta_schema_json.h; NULL: no columns
     struct delta_strings partition_columns;
     struct delta_map configuration;
     int64_t created_time_ms; // 0: absent

@@ -199,7 +199,7 @@ static enum status delta_json_read_metadata(const struct delta_json *json, const
         TRY(delta_json_string(json, format, "provider", false, &metadata->format_provider));
         TRY(delta_json_map(json, format, "options", &metadata->format_options));
     }
-    TRY(delta_json_string(json, object, "schemaString", true, &metadata->schema_string));
+    TRY(delta_json_string(json, object, "schemaString", false, &metadata->schema_string));
     TRY(delta_json_strings(json, object, "partitionColumns", false, &metadata->partition_columns));
     TRY(delta_json_map(json, object, "configuration", &metadata->configuration));
     TRY(delta_json_i64(json, object, "createdTime", false, &metadata->created_time_ms));

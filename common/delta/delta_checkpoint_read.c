@@ -150,7 +150,7 @@ static bool row_action(enum checkpoint_column which, const struct column *column
     case CHECKPOINT_METADATA:
         action->kind = DELTA_ACTION_METADATA;
         action->metadata = row_metadata(column, row, arena);
-        return action->metadata.id != NULL && action->metadata.schema_string != NULL;
+        return action->metadata.id != NULL;
     case CHECKPOINT_PROTOCOL:
         action->kind = DELTA_ACTION_PROTOCOL;
         action->protocol = row_protocol(column, row, arena);

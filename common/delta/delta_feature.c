@@ -6,10 +6,12 @@
 
 enum { FEATURE_READER_MAX = 3, FEATURE_WRITER_MAX = 7 };
 
-// Reader features whose presence changes nothing that readers here do, or that they obey.
+// Reader features whose presence changes nothing that readers here do, or that they obey. Those of variants ask nothing
+// of a table without such a column; one with it is refused with its schema.
 static const char *const feature_readable[] = {
-    "timestampNtz",  "v2Checkpoint", "vacuumProtocolCheck",  "deletionVectors",
-    "columnMapping", "typeWidening", "typeWidening-preview", NULL};
+    "timestampNtz",        "v2Checkpoint",     "vacuumProtocolCheck",      "deletionVectors",
+    "columnMapping",       "typeWidening",     "typeWidening-preview",     "variantType",
+    "variantType-preview", "variantShredding", "variantShredding-preview", NULL};
 // Writer features that need nothing of a writer of whole files, or are checked by property and column metadata below.
 static const char *const feature_writable[] = {"columnMapping",
                                                "deletionVectors",
@@ -27,6 +29,10 @@ static const char *const feature_writable[] = {"columnMapping",
                                                "clustering",
                                                "allowColumnDefaults",
                                                "checkpointProtection",
+                                               "variantType",
+                                               "variantType-preview",
+                                               "variantShredding",
+                                               "variantShredding-preview",
                                                NULL};
 
 static bool feature_in(const char *const *list, const char *name)

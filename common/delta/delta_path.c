@@ -75,13 +75,8 @@ static bool delta_path_absolute(const char *path)
     return length > 0 && path[length] == ':' && path[length + 1] == '/';
 }
 
-enum status delta_path_decode(const char *path, struct text *text, struct error *err)
+static enum status delta_path_unescape(const char *path, struct text *text, struct error *err)
 {
-    if (delta_path_absolute(path)) {
-        return error_set(err, STATUS_UNSUPPORTED, ERROR_FAIL_PIPELINE,
-                         "the file %s lies outside its table (a shallow clone): such tables cannot be read yet", path);
-    }
-    size_t start = text->length;
     for (const char *at = path; *at; at++) {
         if (*at != '%') {
             text_append_char(text, *at);
@@ -94,9 +89,64 @@ enum status delta_path_decode(const char *path, struct text *text, struct error 
         text_append_char(text, (char)(high * 16 + low));
         at += 2;
     }
-    const char *key = text_str(text) + start;
-    if (!*key || *key == '/' || strcmp(key, "..") == 0 || strncmp(key, "../", 3) == 0 || strstr(key, "/../")) {
-        return error_set(err, STATUS_CORRUPT, ERROR_FAIL_PIPELINE, "the file name %s leaves its table", path);
-    }
     return STATUS_OK;
+}
+
+// Appends the parts of a path joined by '/', without empty ones and ".". False: a part is "..", or there is no part.
+static bool delta_path_parts(const char *path, struct text *text)
+{
+    size_t start = text->length;
+    while (*path) {
+        size_t length = strcspn(path, "/");
+        if (length == 2 && path[0] == '.' && path[1] == '.') return false;
+        if (length > 0 && !(length == 1 && *path == '.')) {
+            if (text->length > start) text_append_char(text, '/');
+            text_append(text, path, length);
+        }
+        path += length + (path[length] == '/');
+    }
+    return text->length > start;
+}
+
+// The key of an absolute path within root, which is absolute too. False: it lies elsewhere.
+static bool delta_path_inside(const char *path, const char *root, struct text *text)
+{
+    struct text file = {0}, folder = {0};
+    bool inside = root && *root == '/' && *path == '/' && delta_path_parts(path, &file);
+    if (inside && root[1]) inside = delta_path_parts(root, &folder);
+    size_t length = folder.length;
+    inside = inside && strncmp(text_str(&file), text_str(&folder), length) == 0;
+    if (inside && length > 0) inside = text_str(&file)[length++] == '/';
+    if (inside) text_append_str(text, text_str(&file) + length);
+    text_deinit(&file);
+    text_deinit(&folder);
+    return inside;
+}
+
+// "file:/x", "file:///x" and "/x" as "/x"; NULL: of another store.
+static const char *delta_path_local(const char *path)
+{
+    if (*path == '/') return path;
+    if (strncasecmp(path, "file:/", 6) != 0) return NULL;
+    return strncmp(path + 5, "//", 2) == 0 ? (path[7] == '/' ? path + 7 : NULL) : path + 5;
+}
+
+enum status delta_path_decode(const char *path, const char *root, struct text *text, struct error *err)
+{
+    enum status status = STATUS_OK;
+    struct text plain = {0};
+    bool absolute = delta_path_absolute(path);
+    const char *local = absolute ? delta_path_local(path) : path;
+    if (local) TRY(delta_path_unescape(local, &plain, err));
+    if (absolute) {
+        if (local && delta_path_inside(text_str(&plain), root, text)) goto out;
+        TRY(error_set(err, STATUS_UNSUPPORTED, ERROR_FAIL_PIPELINE,
+                      "the file %s lies outside its table (a shallow clone): such tables cannot be read yet", path));
+    }
+    if (text_str(&plain)[0] == '/' || !delta_path_parts(text_str(&plain), text)) {
+        TRY(error_set(err, STATUS_CORRUPT, ERROR_FAIL_PIPELINE, "the file name %s leaves its table", path));
+    }
+out:
+    text_deinit(&plain);
+    return status;
 }

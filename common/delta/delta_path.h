@@ -11,9 +11,10 @@ void delta_path_checkpoint(int64_t version, char ret_key[DELTA_PATH_NAME_SIZE]);
 
 // Object key -> add.path.
 void delta_path_encode(const char *key, struct text *text);
-// add.path -> object key below the table's root, decoded once. STATUS_UNSUPPORTED for absolute paths and other stores
-// (shallow clones), STATUS_CORRUPT for a broken escape or a path that leaves the root.
-enum status delta_path_decode(const char *path, struct text *text, struct error *err) MUST_USE;
+// add.path -> object key below the table's root, decoded once; "." and empty parts are dropped. root: the store's url;
+// an absolute path below it is taken. STATUS_UNSUPPORTED for other absolute paths and other stores (shallow clones),
+// STATUS_CORRUPT for a broken escape or a path that leaves the root.
+enum status delta_path_decode(const char *path, const char *root, struct text *text, struct error *err) MUST_USE;
 // The folder of a partition, "p=a%2Fb/q=1/": the protocol asks for none, but Polars takes values from folders only, so
 // data files of partitioned tables lie in one. columns and values as in partitionValues; NULL: null.
 void delta_path_partition(const char *const *columns, const char *const *values, uint32_t count, struct text *text);

@@ -195,7 +195,7 @@ static enum status scan_open_file(struct delta_scan *scan, const struct delta_ad
     struct objstore *store = scan->table->store;
     struct objstore_entry entry = {0};
     text_reset(&scan->key);
-    TRY(delta_path_decode(add->path, &scan->key, err));
+    TRY(delta_path_decode(add->path, store->url, &scan->key, err));
     TRY(store->ops->stat(store, text_str(&scan->key), &entry, err)); // the log's size is another writer's word
     struct parquet_input input = {.read = scan_read, .context = scan, .size_bytes = entry.size_bytes};
     TRY(parquet_reader_open(&input, scan->budget, &scan->reader, err));

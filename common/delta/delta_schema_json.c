@@ -143,7 +143,7 @@ static enum status schema_read_fields(const struct schema_read *read, const json
 static enum status schema_parse(const char *json, json_t **ret_root, struct error *err)
 {
     json_error_t wrong;
-    json_t *root = json_loads(json, 0, &wrong);
+    json_t *root = json_loads(json ? json : "{\"type\":\"struct\",\"fields\":[]}", 0, &wrong);
     const char *kind = json_string_value(json_object_get(root, "type"));
     if (kind && strcmp(kind, "struct") == 0) {
         *ret_root = root;

@@ -23,8 +23,8 @@ struct delta_schema {
     uint32_t field_count;
 };
 
-// STATUS_CORRUPT for text that is no schema, STATUS_UNSUPPORTED for types that are not here (variant, geometry, …) by
-// name. Strings stay in the arena.
+// json NULL: no columns. STATUS_CORRUPT for text that is no schema, STATUS_UNSUPPORTED for types that are not here
+// (variant, geometry, …) by name. Strings stay in the arena.
 enum status delta_schema_json_read(const char *json, struct arena *arena, struct delta_schema *ret_schema,
                                    struct error *err) MUST_USE;
 // Every field nullable, metadata empty. Refuses what a Delta table cannot hold (void, intervals), naming the column.

@@ -10,6 +10,7 @@
 
 #include "common/base/text.h"
 #include "common/compress/crc32.h"
+#include "common/delta/delta_path.h"
 
 enum {
     VECTOR_MAGIC = 1681511377,
@@ -233,7 +234,11 @@ static enum status vector_file(struct objstore *store, const struct delta_deleti
     struct text key = {0};
     struct buffer *bytes = NULL;
     size_t size = (size_t)dv->size_bytes;
-    if (!vector_key(dv->path_or_inline_dv, &key)) TRY(vector_corrupt("its path is not Z85 of a uuid", err));
+    if (*dv->storage_type == 'p') {
+        TRY(delta_path_decode(dv->path_or_inline_dv, store->url, &key, err));
+    } else if (!vector_key(dv->path_or_inline_dv, &key)) {
+        TRY(vector_corrupt("its path is not Z85 of a uuid", err));
+    }
     uint64_t offset = dv->has_offset ? (uint64_t)dv->offset : 1;
     TRY(store->ops->get_range(store, text_str(&key), offset, size + 8, &bytes, err));
     if (vector_big_endian(bytes->data) != size) TRY(vector_corrupt("its size is not the one in the log", err));
@@ -258,12 +263,11 @@ enum status delta_vector_read(struct objstore *store, const struct delta_deletio
     }
     if (strcmp(dv->storage_type, "i") == 0) {
         status = vector_inline(dv, &vector, err);
-    } else if (strcmp(dv->storage_type, "u") == 0) {
+    } else if (strcmp(dv->storage_type, "u") == 0 || strcmp(dv->storage_type, "p") == 0) {
         status = vector_file(store, dv, &vector, err);
     } else {
-        status =
-            error_set(err, STATUS_UNSUPPORTED, ERROR_FAIL_PIPELINE,
-                      "deletion vector of storage type '%s' (outside its table) is not supported", dv->storage_type);
+        status = error_set(err, STATUS_UNSUPPORTED, ERROR_FAIL_PIPELINE,
+                           "deletion vector of storage type '%s' is not supported", dv->storage_type);
     }
     if (status == STATUS_OK && (uint64_t)vector.rows.count != (uint64_t)dv->cardinality) {
         delta_vector_deinit(&vector);

@@ -73,7 +73,7 @@ static enum status fixed_column(struct context *context, const struct parquet_ou
     uint32_t width = type_width(out->type), k = 0;
     struct buffer *values = NULL;
     TRY(buffer_create(context->budget, (size_t)length * width, &values, err));
-    bool copy = out->type == out->node->type && out->node->convert == PARQUET_CONVERT_COPY;
+    bool copy = out->type == out->node->type && out->node->convert == PARQUET_CONVERT_COPY && !out->node->rebase_zone;
     if (copy && !validity) {
         if (length) memcpy(values->data, stream->store.data.data, (size_t)length * width);
     } else {

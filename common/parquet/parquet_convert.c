@@ -4,6 +4,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "common/parquet/parquet_rebase.h"
+
 #define JULIAN_EPOCH 2440588u // 1970-01-01
 #define DAY_US       86400000000ull
 
@@ -91,11 +93,11 @@ static bool integer_value(const struct parquet_node *leaf, struct slice physical
     int64_t value = 0;
     if (leaf->convert == PARQUET_CONVERT_DECIMAL) return decimal_value(leaf, physical, ret_value);
     if (leaf->convert == PARQUET_CONVERT_INT96) {
-        uint32_t day;
+        int32_t day;
         memcpy(&value, physical.data, sizeof value);
         memcpy(&day, physical.data + sizeof value, sizeof day);
         // Days far off wrap, as they do in Spark.
-        *ret_value = (int64_t)(((uint64_t)day - JULIAN_EPOCH) * DAY_US + (uint64_t)(value / 1000));
+        *ret_value = (int64_t)(((uint64_t)(int64_t)day - JULIAN_EPOCH) * DAY_US + (uint64_t)(value / 1000));
         return true;
     }
     memcpy(&value, physical.data, physical.length);
@@ -166,6 +168,10 @@ bool parquet_convert_value(const struct parquet_node *leaf, const struct type *t
         return true;
     }
     if (!integer_value(leaf, physical, &value)) return false;
+    if (leaf->rebase_zone) {
+        value = from->kind == TYPE_DATE ? parquet_rebase_days((int64_t)value)
+                                        : parquet_rebase_micros((int64_t)value, leaf->rebase_zone);
+    }
     if (to->kind == TYPE_DECIMAL) {
         return put_decimal(value, from->kind == TYPE_DECIMAL ? from->scale : 0, to, ret_value);
     }

@@ -148,6 +148,35 @@ static void read_group(struct parquet_metadata *metadata, struct thrift_reader *
     }
 }
 
+static void read_key_value(struct parquet_metadata *metadata, struct thrift_reader *in)
+{
+    struct thrift_field field;
+    struct slice key = {0}, value = {0};
+    if (!thrift_begin(in)) return;
+    while (thrift_next(in, &field)) {
+        if (field.id == 1) {
+            key = thrift_get_binary(in, field);
+        } else if (field.id == 2) {
+            value = thrift_get_binary(in, field);
+        } else {
+            thrift_skip(in, field);
+        }
+    }
+    if (slice_equal(key, slice_str("org.apache.spark.version"))) metadata->spark_version = value;
+    if (slice_equal(key, slice_str("org.apache.spark.timeZone"))) metadata->spark_zone = value;
+    if (slice_equal(key, slice_str("org.apache.spark.legacyDateTime"))) metadata->legacy_times = true;
+    if (slice_equal(key, slice_str("org.apache.spark.legacyINT96"))) metadata->legacy_int96 = true;
+}
+
+// The keys count beside a version only, and are implied by an old one; Spark compares versions as text too.
+static void settle_legacy(struct parquet_metadata *metadata)
+{
+    struct slice version = metadata->spark_version;
+    const char *text = version.data ? arena_strndup(&metadata->arena, version.data, version.length) : NULL;
+    metadata->legacy_times = text && (metadata->legacy_times || strcmp(text, "3.0.0") < 0);
+    metadata->legacy_int96 = text && (metadata->legacy_int96 || strcmp(text, "3.1.0") < 0);
+}
+
 static void read_file(struct parquet_metadata *metadata, struct thrift_reader *in)
 {
     struct thrift_field field, element;
@@ -158,20 +187,22 @@ static void read_file(struct parquet_metadata *metadata, struct thrift_reader *i
             metadata->elements = arena_calloc(&metadata->arena, count, sizeof *metadata->elements);
             for (uint32_t i = 0; i < count && !in->bad; i++) read_element(in, &metadata->elements[i]);
             metadata->element_count = count;
-        } else if (field.id == 3) {
-            metadata->rows = thrift_get_int(in, field);
         } else if (field.id == 4 && !metadata->groups) {
             uint32_t count = thrift_get_list(in, field, &element);
             metadata->groups = arena_calloc(&metadata->arena, count, sizeof *metadata->groups);
             for (uint32_t i = 0; i < count && !in->bad; i++) read_group(metadata, in, &metadata->groups[i]);
             metadata->group_count = count;
+        } else if (field.id == 5) {
+            uint32_t count = thrift_get_list(in, field, &element);
+            for (uint32_t i = 0; i < count && !in->bad; i++) read_key_value(metadata, in);
         } else {
             thrift_skip(in, field);
         }
     }
+    settle_legacy(metadata);
 }
 
-static enum status check_groups(const struct parquet_metadata *metadata, struct error *err)
+static enum status check_groups(struct parquet_metadata *metadata, struct error *err)
 {
     int64_t rows = 0, end = (int64_t)metadata->footer_offset;
     for (uint32_t i = 0; i < metadata->group_count; i++) {
@@ -194,7 +225,8 @@ static enum status check_groups(const struct parquet_metadata *metadata, struct 
             }
         }
     }
-    return rows == metadata->rows ? STATUS_OK : corrupt(err, "the row groups do not have the file's number of rows");
+    metadata->rows = rows;
+    return STATUS_OK;
 }
 
 uint64_t parquet_metadata_chunk_start(const struct parquet_chunk_meta *chunk)

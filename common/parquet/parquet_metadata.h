@@ -39,13 +39,16 @@ struct parquet_group_meta {
 
 struct parquet_metadata {
     struct arena arena;
-    int64_t rows;
+    int64_t rows; // of the row groups together; what the footer says beside is not used, as in Spark
     struct parquet_element *elements;
     uint32_t element_count;
     struct parquet_group_meta *groups;
     uint32_t group_count;
     uint64_t footer_offset; // in the file; pages end here
-    uint64_t *starts;       // of all chunks, ascending
+    // Spark's keys (org.apache.spark.*): times are of the hybrid calendar, in this zone (parquet_rebase.h).
+    struct slice spark_version, spark_zone; // no data: not given
+    bool legacy_times, legacy_int96;
+    uint64_t *starts; // of all chunks, ascending
     size_t start_count;
 };
 

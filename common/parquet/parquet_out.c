@@ -1,5 +1,5 @@
 // Projection: which columns of a file give the wanted type. Fails with STATUS_UNSUPPORTED when a column is stored as a
-// type that cannot be given as the wanted one.
+// type that cannot be given as the wanted one, or that Spark has no place for.
 #include "common/parquet/parquet_out.h"
 
 #include <string.h>
@@ -24,6 +24,15 @@ static enum status mismatch(const struct parquet_node *node, const struct type *
                      node->type->text, type->text);
 }
 
+static enum status refuse(const struct parquet_node *node, struct error *err)
+{
+    const struct parquet_element *element = node->refused;
+    return error_set(err, STATUS_UNSUPPORTED, ERROR_FAIL_PIPELINE,
+                     "column %s of the Parquet file has a type that Spark SQL does not read (physical type %d, "
+                     "converted type %d, logical type %d); the file's other columns can be read",
+                     node->name, element->physical, element->converted, element->logical);
+}
+
 static bool kinds_fit(const struct parquet_node *node, const struct type *type)
 {
     if (node->leaf) return type->child_count == 0 && parquet_convert_fits(node->type, type);
@@ -36,6 +45,7 @@ enum status parquet_out_plan(struct arena *arena, const struct parquet_node *nod
     enum status status = STATUS_OK;
     *ret_out = (struct parquet_out){.type = type, .node = node};
     if (!node) return STATUS_OK;
+    if (node->refused) TRY(refuse(node, err));
     if (!kinds_fit(node, type)) TRY(mismatch(node, type, err));
     ret_out->leaf = node->first_leaf;
     if (node->leaf) {

@@ -156,7 +156,7 @@ enum status parquet_reader_project(struct parquet_reader *reader, const struct t
     if (!wanted) wanted = reader->tree.root.type;
     ASSERT(wanted->kind == TYPE_STRUCT);
     drop_plan(reader);
-    reader->needed = memory_calloc(leaves, sizeof *reader->needed);
+    reader->needed = memory_calloc(leaves + 1u, sizeof *reader->needed); // the first is there even of no columns
     TRY(parquet_out_plan(&reader->plan_arena, &reader->tree.root, wanted, reader->needed, &reader->plan, err));
     reader->streams = memory_calloc(leaves, sizeof *reader->streams);
     reader->chunks = memory_calloc(leaves, sizeof *reader->chunks);

@@ -1,5 +1,5 @@
-// Schema of a file to a tree. Fails with STATUS_CORRUPT on elements that make no tree, STATUS_UNSUPPORTED on types that
-// Spark has no place for (times of day, Parquet's interval).
+// Schema of a file to a tree. Fails with STATUS_CORRUPT on elements that make no tree. Types that Spark has no place
+// for (times of day, Parquet's interval, decimals of more than 38 digits) get the type void and are refused if wanted.
 #include "common/parquet/parquet_tree.h"
 
 #include <string.h>
@@ -14,6 +14,7 @@ struct build {
     struct parquet_metadata *metadata;
     uint32_t next; // element
     uint32_t depth;
+    const char *zone; // for rebasing
     VECTOR(const struct parquet_node *) leaves;
 };
 
@@ -122,11 +123,12 @@ static enum status build_leaf(struct build *build, const struct parquet_element 
     node->physical = (enum parquet_physical)element->physical;
     node->fixed_length = node->physical == PARQUET_FIXED ? (uint32_t)element->fixed_length : 0;
     if (!set_leaf_type(node, element)) {
-        return error_set(err, STATUS_UNSUPPORTED, ERROR_FAIL_PIPELINE,
-                         "column %s of the Parquet file has a type that Spark SQL does not read (physical type %d, "
-                         "converted type %d, logical type %d)",
-                         node->name, element->physical, element->converted, element->logical);
+        node->type = type_of(TYPE_VOID);
+        node->refused = element;
     }
+    bool int96 = node->physical == PARQUET_INT96, time = node->type->kind == TYPE_TIMESTAMP;
+    bool legacy = int96 ? build->metadata->legacy_int96 : build->metadata->legacy_times;
+    if (legacy && (time || node->type->kind == TYPE_DATE)) node->rebase_zone = build->zone;
     node->first_leaf = (uint32_t)build->leaves.count;
     vector_push(&build->leaves, node);
     return STATUS_OK;
@@ -297,15 +299,21 @@ enum status parquet_tree_build(struct parquet_metadata *metadata, struct parquet
     struct build build = {.metadata = metadata, .next = 1};
     struct parquet_tree tree = {.root = {.name = ""}};
     const struct parquet_element *root = &metadata->elements[0];
-    if (root->physical >= 0 || root->children < 1 || (uint32_t)root->children >= metadata->element_count) {
-        TRY(corrupt(err, "its schema has no columns"));
+    struct slice zone = metadata->spark_zone;
+    build.zone = zone.data ? arena_strndup(&metadata->arena, zone.data, zone.length) : "UTC";
+    if (root->physical >= 0 || root->children < 0 || (uint32_t)root->children >= metadata->element_count) {
+        TRY(corrupt(err, "its schema has no root"));
     }
     uint64_t children = 0; // checked before anything is made of the numbers
     for (uint32_t i = 0; i < metadata->element_count; i++) {
         if (metadata->elements[i].children > 0) children += (uint32_t)metadata->elements[i].children;
     }
     if (children != metadata->element_count - 1u) TRY(corrupt(err, "its schema is no tree"));
-    TRY(build_struct(&build, (uint32_t)root->children, (struct levels){0, 0}, &tree.root, err));
+    if (root->children == 0) { // rows without columns
+        tree.root.type = type_struct(NULL, 0);
+    } else {
+        TRY(build_struct(&build, (uint32_t)root->children, (struct levels){0, 0}, &tree.root, err));
+    }
     tree.leaf_count = (uint32_t)build.leaves.count;
     tree.leaves = arena_calloc(&metadata->arena, tree.leaf_count, sizeof *tree.leaves);
     memcpy(tree.leaves, build.leaves.items, tree.leaf_count * sizeof *tree.leaves);

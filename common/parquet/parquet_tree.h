@@ -38,6 +38,8 @@ struct parquet_node {
     enum parquet_physical physical;
     uint32_t fixed_length;
     enum parquet_convert convert;
+    const char *rebase_zone;               // of dates and times to be rebased (parquet_rebase.h); NULL: they are not
+    const struct parquet_element *refused; // a type without a place in Spark: may be there, not be read; NULL: none
 };
 
 struct parquet_tree {

@@ -2,6 +2,8 @@
 #include "common/parquet/parquet_reader.h"
 #include "tests/fuzz/fuzz.h"
 
+enum { BATCHES_MAX = 1000 };
+
 static enum status read_range(void *context, uint64_t offset, uint64_t length, struct buffer **ret_bytes,
                               struct error *err)
 {
@@ -15,7 +17,8 @@ static void read_file(struct parquet_reader *reader)
 {
     struct batch *batch = NULL;
     struct error err;
-    while (parquet_reader_next(reader, &batch, &err) == STATUS_OK && batch) {
+    // Rows without columns cost no bytes: a small file may have any number of batches.
+    for (int i = 0; i < BATCHES_MAX && parquet_reader_next(reader, &batch, &err) == STATUS_OK && batch; i++) {
         batch_unref(batch);
         batch = NULL;
     }

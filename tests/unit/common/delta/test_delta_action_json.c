@@ -124,7 +124,7 @@ static void wrong_types_and_missing_fields_are_named(void **state)
         {"{\"protocol\":{\"minReaderVersion\":1}}", "'minWriterVersion'"},
         {"{\"protocol\":{\"minReaderVersion\":99999999999,\"minWriterVersion\":2}}", "'minReaderVersion'"},
         {"{\"protocol\":{\"minReaderVersion\":3,\"minWriterVersion\":7,\"readerFeatures\":[1]}}", "'readerFeatures'"},
-        {"{\"metaData\":{\"id\":\"x\"}}", "'schemaString'"},
+        {"{\"metaData\":{\"id\":\"x\",\"schemaString\":7}}", "'schemaString'"},
         {"{\"txn\":{\"version\":1}}", "'appId'"},
         {"{\"add\":7}", "'add'"},
         {"[]", "not a JSON object"},

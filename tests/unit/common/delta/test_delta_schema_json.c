@@ -135,7 +135,7 @@ static void a_path_is_encoded_once_and_decoded_once(void **state)
         delta_path_encode(pairs[i][0], &text);
         assert_string_equal(text_str(&text), pairs[i][1]);
         text_reset(&text);
-        assert_int_equal(delta_path_decode(pairs[i][1], &text, &err), STATUS_OK);
+        assert_int_equal(delta_path_decode(pairs[i][1], NULL, &text, &err), STATUS_OK);
         assert_string_equal(text_str(&text), pairs[i][0]);
         text_deinit(&text);
     }
@@ -145,15 +145,41 @@ static void paths_outside_the_table_are_refused(void **state)
 {
     (void)state;
     struct text text = {0};
-    static const char *const unsupported[] = {"/etc/passwd", "file:/x", "s3a://b/k"};
-    static const char *const corrupt[] = {"..", "../x", "a/%2e%2e/x", "%2Fetc", "a%", "a%0", "a%zz", "%00", ""};
+    static const char *const unsupported[] = {"/etc/passwd",     "file:/x",         "s3a://b/k",      "/lake",
+                                              "/lake/t",         "/lake/t/",        "/lake/t/../u/x", "/lake/tx/y",
+                                              "file://lake/t/x", "s3://b/lake/t/x", "/Lake/t/x"};
+    static const char *const corrupt[] = {"..",   "../x", "a/%2e%2e/x", "%2Fetc", "a%", "a%0",
+                                          "a%zz", "%00",  "",           ".",      "./", "/lake/t/a%"};
     for (size_t i = 0; i < sizeof unsupported / sizeof *unsupported; i++) {
         text_reset(&text);
-        assert_int_equal(delta_path_decode(unsupported[i], &text, &err), STATUS_UNSUPPORTED);
+        assert_int_equal(delta_path_decode(unsupported[i], "/lake/t", &text, &err), STATUS_UNSUPPORTED);
     }
     for (size_t i = 0; i < sizeof corrupt / sizeof *corrupt; i++) {
         text_reset(&text);
-        assert_int_equal(delta_path_decode(corrupt[i], &text, &err), STATUS_CORRUPT);
+        assert_int_equal(delta_path_decode(corrupt[i], "/lake/t", &text, &err), STATUS_CORRUPT);
+    }
+    text_deinit(&text);
+}
+
+static void a_path_inside_the_table_may_be_spelled_otherwise(void **state)
+{
+    (void)state;
+    struct text text = {0};
+    static const char *const cases[][3] = {{"./x", "/lake/t", "x"},
+                                           {"././p=1//x", "/lake/t", "p=1/x"},
+                                           {"p=1/./x", "/lake/t", "p=1/x"},
+                                           {"..x/...", "/lake/t", "..x/..."},
+                                           {"/lake/t/x", "/lake/t", "x"},
+                                           {"//lake//./t/x", "/lake/t", "x"},
+                                           {"file:/lake/t/p=1/x%2520y", "/lake/t", "p=1/x%20y"},
+                                           {"file:///lake/t/x", "/lake/./t", "x"},
+                                           {"FILE:///lake/t/x", "/lake//t", "x"},
+                                           {"/a%20b/t/x", "/a b/t", "x"},
+                                           {"file:///x", "/", "x"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        text_reset(&text);
+        assert_int_equal(delta_path_decode(cases[i][0], cases[i][1], &text, &err), STATUS_OK);
+        assert_string_equal(text_str(&text), cases[i][2]);
     }
     text_deinit(&text);
 }
@@ -186,6 +212,7 @@ int main(void)
                                         unit_arena_teardown),
         cmocka_unit_test_setup_teardown(a_path_is_encoded_once_and_decoded_once, unit_arena_setup, unit_arena_teardown),
         cmocka_unit_test_setup_teardown(paths_outside_the_table_are_refused, unit_arena_setup, unit_arena_teardown),
+        cmocka_unit_test(a_path_inside_the_table_may_be_spelled_otherwise),
         cmocka_unit_test_setup_teardown(names_are_escaped_as_hive_does, unit_arena_setup, unit_arena_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

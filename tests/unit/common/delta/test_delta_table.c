@@ -306,10 +306,10 @@ static void features_are_refused_by_name(void **state)
     (void)state;
     static const char *const readers[][2] = {
         {"{\"protocol\":{\"minReaderVersion\":4,\"minWriterVersion\":7}}\n" METADATA, "version 4"},
-        {"{\"protocol\":{\"minReaderVersion\":3,\"minWriterVersion\":7,\"readerFeatures\":[\"variantType\"],"
+        {"{\"protocol\":{\"minReaderVersion\":3,\"minWriterVersion\":7,\"readerFeatures\":[\"catalogManaged\"],"
          "\"writerFeatures\":"
-         "[\"variantType\"]}}\n" METADATA,
-         "variantType"},
+         "[\"catalogManaged\"]}}\n" METADATA,
+         "catalogManaged"},
     };
     for (size_t i = 0; i < sizeof readers / sizeof *readers; i++) {
         put_commit(0, readers[i][0]);
@@ -383,6 +383,37 @@ static void a_new_table_asks_no_more_than_it_needs(void **state)
     assert_int_equal(protocol.min_reader_version, 3);
     assert_true(delta_action_strings_has(&protocol.reader_features, "timestampNtz"));
     assert_true(delta_action_strings_has(&protocol.writer_features, "appendOnly"));
+}
+
+static void a_schema_that_is_not_given_has_no_columns(void **state)
+{
+    (void)state;
+    put_commit(0, PROTOCOL "{\"metaData\":{\"id\":\"m\",\"format\":{\"provider\":\"parquet\"}}}\n" ADD("x", "5"));
+    assert_int_equal(open_at(0), STATUS_OK);
+    assert_int_equal(table->schema.field_count, 0);
+    assert_int_equal(table->file_count, 1);
+}
+
+static void features_of_variants_ask_nothing_of_a_table_without_one(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"variantType", "variantType-preview", "variantShredding-preview"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        struct text text = {0};
+        for (int variant = 0; variant < 2; variant++) {
+            text_reset(&text);
+            text_printf(&text,
+                        "{\"protocol\":{\"minReaderVersion\":3,\"minWriterVersion\":7,\"readerFeatures\":[\"%s\"],"
+                        "\"writerFeatures\":[\"%s\"]}}\n",
+                        names[i], names[i]);
+            text_append_str(&text, variant ? METADATA_OF(FIELD("a", "variant"), "", "") : METADATA);
+            put_commit(0, text_str(&text));
+            assert_int_equal(open_at(0), variant ? STATUS_UNSUPPORTED : STATUS_OK);
+            if (variant) assert_non_null(strstr(err.message, "'variant'"));
+            if (!variant) assert_int_equal(delta_table_check_write(table, true, &err), STATUS_OK);
+        }
+        text_deinit(&text);
+    }
 }
 
 // ---- commits
@@ -540,6 +571,8 @@ int main(void)
         FACT(features_are_refused_by_name),
         FACT(rows_must_fit_the_table),
         FACT(a_new_table_asks_no_more_than_it_needs),
+        FACT(a_schema_that_is_not_given_has_no_columns),
+        FACT(features_of_variants_ask_nothing_of_a_table_without_one),
         FACT(a_commit_is_put_once_and_recognised),
         FACT(a_remove_names_the_file_as_its_add_did),
         FACT(a_commit_that_breaks_the_rules_is_not_encoded),

@@ -53,7 +53,7 @@ static void an_inline_one_reads(void **state)
     assert_int_equal(delta_vector_read(NULL, &dv, 100, &vector, &err), STATUS_CORRUPT);
     dv.cardinality = 6;
     assert_int_equal(delta_vector_read(NULL, &dv, 5, &vector, &err), STATUS_CORRUPT);
-    dv.storage_type = "p";
+    dv.storage_type = "q";
     assert_int_equal(delta_vector_read(NULL, &dv, 100, &vector, &err), STATUS_UNSUPPORTED);
 }
 
@@ -151,6 +151,17 @@ static void a_file_is_found_by_its_uuid_and_checked(void **state)
     assert_int_equal(delta_vector_read(store, &dv, 1 << 20, &vector, &err), STATUS_OK);
     assert_int_equal(vector.rows.count, 5007);
     delta_vector_deinit(&vector);
+    struct text absolute = {0};
+    text_printf(&absolute, "file://%s/%s", store->url, key);
+    struct delta_deletion_vector by_path = dv;
+    by_path.storage_type = "p";
+    by_path.path_or_inline_dv = text_str(&absolute);
+    assert_int_equal(delta_vector_read(store, &by_path, 1 << 20, &vector, &err), STATUS_OK);
+    assert_int_equal(vector.rows.count, 5007);
+    delta_vector_deinit(&vector);
+    by_path.path_or_inline_dv = "file:///elsewhere/deletion_vector.bin";
+    assert_int_equal(delta_vector_read(store, &by_path, 1 << 20, &vector, &err), STATUS_UNSUPPORTED);
+    text_deinit(&absolute);
     dv.size_bytes--;
     assert_int_equal(delta_vector_read(store, &dv, 1 << 20, &vector, &err), STATUS_CORRUPT);
     dv.size_bytes++;
