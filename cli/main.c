@@ -18,6 +18,7 @@ static const char main_help[] =
     "  plan FILE.sql         check a pipeline and print its plan, without running it\n"
     "  tables show PATH      rows of a Delta table\n"
     "  tables history PATH   its commits\n"
+    "  tables analyze PATH   its files' statistics, checked by reading and put right\n"
     "  coordinator           lead a cluster, or stand by\n"
     "  worker                work for a cluster\n"
     "  pipelines ...         plan, apply, list, describe, start, stop, delete, retry, adopt, abandon-table\n"
@@ -55,6 +56,7 @@ static const struct command commands[] = {
     {"consume", NULL, kafka_consume_main},
     {"tables", "show", tables_show_main},
     {"tables", "history", tables_history_main},
+    {"tables", "analyze", tables_analyze_main},
 };
 enum { COMMAND_COUNT = sizeof commands / sizeof *commands };
 
@@ -100,7 +102,7 @@ int main(int argc, char **argv)
         if (argc > 2 && strcmp(argv[2], command->sub) == 0) return command->run(argc - 2, argv + 2);
     }
     if (!group) return main_unknown(argv[1]);
-    fprintf(stderr, "foreset %s: expected %s show PATH or %s history PATH\nTry: foreset --help\n", argv[1], argv[1],
-            argv[1]);
+    fprintf(stderr, "foreset %s: expected %s show PATH, %s history PATH or %s analyze PATH\nTry: foreset --help\n",
+            argv[1], argv[1], argv[1], argv[1]);
     return argc > 2 && strcmp(argv[2], "--help") == 0 ? 0 : 2;
 }

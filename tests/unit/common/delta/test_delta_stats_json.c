@@ -12,7 +12,7 @@
 
 #include "common/columnar/datetime_text.h"
 #include "common/columnar/number_text.h"
-#include "common/delta/delta_stats.h"
+#include "common/delta/delta_stats_json.h"
 #include "common/parquet/parquet_metadata.h"
 #include "common/parquet/thrift.h"
 #include "tests/unit/common/parquet/parquet_samples.h"
@@ -598,6 +598,39 @@ static void check_column(struct check *check, struct leaf *leaf, const struct co
     leaf->depth--;
 }
 
+// What was written is true of the file; what was made narrower is not.
+static void check_checker(const char *json, const struct batch *batch, const struct parquet_column_stats *stats,
+                          uint32_t count)
+{
+    struct text reason = {0};
+    struct parquet_column_stats *wider = calloc(count + 1, sizeof *wider);
+    if (!delta_stats_json_true(json, batch->schema, batch->row_count, stats, count, &reason)) {
+        fail_msg("%s: %s", text_str(&reason), json);
+    }
+    assert_false(delta_stats_json_true(json, batch->schema, batch->row_count + 1, stats, count, &reason));
+    for (uint32_t i = 0; i < count; i++) {
+        bool counted = strstr(stats[i].path, ".list.") == NULL && strstr(stats[i].path, ".key_value.") == NULL;
+        if (!counted) continue;
+        memcpy(wider, stats, count * sizeof *wider);
+        wider[i].null_count++;
+        assert_false(delta_stats_json_true(json, batch->schema, batch->row_count, wider, count, &reason));
+        wider[i].null_count--;
+        enum type_kind kind = stats[i].type->kind;
+        if (!stats[i].has_min_max || kind < TYPE_TINYINT || kind > TYPE_BIGINT) continue;
+        if (stats[i].min.i64 > INT64_MIN) {
+            wider[i].min.i64--;
+            assert_false(delta_stats_json_true(json, batch->schema, batch->row_count, wider, count, &reason));
+            wider[i].min.i64++;
+        }
+        if (stats[i].max.i64 < INT64_MAX) {
+            wider[i].max.i64++;
+            assert_false(delta_stats_json_true(json, batch->schema, batch->row_count, wider, count, &reason));
+        }
+    }
+    free(wider);
+    text_deinit(&reason);
+}
+
 static void check_file(const struct batch *batch, const struct parquet_writer_options *options)
 {
     static struct footer footer;
@@ -615,6 +648,7 @@ static void check_file(const struct batch *batch, const struct parquet_writer_op
     json_t *json = json_loads(text_str(&text), JSON_DECODE_INT_AS_REAL | JSON_ALLOW_NUL, NULL);
     if (!json) fail_msg("not JSON: %s", text_str(&text));
     json_decref(json);
+    check_checker(text_str(&text), batch, stats, count);
     read_footer(&sink, &footer);
     struct check check = {.footer = &footer, .rows = batch->row_count};
     for (uint32_t i = 0; i < batch->column_count; i++) {
@@ -672,11 +706,65 @@ static void decimals_of_every_precision_keep_their_signs(void **state)
     }
 }
 
+static bool is_true(const char *json, const char *type_text, struct parquet_column_stats stats)
+{
+    struct text reason = {0};
+    const struct type *schema = NULL;
+    char ddl[80];
+    snprintf(ddl, sizeof ddl, "struct<c:%s>", type_text);
+    assert_int_equal(type_parse(ddl, &schema, &err), STATUS_OK);
+    stats.type = schema->children[0].type;
+    stats.path = "c";
+    stats.has_min_max = true;
+    bool good = delta_stats_json_true(json, schema, 3, &stats, 1, &reason);
+    assert_int_equal(good, reason.length == 0);
+    text_deinit(&reason);
+    return good;
+}
+
+static void what_other_writers_say_is_judged_by_its_value(void **state)
+{
+    (void)state;
+#define BOUNDS(min, max)                                                                                               \
+    "{ \"numRecords\" : 3 , \"minValues\" : { \"x\\\"}\" : [1, {}], \"\\u0063\" : " min                                \
+    " } ,\n\"maxValues\":{\"c\":" max "}}"
+    struct parquet_column_stats numbers = {.min.i64 = -5, .max.i64 = 7};
+    assert_true(is_true("{}", "int", numbers));
+    assert_true(is_true("{\"numRecords\":3,\"minValues\":{\"c\":null},\"nullCount\":{\"c\":0}}", "int", numbers));
+    assert_true(is_true(BOUNDS("-5", "7"), "int", numbers));
+    assert_true(is_true(BOUNDS("-6", "8"), "bigint", numbers));
+    assert_false(is_true(BOUNDS("-4", "7"), "int", numbers));
+    assert_false(is_true(BOUNDS("-5", "6"), "int", numbers));
+    assert_false(is_true(BOUNDS("7", "-5"), "int", numbers));
+    assert_false(is_true(BOUNDS("\"x\"", "7"), "int", numbers));
+    assert_false(is_true("[]", "int", numbers));
+    assert_false(is_true("{\"numRecords\":3", "int", numbers));
+    assert_false(is_true("{\"numRecords\":4}", "int", numbers));
+    struct parquet_column_stats decimals = {.min.i128 = -5, .max.i128 = (__int128)12345678901234567 * 1000 + 891};
+    assert_true(is_true(BOUNDS("-0.05", "123456789012345678.91"), "decimal(38,2)", decimals));
+    assert_false(is_true(BOUNDS("-0.05", "123456789012345678.90"), "decimal(38,2)", decimals));
+    assert_true(is_true(BOUNDS("-5E-2", "2e17"), "decimal(38,2)", decimals));
+    struct parquet_column_stats times = {.min.i64 = 1, .max.i64 = 1999};
+    assert_true(is_true(BOUNDS("\"1970-01-01T00:00:00.000Z\"", "\"1970-01-01T00:00:00.001Z\""), "timestamp", times));
+    assert_false(is_true(BOUNDS("\"1970-01-01T00:00:00.000Z\"", "\"1970-01-01T00:00:00.000Z\""), "timestamp", times));
+    assert_false(is_true(BOUNDS("\"1970-01-01T00:00:00.001Z\"", "\"1970-01-01T00:00:01Z\""), "timestamp", times));
+    assert_true(is_true(BOUNDS("\"1969-12-31T16:00:00.000-08:00\"", "\"1970-01-01 01:00:00\""), "timestamp", times));
+    struct parquet_column_stats strings = {.min_bytes = slice_str("b"), .max_bytes = slice_str("\xC3\xA9z")};
+    assert_true(is_true(BOUNDS("\"a\"", "\"\\u00e9\\u007f\""), "string", strings));
+    assert_false(is_true(BOUNDS("\"c\"", "\"\\u00ea\""), "string", strings));
+    assert_false(is_true(BOUNDS("\"b\"", "\"\\u00e9\""), "string", strings));
+    struct parquet_column_stats reals = {.min.f64 = -0.0, .max.f64 = INFINITY};
+    assert_true(is_true(BOUNDS("0.0", "\"Infinity\""), "double", reals));
+    assert_false(is_true(BOUNDS("0.1", "\"Infinity\""), "double", reals));
+    assert_false(is_true(BOUNDS("-1", "1e300"), "float", reals));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(statistics_bound_every_value),
         cmocka_unit_test(decimals_of_every_precision_keep_their_signs),
+        cmocka_unit_test(what_other_writers_say_is_judged_by_its_value),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
