@@ -1,7 +1,9 @@
 // add.stats and partition values: delta_stats.h; Delta protocol, Per-file Statistics, Partition Value Serialization.
 // minValues and maxValues may be wider than the data, never narrower: strings are cut (the maximum gets a greater last
 // character), a timestamp's minimum goes down to milliseconds and its maximum up (Spark adds one to a maximum, other
-// readers take it as written), what has no safe text is left out.
+// readers take it as written). A bound that is infinite is a text, as Spark has it. A file of which a column with
+// values has no bound (a NaN was seen, a year has no text) has no bounds at all: deltalake takes one that is missing
+// beside others for a bound that no value meets, and skips the file.
 #include "common/delta/delta_stats.h"
 
 #include <math.h>
@@ -12,7 +14,7 @@
 #include "common/columnar/number_text.h"
 #include "common/parquet/parquet_minmax.h"
 
-enum { STATS_PREFIX = 32, STATS_PREFIX_MAX = 64 }; // characters of a string
+enum { STATS_PREFIX = 32, STATS_PREFIX_MAX = 127 }; // characters of a string
 _Static_assert((STATS_PREFIX_MAX + 1) * 4 <= PARQUET_MINMAX_BYTES_MAX, "what was cut already must be cut here");
 enum stats_part { STATS_MIN, STATS_MAX, STATS_NULLS };
 
@@ -23,6 +25,8 @@ struct stats_walk {
     uint32_t indexed, indexed_max;
     enum stats_part part;
     struct text *text;
+    uint64_t rows;
+    bool gap; // a bound is missing
 };
 
 // Bytes of the first `chars` characters (fewer if it ends before).
@@ -87,9 +91,9 @@ static bool stats_time(int64_t us, bool max, bool zone, struct text *text)
 static bool stats_number(double value, struct text *text)
 {
     char out[NUMBER_TEXT_SIZE];
-    if (!isfinite(value)) return false;
+    if (isnan(value)) return false;
     number_text_format_json(value, out);
-    text_append_str(text, out);
+    text_printf(text, isinf(value) ? "\"%s\"" : "%s", out);
     return true;
 }
 
@@ -101,6 +105,7 @@ static bool stats_bound(const struct parquet_column_stats *stats, bool max, stru
     char out[NUMBER_TEXT_SIZE + DATETIME_TEXT_SIZE];
     struct slice bytes = max ? stats->max_bytes : stats->min_bytes;
     switch (stats->type->kind) {
+    case TYPE_BOOLEAN: text_append_str(text, i64 ? "true" : "false"); return true;
     case TYPE_TINYINT:
     case TYPE_SMALLINT:
     case TYPE_INT:
@@ -134,11 +139,20 @@ static uint32_t stats_leaves(const struct type *type)
     return leaves;
 }
 
+static bool stats_kind_bounded(enum type_kind kind)
+{
+    return kind != TYPE_BINARY;
+}
+
 static bool stats_leaf(struct stats_walk *walk)
 {
     const struct parquet_column_stats *stats = &walk->stats[walk->leaf++];
     if (walk->indexed++ >= walk->indexed_max) return false;
-    if (walk->part != STATS_NULLS) return stats_bound(stats, walk->part == STATS_MAX, walk->text);
+    if (walk->part != STATS_NULLS) {
+        bool bound = stats_bound(stats, walk->part == STATS_MAX, walk->text);
+        walk->gap |= !bound && stats_kind_bounded(stats->type->kind) && stats->null_count < walk->rows;
+        return bound;
+    }
     text_printf(walk->text, "%lu", (unsigned long)stats->null_count);
     return true;
 }
@@ -186,8 +200,11 @@ void delta_stats_write(const struct type *file_schema, uint64_t rows, const stru
     static const char *const names[] = {",\"minValues\":", ",\"maxValues\":", ",\"nullCount\":"};
     ASSERT(stats_leaves(file_schema) == stats_count);
     text_printf(text, "{\"numRecords\":%lu", (unsigned long)rows);
+    size_t head = text->length;
+    bool gap = false;
     for (int part = STATS_MIN; part <= STATS_NULLS; part++) {
-        struct stats_walk walk = {.stats = stats, .count = stats_count, .part = (enum stats_part)part, .text = text};
+        struct stats_walk walk = {.stats = stats, .count = stats_count, .text = text, .rows = rows};
+        walk.part = (enum stats_part)part;
         walk.indexed_max = columns_max < 0 ? UINT32_MAX : (uint32_t)columns_max;
         size_t before = text->length;
         text_append_str(text, names[part]);
@@ -195,6 +212,8 @@ void delta_stats_write(const struct type *file_schema, uint64_t rows, const stru
             text->length = before;
             text->data[before] = '\0';
         }
+        gap |= walk.gap;
+        if (part == STATS_MAX && gap) text->data[text->length = head] = '\0';
     }
     text_append_char(text, '}');
 }

@@ -112,6 +112,9 @@ static bool stats_read_bound(const struct type *type, struct slice text, union s
     case TYPE_DATE:
     case TYPE_TIMESTAMP:
     case TYPE_TIMESTAMP_NTZ: return stats_read_time(type, text, &ret_bound->i64);
+    case TYPE_BOOLEAN:
+        ret_bound->i64 = slice_equal(text, slice_str("true"));
+        return ret_bound->i64 || slice_equal(text, slice_str("false"));
     default:
         if (text.length >= sizeof number) return false;
         memcpy(number, text.data, text.length);
@@ -141,7 +144,7 @@ static bool stats_holds(const struct parquet_column_stats *stats, bool max, stru
 
 static bool stats_judged(const struct parquet_column_stats *stats)
 {
-    return stats->has_min_max && stats->type->kind != TYPE_BOOLEAN && stats->type->kind != TYPE_BINARY;
+    return stats->has_min_max && stats->type->kind != TYPE_BINARY;
 }
 
 static bool stats_check_bound(struct stats_check *check, const struct parquet_column_stats *stats, bool max,

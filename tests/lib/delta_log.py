@@ -61,7 +61,7 @@ def active_files(table, version=None):
         for action in actions:
             if "add" in action:
                 path = unquote(action["add"]["path"])
-                if path in active:
+                if path in active and action["add"]["dataChange"]:  # else its statistics are renewed
                     raise ValueError(f"{table}: version {number} adds {path} a second time")
                 active[path] = action["add"]
     return active

@@ -67,11 +67,26 @@ static void what_has_no_safe_bound_is_left_out(void **state)
         {.type = type_of(TYPE_STRING), .null_count = 10},
         {.type = type_of(TYPE_BOOLEAN), .has_min_max = true, .max.i64 = 1},
         {.type = type_of(TYPE_BINARY)},
-        {.type = type_of(TYPE_DATE), .has_min_max = true, .min.i64 = 0, .max.i64 = 2932897}, // the year 10000
+        {.type = type_of(TYPE_DATE), .has_min_max = true, .min.i64 = 0, .max.i64 = 2932896}, // the year 9999
     };
     assert_stats("struct<a:double,b:string,c:boolean,d:binary,e:date>", stats, 5, -1,
-                 "{\"numRecords\":10,\"minValues\":{\"e\":\"1970-01-01\"},\"maxValues\":{\"a\":1.0},"
+                 "{\"numRecords\":10,\"minValues\":{\"a\":\"-Infinity\",\"c\":false,\"e\":\"1970-01-01\"},"
+                 "\"maxValues\":{\"a\":1.0,\"c\":true,\"e\":\"9999-12-31\"},"
                  "\"nullCount\":{\"a\":0,\"b\":10,\"c\":0,\"d\":0,\"e\":0}}");
+}
+
+// Readers take a bound that is missing beside others for one that no value meets.
+static void a_column_without_a_bound_takes_those_of_the_file_with_it(void **state)
+{
+    (void)state;
+    static const char none[] = "{\"numRecords\":10,\"nullCount\":{\"a\":0,\"b\":0}}";
+    struct parquet_column_stats stats[] = {{.type = type_of(TYPE_INT), .has_min_max = true},
+                                           {.type = type_of(TYPE_DOUBLE)}}; // a NaN was seen
+    assert_stats("struct<a:int,b:double>", stats, 2, -1, none);
+    assert_stats("struct<a:int,b:double>", stats, 2, 1,
+                 "{\"numRecords\":10,\"minValues\":{\"a\":0},\"maxValues\":{\"a\":0},\"nullCount\":{\"a\":0}}");
+    stats[1] = (struct parquet_column_stats){.type = type_of(TYPE_DATE), .has_min_max = true, .max.i64 = 2932897};
+    assert_stats("struct<a:int,b:date>", stats, 2, -1, none);
 }
 
 static void structs_are_mirrored_and_lists_left_out(void **state)
@@ -79,7 +94,7 @@ static void structs_are_mirrored_and_lists_left_out(void **state)
     (void)state;
     struct parquet_column_stats stats[] = {
         {.type = type_of(TYPE_INT), .has_min_max = true, .min.i64 = 1, .max.i64 = 2},
-        {.type = type_of(TYPE_INT), .null_count = 3},
+        {.type = type_of(TYPE_INT), .null_count = 10},
         {.type = type_of(TYPE_STRING)},
         {.type = type_of(TYPE_INT)},
         {.type = type_of(TYPE_INT), .has_min_max = true, .min.i64 = 5, .max.i64 = 6},
@@ -87,7 +102,7 @@ static void structs_are_mirrored_and_lists_left_out(void **state)
     assert_stats(
         "struct<s:struct<`a.b`:int,c:struct<d:int>>,m:map<string,int>,z:int>", stats, 5, -1,
         "{\"numRecords\":10,\"minValues\":{\"s\":{\"a.b\":1},\"z\":5},\"maxValues\":{\"s\":{\"a.b\":2},\"z\":6},"
-        "\"nullCount\":{\"s\":{\"a.b\":0,\"c\":{\"d\":3}},\"z\":0}}");
+        "\"nullCount\":{\"s\":{\"a.b\":0,\"c\":{\"d\":10}},\"z\":0}}");
     assert_stats("struct<s:struct<`a.b`:int,c:struct<d:int>>,m:map<string,int>,z:int>", stats, 5, 1,
                  "{\"numRecords\":10,\"minValues\":{\"s\":{\"a.b\":1}},\"maxValues\":{\"s\":{\"a.b\":2}},"
                  "\"nullCount\":{\"s\":{\"a.b\":0}}}");
@@ -190,6 +205,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(numbers_dates_and_times_are_bounded),
         cmocka_unit_test(what_has_no_safe_bound_is_left_out),
+        cmocka_unit_test(a_column_without_a_bound_takes_those_of_the_file_with_it),
         cmocka_unit_test(structs_are_mirrored_and_lists_left_out),
         cmocka_unit_test(long_strings_are_cut_and_the_maximum_stays_above),
         cmocka_unit_test(rows_are_found_at_the_top_only),
