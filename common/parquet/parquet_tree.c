@@ -316,7 +316,7 @@ enum status parquet_tree_build(struct parquet_metadata *metadata, struct parquet
     }
     tree.leaf_count = (uint32_t)build.leaves.count;
     tree.leaves = arena_calloc(&metadata->arena, tree.leaf_count, sizeof *tree.leaves);
-    memcpy(tree.leaves, build.leaves.items, tree.leaf_count * sizeof *tree.leaves);
+    if (tree.leaf_count) memcpy(tree.leaves, build.leaves.items, tree.leaf_count * sizeof *tree.leaves);
     *ret_tree = tree;
 out:
     vector_deinit(&build.leaves);
