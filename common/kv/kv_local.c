@@ -5,12 +5,18 @@
 // Payload: i64 revision, u32 entry count, then entries: u8 kind (put, delete), u8 leased, u16 key bytes, u32 value
 // bytes, i64 create revision, i64 mod revision, key, value. Little-endian. A transaction is one record; compaction
 // writes the content, an item a record, into kv.log.new, fsyncs, renames it over kv.log and fsyncs the directory. Happy
-// path: compares under the lock, one write, one fdatasync, then memory is changed. What can fail:
-//   - a crash inside the write leaves a torn last record: it is cut off at open. Only the last record can be torn,
-//     because each is synced before the next is written; so damage with a whole record behind it is STATUS_CORRUPT;
+// path: compares under the lock, one write, one fdatasync, then memory is changed.
+//
+// Opening changes nothing on the disk. The first transaction writes the whole content into a new log, as compaction
+// does: the process before may have ended at an fsync that failed, and then what can be read is not on the disk. What
+// can fail:
+//   - a crash inside the write leaves a torn last record: the new log is without it. Only the last record can be torn,
+//     because each is synced before the next is written; so damage with a whole record behind it is STATUS_CORRUPT.
+//     A whole last record that was damaged later looks the same: kv_local_torn tells, the caller asks the tables;
 //   - no space: the record is cut off again and the call fails, the store goes on;
 //   - fsync fails, or the cut does: whether the record is there is unknown (STATUS_UNKNOWN); every later call fails;
-//   - compaction fails before its rename: the old log stays in use, it is tried again once the log has doubled.
+//   - compaction fails before its rename: the old log stays in use, it is tried again once the log has doubled. The
+//     first new log fails: so does the transaction.
 // <dir>/kv.lock is flocked while the store is open, and names the process.
 #include "common/kv/kv.h"
 
@@ -56,11 +62,14 @@ struct kv_local {
     uint64_t log_size;   // whole records
     uint64_t live_bytes; // what a compacted log would take, without record heads
     uint64_t compact_at;
+    uint64_t torn_at; // byte of the file that was opened, behind which nothing could be read; 0: all could be
+    bool renewed;     // the log was written by this process
     int64_t revision;
-    int64_t lease;                      // greatest granted
-    VECTOR(int64_t) leases;             // granted and not revoked
-    VECTOR(struct kv_watch *) watches;  // told under the lock
-    bool dead;                          // an fsync failed
+    int64_t lease;                     // greatest granted
+    VECTOR(int64_t) leases;            // granted and not revoked
+    VECTOR(struct kv_watch *) watches; // told under the lock
+    bool dead;                         // an fsync failed
+    char died_of[256];
     VECTOR(struct kv_local_item) items; // ascending by key
 };
 
@@ -239,6 +248,7 @@ static bool kv_local_write_all(int fd, const char *bytes, size_t size, uint64_t 
 static enum status kv_local_die(struct kv_local *kv, const char *what, struct error *err)
 {
     kv->dead = true;
+    snprintf(kv->died_of, sizeof kv->died_of, "%s failed: %s", what, strerrordesc_np(errno));
     (void)error_set_errno(
         err, ERROR_FAIL_PIPELINE,
         "%s/kv.log: %s failed, so it is unknown what is on the disk; check the disk, then start again", kv->dir, what);
@@ -250,28 +260,19 @@ static enum status kv_local_check_alive(const struct kv_local *kv, struct error 
 {
     if (!kv->dead) return STATUS_OK;
     return error_set(err, STATUS_ERROR, ERROR_FAIL_PIPELINE,
-                     "%s/kv.log: an earlier write failed on the disk; nothing more is decided until it is opened anew",
-                     kv->dir);
-}
-
-// The durable step: one record at the end of the log.
-static enum status kv_local_append(struct kv_local *kv, struct text *record, struct error *err)
-{
-    enum status status = FAILPOINT("kv_append.before", err);
-    if (status != STATUS_OK) return status;
-    kv_local_record_end(record, kv->log_size);
-    if (!kv_local_write_all(kv->log_fd, record->data, record->length, kv->log_size)) {
-        (void)error_set_errno(err, ERROR_FAIL_PIPELINE, "writing %s/kv.log", kv->dir);
-        if (ftruncate(kv->log_fd, (off_t)kv->log_size) != 0) return kv_local_die(kv, "cutting off a torn record", err);
-        if (err) err->code = STATUS_ERROR;
-        return STATUS_ERROR;
-    }
-    if (fdatasync(kv->log_fd) != 0) return kv_local_die(kv, "fsync", err);
-    kv->log_size += record->length;
-    return STATUS_OK;
+                     "%s/kv.log: %s; nothing more is decided by this process: check the disk, then start again",
+                     kv->dir, kv->died_of);
 }
 
 // ---- compaction
+
+static bool kv_local_sync(int fd, bool content)
+{
+    for (;;) {
+        int result = content ? fdatasync(fd) : fsync(fd);
+        if (result == 0 || errno != EINTR) return result == 0;
+    }
+}
 
 // The whole content as records of a new log. One record an item, so that none outgrows the limit.
 static bool kv_local_compact_write(const struct kv_local *kv, int fd, uint64_t *ret_size)
@@ -288,27 +289,70 @@ static bool kv_local_compact_write(const struct kv_local *kv, int fd, uint64_t *
     }
     text_deinit(&record);
     *ret_size = offset;
-    return done && fsync(fd) == 0;
+    return done && kv_local_sync(fd, false);
+}
+
+// A new log in place of the old one. False with errno: the old one stays; *ret_placed: it does not, but the directory
+// could not be synced.
+static bool kv_local_replace(struct kv_local *kv, bool *ret_placed)
+{
+    uint64_t size = 0;
+    *ret_placed = false;
+    int fd = openat(kv->dir_fd, "kv.log.new", O_RDWR | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0666);
+    if (fd < 0) return false;
+    if (!kv_local_compact_write(kv, fd, &size) || renameat(kv->dir_fd, "kv.log.new", kv->dir_fd, "kv.log") != 0) {
+        int saved = errno;
+        (void)unlinkat(kv->dir_fd, "kv.log.new", 0);
+        close(fd);
+        errno = saved;
+        return false;
+    }
+    if (kv->log_fd >= 0) close(kv->log_fd);
+    kv->log_fd = fd;
+    kv->log_size = size;
+    kv->compact_at = KV_LOCAL_COMPACT_MIN + 4 * kv->live_bytes;
+    *ret_placed = true;
+    return kv_local_sync(kv->dir_fd, false);
 }
 
 // Content is small against the log: a new log in its place.
 static enum status kv_local_compact(struct kv_local *kv, struct error *err)
 {
+    bool placed = false;
     kv->compact_at = kv->log_size * 2; // until then, if this does not work out
-    int fd = openat(kv->dir_fd, "kv.log.new", O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-    if (fd < 0) return STATUS_OK;
-    uint64_t size;
-    if (!kv_local_compact_write(kv, fd, &size) || renameat(kv->dir_fd, "kv.log.new", kv->dir_fd, "kv.log") != 0) {
-        log_debug("kv_compact_failed", "dir=%s errno=%d", kv->dir, errno);
-        (void)unlinkat(kv->dir_fd, "kv.log.new", 0);
-        close(fd);
-        return STATUS_OK;
+    if (kv_local_replace(kv, &placed)) return STATUS_OK;
+    if (placed) return kv_local_die(kv, "fsync of the directory", err);
+    log_debug("kv_compact_failed", "dir=%s errno=%d", kv->dir, errno);
+    return STATUS_OK;
+}
+
+// Before this process writes the first record.
+static enum status kv_local_renew(struct kv_local *kv, struct error *err)
+{
+    bool placed = false;
+    kv->renewed = kv_local_replace(kv, &placed);
+    if (kv->renewed) return STATUS_OK;
+    if (placed) return kv_local_die(kv, "fsync of the directory", err);
+    (void)error_set_errno(err, ERROR_FAIL_PIPELINE, "writing %s/kv.log.new", kv->dir);
+    if (err) err->code = STATUS_ERROR;
+    return STATUS_ERROR;
+}
+
+// The durable step: one record at the end of the log.
+static enum status kv_local_append(struct kv_local *kv, struct text *record, struct error *err)
+{
+    enum status status = FAILPOINT("kv_append.before", err);
+    if (status == STATUS_OK && !kv->renewed) status = kv_local_renew(kv, err);
+    if (status != STATUS_OK) return status;
+    kv_local_record_end(record, kv->log_size);
+    if (!kv_local_write_all(kv->log_fd, record->data, record->length, kv->log_size)) {
+        (void)error_set_errno(err, ERROR_FAIL_PIPELINE, "writing %s/kv.log", kv->dir);
+        if (ftruncate(kv->log_fd, (off_t)kv->log_size) != 0) return kv_local_die(kv, "cutting off a torn record", err);
+        if (err) err->code = STATUS_ERROR;
+        return STATUS_ERROR;
     }
-    close(kv->log_fd);
-    kv->log_fd = fd;
-    kv->log_size = size;
-    kv->compact_at = KV_LOCAL_COMPACT_MIN + 4 * kv->live_bytes;
-    if (fsync(kv->dir_fd) != 0) return kv_local_die(kv, "fsync of the directory", err);
+    if (!kv_local_sync(kv->log_fd, true)) return kv_local_die(kv, "fdatasync", err);
+    kv->log_size += record->length;
     return STATUS_OK;
 }
 
@@ -645,20 +689,9 @@ static enum status kv_local_lock(struct kv_local *kv, struct error *err)
     }
     char text[32];
     int length = snprintf(text, sizeof text, "%ld\n", (long)getpid());
-    if (ftruncate(kv->lock_fd, 0) != 0 || pwrite(kv->lock_fd, text, (size_t)length, 0) != length) {
+    if (ftruncate(kv->lock_fd, 0) != 0 || !kv_local_write_all(kv->lock_fd, text, (size_t)length, 0)) {
         return error_set_errno(err, ERROR_FAIL_PIPELINE, "writing %s/kv.lock", kv->dir);
     }
-    return STATUS_OK;
-}
-
-// A new log, or one whose head a crash tore: nothing was decided in it.
-static enum status kv_local_create(struct kv_local *kv, struct error *err)
-{
-    if (ftruncate(kv->log_fd, 0) != 0 || !kv_local_write_all(kv->log_fd, kv_local_head, KV_LOCAL_HEAD, 0) ||
-        fsync(kv->log_fd) != 0 || fsync(kv->dir_fd) != 0) {
-        return error_set_errno(err, ERROR_FAIL_PIPELINE, "creating %s/kv.log", kv->dir);
-    }
-    kv->log_size = KV_LOCAL_HEAD;
     return STATUS_OK;
 }
 
@@ -686,9 +719,7 @@ static enum status kv_local_replay(struct kv_local *kv, const struct buffer *log
     if (log->size_bytes - at > KV_LOCAL_RECORD_MAX) {
         return kv_local_corrupt(kv, at, "more than one record is unreadable", err);
     }
-    if (at < log->size_bytes && (ftruncate(kv->log_fd, (off_t)at) != 0 || fsync(kv->log_fd) != 0)) {
-        return error_set_errno(err, ERROR_FAIL_PIPELINE, "cutting off the torn tail of %s/kv.log", kv->dir);
-    }
+    kv->torn_at = at < log->size_bytes ? at : 0;
     kv->log_size = at;
     return STATUS_OK;
 }
@@ -698,16 +729,17 @@ static enum status kv_local_load(struct kv_local *kv, struct error *err)
     enum status status = STATUS_OK;
     struct buffer *log = NULL;
     struct stat found;
-    kv->log_fd = openat(kv->dir_fd, "kv.log", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0666);
+    kv->log_fd = openat(kv->dir_fd, "kv.log", O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+    if (kv->log_fd < 0 && errno == ENOENT) return STATUS_OK; // a new store
     if (kv->log_fd < 0 || fstat(kv->log_fd, &found) != 0) {
         TRY(error_set_errno(err, ERROR_FAIL_PIPELINE, "opening %s/kv.log", kv->dir));
     }
-    (void)unlinkat(kv->dir_fd, "kv.log.new", 0); // a compaction that a crash ended
     size_t size = (size_t)found.st_size;
     TRY(buffer_create(NULL, size, &log, err));
     for (size_t done = 0; done < size;) {
         ssize_t got = pread(kv->log_fd, log->data + done, size - done, (off_t)done);
         if (got < 0 && errno == EINTR) continue;
+        if (got == 0) errno = EIO; // it became shorter
         if (got <= 0) TRY(error_set_errno(err, ERROR_FAIL_PIPELINE, "reading %s/kv.log", kv->dir));
         done += (size_t)got;
     }
@@ -717,7 +749,6 @@ static enum status kv_local_load(struct kv_local *kv, struct error *err)
         if (!head_fits && memcmp(log->data, zeros, size) != 0) {
             TRY(kv_local_corrupt(kv, 0, "not a log of this program", err));
         }
-        TRY(kv_local_create(kv, err));
     } else {
         if (!head_fits) TRY(kv_local_corrupt(kv, 0, "not a log of this program", err));
         log->size_bytes = size;
@@ -729,26 +760,15 @@ out:
 }
 
 // The holders of leased keys are dead, as the lock shows.
-static enum status kv_local_drop_leased(struct kv_local *kv, struct error *err)
+static void kv_local_drop_leased(struct kv_local *kv)
 {
-    struct text record = {0};
     bool any = false;
-    kv_local_record_begin(&record, kv->revision + 1);
-    for (size_t i = 0; i < kv->items.count; i++) {
-        struct kv_local_item item = kv->items.items[i];
-        if (!item.leased) continue;
+    for (size_t i = kv->items.count; i > 0; i--) {
+        if (!kv->items.items[i - 1].leased) continue;
         any = true;
-        item.size = 0;
-        kv_local_record_entry(&record, KV_DELETE, &item);
+        kv_local_delete(kv, kv->items.items[i - 1].key);
     }
-    enum status status = STATUS_OK;
-    if (any) {
-        status = kv_local_append(kv, &record, err);
-        struct slice payload = slice_of(record.data + KV_LOCAL_RECORD_HEAD, record.length - KV_LOCAL_RECORD_HEAD);
-        if (status == STATUS_OK) ASSERT(kv_local_apply(kv, payload));
-    }
-    text_deinit(&record);
-    return status;
+    if (any) kv->revision++;
 }
 
 enum status kv_local_open(const char *dir, struct kv **ret_kv, struct error *err)
@@ -765,8 +785,7 @@ enum status kv_local_open(const char *dir, struct kv **ret_kv, struct error *err
     }
     TRY(kv_local_lock(kv, err));
     TRY(kv_local_load(kv, err));
-    TRY(kv_local_drop_leased(kv, err));
-    kv->compact_at = KV_LOCAL_COMPACT_MIN + 4 * kv->live_bytes;
+    kv_local_drop_leased(kv);
     *ret_kv = &kv->base;
 out:
     if (status != STATUS_OK) kv_local_close(&kv->base);

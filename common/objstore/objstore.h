@@ -54,6 +54,9 @@ struct objstore_ops {
     // Makes finished objects durable: fsync of each file and of their directories. An fsync error is final for that
     // file: it must be written anew under a new name (P16), never synced again.
     enum status (*sync)(struct objstore *store, const char *const *keys, size_t count, struct error *err);
+    // The object was found by reading after a put whose outcome is unknown, or that another process made: its content
+    // and name are made once more, then synced. Only for objects that nobody changes. NULL: what is read is durable.
+    enum status (*settle)(struct objstore *store, const char *key, struct error *err);
 };
 
 // file:///path, /path, relative path (made absolute); s3://bucket/prefix is refused by name until it is built.
@@ -80,6 +83,10 @@ static inline MUST_USE enum status objstore_list(struct objstore *s, const char 
                                                  struct objstore_list *ret, struct error *err)
 {
     return s->ops->list(s, prefix, after, ret, err);
+}
+static inline MUST_USE enum status objstore_settle(struct objstore *s, const char *key, struct error *err)
+{
+    return s->ops->settle ? s->ops->settle(s, key, err) : STATUS_OK;
 }
 static inline MUST_USE enum status objstore_remove(struct objstore *s, const char *key, struct error *err)
 {

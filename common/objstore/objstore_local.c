@@ -5,11 +5,11 @@
 // name. A data file is written under its final name (nobody knows it yet); the descriptor that wrote it stays open
 // until sync, so that a write-back error cannot get lost between closing and fsync. What can fail:
 //   - disk full, read-only, not a directory: the call fails with the directory's name, nothing of that name is visible;
-//   - fsync of a directory after the name is there: the outcome is unknown (STATUS_UNKNOWN), the caller reads to settle
-//   it;
+//   - fsync of a directory after the name is there: the name is made once more and the directory synced again, a few
+//   times; then the outcome is unknown (STATUS_UNKNOWN): the caller reads, and what it finds counts after settle only;
 //   - fsync of a data file: final for that file (P16); it is not synced a second time;
 //   - a crash: at most a file ".<name>.<random>.tmp" or an unnamed data file is left, which no reader takes.
-// Keys are walked folder by folder without following symbolic links, so that no key leads out of the root.
+// Folders are objstore_folder's.
 #include "common/objstore/objstore_local.h"
 
 #include <dirent.h>
@@ -25,10 +25,11 @@
 #include "common/base/planted.h"
 #include "common/base/random.h"
 #include "common/base/text.h"
+#include "common/objstore/objstore_folder.h"
 
 enum {
-    OBJSTORE_KEY_MAX = 4000,
     OBJSTORE_DEPTH_MAX = 64,        // folders below the root
+    OBJSTORE_SYNC_TRIES = 3,        // a name is made so often, each time with a sync of its directory
     OBJSTORE_UNSYNCED_MAX = 256,    // finished files whose descriptors wait for sync; beyond, finish syncs at once
     OBJSTORE_WRITE_BUFFER = 1 << 18 // small writes of a data file are gathered
 };
@@ -40,6 +41,7 @@ struct objstore_unsynced {
 struct objstore_local {
     struct objstore base;
     int root_fd;
+    struct objstore_folders folders;
     pthread_mutex_t lock; // random and unsynced
     struct random random;
     VECTOR(struct objstore_unsynced) unsynced;
@@ -59,89 +61,10 @@ static struct objstore_local *objstore_local_of(struct objstore *store)
     return (struct objstore_local *)store;
 }
 
-// The message for errno on a key, with what to do about it where that is known.
-static enum status objstore_local_fail(const struct objstore_local *store, const char *what, const char *key,
-                                       struct error *err)
-{
-    const char *url = store->base.url;
-    switch (errno) {
-    case ENOSPC:
-    case EDQUOT:
-        return error_set(err, STATUS_ERROR, ERROR_FAIL_PIPELINE,
-                         "%s %s/%s: the disk is full (or the quota used up); free space and start again", what, url,
-                         key);
-    case EROFS:
-    case EACCES:
-    case EPERM:
-        return error_set(err, STATUS_ERROR, ERROR_FAIL_PIPELINE,
-                         "%s %s/%s: the directory is read-only or not permitted (%s); check its owner, mode and mount",
-                         what, url, key, strerrorname_np(errno));
-    case ENOTDIR:
-        return error_set(err, STATUS_ERROR, ERROR_FAIL_PIPELINE,
-                         "%s %s/%s: a part of this path is a file or a symbolic link, not a directory", what, url, key);
-    case ELOOP:
-        return error_set(err, STATUS_ERROR, ERROR_FAIL_PIPELINE,
-                         "%s %s/%s: it is a symbolic link; links inside a table or state directory are not followed",
-                         what, url, key);
-    case EMFILE:
-    case ENFILE: return error_set_errno(err, ERROR_RETRY, "%s %s/%s (raise the limit of open files)", what, url, key);
-    default: return error_set_errno(err, ERROR_FAIL_PIPELINE, "%s %s/%s", what, url, key);
-    }
-}
-
-static bool objstore_local_key_valid(const char *key)
-{
-    size_t length = strlen(key);
-    if (length == 0 || length > OBJSTORE_KEY_MAX) return false;
-    unsigned depth = 0;
-    for (const char *part = key;; part++) {
-        const char *end = strchrnul(part, '/');
-        size_t size = (size_t)(end - part);
-        if (size == 0 || size > NAME_MAX || ++depth > OBJSTORE_DEPTH_MAX) return false;
-        if (part[0] == '.' && (size == 1 || (size == 2 && part[1] == '.'))) return false;
-        if (!*end) return true;
-        part = end;
-    }
-}
-
-// Opens the folder of a key; *ret_name points at its last part. With create, missing folders are made durably.
-static enum status objstore_local_folder(struct objstore_local *store, const char *what, const char *key, bool create,
-                                         int *ret_fd, const char **ret_name, struct error *err)
-{
-    if (!objstore_local_key_valid(key)) {
-        return error_set(err, STATUS_INVALID, ERROR_FAIL_PIPELINE,
-                         "%s: '%s' is not a valid name below %s (relative, no empty part, no '.' or '..')", what, key,
-                         store->base.url);
-    }
-    int fd = fcntl(store->root_fd, F_DUPFD_CLOEXEC, 0);
-    if (fd < 0) return objstore_local_fail(store, what, key, err);
-    for (const char *part = key, *end; (end = strchr(part, '/')); part = end + 1) {
-        char name[NAME_MAX + 1];
-        snprintf(name, sizeof name, "%.*s", (int)(end - part), part);
-        int next = openat(fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-        if (next < 0 && errno == ENOENT && create) {
-            if ((mkdirat(fd, name, 0777) == 0 ? fsync(fd) == 0 : errno == EEXIST)) {
-                next = openat(fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-            }
-        }
-        if (next < 0) {
-            enum status status = objstore_local_fail(store, what, key, err);
-            close(fd);
-            return status;
-        }
-        close(fd);
-        fd = next;
-    }
-    const char *last = strrchr(key, '/');
-    *ret_name = last ? last + 1 : key;
-    *ret_fd = fd;
-    return STATUS_OK;
-}
-
 // The name of a new file is durable with its directory.
 static bool objstore_local_sync_folder(int folder)
 {
-    return FORESET_BUG("directory-not-synced") || fsync(folder) == 0;
+    return FORESET_BUG("directory-not-synced") || objstore_folder_fsync(folder) == 0;
 }
 
 static bool objstore_local_write_all(int fd, const void *bytes, size_t size)
@@ -171,18 +94,43 @@ static int objstore_local_stage(struct objstore_local *store, int folder, const 
 {
     int fd = -1;
     temporary[0] = '\0';
-    if (!named) fd = openat(folder, ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, 0666);
+    if (!named) fd = objstore_folder_openat(folder, ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, 0666);
     if (fd < 0) {
         objstore_local_temporary(store, name, temporary);
-        fd = openat(folder, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
+        fd = objstore_folder_openat(folder, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
         if (fd < 0) return -1;
     }
-    if (objstore_local_write_all(fd, bytes, size) && fsync(fd) == 0) return fd;
+    if (objstore_local_write_all(fd, bytes, size) && objstore_folder_fsync(fd) == 0) return fd;
     int saved = errno;
     if (temporary[0]) unlinkat(folder, temporary, 0);
     close(fd);
     errno = saved;
     return -1;
+}
+
+// Whole content under a name that may be there, with the modification time given (NULL: now). Where the directory
+// cannot be synced the name is made once more: a second sync alone would not prove that it is on the disk.
+static enum status objstore_local_replace(struct objstore_local *store, int folder, const char *name, const char *key,
+                                          const struct timespec *modified, const void *bytes, size_t size,
+                                          struct error *err)
+{
+    char temporary[NAME_MAX + 1];
+    for (unsigned attempt = 0; attempt < OBJSTORE_SYNC_TRIES; attempt++) {
+        int fd = objstore_local_stage(store, folder, name, true, bytes, size, temporary);
+        if (fd < 0) return objstore_folder_fail(&store->folders, "writing", key, err);
+        const struct timespec times[] = {{.tv_nsec = UTIME_OMIT}, modified ? *modified : (struct timespec){0}};
+        if (modified) (void)futimens(fd, times);
+        close(fd);
+        if (renameat(folder, temporary, folder, name) != 0) {
+            enum status status = objstore_folder_fail(&store->folders, "renaming to", key, err);
+            unlinkat(folder, temporary, 0);
+            return status;
+        }
+        if (objstore_local_sync_folder(folder)) return STATUS_OK;
+    }
+    (void)error_set_errno(err, ERROR_FAIL_PIPELINE, "fsync of the directory of %s/%s", store->base.url, key);
+    if (err) err->code = STATUS_UNKNOWN;
+    return STATUS_UNKNOWN;
 }
 
 static enum status objstore_local_put(struct objstore *base, const char *key, const void *bytes, size_t size,
@@ -191,21 +139,9 @@ static enum status objstore_local_put(struct objstore *base, const char *key, co
     struct objstore_local *store = objstore_local_of(base);
     int folder;
     const char *name;
-    char temporary[NAME_MAX + 1];
-    enum status status = objstore_local_folder(store, "writing", key, true, &folder, &name, err);
+    enum status status = objstore_folder_open(&store->folders, "writing", key, true, &folder, &name, err);
     if (status != STATUS_OK) return status;
-    int fd = objstore_local_stage(store, folder, name, true, bytes, size, temporary);
-    if (fd < 0) {
-        status = objstore_local_fail(store, "writing", key, err);
-    } else if (renameat(folder, temporary, folder, name) != 0) {
-        status = objstore_local_fail(store, "writing", key, err);
-        unlinkat(folder, temporary, 0);
-    } else if (!objstore_local_sync_folder(folder)) {
-        status = error_set_errno(err, ERROR_FAIL_PIPELINE, "fsync of the directory of %s/%s", base->url, key);
-        if (err) err->code = STATUS_UNKNOWN;
-        status = STATUS_UNKNOWN;
-    }
-    if (fd >= 0) close(fd);
+    status = objstore_local_replace(store, folder, name, key, NULL, bytes, size, err);
     close(folder);
     return status;
 }
@@ -235,7 +171,7 @@ static enum status objstore_local_put_staged(struct objstore_local *store, int f
 {
     char temporary[NAME_MAX + 1];
     int fd = objstore_local_stage(store, folder, name, named, bytes, size, temporary);
-    if (fd < 0) return objstore_local_fail(store, "writing", key, err);
+    if (fd < 0) return objstore_folder_fail(&store->folders, "writing", key, err);
     enum status status = STATUS_OK;
     bool linked = objstore_local_link(fd, folder, temporary, name);
     int saved = errno;
@@ -243,9 +179,9 @@ static enum status objstore_local_put_staged(struct objstore_local *store, int f
     close(fd);
     if (linked) {
         if (!objstore_local_sync_folder(folder)) {
-            (void)error_set_errno(err, ERROR_FAIL_PIPELINE, "fsync of the directory of %s/%s", store->base.url, key);
-            if (err) err->code = STATUS_UNKNOWN;
-            status = STATUS_UNKNOWN;
+            status = objstore_local_replace(store, folder, name, key, NULL, bytes, size, err);
+            if (status != STATUS_OK && err) err->code = STATUS_UNKNOWN;
+            if (status != STATUS_OK) status = STATUS_UNKNOWN; // the name is there
         }
     } else if (saved == EEXIST) {
         status = error_set(err, STATUS_EXISTS, ERROR_RETRY, "%s/%s is there already", store->base.url, key);
@@ -253,7 +189,7 @@ static enum status objstore_local_put_staged(struct objstore_local *store, int f
         status = objstore_local_put_staged(store, folder, name, true, key, bytes, size, err);
     } else {
         errno = saved;
-        status = objstore_local_fail(store, "linking", key, err);
+        status = objstore_folder_fail(&store->folders, "linking", key, err);
     }
     return status;
 }
@@ -264,7 +200,7 @@ static enum status objstore_local_put_if_absent(struct objstore *base, const cha
     struct objstore_local *store = objstore_local_of(base);
     int folder;
     const char *name;
-    enum status status = objstore_local_folder(store, "writing", key, true, &folder, &name, err);
+    enum status status = objstore_folder_open(&store->folders, "writing", key, true, &folder, &name, err);
     if (status != STATUS_OK) return status;
     struct stat present;
     if (fstatat(folder, name, &present, AT_SYMLINK_NOFOLLOW) == 0) { // cheap answer; link(2) below is what decides
@@ -281,11 +217,11 @@ static enum status objstore_local_read_open(struct objstore_local *store, const 
 {
     int folder;
     const char *name;
-    enum status status = objstore_local_folder(store, "reading", key, false, &folder, &name, err);
+    enum status status = objstore_folder_open(&store->folders, "reading", key, false, &folder, &name, err);
     if (status != STATUS_OK) return status;
-    int fd = openat(folder, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+    int fd = objstore_folder_openat(folder, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, 0);
     if (fd < 0 || fstat(fd, ret_stat) != 0) {
-        status = objstore_local_fail(store, "reading", key, err);
+        status = objstore_folder_fail(&store->folders, "reading", key, err);
     } else if (!S_ISREG(ret_stat->st_mode)) {
         status =
             error_set(err, STATUS_ERROR, ERROR_FAIL_PIPELINE, "reading %s/%s: it is not a file", store->base.url, key);
@@ -310,7 +246,7 @@ static enum status objstore_local_read(struct objstore_local *store, int fd, con
         ssize_t got = pread(fd, buffer->data + done, length - done, (off_t)(offset + done));
         if (got < 0 && errno == EINTR) continue;
         if (got < 0) {
-            status = objstore_local_fail(store, "reading", key, err);
+            status = objstore_folder_fail(&store->folders, "reading", key, err);
             break;
         }
         if (got == 0) {
@@ -362,6 +298,25 @@ static enum status objstore_local_get_range(struct objstore *base, const char *k
     return status;
 }
 
+static enum status objstore_local_settle(struct objstore *base, const char *key, struct error *err)
+{
+    struct objstore_local *store = objstore_local_of(base);
+    struct buffer *bytes = NULL;
+    struct stat found;
+    const char *name;
+    int fd = -1, folder = -1;
+    enum status status = STATUS_OK;
+    TRY(objstore_local_read_open(store, key, &fd, &found, err));
+    TRY(objstore_local_read(store, fd, key, 0, (uint64_t)found.st_size, &bytes, err));
+    TRY(objstore_folder_open(&store->folders, "writing", key, true, &folder, &name, err));
+    TRY(objstore_local_replace(store, folder, name, key, &found.st_mtim, bytes->data, (size_t)found.st_size, err));
+out:
+    buffer_unref(bytes);
+    if (fd >= 0) close(fd);
+    if (folder >= 0) close(folder);
+    return status;
+}
+
 static int64_t objstore_local_modified_us(const struct stat *found)
 {
     return (int64_t)found->st_mtim.tv_sec * 1000000 + found->st_mtim.tv_nsec / 1000;
@@ -386,14 +341,14 @@ static enum status objstore_local_remove(struct objstore *base, const char *key,
     int folder;
     const char *name;
     struct error found = {0};
-    enum status status = objstore_local_folder(store, "removing", key, false, &folder, &name, &found);
+    enum status status = objstore_folder_open(&store->folders, "removing", key, false, &folder, &name, &found);
     if (status == STATUS_NOT_FOUND) return STATUS_OK;
     if (status != STATUS_OK) {
         if (err) *err = found;
         return status;
     }
     if (unlinkat(folder, name, 0) != 0 && errno != ENOENT) {
-        status = objstore_local_fail(store, "removing", key, err);
+        status = objstore_folder_fail(&store->folders, "removing", key, err);
     }
     close(folder);
     return status;
@@ -429,16 +384,17 @@ static enum status objstore_walk_entry(struct objstore_walk *walk, int fd, const
     const char *key = text_str(&walk->path);
     if (!objstore_walk_wanted(walk, key, true)) goto out;
     if (fstatat(fd, name, &found, AT_SYMLINK_NOFOLLOW) != 0) {
-        if (errno != ENOENT) TRY(objstore_local_fail(walk->store, "listing", key, err)); // gone meanwhile: not there
+        if (errno != ENOENT)
+            TRY(objstore_folder_fail(&walk->store->folders, "listing", key, err)); // gone meanwhile: not there
         goto out;
     }
     if (S_ISREG(found.st_mode) && objstore_walk_wanted(walk, key, false)) {
         struct objstore_entry entry = {memory_strdup(key), (uint64_t)found.st_size, objstore_local_modified_us(&found)};
         vector_push(&walk->list->entries, entry);
     } else if (S_ISDIR(found.st_mode) && walk->depth < OBJSTORE_DEPTH_MAX) {
-        int next = openat(fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        int next = objstore_folder_openat(fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0);
         if (next < 0 && errno == ENOENT) goto out;
-        if (next < 0) TRY(objstore_local_fail(walk->store, "listing", key, err));
+        if (next < 0) TRY(objstore_folder_fail(&walk->store->folders, "listing", key, err));
         text_append_char(&walk->path, '/');
         TRY(objstore_walk_folder(walk, next, err));
     }
@@ -454,7 +410,7 @@ static enum status objstore_walk_folder(struct objstore_walk *walk, int fd, stru
     enum status status = STATUS_OK;
     DIR *folder = fdopendir(fd);
     if (!folder) {
-        status = objstore_local_fail(walk->store, "listing", text_str(&walk->path), err);
+        status = objstore_folder_fail(&walk->store->folders, "listing", text_str(&walk->path), err);
         close(fd);
         return status;
     }
@@ -465,7 +421,7 @@ static enum status objstore_walk_folder(struct objstore_walk *walk, int fd, stru
         status = objstore_walk_entry(walk, fd, entry->d_name, err);
     }
     if (status == STATUS_OK && errno != 0) {
-        status = objstore_local_fail(walk->store, "listing", text_str(&walk->path), err);
+        status = objstore_folder_fail(&walk->store->folders, "listing", text_str(&walk->path), err);
     }
     walk->depth--;
     closedir(folder);
@@ -490,11 +446,11 @@ static enum status objstore_local_list(struct objstore *base, const char *prefix
     if (slash) {
         text_append(&walk.path, prefix, (size_t)(slash - prefix) + 1);
         text_append_char(&walk.path, 'x'); // any name: the folder before it is opened
-        status = objstore_local_folder(walk.store, "listing", text_str(&walk.path), false, &fd, &name, &found);
+        status = objstore_folder_open(&walk.store->folders, "listing", text_str(&walk.path), false, &fd, &name, &found);
         walk.path.data[--walk.path.length] = '\0';
     } else {
-        fd = openat(walk.store->root_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        status = fd < 0 ? objstore_local_fail(walk.store, "listing", "", &found) : STATUS_OK;
+        fd = objstore_folder_openat(walk.store->root_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+        status = fd < 0 ? objstore_folder_fail(&walk.store->folders, "listing", "", &found) : STATUS_OK;
     }
     if (status == STATUS_OK) {
         status = objstore_walk_folder(&walk, fd, err);
@@ -523,10 +479,10 @@ static enum status objstore_local_create(struct objstore *base, const char *key,
     struct objstore_local *store = objstore_local_of(base);
     int folder;
     const char *name;
-    enum status status = objstore_local_folder(store, "creating", key, true, &folder, &name, err);
+    enum status status = objstore_folder_open(&store->folders, "creating", key, true, &folder, &name, err);
     if (status != STATUS_OK) return status;
-    int fd = openat(folder, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
-    if (fd < 0) status = objstore_local_fail(store, "creating", key, err);
+    int fd = objstore_folder_openat(folder, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
+    if (fd < 0) status = objstore_folder_fail(&store->folders, "creating", key, err);
     close(folder);
     if (status != STATUS_OK) return status;
     struct objstore_writer *writer = memory_calloc(1, sizeof *writer);
@@ -547,7 +503,7 @@ static enum status objstore_local_put_out(struct objstore_writer *writer, const 
     }
     if (objstore_local_write_all(writer->fd, bytes, size)) return STATUS_OK;
     writer->failed = true;
-    return objstore_local_fail(writer->store, "writing", writer->key, err);
+    return objstore_folder_fail(&writer->store->folders, "writing", writer->key, err);
 }
 
 static enum status objstore_local_flush(struct objstore_writer *writer, struct error *err)
@@ -585,9 +541,9 @@ static enum status objstore_local_finish(struct objstore_writer *writer, struct 
         writer->fd = -1;
     }
     pthread_mutex_unlock(&store->lock);
-    if (writer->fd >= 0 && fsync(writer->fd) != 0) {
+    if (writer->fd >= 0 && objstore_folder_fsync(writer->fd) != 0) {
         writer->failed = true;
-        return objstore_local_fail(store, "fsync of", writer->key, err);
+        return objstore_folder_fail(&store->folders, "fsync of", writer->key, err);
     }
     writer->finished = true;
     return STATUS_OK;
@@ -650,17 +606,18 @@ static enum status objstore_local_sync(struct objstore *base, const char *const 
                 continue;
             }
         }
-        if (fsync(fd) != 0 && status == STATUS_OK) status = objstore_local_fail(store, "fsync of", keys[i], err);
+        if (objstore_folder_fsync(fd) != 0 && status == STATUS_OK)
+            status = objstore_folder_fail(&store->folders, "fsync of", keys[i], err);
         close(fd);
     }
     for (size_t i = 0; i < count && status == STATUS_OK; i++) {
         int folder;
         const char *name;
         if (objstore_local_folder_again(keys, count, i)) continue;
-        status = objstore_local_folder(store, "fsync of", keys[i], false, &folder, &name, err);
+        status = objstore_folder_open(&store->folders, "fsync of", keys[i], false, &folder, &name, err);
         if (status != STATUS_OK) break;
         if (!objstore_local_sync_folder(folder))
-            status = objstore_local_fail(store, "fsync of the directory of", keys[i], err);
+            status = objstore_folder_fail(&store->folders, "fsync of the directory of", keys[i], err);
         close(folder);
     }
     return status;
@@ -676,6 +633,7 @@ static void objstore_local_close(struct objstore *base)
         memory_free(store->unsynced.items[i].key);
     }
     vector_deinit(&store->unsynced);
+    objstore_folder_deinit(&store->folders);
     if (store->root_fd >= 0) close(store->root_fd);
     pthread_mutex_destroy(&store->lock);
     memory_free(store->base.url);
@@ -696,41 +654,8 @@ static const struct objstore_ops objstore_local_ops = {
     .finish = objstore_local_finish,
     .writer_close = objstore_local_writer_close,
     .sync = objstore_local_sync,
+    .settle = objstore_local_settle,
 };
-
-// Makes one folder durable in its parent.
-static bool objstore_local_sync_parent(const char *path)
-{
-    char *parent = memory_strdup(path);
-    char *slash = strrchr(parent, '/');
-    slash[slash == parent] = '\0';
-    int fd = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    bool done = fd >= 0 && fsync(fd) == 0;
-    if (fd >= 0) close(fd);
-    memory_free(parent);
-    return done;
-}
-
-// mkdir -p, durably. path is absolute.
-static enum status objstore_local_make(char *path, struct error *err)
-{
-    for (char *at = path + 1;; at++) {
-        if (*at != '/' && *at != '\0') continue;
-        char end = *at;
-        *at = '\0';
-        bool made = mkdir(path, 0777) == 0;
-        if (made ? !objstore_local_sync_parent(path) : errno != EEXIST && errno != EISDIR) {
-            struct stat found;
-            int saved = errno;
-            if (made || stat(path, &found) != 0) {
-                errno = saved;
-                return error_set_errno(err, ERROR_FAIL_PIPELINE, "creating the directory %s", path);
-            }
-        }
-        *at = end;
-        if (!end) return STATUS_OK;
-    }
-}
 
 static enum status objstore_local_check(const char *path, bool create, struct error *err)
 {
@@ -776,14 +701,15 @@ enum status objstore_local_open(const char *path, bool create, struct objstore *
     enum status status = STATUS_OK;
     int fd = -1;
     char *absolute = objstore_local_absolute(path);
-    if (create) TRY(objstore_local_make(absolute, err));
+    if (create) TRY(objstore_folder_make(absolute, err));
     TRY(objstore_local_check(absolute, create, err));
-    fd = open(absolute, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    fd = objstore_folder_openat(AT_FDCWD, absolute, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
     if (fd < 0) TRY(error_set_errno(err, ERROR_FAIL_PIPELINE, "opening the directory %s", absolute));
     struct objstore_local *store = memory_calloc(1, sizeof *store);
     store->base.ops = &objstore_local_ops;
     store->base.url = absolute;
     store->root_fd = fd;
+    objstore_folder_init(&store->folders, absolute, fd);
     pthread_mutex_init(&store->lock, NULL);
     random_init_system(&store->random);
     absolute = NULL;

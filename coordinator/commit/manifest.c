@@ -118,7 +118,7 @@ static enum status manifest_put_settled(const struct text *bytes, struct objstor
         if (status == STATUS_OK || status == STATUS_KILLED) return status;
         if (status == STATUS_EXISTS || status == STATUS_UNKNOWN) {
             enum status read = manifest_same(bytes, state, name, &same, err);
-            if (read == STATUS_OK && same) return STATUS_OK;
+            if (read == STATUS_OK && same) return objstore_settle(state, name, err);
             if (read == STATUS_KILLED) return read;
             if (read == STATUS_OK) {
                 return error_set(err, STATUS_CORRUPT, ERROR_FAIL_PIPELINE,

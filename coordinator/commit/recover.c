@@ -93,6 +93,7 @@ static enum status recover_tables(struct recover *recover, struct error *err)
         }
         TRY(table_log_ensure(log, adopt, &recover->random, err));
         if (log->extends) TRY(table_log_extend(log, &recover->random, err));
+        TRY(table_log_settle(log, log->table->version, err)); // whoever made it may have ended before it was durable
     }
 out:
     return status;

@@ -11,6 +11,7 @@
 
 #include "common/base/failpoint.h"
 #include "common/delta/delta_feature.h"
+#include "common/delta/delta_path.h"
 #include "common/plan/dead_letters.h"
 
 enum { TABLE_LOG_TRIES = 8, TABLE_LOG_PROPERTIES_MAX = 128 };
@@ -75,10 +76,34 @@ static enum status table_log_leads(const void *lease, struct error *err)
     return lease_check(lease, "a put", err);
 }
 
+enum status table_log_settle(struct table_log *log, int64_t version, struct error *err)
+{
+    char key[DELTA_PATH_NAME_SIZE];
+    delta_path_commit(version, key);
+    struct error trouble = {0};
+    enum status status = objstore_settle(log->store, key, &trouble);
+    if (status == STATUS_OK || status == STATUS_NOT_FOUND) return STATUS_OK; // cleaned: a log checkpoint has it
+    if (err) *err = trouble;
+    return status;
+}
+
+// Whoever made the version that is there: nobody builds on it before it is durable.
+static enum status table_log_unknown(struct table_log *log, int64_t version, struct error *err)
+{
+    struct error trouble = {0};
+    enum status status = table_log_settle(log, version, &trouble);
+    if (status == STATUS_OK) return STATUS_UNKNOWN;
+    *err = trouble;
+    if (status != STATUS_UNKNOWN) return status;
+    err->code = STATUS_ERROR;
+    return STATUS_ERROR;
+}
+
 enum status table_log_put(struct table_log *log, int64_t version, const struct text *bytes, struct error *err)
 {
-    return delta_commit_put_guarded(log->store, version, bytes->data, bytes->length, table_log_leads,
-                                    log->context->meta->lease, err);
+    enum status status = delta_commit_put_guarded(log->store, version, bytes->data, bytes->length, table_log_leads,
+                                                  log->context->meta->lease, err);
+    return status == STATUS_UNKNOWN ? table_log_unknown(log, version, err) : status;
 }
 
 // ---- Version 0 ----

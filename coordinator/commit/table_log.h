@@ -42,6 +42,8 @@ enum status table_log_accept(struct table_log *log, uint64_t epoch, struct rando
 enum status table_log_extend(struct table_log *log, struct random *random, struct error *err) MUST_USE;
 // Puts a commit under the lease (P3); what delta_commit_put says, or ERROR_FENCED and nothing was put.
 enum status table_log_put(struct table_log *log, int64_t version, const struct text *bytes, struct error *err) MUST_USE;
+// Makes a version durable that was found in the log after a put whose outcome is unknown, or of an earlier process.
+enum status table_log_settle(struct table_log *log, int64_t version, struct error *err) MUST_USE;
 // Epoch of its last commit by this pipeline; 0: none. The log is refreshed.
 uint64_t table_log_txn(const struct table_log *log);
 // Whether the pipeline could put into it now (P17): identity, protocol, constraints, schema.

@@ -234,7 +234,7 @@ static enum status table_put_verify(struct table_put *put, struct error *err)
                 same = true;
         }
         delta_log_commit_destroy(commit);
-        if (same) return STATUS_OK;
+        if (same) return table_log_settle(put->log, version, err); // by a put that did not learn its outcome
         if (ours) return table_put_blocked(put, err, "its log holds this epoch from another manifest");
     }
     uint64_t published = 0;

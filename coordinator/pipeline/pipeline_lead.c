@@ -2,7 +2,7 @@
 //
 // The happy path: win the election (a job); recover (a job); keep the lease alive (a job every third of its time).
 // What can fail:
-// - the kv store does not answer: ask again;
+// - the kv store does not answer: ask again, and say so; a local store that cannot be written: FAIL_PIPELINE;
 // - the lease may have run out: everything volatile is dropped, a new incarnation stands for election (P3); where a
 // lock
 //   stands in for the lease that cannot happen;
@@ -10,9 +10,11 @@
 #include "coordinator/pipeline/pipeline_private.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "common/base/log.h"
 #include "common/base/planted.h"
+#include "common/base/text.h"
 #include "coordinator/commit/recover.h"
 #include "coordinator/pipeline/pipeline_change.h"
 
@@ -31,11 +33,27 @@ static enum status pipeline_lead_campaign(struct pipeline_job *base, struct erro
     return meta_store_campaign(&base->pipeline->meta, base->pipeline->candidate, &election->won, err);
 }
 
+// No answer now: it is asked again. A store of this process's own that cannot be written does not mend itself.
+static void pipeline_lead_refused(struct pipeline *pipeline, const struct error *err)
+{
+    bool again = err->class == ERROR_RETRY || pipeline->config.lease_ttl_us > 0;
+    if (!again) {
+        pipeline->fenced = true; // it never led: nothing is to be decided or put
+        pipeline_trouble(pipeline, err);
+        return;
+    }
+    if (strncmp(pipeline->status.trouble, err->message, sizeof pipeline->status.trouble - 1) == 0) return;
+    log_warn("election", "pipeline=%s error=\"%s\"", pipeline->context.pipeline, err->message);
+    snprintf(pipeline->status.trouble, sizeof pipeline->status.trouble, "%s", err->message);
+    text_utf8_clean(pipeline->status.trouble);
+}
+
 static void pipeline_lead_campaigned(struct pipeline_job *base)
 {
     struct pipeline *pipeline = base->pipeline;
     pipeline->electing = false;
     if (pipeline->machine.state != PIPELINE_STANDBY) return;
+    if (base->status != STATUS_OK && base->status != STATUS_KILLED) pipeline_lead_refused(pipeline, &base->err);
     if (base->status == STATUS_OK && ((struct pipeline_lead_election *)base)->won && lease_valid(&pipeline->lease)) {
         log_info("leading", "pipeline=%s candidate=%s", pipeline->context.pipeline, pipeline->candidate);
         pipeline->keep_at_us = clock_boot_us(pipeline->seam->clock) + pipeline->config.lease_ttl_us / 3;

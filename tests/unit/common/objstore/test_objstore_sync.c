@@ -19,7 +19,8 @@ static struct error err;
 static struct {
     char steps[64]; // f: a file was synced, d: a directory, L: a name appeared
     size_t count;
-    char fails; // 'f' or 'd': the next sync of such a thing fails
+    char fails; // 'f' or 'd': the next syncs of such a thing fail, `times` of them
+    int times;
 } trace;
 
 int __real_fsync(int fd);
@@ -42,7 +43,7 @@ int __wrap_fsync(int fd)
     char what = S_ISDIR(found.st_mode) ? 'd' : 'f';
     step(what);
     if (trace.fails != what) return __real_fsync(fd);
-    trace.fails = 0;
+    if (trace.times-- <= 1) trace.fails = 0;
     errno = EIO;
     return -1;
 }
@@ -80,7 +81,8 @@ static int teardown(void **state)
 static enum status data_file(const char *key)
 {
     struct objstore_writer *writer = NULL;
-    assert_int_equal(store->ops->create(store, key, &writer, &err), STATUS_OK);
+    enum status created = store->ops->create(store, key, &writer, &err);
+    if (created != STATUS_OK) return created;
     assert_int_equal(store->ops->write(writer, "rows", 4, &err), STATUS_OK);
     enum status status = store->ops->finish(writer, &err);
     store->ops->writer_close(writer);
@@ -135,13 +137,83 @@ static void a_directory_that_cannot_be_synced_fails_the_sync(void **state)
     assert_non_null(strstr(err.message, "directory"));
 }
 
-static void a_name_whose_directory_was_not_synced_is_an_unknown_outcome(void **state)
+static void fail_syncs(char what, int times)
+{
+    trace.count = 0;
+    trace.fails = what;
+    trace.times = times;
+}
+
+static void a_directory_is_synced_again_only_after_its_name_was_made_once_more(void **state)
 {
     (void)state;
-    trace.fails = 'd';
+    fail_syncs('d', 1);
+    assert_int_equal(objstore_put_if_absent(store, "0.json", "x", 1, &err), STATUS_OK);
+    assert_string_equal(trace.steps, "fLdfLd");
+    fail_syncs('d', 1);
+    assert_int_equal(objstore_put(store, "1.json", "x", 1, &err), STATUS_OK);
+    assert_string_equal(trace.steps, "fLdfLd");
+}
+
+static void a_name_whose_directory_cannot_be_synced_is_an_unknown_outcome(void **state)
+{
+    (void)state;
+    fail_syncs('d', 4);
     assert_int_equal(objstore_put_if_absent(store, "0.json", "x", 1, &err), STATUS_UNKNOWN);
-    trace.fails = 'd';
+    fail_syncs('d', 3);
     assert_int_equal(objstore_put(store, "1.json", "x", 1, &err), STATUS_UNKNOWN);
+}
+
+static void what_was_found_by_reading_is_made_durable_with_its_bytes_and_time(void **state)
+{
+    (void)state;
+    char path[128];
+    struct stat before, after;
+    struct buffer *bytes = NULL;
+    fail_syncs('d', 4);
+    assert_int_equal(objstore_put_if_absent(store, "0.json", "x", 1, &err), STATUS_UNKNOWN);
+    snprintf(path, sizeof path, "%s/0.json", folder);
+    assert_int_equal(stat(path, &before), 0);
+    trace.count = 0;
+    assert_int_equal(objstore_settle(store, "0.json", &err), STATUS_OK);
+    assert_string_equal(trace.steps, "fLd");
+    assert_int_equal(stat(path, &after), 0);
+    assert_memory_equal(&before.st_mtim, &after.st_mtim, sizeof before.st_mtim);
+    assert_int_equal(objstore_get(store, "0.json", &bytes, &err), STATUS_OK);
+    assert_memory_equal(bytes->data, "x", 1);
+    buffer_unref(bytes);
+    fail_syncs('d', 3);
+    assert_int_not_equal(objstore_settle(store, "0.json", &err), STATUS_OK);
+    assert_int_equal(objstore_settle(store, "1.json", &err), STATUS_NOT_FOUND);
+}
+
+// Else the next attempt would find the folder there and take it for durable.
+static void a_new_folder_that_could_not_be_synced_is_made_again(void **state)
+{
+    (void)state;
+    fail_syncs('d', 1);
+    assert_int_not_equal(data_file("day=1/a"), STATUS_OK);
+    assert_int_equal(data_file("day=1/a"), STATUS_OK);
+    assert_string_equal(trace.steps, "dd");
+    assert_int_equal(data_file("day=1/b"), STATUS_OK);
+    assert_string_equal(trace.steps, "dd");
+}
+
+static void a_folder_of_an_earlier_process_is_synced_once_before_it_is_written_into(void **state)
+{
+    (void)state;
+    char path[128];
+    for (int day = 1; day <= 3; day++) {
+        snprintf(path, sizeof path, "%s/day=%d", folder, day);
+        assert_int_equal(mkdir(path, 0777), 0);
+    }
+    assert_int_equal(data_file("day=1/a"), STATUS_OK);
+    assert_string_equal(trace.steps, "d");
+    assert_int_equal(data_file("day=2/a"), STATUS_OK); // the sync of their parent was for all
+    assert_string_equal(trace.steps, "d");
+    fail_syncs('d', 1);
+    assert_int_not_equal(data_file("log/a"), STATUS_OK); // now nothing is taken for durable any more
+    assert_int_equal(data_file("day=3/a"), STATUS_OK);
 }
 
 static void content_that_cannot_be_synced_gets_no_name(void **state)
@@ -163,7 +235,14 @@ int main(void)
         cmocka_unit_test_setup_teardown(data_files_are_synced_first_then_each_of_their_folders_once, setup, teardown),
         cmocka_unit_test_setup_teardown(a_data_file_that_cannot_be_synced_fails_the_sync, setup, teardown),
         cmocka_unit_test_setup_teardown(a_directory_that_cannot_be_synced_fails_the_sync, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_name_whose_directory_was_not_synced_is_an_unknown_outcome, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_directory_is_synced_again_only_after_its_name_was_made_once_more, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(a_name_whose_directory_cannot_be_synced_is_an_unknown_outcome, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_was_found_by_reading_is_made_durable_with_its_bytes_and_time, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(a_new_folder_that_could_not_be_synced_is_made_again, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_folder_of_an_earlier_process_is_synced_once_before_it_is_written_into, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(content_that_cannot_be_synced_gets_no_name, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
