@@ -7,7 +7,7 @@
 
 enum { ADOPT_SCAN_MAX = 10000 };
 
-static enum status adopt_scan(struct table_log *log, const char *id, struct meta_record *record, struct error *err)
+enum status adopt_scan(struct table_log *log, const char *id, struct meta_record *record, struct error *err)
 {
     for (int64_t version = log->table->version; version > 0 && version > log->table->version - ADOPT_SCAN_MAX;
          version--) {

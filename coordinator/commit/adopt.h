@@ -9,5 +9,7 @@
 // Tables of different pipelines: FAIL_PIPELINE.
 enum status adopt_find(struct table_logs *logs, struct commit_context *context, char ret_id[37],
                        struct meta_record *ret_record, uint64_t *ret_generation, struct error *err) MUST_USE;
+// The manifest that the newest commit of pipeline `id` in a refreshed log names, if its epoch is above the record's.
+enum status adopt_scan(struct table_log *log, const char *id, struct meta_record *record, struct error *err) MUST_USE;
 
 #endif

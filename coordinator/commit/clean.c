@@ -1,6 +1,6 @@
 // Cleaning. The happy path: read the manifests that are there; a data file of (epoch, generation) that the decided
 // manifest of its epoch does not name is deleted; so is a state snapshot part or fill that no kept manifest reaches,
-// and a manifest that is neither among the last CLEAN_MANIFESTS_MIN nor young.
+// and a manifest that is neither among the last CLEAN_MANIFESTS_MIN nor young nor named by a table's last commit.
 //
 // Every delete asks all of P24: the generation is below ours or the attempt was ours and is over (its epoch is
 // decided); the manifest of the epoch is decided, readable and does not name the file; a linearizable read has just
@@ -19,6 +19,7 @@
 #include "common/base/log.h"
 #include "common/base/planted.h"
 #include "common/delta/delta_path.h"
+#include "coordinator/commit/adopt.h"
 
 // Names as hashes: one manifest names what the one before did and a little more, so thousands of them are read one at a
 // time and only what they name is kept. Two names of one hash: the file stays, as if it were named.
@@ -34,6 +35,7 @@ struct clean_kept { // one decided manifest that stays
 struct clean_state {
     struct clean *clean;
     VECTOR(struct clean_kept) kept; // descending by epoch
+    VECTOR(uint64_t) commits;       // hashes of names of older manifests, which a table's last commit names
     struct clean_names parts;       // that a kept manifest reaches
     struct clean_names *tables;     // for each log: data files that a kept manifest names
     int64_t now_us;
@@ -132,11 +134,9 @@ static void clean_name_table(struct clean_names *names, const struct table_log *
     if (!FORESET_BUG("pending-not-kept")) clean_name_files(names, table->pending, table->n_pending);
 }
 
-static void clean_keep(struct clean_state *state, const struct manifest *manifest)
+static void clean_keep_names(struct clean_state *state, const struct manifest *manifest)
 {
     const struct table_logs *logs = state->clean->logs;
-    struct clean_kept kept = {manifest->body->epoch, clean_hash(manifest->record.name)};
-    vector_push(&state->kept, kept);
     for (size_t i = 0; i < manifest->body->n_parts; i++) clean_names_add(&state->parts, manifest->body->parts[i]->key);
     for (size_t i = 0; i < manifest->body->n_files; i++) {
         if (manifest->body->files[i]->fill) clean_names_add(&state->parts, manifest->body->files[i]->fill);
@@ -145,6 +145,56 @@ static void clean_keep(struct clean_state *state, const struct manifest *manifes
         const Foreset__TableEpoch *table = manifest_table(manifest, logs->items[i].number);
         if (table) clean_name_table(&state->tables[i], &logs->items[i], table);
     }
+}
+
+static void clean_keep(struct clean_state *state, const struct manifest *manifest)
+{
+    struct clean_kept kept = {manifest->body->epoch, clean_hash(manifest->record.name)};
+    vector_push(&state->kept, kept);
+    clean_keep_names(state, manifest);
+}
+
+// What a table's last commit names is kept however old it is: without the kv store, --adopt goes on from there. Its data
+// files, state parts and fill are kept with it. Epochs that commit nothing may have left it far behind the chain.
+static enum status clean_keep_commit(struct clean_state *state, struct table_log *log, struct error *err)
+{
+    const struct commit_context *context = state->clean->context;
+    struct meta_record record = {0};
+    struct manifest *manifest = NULL;
+    struct error lost = {0};
+    bool exists = false;
+    enum status status = STATUS_OK;
+    TRY(table_log_refresh(log, &exists, err));
+    if (exists) TRY(adopt_scan(log, context->pipeline_id, &record, err));
+    if (record.epoch == 0 || clean_kept_of(state, record.epoch)) goto out;
+    status = manifest_get(context->state, &record, context->seam, &manifest, &lost);
+    if (status == STATUS_OK) {
+        uint64_t name = clean_hash(record.name);
+        vector_push(&state->commits, name);
+        clean_keep_names(state, manifest);
+    } else if (status == STATUS_CORRUPT) {
+        status = STATUS_OK; // gone or damaged: nothing more can be kept of it
+    } else if (err) {
+        *err = lost;
+    }
+out:
+    delta_table_close(log->table); // thousands of files may be in it
+    log->table = NULL;
+    manifest_unref(manifest);
+    return status;
+}
+
+static enum status clean_keep_commits(struct clean_state *state, const struct manifest *newest, struct error *err)
+{
+    enum status status = STATUS_OK;
+    const struct table_logs *logs = state->clean->logs;
+    for (size_t i = 0; i < logs->count && status == STATUS_OK; i++) {
+        struct table_log *log = &logs->items[i];
+        const Foreset__TableEpoch *table = manifest_table(newest, log->number);
+        if (log->dead_letters || !table || clean_kept_of(state, table->commit_epoch)) continue;
+        if (table->commit_epoch > 0) status = clean_keep_commit(state, log, err);
+    }
+    return status;
 }
 
 static bool clean_previous(const struct manifest *manifest, struct meta_record *ret_record)
@@ -161,24 +211,35 @@ static enum status clean_read_chain(struct clean_state *state, struct error *err
 {
     struct clean *clean = state->clean;
     struct meta_record record = clean->last;
+    struct manifest *newest = NULL;
     enum status status = STATUS_OK;
     while (record.epoch > 0 && state->kept.count < CLEAN_MANIFESTS_MAX) {
         struct manifest *manifest = NULL;
         struct error lost = {0};
         status = manifest_get(clean->context->state, &record, clean->context->seam, &manifest, &lost);
-        if (status != STATUS_OK && (status != STATUS_CORRUPT || state->kept.count == 0)) {
-            if (err) *err = lost;
-            return status;
-        }
-        if (status != STATUS_OK) return STATUS_OK; // the end of what is kept
+        if (status == STATUS_CORRUPT && newest) status = STATUS_OK; // the end of what is kept
+        if (status != STATUS_OK && err) *err = lost;
+        if (status != STATUS_OK || !manifest) break;
         clean_keep(state, manifest);
+        if (!newest) newest = manifest_ref(manifest);
         bool more = state->kept.count < CLEAN_MANIFESTS_MIN || manifest->body->epoch > clean->published ||
                     manifest->body->timestamp_us + 2 * clean->grace_us >= state->now_us;
         more = more && clean_previous(manifest, &record);
         manifest_unref(manifest);
         if (!more) break;
     }
-    return STATUS_OK;
+    if (status == STATUS_OK && newest) status = clean_keep_commits(state, newest, err);
+    manifest_unref(newest);
+    return status;
+}
+
+static bool clean_is_commit(const struct clean_state *state, const char *name)
+{
+    uint64_t hash = clean_hash(name);
+    for (size_t i = 0; i < state->commits.count; i++) {
+        if (state->commits.items[i] == hash) return true;
+    }
+    return false;
 }
 
 static enum status clean_manifests(struct clean_state *state, struct error *err)
@@ -194,6 +255,7 @@ static enum status clean_manifests(struct clean_state *state, struct error *err)
         if (epoch > clean->published || epoch > clean->last.epoch) continue; // might still be decided, or put
         const struct clean_kept *kept = clean_kept_of(state, epoch);
         if (epoch >= oldest && (!kept || kept->name == clean_hash(entry->key))) continue;
+        if (clean_is_commit(state, entry->key)) continue;
         status = clean_delete(clean, clean->context->state, entry->key, err);
     }
     objstore_list_deinit(&list);
@@ -305,6 +367,7 @@ out:
     for (size_t i = 0; state.tables && i < clean->logs->count; i++) vector_deinit(&state.tables[i].items);
     memory_free(state.tables);
     vector_deinit(&state.kept);
+    vector_deinit(&state.commits);
     vector_deinit(&state.parts.items);
     return status;
 }

@@ -242,6 +242,9 @@ struct manifest *commit_fixture_manifest(struct commit_fixture *fixture, const s
     body.epoch = epoch->epoch;
     body.generation = fixture->context.generation;
     body.timestamp_us = fixture->now_us;
+    if (fixture->last) body.previous = fixture->last->record.name;
+    body.has_previous_hash = fixture->last != NULL;
+    body.previous_hash = fixture->last ? fixture->last->record.hash : 0;
     body.tables = list;
     body.n_tables = COMMIT_TABLES;
     for (uint32_t i = 0; i < COMMIT_TABLES; i++) {

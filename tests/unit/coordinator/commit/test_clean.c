@@ -1,0 +1,145 @@
+// Cleaning (P24): what a lost kv store needs stays, whatever time passes without a commit.
+#include "coordinator/commit/clean.h"
+
+#include "common/base/text.h"
+#include "tests/unit/coordinator/commit/commit_fixture.h"
+
+#define HOUR_US 3600000000ll
+
+static enum status compare_same(struct recover *recover, struct error *err)
+{
+    (void)recover;
+    (void)err;
+    return STATUS_OK;
+}
+
+static enum status recover_with(struct commit_fixture *fixture, struct recover *recover)
+{
+    commit_fixture_reopen(fixture);
+    recover->context = &fixture->context;
+    recover->logs = &fixture->logs;
+    recover->compare = compare_same;
+    random_init(&recover->random, random_u64(&fixture->random));
+    return recover_run(recover, &fixture->err);
+}
+
+static void recover_well(struct commit_fixture *fixture)
+{
+    struct recover recover = {0};
+    if (recover_with(fixture, &recover) != STATUS_OK) fail_msg("%s", fixture->err.message);
+    manifest_unref(recover.last);
+}
+
+// Each an hour after the one before. Of the epochs only those that are named commit.
+static void decide(struct commit_fixture *fixture, uint64_t from, uint64_t to, uint64_t first, uint64_t second)
+{
+    for (uint64_t epoch = from; epoch <= to; epoch++) {
+        struct commit_epoch content = {.epoch = epoch,
+                                       .prev = {epoch > first ? first : 0, epoch > second ? second : 0}};
+        if (epoch == first) content.adds[0] = "first";
+        if (epoch == second) content.adds[1] = "second";
+        manifest_unref(commit_fixture_decide(fixture, &content));
+        fixture->now_us += HOUR_US;
+    }
+}
+
+static uint64_t clean(struct commit_fixture *fixture, uint64_t published)
+{
+    struct table_logs logs;
+    table_logs_init(&logs, &fixture->context);
+    // Files have the time of day, epochs that of the fixture.
+    int64_t now_us = fixture->now_us;
+    fixture->now_us = clock_wall_us(clock_system()) + 100 * HOUR_US;
+    struct clean run = {.context = &fixture->context,
+                        .logs = &logs,
+                        .last = fixture->decided,
+                        .published = published,
+                        .grace_us = HOUR_US};
+    if (clean_run(&run, &fixture->err) != STATUS_OK) fail_msg("%s", fixture->err.message);
+    fixture->now_us = now_us;
+    table_logs_deinit(&logs);
+    return run.deleted;
+}
+
+static bool manifest_is_there(struct commit_fixture *fixture, uint64_t epoch)
+{
+    struct objstore_list list = {0};
+    char prefix[64];
+    snprintf(prefix, sizeof prefix, "manifests/%020d", (int)epoch);
+    assert_int_equal(objstore_list(fixture->state, prefix, NULL, &list, &fixture->err), STATUS_OK);
+    bool there = list.entries.count == 1;
+    objstore_list_deinit(&list);
+    return there;
+}
+
+static void lose_the_kv_store(struct commit_fixture *fixture)
+{
+    char path[128];
+    bool won = false;
+    kv_close(fixture->kv);
+    snprintf(path, sizeof path, "%s/_kv/kv.log", fixture->folder);
+    assert_int_equal(remove(path), 0);
+    path[strlen(path) - 7] = '\0';
+    assert_int_equal(kv_local_open(path, &fixture->kv, &fixture->err), STATUS_OK);
+    fixture->meta.kv = fixture->kv;
+    assert_int_equal(meta_store_campaign(&fixture->meta, "me", &won, &fixture->err), STATUS_OK);
+    assert_true(won);
+}
+
+static void the_manifest_of_each_tables_last_commit_stays_through_quiet_hours(void **state)
+{
+    struct commit_fixture *fixture = *state;
+    recover_well(fixture);
+    decide(fixture, 1, 50, 5, 3);
+    recover_well(fixture);
+    assert_true(clean(fixture, 50) > 0);
+    for (uint64_t epoch = 1; epoch <= 50; epoch++) {
+        bool kept = epoch == 3 || epoch == 5 || epoch > 50 - CLEAN_MANIFESTS_MIN;
+        if (manifest_is_there(fixture, epoch) != kept) fail_msg("manifest of epoch %d", (int)epoch);
+    }
+    assert_int_equal(clean(fixture, 50), 0); // and the next time
+}
+
+static void adopt_goes_on_after_quiet_hours_and_a_cleaning(void **state)
+{
+    struct commit_fixture *fixture = *state;
+    recover_well(fixture);
+    decide(fixture, 1, 40, 5, 3);
+    recover_well(fixture);
+    assert_true(clean(fixture, 40) > 0);
+    lose_the_kv_store(fixture);
+    struct recover recover = {.adopt = true};
+    if (recover_with(fixture, &recover) != STATUS_OK) fail_msg("%s", fixture->err.message);
+    assert_int_equal(recover.last->body->epoch, 5);
+    manifest_unref(recover.last);
+    assert_string_equal(commit_fixture_files(fixture, "t0"), "first");
+    assert_string_equal(commit_fixture_files(fixture, "t1"), "second");
+}
+
+static void a_commit_that_was_followed_by_another_is_kept_no_longer(void **state)
+{
+    struct commit_fixture *fixture = *state;
+    recover_well(fixture);
+    decide(fixture, 1, 30, 5, 3);
+    recover_well(fixture);
+    clean(fixture, 30);
+    assert_true(manifest_is_there(fixture, 5));
+    struct commit_epoch content = {.epoch = 31, .prev = {5, 3}, .adds = {"third", NULL}};
+    manifest_unref(commit_fixture_decide(fixture, &content));
+    recover_well(fixture);
+    clean(fixture, 31);
+    assert_false(manifest_is_there(fixture, 5));
+    assert_true(manifest_is_there(fixture, 3));
+}
+
+#define FACT(name) cmocka_unit_test_setup_teardown(name, commit_fixture_setup, commit_fixture_teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        FACT(the_manifest_of_each_tables_last_commit_stays_through_quiet_hours),
+        FACT(adopt_goes_on_after_quiet_hours_and_a_cleaning),
+        FACT(a_commit_that_was_followed_by_another_is_kept_no_longer),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
