@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "common/base/memory.h"
+#include "common/base/text.h"
 
 #define KV_VALUE_BYTES_MAX (1u << 20)
 #define KV_OPS_MAX         32u
@@ -107,6 +108,12 @@ struct kv_ops {
                          struct kv_watch **ret_watch, struct error *err);
     void (*watch_stop)(struct kv *kv, struct kv_watch *watch);
     enum status (*identity)(struct kv *kv, struct kv_identity *ret_identity, struct error *err); // linearizable
+    // Whether the end of the store could not be read when it was opened: a transaction that a crash tore, or one that
+    // was damaged later. The caller knows which from what else it finds; the first transaction drops it. Appends the
+    // place to ret_where. NULL: such a thing cannot be.
+    bool (*torn)(struct kv *kv, struct text *ret_where);
+    // Before the first transaction: the content is dropped, and the file of a torn store kept under another name.
+    enum status (*forget)(struct kv *kv, struct error *err);
 };
 
 // The local store: <dir>/kv.log, checksummed records, a torn tail is cut off, flock against a second process (P25).
@@ -140,6 +147,10 @@ static inline void kv_watch_stop(struct kv *kv, struct kv_watch *watch) // NULL 
 static inline bool kv_failed_as(const struct error *err, const char *condition) // KV_UNAVAILABLE, KV_REPLACED
 {
     return strcmp(err->condition, condition) == 0;
+}
+static inline bool kv_torn(struct kv *kv, struct text *ret_where)
+{
+    return kv->ops->torn && kv->ops->torn(kv, ret_where);
 }
 static inline void kv_value_deinit(struct kv_value *value)
 {

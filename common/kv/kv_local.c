@@ -1,18 +1,15 @@
 // The local key-value store: <dir>/kv.log, append-only (P25). Contract: kv.h.
 //
-// File: 16 bytes of head ("FORESETKV" 00 01 and zeros), then records:
-//   u32 magic, u32 payload bytes, u64 XXH3 of (payload) seeded by the record's offset, payload.
-// Payload: i64 revision, u32 entry count, then entries: u8 kind (put, delete), u8 leased, u16 key bytes, u32 value
-// bytes, i64 create revision, i64 mod revision, key, value. Little-endian. A transaction is one record; compaction
-// writes the content, an item a record, into kv.log.new, fsyncs, renames it over kv.log and fsyncs the directory. Happy
-// path: compares under the lock, one write, one fdatasync, then memory is changed.
+// File: 16 bytes of head ("FORESETKV" 00 01 and zeros), then records (kv_record.h). A transaction is one record;
+// compaction writes the content, an item a record, into kv.log.new, fsyncs, renames it over kv.log and fsyncs the
+// directory. Happy path: compares under the lock, one write, one fdatasync, then memory is changed.
 //
 // Opening changes nothing on the disk. The first transaction writes the whole content into a new log, as compaction
 // does: the process before may have ended at an fsync that failed, and then what can be read is not on the disk. What
 // can fail:
 //   - a crash inside the write leaves a torn last record: the new log is without it. Only the last record can be torn,
 //     because each is synced before the next is written; so damage with a whole record behind it is STATUS_CORRUPT.
-//     A whole last record that was damaged later looks the same: kv_local_torn tells, the caller asks the tables;
+//     A whole last record that was damaged later looks the same: kv_torn tells, and the caller asks the tables;
 //   - no space: the record is cut off again and the call fails, the store goes on;
 //   - fsync fails, or the cut does: whether the record is there is unknown (STATUS_UNKNOWN); every later call fails;
 //   - compaction fails before its rename: the old log stays in use, it is tried again once the log has doubled. The
@@ -30,25 +27,16 @@
 #include <unistd.h>
 
 #include "common/base/failpoint.h"
-#include "common/base/hash.h"
 #include "common/base/log.h"
 #include "common/base/text.h"
 #include "common/base/vector.h"
+#include "common/kv/kv_record.h"
 
-#define KV_LOCAL_MAGIC       0x52564B46u // "FKVR"
 #define KV_LOCAL_RECORD_MAX  ((KV_OPS_MAX + 1) * (KV_VALUE_BYTES_MAX + 2048u))
 #define KV_LOCAL_COMPACT_MIN (1u << 20)
-enum { KV_LOCAL_HEAD = 16, KV_LOCAL_RECORD_HEAD = 16, KV_LOCAL_ENTRY_HEAD = 24, KV_LOCAL_KEY_MAX = 1024 };
+enum { KV_LOCAL_HEAD = 16, KV_LOCAL_KEY_MAX = 1024 };
 static const char kv_local_head[KV_LOCAL_HEAD] = "FORESETKV\0\1";
 
-struct kv_local_item {
-    char *key;
-    void *bytes;
-    size_t size;
-    int64_t create_revision, mod_revision;
-    bool leased;
-    int64_t lease; // 0 behind a restart
-};
 struct kv_watch {
     char *prefix;
     kv_watch_fn on_news;
@@ -70,7 +58,7 @@ struct kv_local {
     VECTOR(struct kv_watch *) watches; // told under the lock
     bool dead;                         // an fsync failed
     char died_of[256];
-    VECTOR(struct kv_local_item) items; // ascending by key
+    VECTOR(struct kv_record_item) items; // ascending by key
 };
 
 // ---- content in memory
@@ -95,16 +83,16 @@ static size_t kv_local_find(const struct kv_local *kv, const char *key, bool *re
     return low;
 }
 
-static const struct kv_local_item *kv_local_look(const struct kv_local *kv, const char *key)
+static const struct kv_record_item *kv_local_look(const struct kv_local *kv, const char *key)
 {
     bool found;
     size_t at = kv_local_find(kv, key, &found);
     return found ? &kv->items.items[at] : NULL;
 }
 
-static uint64_t kv_local_item_bytes(const struct kv_local_item *item)
+static uint64_t kv_local_item_bytes(const struct kv_record_item *item)
 {
-    return KV_LOCAL_ENTRY_HEAD + strlen(item->key) + item->size;
+    return KV_RECORD_ENTRY_HEAD + strlen(item->key) + item->size;
 }
 
 static void kv_local_delete(struct kv_local *kv, const char *key)
@@ -112,7 +100,7 @@ static void kv_local_delete(struct kv_local *kv, const char *key)
     bool found;
     size_t at = kv_local_find(kv, key, &found);
     if (!found) return;
-    struct kv_local_item *item = &kv->items.items[at];
+    struct kv_record_item *item = &kv->items.items[at];
     kv->live_bytes -= kv_local_item_bytes(item);
     memory_free(item->key);
     memory_free(item->bytes);
@@ -120,12 +108,12 @@ static void kv_local_delete(struct kv_local *kv, const char *key)
 }
 
 // An item with the content given; key and bytes are copied.
-static void kv_local_put(struct kv_local *kv, const struct kv_local_item *content)
+static void kv_local_put(struct kv_local *kv, const struct kv_record_item *content)
 {
     bool found;
     kv_local_delete(kv, content->key);
     size_t at = kv_local_find(kv, content->key, &found);
-    struct kv_local_item item = *content;
+    struct kv_record_item item = *content;
     item.key = memory_strdup(content->key);
     item.bytes = memory_alloc(content->size);
     if (content->size) memcpy(item.bytes, content->bytes, content->size);
@@ -143,60 +131,6 @@ static void kv_local_clear(struct kv_local *kv)
 
 // ---- records
 
-static void kv_local_record_begin(struct text *record, int64_t revision)
-{
-    text_reset(record);
-    char zeros[KV_LOCAL_RECORD_HEAD + 12] = {0};
-    memcpy(zeros + KV_LOCAL_RECORD_HEAD, &revision, sizeof revision);
-    text_append(record, zeros, sizeof zeros);
-}
-
-static void kv_local_record_entry(struct text *record, enum kv_op_kind kind, const struct kv_local_item *item)
-{
-    uint32_t count;
-    memcpy(&count, record->data + KV_LOCAL_RECORD_HEAD + 8, sizeof count);
-    count++;
-    memcpy(record->data + KV_LOCAL_RECORD_HEAD + 8, &count, sizeof count);
-    char head[KV_LOCAL_ENTRY_HEAD];
-    uint16_t key_size = (uint16_t)strlen(item->key);
-    uint32_t size = (uint32_t)item->size;
-    head[0] = (char)kind;
-    head[1] = item->leased ? 1 : 0;
-    memcpy(head + 2, &key_size, 2);
-    memcpy(head + 4, &size, 4);
-    memcpy(head + 8, &item->create_revision, 8);
-    memcpy(head + 16, &item->mod_revision, 8);
-    text_append(record, head, sizeof head);
-    text_append(record, item->key, key_size);
-    if (size) text_append(record, item->bytes, size);
-}
-
-static void kv_local_record_end(struct text *record, uint64_t offset)
-{
-    uint32_t magic = KV_LOCAL_MAGIC, size = (uint32_t)(record->length - KV_LOCAL_RECORD_HEAD);
-    uint64_t sum = hash_64(record->data + KV_LOCAL_RECORD_HEAD, size, offset);
-    memcpy(record->data, &magic, 4);
-    memcpy(record->data + 4, &size, 4);
-    memcpy(record->data + 8, &sum, 8);
-}
-
-// Whether a whole record stands at offset of the log; its payload.
-static bool kv_local_record_at(const struct buffer *log, uint64_t offset, struct slice *ret_payload)
-{
-    uint32_t magic, size;
-    uint64_t sum, left = log->size_bytes - offset;
-    if (left < KV_LOCAL_RECORD_HEAD) return false;
-    memcpy(&magic, log->data + offset, 4);
-    if (magic != KV_LOCAL_MAGIC) return false;
-    memcpy(&size, log->data + offset + 4, 4);
-    memcpy(&sum, log->data + offset + 8, 8);
-    if (size > left - KV_LOCAL_RECORD_HEAD || size < 12) return false;
-    const char *payload = (const char *)log->data + offset + KV_LOCAL_RECORD_HEAD;
-    if (hash_64(payload, size, offset) != sum) return false;
-    *ret_payload = slice_of(payload, size);
-    return true;
-}
-
 // Takes over one record. False: its checksum holds, but its content makes no sense.
 static bool kv_local_apply(struct kv_local *kv, struct slice payload)
 {
@@ -210,17 +144,17 @@ static bool kv_local_apply(struct kv_local *kv, struct slice payload)
         uint16_t key_size;
         uint32_t size;
         char key[KV_LOCAL_KEY_MAX + 1];
-        if (end - at < KV_LOCAL_ENTRY_HEAD) return false;
+        if (end - at < KV_RECORD_ENTRY_HEAD) return false;
         memcpy(&key_size, at + 2, 2);
         memcpy(&size, at + 4, 4);
-        uint64_t whole = (uint64_t)KV_LOCAL_ENTRY_HEAD + key_size + size;
+        uint64_t whole = (uint64_t)KV_RECORD_ENTRY_HEAD + key_size + size;
         if (key_size > KV_LOCAL_KEY_MAX || (uint64_t)(end - at) < whole) return false;
-        struct kv_local_item item = {.key = key, .size = size, .leased = at[1] != 0};
+        struct kv_record_item item = {.key = key, .size = size, .leased = at[1] != 0};
         memcpy(&item.create_revision, at + 8, 8);
         memcpy(&item.mod_revision, at + 16, 8);
-        memcpy(key, at + KV_LOCAL_ENTRY_HEAD, key_size);
+        memcpy(key, at + KV_RECORD_ENTRY_HEAD, key_size);
         key[key_size] = '\0';
-        item.bytes = (char *)(uintptr_t)(at + KV_LOCAL_ENTRY_HEAD + key_size); // read only
+        item.bytes = (char *)(uintptr_t)(at + KV_RECORD_ENTRY_HEAD + key_size); // read only
         if (*at == KV_PUT) {
             kv_local_put(kv, &item);
         } else {
@@ -281,9 +215,9 @@ static bool kv_local_compact_write(const struct kv_local *kv, int fd, uint64_t *
     uint64_t offset = KV_LOCAL_HEAD;
     bool done = kv_local_write_all(fd, kv_local_head, KV_LOCAL_HEAD, 0);
     for (size_t i = 0; i <= kv->items.count && done; i++) { // the last one holds the revision only
-        kv_local_record_begin(&record, kv->revision);
-        if (i < kv->items.count) kv_local_record_entry(&record, KV_PUT, &kv->items.items[i]);
-        kv_local_record_end(&record, offset);
+        kv_record_begin(&record, kv->revision);
+        if (i < kv->items.count) kv_record_add(&record, KV_PUT, &kv->items.items[i]);
+        kv_record_end(&record, offset);
         done = kv_local_write_all(fd, record.data, record.length, offset);
         offset += record.length;
     }
@@ -344,7 +278,7 @@ static enum status kv_local_append(struct kv_local *kv, struct text *record, str
     enum status status = FAILPOINT("kv_append.before", err);
     if (status == STATUS_OK && !kv->renewed) status = kv_local_renew(kv, err);
     if (status != STATUS_OK) return status;
-    kv_local_record_end(record, kv->log_size);
+    kv_record_end(record, kv->log_size);
     if (!kv_local_write_all(kv->log_fd, record->data, record->length, kv->log_size)) {
         (void)error_set_errno(err, ERROR_FAIL_PIPELINE, "writing %s/kv.log", kv->dir);
         if (ftruncate(kv->log_fd, (off_t)kv->log_size) != 0) return kv_local_die(kv, "cutting off a torn record", err);
@@ -363,7 +297,7 @@ static struct kv_local *kv_local_of(struct kv *kv)
     return (struct kv_local *)kv;
 }
 
-static struct kv_value kv_local_value(const struct kv_local_item *item)
+static struct kv_value kv_local_value(const struct kv_record_item *item)
 {
     struct kv_value value = {.size = item->size,
                              .create_revision = item->create_revision,
@@ -384,7 +318,7 @@ static enum status kv_local_get(struct kv *base, const char *key, struct kv_valu
     pthread_mutex_lock(&kv->lock);
     enum status status = kv_local_check_alive(kv, err);
     if (status == STATUS_OK) {
-        const struct kv_local_item *item = kv_local_look(kv, key);
+        const struct kv_record_item *item = kv_local_look(kv, key);
         *ret_value = item ? kv_local_value(item) : (struct kv_value){0};
     }
     pthread_mutex_unlock(&kv->lock);
@@ -403,7 +337,7 @@ static enum status kv_local_list(struct kv *base, const char *prefix, struct kv_
         *ret_list = (struct kv_list){.count = end - from, .revision = kv->revision};
         ret_list->items = memory_alloc((end - from) * sizeof *ret_list->items);
         for (size_t i = from; i < end; i++) {
-            const struct kv_local_item *item = &kv->items.items[i];
+            const struct kv_record_item *item = &kv->items.items[i];
             ret_list->items[i - from] = (struct kv_item){memory_strdup(item->key), kv_local_value(item)};
         }
     }
@@ -413,7 +347,7 @@ static enum status kv_local_list(struct kv *base, const char *prefix, struct kv_
 
 static bool kv_local_holds(const struct kv_local *kv, const struct kv_compare *compare)
 {
-    const struct kv_local_item *item = kv_local_look(kv, compare->key);
+    const struct kv_record_item *item = kv_local_look(kv, compare->key);
     switch (compare->kind) {
     case KV_ABSENT: return !item;
     case KV_VALUE_IS:
@@ -469,7 +403,7 @@ static void kv_local_tell(const struct kv_local *kv, const struct kv_op *ops, si
         struct kv_event events[KV_OPS_MAX];
         struct kv_watch_news news = {.events = events, .revision = kv->revision};
         for (size_t j = 0; j < count; j++) {
-            const struct kv_local_item *item = kv_local_look(kv, ops[j].key);
+            const struct kv_record_item *item = kv_local_look(kv, ops[j].key);
             if (!kv_local_begins(ops[j].key, watch->prefix) || (!item && !held[j])) continue;
             events[news.count++] = (struct kv_event){.key = ops[j].key,
                                                      .bytes = item ? item->bytes : NULL,
@@ -517,16 +451,16 @@ static void kv_local_watch_stop(struct kv *base, struct kv_watch *watch)
 
 // ---- transactions
 
-static struct kv_local_item kv_local_op_item(const struct kv_local *kv, const struct kv_op *op, int64_t revision)
+static struct kv_record_item kv_local_op_item(const struct kv_local *kv, const struct kv_op *op, int64_t revision)
 {
-    const struct kv_local_item *old = kv_local_look(kv, op->key);
-    struct kv_local_item item = {.key = (char *)(uintptr_t)op->key, // read only
-                                 .bytes = (void *)(uintptr_t)op->bytes,
-                                 .size = op->kind == KV_PUT ? op->size : 0,
-                                 .create_revision = old ? old->create_revision : revision,
-                                 .mod_revision = revision,
-                                 .leased = op->lease != 0,
-                                 .lease = op->lease};
+    const struct kv_record_item *old = kv_local_look(kv, op->key);
+    struct kv_record_item item = {.key = (char *)(uintptr_t)op->key, // read only
+                                  .bytes = (void *)(uintptr_t)op->bytes,
+                                  .size = op->kind == KV_PUT ? op->size : 0,
+                                  .create_revision = old ? old->create_revision : revision,
+                                  .mod_revision = revision,
+                                  .leased = op->lease != 0,
+                                  .lease = op->lease};
     return item;
 }
 
@@ -545,15 +479,15 @@ static enum status kv_local_txn_locked(struct kv_local *kv, const struct kv_op *
     struct text record = {0};
     int64_t revision = kv->revision + 1;
     bool held[KV_OPS_MAX];
-    kv_local_record_begin(&record, revision);
+    kv_record_begin(&record, revision);
     for (size_t i = 0; i < count; i++) {
         held[i] = kv_local_look(kv, ops[i].key) != NULL;
-        struct kv_local_item item = kv_local_op_item(kv, &ops[i], revision);
-        kv_local_record_entry(&record, ops[i].kind, &item);
+        struct kv_record_item item = kv_local_op_item(kv, &ops[i], revision);
+        kv_record_add(&record, ops[i].kind, &item);
     }
     enum status status = kv_local_append(kv, &record, err);
     if (status == STATUS_OK) {
-        struct slice payload = slice_of(record.data + KV_LOCAL_RECORD_HEAD, record.length - KV_LOCAL_RECORD_HEAD);
+        struct slice payload = slice_of(record.data + KV_RECORD_HEAD, record.length - KV_RECORD_HEAD);
         ASSERT(kv_local_apply(kv, payload));
         kv_local_mark_leases(kv, ops, count);
         kv_local_tell(kv, ops, count, held);
@@ -613,7 +547,7 @@ static enum status kv_local_revoke_locked(struct kv_local *kv, int64_t lease, st
         struct kv_op ops[KV_OPS_MAX];
         size_t count = 0;
         for (size_t i = 0; i < kv->items.count && count < KV_OPS_MAX; i++) {
-            const struct kv_local_item *item = &kv->items.items[i];
+            const struct kv_record_item *item = &kv->items.items[i];
             if (item->lease == lease) ops[count++] = (struct kv_op){.kind = KV_DELETE, .key = memory_strdup(item->key)};
         }
         if (count > 0) status = kv_local_txn_locked(kv, ops, count, err);
@@ -644,6 +578,30 @@ static enum status kv_local_identity(struct kv *base, struct kv_identity *ret_id
     return STATUS_OK;
 }
 
+static bool kv_local_torn(struct kv *base, struct text *ret_where)
+{
+    const struct kv_local *kv = kv_local_of(base);
+    if (kv->torn_at == 0 || kv->renewed) return false;
+    text_printf(ret_where, "%s/kv.log at byte %llu", kv->dir, (unsigned long long)kv->torn_at);
+    return true;
+}
+
+// The damaged log stays beside the new one, as it was.
+static enum status kv_local_forget(struct kv *base, struct error *err)
+{
+    struct kv_local *kv = kv_local_of(base);
+    enum status status = STATUS_OK;
+    pthread_mutex_lock(&kv->lock);
+    if (linkat(kv->dir_fd, "kv.log", kv->dir_fd, "kv.log.damaged", 0) == 0 || errno == EEXIST) {
+        kv_local_clear(kv);
+        kv->torn_at = 0; // the first transaction writes a new log
+    } else {
+        status = error_set_errno(err, ERROR_FAIL_PIPELINE, "keeping %s/kv.log as kv.log.damaged", kv->dir);
+    }
+    pthread_mutex_unlock(&kv->lock);
+    return status;
+}
+
 static void kv_local_close(struct kv *base)
 {
     struct kv_local *kv = kv_local_of(base);
@@ -670,6 +628,8 @@ static const struct kv_ops kv_local_ops = {
     .watch = kv_local_watch,
     .watch_stop = kv_local_watch_stop,
     .identity = kv_local_identity,
+    .torn = kv_local_torn,
+    .forget = kv_local_forget,
 };
 
 // ---- opening
@@ -699,7 +659,7 @@ static enum status kv_local_corrupt(const struct kv_local *kv, uint64_t offset, 
 {
     return error_set(err, STATUS_CORRUPT, ERROR_FAIL_PIPELINE,
                      "%s/kv.log is damaged at byte %lu (%s), not by a crash of this program; restore it from a copy, "
-                     "or move it away to go on from the manifests that the tables' logs name",
+                     "or move it away and run with --adopt to go on from the manifests that the tables' logs name",
                      kv->dir, (unsigned long)offset, why);
 }
 
@@ -708,12 +668,12 @@ static enum status kv_local_replay(struct kv_local *kv, const struct buffer *log
 {
     uint64_t at = KV_LOCAL_HEAD;
     struct slice payload;
-    while (at < log->size_bytes && kv_local_record_at(log, at, &payload)) {
+    while (at < log->size_bytes && kv_record_at(log, at, &payload)) {
         if (!kv_local_apply(kv, payload)) return kv_local_corrupt(kv, at, "a record makes no sense", err);
-        at += KV_LOCAL_RECORD_HEAD + payload.length;
+        at += KV_RECORD_HEAD + payload.length;
     }
     for (uint64_t next = at + 1; next < log->size_bytes; next++) {
-        if (!kv_local_record_at(log, next, &payload)) continue;
+        if (!kv_record_at(log, next, &payload)) continue;
         return kv_local_corrupt(kv, at, "whole records follow a broken one", err);
     }
     if (log->size_bytes - at > KV_LOCAL_RECORD_MAX) {

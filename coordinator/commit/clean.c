@@ -154,8 +154,8 @@ static void clean_keep(struct clean_state *state, const struct manifest *manifes
     clean_keep_names(state, manifest);
 }
 
-// What a table's last commit names is kept however old it is: without the kv store, --adopt goes on from there. Its data
-// files, state parts and fill are kept with it. Epochs that commit nothing may have left it far behind the chain.
+// What a table's last commit names is kept however old it is: without the kv store, --adopt goes on from there. Its
+// data files, state parts and fill are kept with it. Epochs that commit nothing may have left it far behind the chain.
 static enum status clean_keep_commit(struct clean_state *state, struct table_log *log, struct error *err)
 {
     const struct commit_context *context = state->clean->context;

@@ -16,6 +16,7 @@
 #include "common/base/planted.h"
 #include "common/base/text.h"
 #include "coordinator/commit/recover.h"
+#include "coordinator/commit/torn_store.h"
 #include "coordinator/pipeline/pipeline_change.h"
 
 #define PIPELINE_LEAD_ELECT_US 500000
@@ -30,6 +31,8 @@ struct pipeline_lead_election {
 static enum status pipeline_lead_campaign(struct pipeline_job *base, struct error *err)
 {
     struct pipeline_lead_election *election = (struct pipeline_lead_election *)base;
+    enum status status = torn_store_check(&base->pipeline->context, base->pipeline->config.adopt, err);
+    if (status != STATUS_OK) return status;
     return meta_store_campaign(&base->pipeline->meta, base->pipeline->candidate, &election->won, err);
 }
 

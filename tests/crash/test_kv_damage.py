@@ -1,0 +1,124 @@
+"""The end of the local key-value store is damaged: torn by a crash, or after it was decided? The tables tell.
+
+Each record of the log in turn is the last one and has a flipped byte or a missing end. If a table has an epoch that the
+records before do not know, the run is refused, names file and offset, and changes nothing; --adopt goes on from the
+tables. Else the record was torn: the run goes on by itself. The tables are right at the end in every case.
+"""
+
+import json
+import re
+import shutil
+import struct
+
+import delta_log
+import foreset
+import pytest
+import readers
+
+SQL = """SET pipeline.name = damage;
+CREATE OR REFRESH STREAMING TABLE lines AS
+SELECT id FROM STREAM read_files('in', format => 'json', schema => 'id INT', maxFilesPerTrigger => 1);
+CREATE OR REFRESH STREAMING TABLE total TBLPROPERTIES ('output.mode' = 'complete') AS
+SELECT count(*) AS n FROM STREAM lines;
+"""
+FILES = 3
+HEAD = 16
+RECORD = struct.Struct("<IIQ")
+ENTRY = struct.Struct("<BBHIqq")
+
+
+class Case:
+    def __init__(self, folder):
+        self.folder, self.warehouse = folder, folder / "wh"
+        self.kv = self.warehouse / "_foreset" / "damage" / "kv.log"
+
+    def make(self):
+        (self.folder / "in").mkdir(parents=True)
+        for number in range(FILES):
+            self.add(number)
+        (self.folder / "p.sql").write_text(SQL)
+        return self
+
+    def add(self, number):
+        (self.folder / "in" / f"{number}.json").write_text(json.dumps({"id": number}) + "\n")
+
+    def run(self, *args, **kwargs):
+        return foreset.run("run", self.folder / "p.sql", "--warehouse", self.warehouse, "--available-now", "--progress",
+                           "none", *args, **kwargs)
+
+    def restore(self):
+        shutil.rmtree(self.folder)
+        shutil.copytree(self.folder.with_name("backup"), self.folder)
+
+    def known(self):
+        """The last epoch that a table has."""
+        tables = [self.warehouse / name for name in ("lines", "total")]
+        return max([txn for table in tables if delta_log.exists(table)
+                    for _, _, txn in delta_log.txn_versions(table)], default=0)
+
+    def check(self, files=FILES):
+        ids = [row["id"] for row in readers.read_pyarrow(self.warehouse / "lines").to_pylist()]
+        assert sorted(ids) == list(range(files))
+        assert readers.read_pyarrow(self.warehouse / "total").to_pylist() == [{"n": files}]
+
+
+def records(log):
+    """[(where it begins, where it ends, {key: value put})]"""
+    at, found = HEAD, []
+    while at < len(log):
+        _, size, _ = RECORD.unpack_from(log, at)
+        entry, end, puts = at + RECORD.size + 12, at + RECORD.size + size, {}
+        while entry < end:
+            kind, _, key_size, value_size, _, _ = ENTRY.unpack_from(log, entry)
+            key = log[entry + ENTRY.size:entry + ENTRY.size + key_size].decode()
+            entry += ENTRY.size + key_size + value_size
+            if kind == 0:
+                puts[key.rsplit("/", 1)[1]] = log[entry - value_size:entry].decode()
+        found.append((at, end, puts))
+        at = end
+    return found
+
+
+def damaged(log, begin, end, how):
+    if how == "torn":
+        return log[:begin + (end - begin) // 2]
+    spoilt = bytearray(log[:end])
+    spoilt[end - 3] ^= 0x20
+    return bytes(spoilt)
+
+
+@pytest.fixture(scope="module", params=["ended", "killed between decision and commit"])
+def case(request, tmp_path_factory):
+    """A warehouse after its run, and its records."""
+    case = Case(tmp_path_factory.mktemp("damage") / "made").make()
+    case.run(failpoints=None if request.param == "ended" else "decide.after@2=kill")
+    shutil.copytree(case.folder, case.folder.with_name("backup"))
+    return case
+
+
+@pytest.mark.parametrize("how", ["torn", "flipped"])
+def test_a_damaged_end_is_torn_unless_a_table_knows_more(case, how):
+    case.restore()
+    log, known, last, refused, went_on = case.kv.read_bytes(), case.known(), 0, 0, 0
+    for number, (begin, end, puts) in enumerate(records(log)):
+        case.restore()
+        case.kv.write_bytes(damaged(log, begin, end, how))
+        left = case.kv.read_bytes()
+        run = case.run()
+        about = f"record {number} of {records(log)}: {run}\n{run.stderr}"
+        if known > last:
+            refused += 1
+            assert run.returncode == foreset.EXIT_FAILED, about
+            assert re.search(rf"kv\.log at byte {begin} is damaged", run.stderr) and "--adopt" in run.stderr, about
+            assert case.kv.read_bytes() == left, about
+            assert case.run().returncode == foreset.EXIT_FAILED
+            case.run("--adopt").check()
+        else:
+            went_on += 1
+            assert run.returncode == foreset.EXIT_DONE, about
+        case.check()
+        case.add(FILES)
+        case.run().check()
+        case.check(FILES + 1)
+        last = int(puts["last"].split()[0]) if "last" in puts else last
+    assert refused > 0 and went_on > 0
