@@ -105,6 +105,8 @@ static void epoch_merge_files(struct epoch_merge *merge, const Foreset__Range *p
     size_t count = 0;
     for (size_t i = 0; i < planned->n_files; i++)
         newest = planned->file_times_us[i] > newest ? planned->file_times_us[i] : newest;
+    // A file from the future hides nothing that comes now; a clock that was set back lowers nothing.
+    if (newest > merge->epoch->timestamp_us) newest = merge->epoch->timestamp_us;
     if (newest > INT64_MIN + EPOCH_MERGE_HORIZON_US && newest - EPOCH_MERGE_HORIZON_US > position->horizon_us) {
         position->horizon_us = newest - EPOCH_MERGE_HORIZON_US;
     }

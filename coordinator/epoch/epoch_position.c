@@ -15,7 +15,6 @@
 #include "common/base/text.h"
 #include "common/plan/plan_source.h"
 
-#define EPOCH_POSITION_HORIZON_US (7 * 86400 * 1000000ll)
 enum {
     EPOCH_POSITION_FILES_MAX = 10000,
     EPOCH_POSITION_FILL_BYTES = 4 << 20, // of lines: they go into messages and the manifest
@@ -221,9 +220,13 @@ static void epoch_position_files(struct epoch_position_source *source, const str
     if (source->seen.count > 1) {
         qsort(source->seen.items, source->seen.count, sizeof *source->seen.items, epoch_position_seen_compare);
     }
+    source->below = 0;
     for (size_t i = 0; i < offer->files.count; i++) {
         const struct catalog_file *file = &offer->files.items[i];
-        if (file->time_us < source->horizon_us) continue;
+        if (file->time_us < source->horizon_us) {
+            source->below++;
+            continue;
+        }
         if (epoch_position_was_seen(source, epoch_position_name_hash(file->name))) continue;
         struct catalog_file waiting = {memory_strdup(file->name), file->time_us};
         vector_push(&source->waiting, waiting);

@@ -27,6 +27,7 @@ struct epoch_position_source {
     VECTOR(struct catalog_file) waiting;     // files of the newest offer, not planned yet
     int64_t horizon_us;                      // FILES: older ones are not looked at any more
     int64_t newest_us;
+    uint64_t below, below_said; // FILES: files of the newest offer below the horizon; of them told to the user
     const Foreset__Fill *fill;  // TABLE: borrowed; NULL: nothing to read
     size_t fill_next, fill_end; // of its lines: the next to plan; while an epoch is cut, the end of its share
 };

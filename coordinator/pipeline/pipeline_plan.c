@@ -9,6 +9,8 @@
 // over), or was truncated (P7).
 #include "coordinator/pipeline/pipeline_private.h"
 
+#include <time.h>
+
 #include "common/base/failpoint.h"
 #include "common/base/log.h"
 #include "common/base/planted.h"
@@ -36,12 +38,32 @@ static void pipeline_plan_begins(struct pipeline *pipeline, const Foreset__Manif
     }
 }
 
+// Files below the horizon: their names are not kept, so a late one looks like one that was read.
+static void pipeline_plan_say_below(struct pipeline *pipeline, struct epoch_position_source *source)
+{
+    if (source->below <= source->below_said) return;
+    char horizon[32];
+    time_t seconds = (time_t)(source->horizon_us / 1000000);
+    struct tm utc;
+    strftime(horizon, sizeof horizon, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&seconds, &utc));
+    struct text line = {0};
+    text_printf(
+        &line,
+        "notice: source %s: %llu files were last modified before %s and are not looked at: they were read, or came "
+        "more than 7 days late; touch a file to have it read",
+        source->plan->name, (unsigned long long)source->below, horizon);
+    pipeline_say(pipeline, text_str(&line));
+    text_deinit(&line);
+    source->below_said = source->below;
+}
+
 static enum status pipeline_plan_take_offers(struct pipeline *pipeline, struct error *err)
 {
     for (size_t i = 0; i < pipeline->source_count; i++) {
         enum status status = epoch_position_offer(&pipeline->position.sources[i], &pipeline->sources[i].offer, err);
         if (status != STATUS_OK) return status;
         pipeline->sources[i].begins = false;
+        pipeline_plan_say_below(pipeline, &pipeline->position.sources[i]);
     }
     return STATUS_OK;
 }
@@ -63,6 +85,7 @@ enum status pipeline_plan_begin(struct pipeline *pipeline, struct error *err)
     pipeline->passed = pipeline->decided.epoch;
     pipeline->next_epoch = pipeline->decided.epoch + 1;
     pipeline->last_timestamp_us = from ? from->timestamp_us : INT64_MIN;
+    pipeline->last_boot_us = clock_boot_us(pipeline->seam->clock);
     pipeline->due = pipeline->finished = false;
     pipeline->ask_at_us = pipeline->silent_us = 0;
     if (pipeline->offered && pipeline->config.available_now) return pipeline_plan_take_offers(pipeline, err);
@@ -174,6 +197,15 @@ static void pipeline_plan_watermark(struct pipeline *pipeline, struct epoch *epo
 
 enum pipeline_plan_kind { PIPELINE_PLAN_DATA, PIPELINE_PLAN_NOTHING_READ, PIPELINE_PLAN_NO_DATA };
 
+// Epochs' time rises. Where the clock was set back it goes on from the last epoch as fast as time passes, so that a
+// table with an interval does not wait until the clock has caught up.
+static int64_t pipeline_plan_time(const struct pipeline *pipeline, int64_t now_us)
+{
+    int64_t wall_us = clock_wall_us(pipeline->seam->clock), passed_us = now_us - pipeline->last_boot_us;
+    if (wall_us > pipeline->last_timestamp_us) return wall_us;
+    return pipeline->last_timestamp_us + (passed_us > 1 ? passed_us : 1);
+}
+
 static void pipeline_plan_send(struct pipeline *pipeline, enum pipeline_plan_kind kind, bool last, int64_t now_us)
 {
     struct error err = {0};
@@ -192,9 +224,9 @@ static void pipeline_plan_send(struct pipeline *pipeline, enum pipeline_plan_kin
     } else {
         epoch_position_take_nothing(&pipeline->position, &epoch->arena, &epoch->cut);
     }
-    int64_t timestamp_us = clock_wall_us(pipeline->seam->clock);
-    if (timestamp_us <= pipeline->last_timestamp_us) timestamp_us = pipeline->last_timestamp_us + 1;
+    int64_t timestamp_us = pipeline_plan_time(pipeline, now_us);
     pipeline->last_timestamp_us = timestamp_us;
+    pipeline->last_boot_us = now_us;
     epoch_deal(epoch, pipeline->config.plan, &pipeline->routing);
     epoch_fix(epoch, &pipeline->clock, timestamp_us, kind == PIPELINE_PLAN_NO_DATA, last);
     epoch->planned_us = now_us;
@@ -242,7 +274,7 @@ static bool pipeline_plan_may(struct pipeline *pipeline)
 // Unfinished batches and no-data epochs, once all rows are read (P5). True if an epoch was planned.
 static bool pipeline_plan_rest(struct pipeline *pipeline, bool ends, int64_t now_us)
 {
-    int64_t wall_us = clock_wall_us(pipeline->seam->clock);
+    int64_t wall_us = pipeline_plan_time(pipeline, now_us);
     if (epoch_clock_any_open(&pipeline->clock)) {
         bool due = ends;
         for (uint32_t i = 0; i < pipeline->clock.count && !due; i++) {

@@ -136,7 +136,8 @@ struct pipeline {
     uint64_t published;
     uint64_t next_epoch;
     uint64_t passed; // all ReadDone of epochs up to here are in
-    int64_t last_timestamp_us;
+    int64_t last_timestamp_us; // of the last planned epoch
+    int64_t last_boot_us;      // when it was planned
     VECTOR(struct epoch *) epochs; // planned and not published, ascending
     struct epoch_clock clock;
     struct epoch_position position;

@@ -17,6 +17,13 @@ static int64_t fixture_now(struct clock *clock)
     return ((struct pipeline_fixture *)((char *)clock - offsetof(struct pipeline_fixture, clock)))->now_us;
 }
 
+static int64_t fixture_wall(struct clock *clock)
+{
+    const struct pipeline_fixture *fixture =
+        (struct pipeline_fixture *)((char *)clock - offsetof(struct pipeline_fixture, clock));
+    return fixture->now_us + fixture->wall_shift_us;
+}
+
 static struct pipeline_fixture *fixture_of(struct seam *seam)
 {
     return (struct pipeline_fixture *)((char *)seam - offsetof(struct pipeline_fixture, seam));
@@ -173,6 +180,7 @@ static void worker_plan(struct pipeline_fixture *fixture, const Foreset__Control
                               .no_data = plan->no_data,
                               .last = plan->last,
                               .publishes = plan->tables[0]->publishes,
+                              .timestamp_us = plan->timestamp_us,
                               .at_us = fixture->now_us};
     for (size_t i = 0; i < plan->n_ranges; i++) {
         planned.rows += (uint64_t)(plan->ranges[i]->to - plan->ranges[i]->from);
@@ -343,7 +351,7 @@ int pipeline_fixture_setup(void **state)
     arena_init(&fixture->arena, 0);
     random_init(&fixture->random, 1);
     fixture->now_us = 1700000000 * SECOND;
-    fixture->clock = (struct clock){.wall_us = fixture_now, .boot_us = fixture_now};
+    fixture->clock = (struct clock){.wall_us = fixture_wall, .boot_us = fixture_now};
     fixture->peer_incarnation = 5;
     foreset__plan__init(&fixture->plan);
     fixture->plan.pipeline = (char *)"test";

@@ -25,6 +25,7 @@ struct planned { // an EpochPlan as the worker got it
     uint64_t epoch, generation;
     uint64_t rows;
     bool no_data, last, publishes; // publishes: of t0
+    int64_t timestamp_us;
     int64_t at_us, from[PARTITIONS];
 };
 struct post { // on its way to the pipeline
@@ -35,6 +36,7 @@ struct pipeline_fixture {
     char folder[64];
     struct arena arena;
     int64_t now_us;
+    int64_t wall_shift_us; // how far the wall clock was set
     struct clock clock;
     struct random random;
     struct seam seam;

@@ -201,6 +201,30 @@ static void a_table_publishes_at_its_interval_and_at_the_end(void **state)
     assert_int_equal(pipeline_fixture_txn(fixture), fixture->plans.items[planned].epoch);
 }
 
+static void a_clock_that_is_set_back_stops_no_table_with_an_interval(void **state)
+{
+    struct pipeline_fixture *fixture = *state;
+    fixture->tables[0].has_interval_us = true;
+    fixture->tables[0].interval_us = 3 * TRIGGER_US;
+    pipeline_fixture_start(fixture);
+    size_t planned = 0, published = 0;
+    int64_t timestamp_us = 0;
+    for (int step = 0; step < 3; step++) {
+        for (int i = 0; i < 50; i++) {
+            fixture->ends[0] += 10;
+            pipeline_fixture_pass(fixture, SECOND);
+        }
+        size_t before = published;
+        for (; planned < fixture->plans.count; planned++) {
+            published += fixture->plans.items[planned].publishes;
+            assert_true(fixture->plans.items[planned].timestamp_us > timestamp_us);
+            timestamp_us = fixture->plans.items[planned].timestamp_us;
+        }
+        assert_true(published > before);
+        fixture->wall_shift_us -= 3600 * SECOND;
+    }
+}
+
 // ---- Draining ----
 
 static void a_drain_publishes_what_runs_and_plans_no_more(void **state)
@@ -682,6 +706,7 @@ int main(void)
         FACT(at_most_ten_epochs_wait_for_their_decision_and_their_tables),
         FACT(a_no_data_epoch_runs_if_a_watermark_would_move),
         FACT(a_table_publishes_at_its_interval_and_at_the_end),
+        FACT(a_clock_that_is_set_back_stops_no_table_with_an_interval),
         FACT(a_drain_publishes_what_runs_and_plans_no_more),
         FACT(a_drain_of_an_idle_pipeline_ends_at_once),
         FACT(a_drain_before_any_worker_came_ends_too),
