@@ -259,6 +259,20 @@ void text_utf8_clean(char *str)
     }
 }
 
+// How many bytes one U+FFFD stands for where bytes are no UTF-8, as Java's decoder counts: the longest beginning of a
+// sequence, of which a surrogate is one although no sequence may be it.
+static size_t utf8_broken(const uint8_t *bytes, size_t left)
+{
+    uint8_t lead = bytes[0];
+    size_t length = lead < 0xC2 || lead > 0xF4 ? 1 : lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : 4, at = 1;
+    if (length > 2 && left > 1) {
+        uint8_t low = lead == 0xE0 ? 0xA0 : lead == 0xF0 ? 0x90 : 0x80, high = lead == 0xF4 ? 0x8F : 0xBF;
+        if (bytes[1] < low || bytes[1] > high) return 1;
+    }
+    while (at < length && at < left && (bytes[at] & 0xC0) == 0x80) at++;
+    return at;
+}
+
 void text_append_utf8(struct text *text, const char *bytes, size_t length)
 {
     size_t plain = 0;
@@ -271,7 +285,7 @@ void text_append_utf8(struct text *text, const char *bytes, size_t length)
         }
         text_append(text, bytes + plain, i - plain);
         text_append_str(text, "\xEF\xBF\xBD");
-        plain = ++i;
+        plain = i += utf8_broken(at, length - i);
     }
     text_append(text, bytes + plain, length - plain);
 }

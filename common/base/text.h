@@ -50,7 +50,7 @@ bool text_read_line(FILE *file, struct text *line);
 bool text_utf8_valid(const uint8_t *bytes, size_t length);
 // In place: each byte that is not part of UTF-8, a character that was cut off included, becomes '?'.
 void text_utf8_clean(char *str);
-// Appends bytes as UTF-8: each byte that is not part of it becomes U+FFFD.
+// Appends bytes as UTF-8: what is not UTF-8 becomes U+FFFD, as many as Java's decoder (and so Spark) makes of it.
 void text_append_utf8(struct text *text, const char *bytes, size_t length);
 
 #endif

@@ -20,9 +20,12 @@ CASES_MADE = "2026-11-22"
 SCRATCH = "/dev/shm" if pathlib.Path("/dev/shm").is_dir() else None
 
 
+OWN = pathlib.Path(__file__).parent / "cases_values.jsonl"
+
+
 def load():
-    path = foreset.data("conformance", "expr", "cases.jsonl")
-    return [json.loads(line) for line in path.read_text().splitlines()]
+    paths = [foreset.data("conformance", "expr", "cases.jsonl"), OWN]
+    return [json.loads(line) for path in paths for line in path.read_text().split("\n") if line]
 
 
 def _today():

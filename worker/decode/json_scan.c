@@ -27,6 +27,7 @@ struct json_scan {
     struct column *rest; // rows of a long array that did not go into the last batch, from rest_row on
     uint32_t rest_row;
     VECTOR(struct json_bad) rest_bad;
+    struct text repaired; // bytes that were no UTF-8, as text
 };
 
 enum record { RECORD_GOOD, RECORD_BAD, RECORD_BLANK };
@@ -96,6 +97,7 @@ void json_scan_destroy(struct json_scan *scan)
     json_sink_deinit(&scan->root);
     memory_free(scan->context.scratch);
     text_deinit(&scan->context.rewritten);
+    text_deinit(&scan->repaired);
     vector_deinit(&scan->bad);
     vector_deinit(&scan->rest_bad);
     column_unref(scan->rest);
@@ -127,21 +129,13 @@ static bool put_bad_row(struct json_scan *scan, uint32_t row)
     return true;
 }
 
-// Bytes as a STRING value: each byte that is not valid UTF-8 becomes U+FFFD.
+// Bytes as a STRING value: what is not UTF-8 becomes U+FFFD.
 static bool put_text(struct json_scan *scan, struct json_sink *sink, const uint8_t *bytes, size_t length)
 {
     if (text_utf8_valid(bytes, length)) return json_sink_string(sink, bytes, length);
     struct text *text = &scan->context.rewritten;
     text_reset(text);
-    for (size_t i = 0; i < length;) {
-        size_t size = 0;
-        for (size_t n = 1; n <= 4 && n <= length - i && !size; n++) size = text_utf8_valid(bytes + i, n) ? n : 0;
-        if (size)
-            text_append(text, (const char *)bytes + i, size);
-        else
-            text_append_str(text, "\xef\xbf\xbd");
-        i += size ? size : 1;
-    }
+    text_append_utf8(text, (const char *)bytes, length);
     return json_sink_string(sink, (const uint8_t *)text_str(text), text->length);
 }
 
@@ -215,6 +209,20 @@ static enum record scan_record(struct json_scan *scan, const uint8_t *bytes, siz
     return RECORD_BAD;
 }
 
+// A record of bytes that was bad and is no UTF-8 is read once more as CAST(… AS STRING) would give it.
+static enum record rescan_repaired(struct json_scan *scan, uint32_t row, const struct slice *record)
+{
+    if (scan->options.strict || scan->context.utf8_checked || scan->failure.status != STATUS_OK) return RECORD_BAD;
+    if (text_utf8_valid((const uint8_t *)record->data, record->length)) return RECORD_BAD;
+    static const char padding[BUFFER_PADDING];
+    text_reset(&scan->repaired);
+    text_append_utf8(&scan->repaired, record->data, record->length);
+    size_t length = scan->repaired.length;
+    text_append(&scan->repaired, padding, sizeof padding);
+    json_sink_truncate(&scan->root, row);
+    return scan_record(scan, (const uint8_t *)text_str(&scan->repaired), length, false);
+}
+
 static enum status refuse_record(struct json_scan *scan, const uint8_t *bytes, size_t length, const char *what,
                                  uint64_t number, struct error *err)
 {
@@ -285,7 +293,9 @@ enum status json_scan_batch(struct json_scan *scan, const struct column *text, c
         struct slice slice = {0};
         if (ok && !column_is_null(padded, row)) {
             slice = column_slice(padded, row);
+            uint32_t first = scan->root.length;
             record = scan_record(scan, (const uint8_t *)slice.data, slice.length, false);
+            if (record == RECORD_BAD) record = rescan_repaired(scan, first, &slice);
         }
         if (record == RECORD_BLANK) json_sink_null(&scan->root);
         TRY(scan->failure.status);

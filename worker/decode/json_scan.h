@@ -57,9 +57,10 @@ void json_scan_destroy(struct json_scan *scan); // NULL allowed
 void json_scan_today(struct json_scan *scan, int32_t days);
 
 // from_json of text (STRING or BINARY, with or without dictionary): a column of the scan's type, text->length long.
-// rows[count] (rising; NULL: all) are looked at; the others come out null. Null text gives null, blank text null (not
-// bad); a bad struct is there with null fields, a bad array or map is null. ret_bad: text->length bytes or NULL, set to
-// 1 for bad records of the rows looked at, else 0. *ret_bad_count likewise.
+// BINARY is read as CAST(… AS STRING) gives it: U+FFFD for what is not UTF-8. rows[count] (rising; NULL: all) are
+// looked at; the others come out null. Null text gives null, blank text null (not bad); a bad struct is there with null
+// fields, a bad array or map is null. ret_bad: text->length bytes or NULL, set to 1 for bad records of the rows looked
+// at, else 0. *ret_bad_count likewise.
 enum status json_scan_batch(struct json_scan *scan, const struct column *text, const uint32_t *rows, uint32_t count,
                             struct column **ret_column, uint8_t *ret_bad, uint32_t *ret_bad_count,
                             struct error *err) MUST_USE;

@@ -446,7 +446,8 @@ enum status expr_cast_bind(struct expr_step *step, const struct expr_step *steps
                          to->text);
     }
     step->function = &cast_function;
-    step->kernel = from->kind == TYPE_VOID ? cast_void : expr_cast_fast_find(from, to);
+    bool fast = expr_compile_has(EXPR_SHORTCUT_CAST);
+    step->kernel = from->kind == TYPE_VOID ? cast_void : fast ? expr_cast_fast_find(from, to) : NULL;
     if (!step->kernel) step->kernel = expr_row_kernel;
     bool widening = type_is_integral(from) && (to->kind == TYPE_DOUBLE || to->kind == TYPE_FLOAT ||
                                                (type_is_integral(to) && to->kind >= from->kind));

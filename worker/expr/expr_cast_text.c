@@ -56,8 +56,8 @@ void expr_cast_text_append(const struct type *type, const struct expr_datum *val
     case TYPE_FLOAT: length = number_text_format_float((float)value->d, buffer); break;
     case TYPE_DOUBLE: length = number_text_format_double(value->d, buffer); break;
     case TYPE_DECIMAL: length = number_text_format_decimal(value->n, type->scale, buffer); break;
-    case TYPE_STRING:
-    case TYPE_BINARY: text_append(text, value->s.data, value->s.length); return;
+    case TYPE_BINARY: text_append_utf8(text, value->s.data, value->s.length); return;
+    case TYPE_STRING: text_append(text, value->s.data, value->s.length); return;
     case TYPE_DATE: length = datetime_text_format_date((int32_t)value->i, buffer); break;
     case TYPE_TIMESTAMP:
     case TYPE_TIMESTAMP_NTZ: length = datetime_text_format_timestamp(value->i, buffer); break;

@@ -1,5 +1,6 @@
 // From a plan's expressions to steps. Checks every index, type and function name, because plans cross the network.
 // Fails with STATUS_CORRUPT for a malformed plan and STATUS_UNSUPPORTED for a function without a kernel.
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/base/hash.h"
@@ -16,6 +17,13 @@ struct compiler {
     uint32_t *table;     // hash-consing: steps by hash
     uint32_t table_size; // power of two
 };
+
+bool expr_compile_has(enum expr_shortcut shortcut)
+{
+    static const char *const names[] = {"scan", "cast", "dictionary", "constant", "share", "eager"};
+    const char *without = getenv("FORESET_WITHOUT");
+    return !without || !strstr(without, names[__builtin_ctz(shortcut)]);
+}
 
 static enum status malformed(struct error *err, uint32_t index, const char *what)
 {
@@ -162,6 +170,8 @@ static void settle_flags(const struct expr_program *program, struct expr_step *s
         if (!(below & EXPR_INFALLIBLE)) step->flags &= (uint8_t)~EXPR_INFALLIBLE;
         if (below & EXPR_VOLATILE) step->flags |= EXPR_VOLATILE;
     }
+    if (!expr_compile_has(EXPR_SHORTCUT_EAGER)) step->flags &= (uint8_t)~EXPR_INFALLIBLE;
+    if (!expr_compile_has(EXPR_SHORTCUT_DICTIONARY)) step->flags |= EXPR_CHEAP;
     step->leaf = step->flags & EXPR_VOLATILE ? EXPR_LEAF_MANY : leaf_of_args(program, step);
 }
 
@@ -202,7 +212,8 @@ static uint32_t step_intern(struct compiler *compiler, struct expr_step *step)
     uint32_t slot = (uint32_t)step_hash(step) & (compiler->table_size - 1);
     for (; compiler->table[slot] != TABLE_EMPTY; slot = (slot + 1) & (compiler->table_size - 1)) {
         uint32_t at = compiler->table[slot];
-        if ((step->flags & EXPR_VOLATILE) || !step_equal(&program->steps[at], step)) continue;
+        bool apart = step->flags & EXPR_VOLATILE || program->forget_results;
+        if (apart || !step_equal(&program->steps[at], step)) continue;
         step_deinit(step);
         return at;
     }
@@ -315,6 +326,8 @@ enum status expr_compile_list(const Foreset__Plan *plan, const uint32_t *roots, 
     program->budget = budget;
     program->input = input;
     program->root_count = count;
+    program->expand_literals = !expr_compile_has(EXPR_SHORTCUT_CONSTANT);
+    program->forget_results = !expr_compile_has(EXPR_SHORTCUT_SHARE);
     arena_init(&program->arena, 0);
     compiler.step_of = memory_alloc((plan->n_exprs + 1) * sizeof *compiler.step_of);
     enum status status = compile_steps(&compiler, roots, count, err);

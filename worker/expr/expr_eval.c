@@ -406,6 +406,18 @@ static enum status try_dictionary(struct expr_frame *frame, uint32_t index, cons
     return status;
 }
 
+// A constant as a column of every row.
+static enum status materialise(struct expr_frame *frame, struct expr_value *value, struct error *err)
+{
+    if (!value->constant) return STATUS_OK;
+    struct column *column;
+    enum status status = expr_vector_expand(frame->budget, value->column, frame->length, &column, err);
+    if (status != STATUS_OK) return status;
+    expr_value_free(value);
+    *value = (struct expr_value){column, false};
+    return STATUS_OK;
+}
+
 enum status expr_step_eval(struct expr_frame *frame, uint32_t index, const struct expr_scope *scope,
                            struct expr_value *ret_value, struct error *err)
 {
@@ -416,7 +428,7 @@ enum status expr_step_eval(struct expr_frame *frame, uint32_t index, const struc
     bool done = false;
     if (step->kind == EXPR_LITERAL) {
         *ret_value = (struct expr_value){column_ref(step->literal), true};
-        return STATUS_OK;
+        return frame->program->expand_literals ? materialise(frame, ret_value, err) : STATUS_OK;
     }
     if (frame->leaf == (int32_t)index) {
         *ret_value = (struct expr_value){column_ref(frame->leaf_column), false};
@@ -438,21 +450,10 @@ enum status expr_step_eval(struct expr_frame *frame, uint32_t index, const struc
     }
     expr_value_free(&memo->value);
     *memo = (struct expr_memo){{column_ref(value.column), value.constant}, scope->id};
+    if (frame->program->forget_results && !(step->flags & EXPR_VOLATILE)) memo->scope_id = 0;
     *ret_value = value;
 out:
     return status;
-}
-
-// A constant as a column of every row.
-static enum status materialise(struct expr_frame *frame, struct expr_value *value, struct error *err)
-{
-    if (!value->constant) return STATUS_OK;
-    struct column *column;
-    enum status status = expr_vector_expand(frame->budget, value->column, frame->length, &column, err);
-    if (status != STATUS_OK) return status;
-    expr_value_free(value);
-    *value = (struct expr_value){column, false};
-    return STATUS_OK;
 }
 
 static void program_forget(struct expr_program *program)

@@ -109,7 +109,8 @@ static enum status from_json_bind(struct expr_step *step, const struct expr_step
     step->state_free = json_state_free;
     // CAST(value AS STRING) of bytes: the scanner takes the bytes and checks their UTF-8 itself
     const struct expr_step *text = &steps[step->args[0]];
-    if (text->kind == EXPR_CAST && steps[text->args[0]].type->kind == TYPE_BINARY) step->args[0] = text->args[0];
+    bool of_bytes = text->kind == EXPR_CAST && steps[text->args[0]].type->kind == TYPE_BINARY;
+    if (of_bytes && expr_compile_has(EXPR_SHORTCUT_SCAN)) step->args[0] = text->args[0];
     return step->arg_count > 2 ? read_options(json, &steps[step->args[2]], steps, err) : STATUS_OK;
 }
 

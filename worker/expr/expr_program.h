@@ -81,6 +81,18 @@ struct expr_scope {
     uint32_t count;
 };
 
+// Ways that are faster than the plain one and never change a result. So that a test can hold both beside each other,
+// FORESET_WITHOUT="scan cast …" in the environment compiles programs without some; nothing asks later, row by row.
+enum expr_shortcut {
+    EXPR_SHORTCUT_SCAN = 1,       // scan: from_json of CAST(bytes AS STRING) reads the bytes
+    EXPR_SHORTCUT_CAST = 2,       // cast: casts of whole columns
+    EXPR_SHORTCUT_DICTIONARY = 4, // dictionary: a step runs once per entry, texts stay coded
+    EXPR_SHORTCUT_CONSTANT = 8,   // constant: a step over constants runs once for all rows
+    EXPR_SHORTCUT_SHARE = 16,     // share: equal steps are one, results are kept for a batch
+    EXPR_SHORTCUT_EAGER = 32,     // eager: what cannot raise runs on rows that do not need it
+};
+bool expr_compile_has(enum expr_shortcut shortcut); // at compile time
+
 struct expr_memo {
     struct expr_value value;
     uint64_t scope_id; // 0: empty
@@ -92,7 +104,8 @@ struct expr_program {
     uint32_t step_count;
     struct budget *budget;
     const struct type *input;
-    struct arena arena; // names, args
+    bool expand_literals, forget_results; // without EXPR_SHORTCUT_CONSTANT, EXPR_SHORTCUT_SHARE
+    struct arena arena;                   // names, args
     // The batch at work, so that roots compiled together share steps; dropped when every root has run.
     struct batch *batch;
     struct expr_memo *memos;

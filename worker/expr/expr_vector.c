@@ -249,6 +249,7 @@ enum status expr_vector_merge(struct expr_call *call, const uint16_t *branch, co
     const struct type *type = call->step->type;
     bool constants = type_is_string_like(type) && value_count > 0;
     for (uint32_t i = 0; i < value_count; i++) constants = constants && (!values[i].column || values[i].constant);
+    constants = constants && !call->frame->program->expand_literals;
     if (type_width(type) == 0 && !constants) return merge_built(call, branch, values, err);
     TRY(merge_validity(call, branch, values, err));
     if (constants) {

@@ -90,7 +90,20 @@ static void broken_utf8_is_seen_and_replaced(void **state)
     assert_string_equal(text.data, "a\xef\xbf\xbd"
                                    "é\xef\xbf\xbd");
     assert_true(text_utf8_valid((const uint8_t *)text.data, text.length));
-    char cut[] = "ä\xFF" "b€\xC3";
+    static const struct {
+        const char *bytes;
+        unsigned count; // of U+FFFD, as Spark's from_json gives
+    } java[] = {{"\xe2\x82", 1},         {"\xf0\x9f\x98", 1}, {"\xed\xa0\x80", 1},
+                {"\xed\xa0", 1},         {"\xc0\xaf", 2},     {"\xe0\x80\x80", 3},
+                {"\xf4\x90\x80\x80", 4}, {"\xf8\x88\x80", 3}, {"\xf0\x80\x80\x80", 4},
+                {"\xe2\xe2\x82", 2},     {"\xff", 1}};
+    for (size_t i = 0; i < sizeof java / sizeof *java; i++) {
+        text_reset(&text);
+        text_append_utf8(&text, java[i].bytes, strlen(java[i].bytes));
+        assert_int_equal(text.length, 3 * java[i].count);
+    }
+    char cut[] = "ä\xFF"
+                 "b€\xC3";
     text_utf8_clean(cut);
     assert_string_equal(cut, "ä?b€?");
     text_deinit(&text);
