@@ -5,6 +5,7 @@
 #include "cli/role_network.h"
 #include "common/base/log.h"
 #include "coordinator/pipeline/topic_catalog.h"
+#include "worker/expr/expr_check.h"
 
 #define GATHER_US   200000
 #define JOB_THREADS 4
@@ -47,7 +48,8 @@ enum status coordinator_pipelines_compile(void *context, const struct definition
                                             .settings = settings,
                                             .setting_count = count,
                                             .kafka = definition->kafka,
-                                            .kafka_count = definition->kafka_count};
+                                            .kafka_count = definition->kafka_count,
+                                            .check = expr_check_plan};
     return planner_compile(definition->sql, &options, arena, ret_plan, ret_warnings, err);
 }
 

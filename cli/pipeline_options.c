@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "common/base/text.h"
+#include "worker/expr/expr_check.h"
 
 #define SQL_BYTES_MAX (1u << 20)
 
@@ -232,6 +233,7 @@ int pipeline_options_parse(struct pipeline_options *options, const char *command
     options->planner.settings = options->settings;
     options->planner.defaults = options->defaults;
     options->planner.kafka = options->kafka;
+    options->planner.check = expr_check_plan;
     const char *config = NULL;
     int refused = options_flags(options, command, help, argc, argv, &config);
     if (refused) return refused;

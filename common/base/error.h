@@ -40,7 +40,7 @@ enum error_class {
 struct error {
     enum status code;
     enum error_class class;
-    char condition[64]; // Spark's error condition where there is one ("CAST_INVALID_INPUT"), else ""
+    char condition[96]; // Spark's error condition where there is one ("CAST_INVALID_INPUT"), else ""
     char message[ERROR_MESSAGE_SIZE];
 };
 

@@ -168,7 +168,7 @@ const struct function_row function_rows[] = {
     SCALAR("try_url_decode", "s>s"),
     SCALAR("parse_url", "ss?s>s"),
     SCALAR("try_parse_url", "ss?s>s"),
-    SCALAR("mask", "s?ssss>s"),
+    RULE("mask", function_rules_mask, 1, 5),
     SCALAR("is_valid_utf8", "s>b"),
     // patterns
     RULE("like", function_rules_like, 2, 3),
@@ -176,7 +176,7 @@ const struct function_row function_rows[] = {
     SCALAR("rlike", "ss>b"),
     ALIAS("regexp_like", "rlike"),
     ALIAS("regexp", "rlike"),
-    SCALAR("regexp_replace", "sss?i>s"),
+    RULE("regexp_replace", function_rules_regexp_replace, 3, 4),
     SCALAR("regexp_extract", "ss?i>s"),
     SCALAR("regexp_extract_all", "ss?i>S"),
     SCALAR("regexp_count", "ss>i"),

@@ -52,6 +52,8 @@ enum status function_rules_sequence(struct function_rule_call *call, struct erro
 enum status function_rules_map_part(struct function_rule_call *call, struct error *err);
 enum status function_rules_map_key(struct function_rule_call *call, struct error *err);
 enum status function_rules_map_from(struct function_rule_call *call, struct error *err);
+enum status function_rules_mask(struct function_rule_call *call, struct error *err);
+enum status function_rules_regexp_replace(struct function_rule_call *call, struct error *err);
 enum status function_rules_from_json(struct function_rule_call *call, struct error *err);
 enum status function_rules_to_json(struct function_rule_call *call, struct error *err);
 enum status function_rules_sum(struct function_rule_call *call, struct error *err);

@@ -458,6 +458,48 @@ enum status function_rules_map_from(struct function_rule_call *call, struct erro
     return STATUS_OK;
 }
 
+static bool has_other_keys(const struct type *type)
+{
+    bool found = type->kind == TYPE_MAP && type->children[0].type->kind != TYPE_STRING;
+    for (uint32_t i = 0; i < type->child_count && !found; i++) found = has_other_keys(type->children[i].type);
+    return found;
+}
+
+enum status function_rules_mask(struct function_rule_call *call, struct error *err)
+{
+    enum status status = STATUS_OK;
+    for (uint32_t i = 0; i < call->call->arg_count; i++) {
+        TRY(function_rules_implicit(call, i, 's', err));
+        const char *text = i ? literal_text(call, i) : NULL;
+        if (!text || !*text) continue;
+        size_t characters = 0;
+        for (const char *at = text; *at; at++) characters += ((unsigned char)*at & 0xC0) != 0x80;
+        if (characters == 1) continue;
+        return function_coerce_fail(err, "DATATYPE_MISMATCH.INPUT_SIZE_NOT_ONE",
+                                    "argument %u of mask must be one character, but is '%.100s'", i + 1, text);
+    }
+    call->binding->type = type_of(TYPE_STRING);
+out:
+    return status;
+}
+
+enum status function_rules_regexp_replace(struct function_rule_call *call, struct error *err)
+{
+    enum status status = STATUS_OK;
+    for (uint32_t i = 0; i < 3; i++) TRY(function_rules_implicit(call, i, 's', err));
+    call->binding->type = type_of(TYPE_STRING);
+    if (call->call->arg_count < 4) return STATUS_OK;
+    TRY(function_rules_implicit(call, 3, 'i', err));
+    const Foreset__Expr *position = function_rules_literal(call, 3);
+    if (position && position->has_integer && position->integer < 1) {
+        return function_coerce_fail(err, "DATATYPE_MISMATCH.VALUE_OUT_OF_RANGE",
+                                    "the position of regexp_replace must be 1 or more, but is %lld",
+                                    (long long)position->integer);
+    }
+out:
+    return status;
+}
+
 enum status function_rules_from_json(struct function_rule_call *call, struct error *err)
 {
     enum status status = function_rules_implicit(call, 0, 's', err);
@@ -476,6 +518,10 @@ enum status function_rules_from_json(struct function_rule_call *call, struct err
         return function_coerce_fail(err, "DATATYPE_MISMATCH.INVALID_JSON_SCHEMA",
                                     "the schema of from_json must be a struct, an array or a map, but is %s",
                                     type->text);
+    }
+    if (has_other_keys(type)) {
+        return function_coerce_fail(err, "DATATYPE_MISMATCH.INVALID_JSON_MAP_KEY_TYPE",
+                                    "the schema of from_json has a map whose keys are not strings: %s", type->text);
     }
     if (call->call->arg_count == 3 && function_rules_type(call, 2)->kind != TYPE_MAP) {
         return unexpected(call, 2, "a map of literals", err);

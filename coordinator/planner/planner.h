@@ -11,6 +11,9 @@ struct planner_setting { // from flags, environment, configuration file: overrid
     const char *key;
     const char *value;
 };
+// What only the workers' code can say of a plan (functions it has, constants that can never work): fails with what is
+// wrong and the index in plan->exprs.
+typedef enum status (*planner_check)(const Foreset__Plan *plan, uint32_t *ret_expr, struct error *err);
 struct planner_options {
     const char *file_name; // for messages, and pipeline.name's default
     const char *directory; // absolute: relative paths in the text are relative to it
@@ -21,6 +24,7 @@ struct planner_options {
     size_t default_count;
     const struct planner_setting *kafka; // --kafka KEY=VALUE
     size_t kafka_count;
+    planner_check check; // NULL: none
 };
 // The plan lives in the arena. Errors are ERROR_USAGE with file:line:column, the line, a caret, what was expected and
 // what to write instead, and Spark's condition where Spark has one. `ret_warnings` (NULL allowed): one line each, e.g.

@@ -165,6 +165,16 @@ static Foreset__Plan *make_plan(struct planner *planner)
     return plan;
 }
 
+static enum status check_plan(struct planner *planner, const Foreset__Plan *plan, struct error *err)
+{
+    uint32_t at = 0;
+    if (!planner->options->check) return STATUS_OK;
+    enum status status = planner->options->check(plan, &at, err);
+    if (status == STATUS_OK) return status;
+    uint32_t offset = at < planner->expr_offsets.count ? planner->expr_offsets.items[at] : 0;
+    return sql_text_locate(&planner->text, offset, NULL, err);
+}
+
 static void start(struct planner *planner, const struct planner_options *options, const char *sql, const char *name,
                   struct arena *arena)
 {
@@ -200,7 +210,9 @@ enum status planner_compile(const char *sql, const struct planner_options *optio
             TRY(compile_table(planner, planner->tables.items[i], err));
     }
     TRY(check_places(planner, err));
-    *ret_plan = make_plan(planner);
+    Foreset__Plan *plan = make_plan(planner);
+    TRY(check_plan(planner, plan, err));
+    *ret_plan = plan;
     if (ret_warnings) {
         sql_list_push(arena, &planner->warnings, (const char *)NULL);
         *ret_warnings = planner->warnings.items;

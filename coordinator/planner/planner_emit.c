@@ -53,8 +53,9 @@ static char *source_text(struct planner *planner, const struct bind_expr *expr)
     return copy;
 }
 
-static uint32_t add_expr(struct planner *planner, Foreset__Expr *expr)
+static uint32_t add_expr(struct planner *planner, Foreset__Expr *expr, uint32_t offset)
 {
+    sql_list_push(planner->arena, &planner->expr_offsets, offset);
     sql_list_push(planner->arena, &planner->exprs, expr);
     return planner->exprs.count - 1;
 }
@@ -69,7 +70,7 @@ static uint32_t emit_column(struct emit *emit, const struct bind_column *column)
     message->type = (char *)column->type->text;
     message->has_ordinal = true;
     message->ordinal = ordinal;
-    emit->column_exprs[ordinal] = add_expr(emit->planner, message) + 1;
+    emit->column_exprs[ordinal] = add_expr(emit->planner, message, 0) + 1;
     return emit->column_exprs[ordinal] - 1;
 }
 
@@ -81,7 +82,7 @@ static uint32_t emit_expr(struct emit *emit, struct bind_expr *expr)
     Foreset__Expr *message = arena_alloc(planner->arena, sizeof *message);
     if (expr->kind == BIND_LITERAL) {
         bind_expr_fill_literal(planner->arena, &expr->value, message);
-        return expr->index = add_expr(planner, message);
+        return expr->index = add_expr(planner, message, expr->offset);
     }
     foreset__expr__init(message);
     message->type = (char *)expr->type->text;
@@ -105,7 +106,7 @@ static uint32_t emit_expr(struct emit *emit, struct bind_expr *expr)
         message->function = (char *)expr->function;
     }
     if (expr->end > expr->start) message->text = source_text(planner, expr);
-    return expr->index = add_expr(planner, message);
+    return expr->index = add_expr(planner, message, expr->offset);
 }
 
 static void over(struct emit *emit, struct bind_column *const *columns, uint32_t count)

@@ -45,6 +45,7 @@ struct planner {
     bool on_error_fail;
     // the plan as it grows
     SQL_LIST(Foreset__Expr *) exprs;
+    SQL_LIST(uint32_t) expr_offsets; // in the text
     SQL_LIST(Foreset__Node *) nodes;
     SQL_LIST(Foreset__Table *) plan_tables;
 };

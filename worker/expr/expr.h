@@ -12,7 +12,7 @@
 
 struct expr_row_error {
     uint32_t row;       // row number in the batch's columns
-    char condition[48]; // "CAST_INVALID_INPUT"
+    char condition[96]; // "CAST_INVALID_INPUT"
     char *message;      // memory_free; Spark's text
 };
 struct expr_errors {

@@ -16,6 +16,7 @@ struct compiler {
     uint32_t *step_of;   // plan index -> step; UINT32_MAX: not reached
     uint32_t *table;     // hash-consing: steps by hash
     uint32_t table_size; // power of two
+    uint32_t at;         // the plan's expression being compiled
 };
 
 bool expr_compile_has(enum expr_shortcut shortcut)
@@ -138,9 +139,10 @@ static enum status column_step(struct compiler *compiler, const Foreset__Expr *e
 {
     const struct type *input = compiler->program->input;
     step->ordinal = expr->ordinal;
-    if (!expr->has_ordinal || expr->ordinal >= input->child_count)
+    if (!expr->has_ordinal || (input && expr->ordinal >= input->child_count))
         return malformed(err, index, "there is no such column");
-    if (input->children[expr->ordinal].type != step->type) return malformed(err, index, "the column has another type");
+    if (input && input->children[expr->ordinal].type != step->type)
+        return malformed(err, index, "the column has another type");
     step->flags = EXPR_INFALLIBLE;
     step->leaf = (int32_t)compiler->program->step_count;
     return STATUS_OK;
@@ -226,7 +228,7 @@ static enum status step_compile(struct compiler *compiler, uint32_t index, struc
 {
     struct expr_program *program = compiler->program;
     const Foreset__Expr *expr = compiler->plan->exprs[index];
-    struct expr_step step = {.leaf = EXPR_LEAF_NONE, .arg_count = (uint32_t)expr->n_args};
+    struct expr_step step = {.source = index, .leaf = EXPR_LEAF_NONE, .arg_count = (uint32_t)expr->n_args};
     enum status status = STATUS_OK;
     TRY(type_parse(expr->type, &step.type, err));
     step.args = arena_alloc(&program->arena, (expr->n_args + 1) * sizeof *step.args);
@@ -307,6 +309,7 @@ static enum status compile_steps(struct compiler *compiler, const uint32_t *root
     memset(compiler->table, 0xff, compiler->table_size * sizeof *compiler->table);
     compiler->program->steps = memory_calloc(reached_count + (size_t)1, sizeof *compiler->program->steps);
     for (uint32_t i = 0; i < exprs; i++) {
+        compiler->at = i;
         if (reached[i]) TRY(step_compile(compiler, i, err));
     }
     compiler->program->memos =
@@ -316,9 +319,9 @@ out:
     return status;
 }
 
-enum status expr_compile_list(const Foreset__Plan *plan, const uint32_t *roots, uint32_t count,
-                              const struct type *input, struct budget *budget, struct expr **ret_exprs,
-                              struct error *err)
+enum status expr_compile_located(const Foreset__Plan *plan, const uint32_t *roots, uint32_t count,
+                                 const struct type *input, struct budget *budget, struct expr **ret_exprs,
+                                 uint32_t *ret_failed, struct error *err)
 {
     struct expr_program *program = memory_calloc(1, sizeof *program);
     struct compiler compiler = {.plan = plan, .program = program};
@@ -331,6 +334,7 @@ enum status expr_compile_list(const Foreset__Plan *plan, const uint32_t *roots, 
     arena_init(&program->arena, 0);
     compiler.step_of = memory_alloc((plan->n_exprs + 1) * sizeof *compiler.step_of);
     enum status status = compile_steps(&compiler, roots, count, err);
+    if (status != STATUS_OK) *ret_failed = compiler.at;
     for (uint32_t i = 0; i < count && status == STATUS_OK; i++) {
         struct expr *expr = memory_calloc(1, sizeof *expr);
         *expr = (struct expr){.program = program, .root = compiler.step_of[roots[i]], .index = i};
@@ -341,6 +345,14 @@ enum status expr_compile_list(const Foreset__Plan *plan, const uint32_t *roots, 
     memory_free(compiler.table);
     program_unref(program);
     return status;
+}
+
+enum status expr_compile_list(const Foreset__Plan *plan, const uint32_t *roots, uint32_t count,
+                              const struct type *input, struct budget *budget, struct expr **ret_exprs,
+                              struct error *err)
+{
+    uint32_t failed;
+    return expr_compile_located(plan, roots, count, input, budget, ret_exprs, &failed, err);
 }
 
 enum status expr_compile(const Foreset__Plan *plan, uint32_t root, const struct type *input, struct budget *budget,

@@ -464,6 +464,28 @@ static void program_forget(struct expr_program *program)
     program->roots_done = 0;
 }
 
+enum status expr_step_constant(struct expr_program *program, uint32_t step, struct expr_errors *errors,
+                               struct column **ret_column, struct error *err)
+{
+    struct expr_context context = {.budget = program->budget, .errors = errors};
+    struct expr_frame frame = {
+        .program = program,
+        .context = &context,
+        .budget = program->budget,
+        .errors = errors,
+        .length = 1,
+        .leaf = EXPR_LEAF_NONE,
+        .memos = program->memos,
+    };
+    struct expr_scope scope = {.id = ++program->scope_ids, .count = 1};
+    struct expr_value value = {NULL, false};
+    enum status status = expr_step_eval(&frame, step, &scope, &value, err);
+    program_forget(program);
+    expr_errors_sort(errors);
+    if (status == STATUS_OK) *ret_column = value.column;
+    return status;
+}
+
 static enum status eval_root(struct expr *expr, const struct batch *batch, struct expr_context *context,
                              bool keep_constant, struct expr_value *ret_value, struct error *err)
 {

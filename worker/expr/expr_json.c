@@ -111,7 +111,13 @@ static enum status from_json_bind(struct expr_step *step, const struct expr_step
     const struct expr_step *text = &steps[step->args[0]];
     bool of_bytes = text->kind == EXPR_CAST && steps[text->args[0]].type->kind == TYPE_BINARY;
     if (of_bytes && expr_compile_has(EXPR_SHORTCUT_SCAN)) step->args[0] = text->args[0];
-    return step->arg_count > 2 ? read_options(json, &steps[step->args[2]], steps, err) : STATUS_OK;
+    enum status status = STATUS_OK;
+    struct json_scan *scan = NULL;
+    if (step->arg_count > 2) TRY(read_options(json, &steps[step->args[2]], steps, err));
+    TRY(json_scan_create(json->type, &json->options, NULL, &scan, err)); // the schema is one that JSON gives
+    json_scan_destroy(scan);
+out:
+    return status;
 }
 
 static enum status scan_rows(struct expr_call *call, struct json_scan *scan, const struct column *text, uint8_t *bad,

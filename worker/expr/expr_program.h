@@ -56,6 +56,7 @@ struct expr_step {
     uint32_t *args;
     uint32_t arg_count;
     uint32_t ordinal;
+    uint32_t source;  // the first of the plan's expressions that it was made of
     int32_t leaf;     // the one column step that the value depends on; LEAF_NONE: constant; LEAF_MANY: several
     const char *name; // function
     const struct expr_function *function;
@@ -91,6 +92,11 @@ enum expr_shortcut {
     EXPR_SHORTCUT_SHARE = 16,     // share: equal steps are one, results are kept for a batch
     EXPR_SHORTCUT_EAGER = 32,     // eager: what cannot raise runs on rows that do not need it
 };
+// expr_compile_list that says at which of the plan's expressions it failed. input NULL: columns are not checked, the
+// program is not for batches.
+enum status expr_compile_located(const Foreset__Plan *plan, const uint32_t *roots, uint32_t count,
+                                 const struct type *input, struct budget *budget, struct expr **ret_exprs,
+                                 uint32_t *ret_failed, struct error *err) MUST_USE;
 bool expr_compile_has(enum expr_shortcut shortcut); // at compile time
 
 struct expr_memo {
@@ -152,6 +158,9 @@ struct expr_call {
 // expr_eval.c
 enum status expr_step_eval(struct expr_frame *frame, uint32_t step, const struct expr_scope *scope,
                            struct expr_value *ret_value, struct error *err) MUST_USE;
+// A step that depends on no column, over one row.
+enum status expr_step_constant(struct expr_program *program, uint32_t step, struct expr_errors *errors,
+                               struct column **ret_column, struct error *err) MUST_USE;
 uint64_t expr_scope_id(struct expr_frame *frame);
 // The row's error, and null for the row. printf-like; keeps the first error of a row.
 void expr_raise(struct expr_call *call, uint32_t row, const char *condition, const char *format, ...) PRINTF_LIKE(4, 5);

@@ -1,4 +1,5 @@
-// LIKE by a matcher of our own; RLIKE, regexp_*, split and str_to_map by PCRE2 (UTF-8, JIT, its default limits).
+// LIKE by a matcher of our own; RLIKE, regexp_*, split and str_to_map by PCRE2 (UTF-8, JIT, its default limits), which
+// is given Java's patterns in its own words.
 // Patterns are compiled once as long as they stay the same. Raises INVALID_PARAMETER_VALUE for bad patterns and group
 // numbers, INVALID_FORMAT for bad escapes, DUPLICATED_MAP_KEY.
 #define PCRE2_CODE_UNIT_WIDTH 8
@@ -8,6 +9,7 @@
 
 #include "common/base/vector.h"
 #include "worker/expr/expr_families.h"
+#include "worker/expr/expr_regex_java.h"
 #include "worker/expr/expr_utf8.h"
 
 struct regex_state {
@@ -16,6 +18,8 @@ struct regex_state {
     pcre2_match_data *match;
     uint32_t groups;
     bool tried;
+    char why[128];    // it is no pattern
+    bool unsupported; // for Java it is one
 };
 
 #define REGEX_MAX 2 // patterns of one call
@@ -32,12 +36,52 @@ static void regex_state_free(void *state)
     memory_free(regexes);
 }
 
+static void regex_compile(struct regex_state *regex, struct slice pattern)
+{
+    int code;
+    PCRE2_SIZE at;
+    struct text text = {0};
+    text_reset(&regex->pattern);
+    text_append(&regex->pattern, pattern.data, pattern.length);
+    pcre2_code_free(regex->code);
+    pcre2_match_data_free(regex->match);
+    regex->code = NULL;
+    regex->match = NULL;
+    regex->tried = true;
+    regex->unsupported = false;
+    const char *refusal = expr_regex_java(pattern, &text);
+    if (refusal) {
+        snprintf(regex->why, sizeof regex->why, "%s", refusal);
+        regex->unsupported = strstr(refusal, "not supported") != NULL;
+    } else {
+        regex->code =
+            pcre2_compile((PCRE2_SPTR)text_str(&text), text.length, PCRE2_UTF | PCRE2_NO_UTF_CHECK, &code, &at, NULL);
+        if (!regex->code) pcre2_get_error_message(code, (PCRE2_UCHAR *)regex->why, sizeof regex->why);
+        regex->unsupported = !regex->code && code != PCRE2_ERROR_QUANTIFIER_INVALID;
+    }
+    if (regex->code) {
+        pcre2_jit_compile(regex->code, PCRE2_JIT_COMPLETE);
+        regex->match = pcre2_match_data_create_from_pattern(regex->code, NULL);
+        pcre2_pattern_info(regex->code, PCRE2_INFO_CAPTURECOUNT, &regex->groups);
+    }
+    text_deinit(&text);
+}
+
+// A literal pattern of a form that Java has and that is not built here is refused before anything is read; one that
+// Java refuses is the rows' error.
 static enum status regex_bind(struct expr_step *step, const struct expr_step *steps, struct error *err)
 {
-    (void)steps;
-    (void)err;
     step->state = memory_calloc(REGEX_MAX, sizeof(struct regex_state));
     step->state_free = regex_state_free;
+    for (uint32_t i = 1; i < step->arg_count && i <= (strcmp(step->name, "str_to_map") == 0 ? 2 : 1); i++) {
+        const struct column *pattern = expr_step_literal(steps, step->args[i]);
+        if (!pattern || pattern->type->kind != TYPE_STRING) continue;
+        struct regex_state *regex = (struct regex_state *)step->state + i - 1;
+        regex_compile(regex, column_slice(pattern, 0));
+        if (!regex->unsupported) continue;
+        return error_set(err, STATUS_UNSUPPORTED, ERROR_USAGE, "%s: the regular expression '%.200s': %s", step->name,
+                         text_str(&regex->pattern), regex->why);
+    }
     return STATUS_OK;
 }
 
@@ -47,26 +91,11 @@ static struct regex_state *regex_at(struct expr_row *row, size_t number, struct 
     struct regex_state *regex = (struct regex_state *)row->call->step->state + number;
     bool same = regex->tried && regex->pattern.length == pattern.length &&
                 memcmp(text_str(&regex->pattern), pattern.data, pattern.length) == 0;
-    if (!same) {
-        int code;
-        PCRE2_SIZE at;
-        text_reset(&regex->pattern);
-        text_append(&regex->pattern, pattern.data, pattern.length);
-        pcre2_code_free(regex->code);
-        pcre2_match_data_free(regex->match);
-        regex->match = NULL;
-        regex->tried = true;
-        regex->code = pcre2_compile((PCRE2_SPTR)text_str(&regex->pattern), pattern.length,
-                                    PCRE2_UTF | PCRE2_NO_UTF_CHECK, &code, &at, NULL);
-        if (regex->code) {
-            pcre2_jit_compile(regex->code, PCRE2_JIT_COMPLETE);
-            regex->match = pcre2_match_data_create_from_pattern(regex->code, NULL);
-            pcre2_pattern_info(regex->code, PCRE2_INFO_CAPTURECOUNT, &regex->groups);
-        }
-    }
+    if (!same) regex_compile(regex, pattern);
     if (regex->code) return regex;
-    expr_row_fail(row, "INVALID_PARAMETER_VALUE.PATTERN", "The value of parameter `regexp` in %s is invalid: '%.*s'",
-                  row->call->step->name, pattern.length > 200 ? 200 : (int)pattern.length, pattern.data);
+    expr_row_fail(row, "INVALID_PARAMETER_VALUE.PATTERN",
+                  "The value of parameter `regexp` in %s is invalid: '%.*s': %s", row->call->step->name,
+                  pattern.length > 200 ? 200 : (int)pattern.length, pattern.data, regex->why);
     return NULL;
 }
 
