@@ -66,6 +66,14 @@ def test_a_row_of_a_file_is_kept_as_json_and_the_others_pass(tmp_path):
     assert letter["failed_at"] is not None
 
 
+def test_the_class_is_whole(tmp_path):
+    file_of(tmp_path, "1.json", {"id": "2024", "n": "YYYY"})
+    pipeline = Pipeline(tmp_path, f"CREATE OR REFRESH STREAMING TABLE t AS SELECT to_date(id, n) AS d FROM {SOURCE};")
+    pipeline.run().check()
+    assert [letter["class"] for letter in pipeline.dead("t")] == [
+        "INCONSISTENT_BEHAVIOR_CROSS_VERSION.DATETIME_PATTERN_RECOGNITION"]
+
+
 def test_every_table_has_dead_letters_of_its_own_and_only_if_it_needs_them(tmp_path):
     file_of(tmp_path, "1.json", {"id": "a", "n": "1"}, {"id": "b", "n": "x"}, {"id": "c", "n": "0"})
     pipeline = Pipeline(tmp_path, CHAIN)
