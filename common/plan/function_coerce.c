@@ -69,6 +69,12 @@ const struct type *function_coerce_decimal_adjust(int precision, int scale)
     return type_decimal(DECIMAL_PRECISION_MAX, (uint8_t)(left > scale_min ? left : scale_min));
 }
 
+const struct type *function_coerce_decimal_capped(int precision, int scale)
+{
+    int max = DECIMAL_PRECISION_MAX;
+    return type_decimal((uint8_t)(precision < max ? precision : max), (uint8_t)(scale < max ? scale : max));
+}
+
 // DecimalType.boundedPreferIntegralDigits.
 const struct type *function_coerce_decimal_bound(int precision, int scale)
 {

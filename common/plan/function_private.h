@@ -46,6 +46,7 @@ const struct type *function_coerce_wider_list(const struct type *const *types, u
 const struct type *function_coerce_implicit(const struct type *from, char letter);
 const struct type *function_coerce_decimal_of(const struct type *type); // decimal that holds every value of an integral
 const struct type *function_coerce_decimal_adjust(int precision, int scale);
+const struct type *function_coerce_decimal_capped(int precision, int scale); // DecimalType.bounded
 const struct type *function_coerce_decimal_bound(int precision, int scale);
 
 #endif

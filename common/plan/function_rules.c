@@ -319,7 +319,7 @@ static enum status condition_check(struct function_rule_call *call, uint32_t arg
     const struct type *type = function_rules_type(call, arg);
     bool is_case = call->row->name[0] == 'c';
     if (type->kind == TYPE_BOOLEAN) return STATUS_OK;
-    if (!is_case && (type->kind == TYPE_VOID || type->kind == TYPE_STRING)) {
+    if (!is_case && type->kind == TYPE_VOID) {
         function_rules_cast(call, arg, type_of(TYPE_BOOLEAN));
         return STATUS_OK;
     }
@@ -404,7 +404,7 @@ enum status function_rules_assert(struct function_rule_call *call, struct error 
 {
     call->binding->type = type_of(TYPE_VOID);
     bool asserts = call->row->name[0] == 'a';
-    enum status status = function_rules_implicit(call, 0, asserts ? 'b' : 's', err);
+    enum status status = asserts ? condition_check(call, 0, err) : function_rules_implicit(call, 0, 's', err);
     if (status == STATUS_OK && call->call->arg_count == 2) status = function_rules_implicit(call, 1, 's', err);
     return status;
 }

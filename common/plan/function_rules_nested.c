@@ -558,8 +558,8 @@ enum status function_rules_sum(struct function_rule_call *call, struct error *er
     if (status != STATUS_OK) return status;
     type = function_rules_type(call, 0);
     if (type->kind == TYPE_DECIMAL) {
-        call->binding->type = average ? function_coerce_decimal_adjust(type->precision + 4, type->scale + 4)
-                                      : function_coerce_decimal_bound(type->precision + 10, type->scale);
+        int more = average ? 4 : 0;
+        call->binding->type = function_coerce_decimal_capped(type->precision + (average ? 4 : 10), type->scale + more);
         return STATUS_OK;
     }
     bool integral = type_is_integral(type) && !average;

@@ -1,5 +1,6 @@
 // Expressions: names, types and casts, bottom up. Spark's conditions: UNRESOLVED_COLUMN, DATATYPE_MISMATCH,
 // MISSING_AGGREGATION.
+#include <string.h>
 #include <strings.h>
 
 #include "common/plan/function_table.h"
@@ -86,9 +87,13 @@ enum status bind_expression_boolean(struct bind_env *env, const struct sql_expr 
     enum status status = STATUS_OK;
     struct bind_expr *bound = NULL;
     TRY(bind_expression(env, expr, &bound, err));
-    if (bound->type->kind == TYPE_VOID) bound = bind_expr_cast(env->context, bound, type_of(TYPE_BOOLEAN));
+    bool having = strcmp(env->place, "HAVING") == 0; // Spark casts its condition
+    if (having && function_can_cast(bound->type, type_of(TYPE_BOOLEAN), false))
+        bound = bind_expr_cast(env->context, bound, type_of(TYPE_BOOLEAN));
     if (bound->type->kind != TYPE_BOOLEAN) {
-        return sql_text_error(env->context->text, expr->offset, STATUS_INVALID, "DATATYPE_MISMATCH.FILTER_NOT_BOOLEAN",
+        bool filter = strcmp(env->place, "FILTER") == 0;
+        return sql_text_error(env->context->text, expr->offset, STATUS_INVALID,
+                              filter ? "INVALID_AGGREGATE_FILTER.NOT_BOOLEAN" : "DATATYPE_MISMATCH.FILTER_NOT_BOOLEAN",
                               NULL, err, "%s takes a condition (BOOLEAN), this is of type %.200s", env->place,
                               bound->type->text);
     }

@@ -88,16 +88,29 @@ static size_t unescape(struct slice bytes, struct text *text)
     return 1;
 }
 
+// Bytes of a ${name} at the start, 0 if there is none. Spark replaces it in the text of a query by a setting of that
+// name; there are none here, and what is not set is empty. Names of other kinds (env:X, spark.x) stay.
+static size_t variable_length(struct slice rest)
+{
+    if (rest.length < 4 || rest.data[0] != '$' || rest.data[1] != '{') return 0;
+    for (size_t i = 2; i < rest.length; i++) {
+        char c = rest.data[i];
+        if (c == '}' && i > 2) return i + 1;
+        if (c == ' ' || (c >= '\t' && c <= '\r') || c == ':' || c == '.') return 0;
+    }
+    return 0;
+}
+
 static void append_string(const struct sql_parser *parser, const struct sql_token *token, struct text *text)
 {
     const char *bytes = parser->text->bytes + token->offset;
-    if (bytes[0] != '\'' && bytes[0] != '"') { // r'…'
-        text_append(text, bytes + 2, token->length - 3);
-        return;
-    }
-    char quote = bytes[0];
-    for (size_t i = 1; i + 1 < token->length; i++) {
-        if (bytes[i] == '\\' && i + 2 < token->length) {
+    bool raw = bytes[0] != '\'' && bytes[0] != '"'; // r'…'
+    char quote = raw ? '\0' : bytes[0];
+    for (size_t i = raw ? 2 : 1; i + 1 < token->length; i++) {
+        size_t variable = variable_length(slice_of(bytes + i, token->length - 1 - i));
+        if (variable) {
+            i += variable - 1;
+        } else if (!raw && bytes[i] == '\\' && i + 2 < token->length) {
             i += unescape(slice_of(bytes + i + 1, token->length - 2 - i), text);
         } else {
             text_append_char(text, bytes[i]);

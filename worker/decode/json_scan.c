@@ -3,6 +3,7 @@
 // STATUS_INVALID; a call that failed gives nothing, and the scan can be used again.
 #include "worker/decode/json_scan.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -227,12 +228,17 @@ static enum status refuse_record(struct json_scan *scan, const uint8_t *bytes, s
                                  uint64_t number, struct error *err)
 {
     int shown = length > 200 ? 200 : (int)length;
+    const uint8_t *first = bytes;
+    while (first < bytes + length && *first && strchr(" \t\r\n", *first)) first++;
+    bool array = scan->type->kind == TYPE_STRUCT && first < bytes + length && *first == '[';
+    const char *condition = array ? "MALFORMED_RECORD_IN_PARSING.CANNOT_PARSE_JSON_ARRAYS_AS_STRUCTS"
+                                  : "MALFORMED_RECORD_IN_PARSING.WITHOUT_SUGGESTION";
     enum status status =
         error_set(err, STATUS_INVALID, ERROR_FAIL_PIPELINE,
-                  "%s %llu is no JSON of %.200s (mode FAILFAST): %.*s; mode PERMISSIVE makes nulls of it, "
+                  "[%s] %s %llu is no JSON of %.200s (mode FAILFAST): %.*s; mode PERMISSIVE makes nulls of it, "
                   "QUARANTINE sends it to the dead letters",
-                  what, (unsigned long long)number, scan->type->text, shown, (const char *)bytes);
-    if (err) strcpy(err->condition, "MALFORMED_RECORD_IN_PARSING.WITHOUT_SUGGESTION");
+                  condition, what, (unsigned long long)number, scan->type->text, shown, (const char *)bytes);
+    if (err) snprintf(err->condition, sizeof err->condition, "%s", condition);
     return status;
 }
 

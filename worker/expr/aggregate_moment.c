@@ -1,5 +1,7 @@
 // Variance, deviation, skewness, kurtosis, covariance, correlation: Spark's one-pass central moments and their merge.
+// What can fail: corr of values that do not vary (DIVIDE_BY_ZERO).
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "worker/expr/aggregate_private.h"
@@ -132,6 +134,14 @@ static enum status pair_result(struct aggregate *aggregate, const void *state, s
         return column_builder_fixed(builder, &count, err);
     }
     if (s->n == 0 || (strcmp(name, "covar_pop") != 0 && s->n == 1)) return column_builder_null(builder, err);
+    // Spark's corr divides as ANSI does.
+    if (strcmp(name, "corr") == 0 && sqrt(s->mk_x * s->mk_y) == 0) {
+        enum status status = error_set(
+            err, STATUS_INVALID, ERROR_FAIL_PIPELINE,
+            "DIVIDE_BY_ZERO: corr of values that do not vary divides by zero; keep such groups out with WHERE");
+        if (err) snprintf(err->condition, sizeof err->condition, "DIVIDE_BY_ZERO");
+        return status;
+    }
     double value = strcmp(name, "covar_pop") == 0    ? s->ck / s->n
                    : strcmp(name, "covar_samp") == 0 ? s->ck / (s->n - 1)
                                                      : s->ck / sqrt(s->mk_x * s->mk_y);

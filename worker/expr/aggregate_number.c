@@ -125,12 +125,15 @@ static bool exact_merge(struct aggregate *aggregate, void *state, struct aggrega
 static enum status overflow(const struct aggregate *aggregate, struct column_builder *builder, struct error *err)
 {
     if (strncmp(aggregate->function->name, "try_", 4) == 0) return column_builder_null(builder, err);
-    enum status status =
-        error_set(err, STATUS_INVALID, ERROR_FAIL_PIPELINE,
-                  "ARITHMETIC_OVERFLOW: the result of %s does not fit %s; use try_%s to get NULL instead, or cast "
-                  "its argument to a wider type",
-                  aggregate->function->name, aggregate->type->text, aggregate->function->name);
-    if (err) snprintf(err->condition, sizeof err->condition, "ARITHMETIC_OVERFLOW");
+    bool decimal =
+        aggregate->type->kind == TYPE_DECIMAL && strstr(aggregate->function->name, "avg"); // sums: as integers
+    const char *condition = decimal ? "NUMERIC_VALUE_OUT_OF_RANGE.WITH_SUGGESTION" : "ARITHMETIC_OVERFLOW";
+    enum status status = error_set(err, STATUS_INVALID, ERROR_FAIL_PIPELINE,
+                                   "%s: the result of %s does not fit %s; use try_%s to get NULL instead, or cast "
+                                   "its argument to %s",
+                                   condition, aggregate->function->name, aggregate->type->text,
+                                   aggregate->function->name, decimal ? "a decimal of another scale" : "a wider type");
+    if (err) snprintf(err->condition, sizeof err->condition, "%s", condition);
     return status;
 }
 

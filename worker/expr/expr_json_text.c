@@ -201,73 +201,150 @@ static bool copy_value(struct reader *reader, struct text *text)
     }
 }
 
+static size_t skip_spaces(struct slice path, size_t at)
+{
+    while (at < path.length && path.data[at] && strchr(" \t\n\v\f\r", path.data[at])) at++;
+    return at;
+}
+
+// ['name'] or ['*']: the characters up to the next ', which must be '].
+static bool path_quoted(struct slice path, size_t *at, struct expr_json_step *step)
+{
+    size_t from = skip_spaces(path, *at + 2), end = from;
+    while (end < path.length && path.data[end] != '\'') end++;
+    if (end == from || path.length - end < 2 || memcmp(path.data + end, "']", 2) != 0) return false;
+    *at = end + 2;
+    *step = (struct expr_json_step){EXPR_JSON_NAME, slice_of(path.data + from, end - from), 0};
+    if (end - from == 1 && path.data[from] == '*') step->kind = EXPR_JSON_NOTHING;
+    return true;
+}
+
+static bool path_subscript(struct slice path, size_t *at, struct expr_json_step *step)
+{
+    size_t i = *at + 1;
+    if (path.length - i >= 2 && memcmp(path.data + i, "*]", 2) == 0) {
+        *step = (struct expr_json_step){.kind = EXPR_JSON_ALL};
+        *at = i + 2;
+        return true;
+    }
+    i = skip_spaces(path, i);
+    *step = (struct expr_json_step){.kind = EXPR_JSON_INDEX};
+    size_t from = i;
+    for (; i < path.length && isdigit((unsigned char)path.data[i]); i++) {
+        if (__builtin_mul_overflow(step->index, 10, &step->index) ||
+            __builtin_add_overflow(step->index, path.data[i] - '0', &step->index))
+            return false;
+    }
+    if (i == from || i >= path.length || path.data[i] != ']') return false;
+    *at = i + 1;
+    return true;
+}
+
+// .name, .* : blanks before a name are not of it, those behind it are.
+static bool path_named(struct slice path, size_t *at, struct expr_json_step *step)
+{
+    size_t from = skip_spaces(path, *at + 1), end = from;
+    if (*at + 1 < path.length && path.data[*at + 1] == '*') {
+        *step = (struct expr_json_step){.kind = EXPR_JSON_NOTHING};
+        *at += 2;
+        return true;
+    }
+    while (end < path.length && path.data[end] != '.' && path.data[end] != '[') end++;
+    *step = (struct expr_json_step){EXPR_JSON_NAME, slice_of(path.data + from, end - from), 0};
+    *at = end;
+    return end > from;
+}
+
 bool expr_json_text_path(struct slice path, struct expr_json_step *ret_steps, size_t *ret_count)
 {
     size_t at = 1, count = 0;
     if (!path.length || path.data[0] != '$') return false;
     while (at < path.length) {
+        size_t behind = skip_spaces(path, at);
+        if (behind == path.length) break;
         if (count == EXPR_JSON_STEPS_MAX) return false;
         struct expr_json_step *step = &ret_steps[count++];
-        if (path.data[at] == '.') {
-            size_t from = ++at;
-            while (at < path.length && path.data[at] != '.' && path.data[at] != '[') at++;
-            if (at == from) return false;
-            *step = (struct expr_json_step){EXPR_JSON_NAME, slice_of(path.data + from, at - from), 0};
-            if (step->name.length == 1 && step->name.data[0] == '*')
-                return false; // wildcard of members: Spark finds nothing
-            continue;
-        }
-        const char *close = path.data[at] == '[' ? memchr(path.data + at, ']', path.length - at) : NULL;
-        if (!close) return false;
-        struct slice inner = slice_of(path.data + at + 1, (size_t)(close - path.data) - at - 1);
-        at = (size_t)(close - path.data) + 1;
-        if (inner.length == 1 && inner.data[0] == '*') {
-            *step = (struct expr_json_step){.kind = EXPR_JSON_ALL};
-        } else if (inner.length > 2 && inner.data[0] == '\'' && inner.data[inner.length - 1] == '\'') {
-            *step = (struct expr_json_step){EXPR_JSON_NAME, slice_of(inner.data + 1, inner.length - 2), 0};
-        } else {
-            *step = (struct expr_json_step){.kind = EXPR_JSON_INDEX};
-            if (!inner.length || inner.length > 9) return false;
-            for (size_t i = 0; i < inner.length; i++) {
-                if (!isdigit((unsigned char)inner.data[i])) return false;
-                step->index = step->index * 10 + (inner.data[i] - '0');
-            }
-        }
+        bool quoted = path.length - behind >= 2 && memcmp(path.data + behind, "['", 2) == 0;
+        bool any = path.length - behind >= 2 && memcmp(path.data + behind, ".*", 2) == 0;
+        if (quoted || any) at = behind; // these two may stand behind blanks
+        bool good = quoted                 ? path_quoted(path, &at, step)
+                    : path.data[at] == '.' ? path_named(path, &at, step)
+                                           : path.data[at] == '[' && path_subscript(path, &at, step);
+        if (!good) return false;
     }
     *ret_count = count;
     return true;
 }
+
+// Spark's evaluatePath: how strings are written, and whether arrays at the end are taken apart.
+enum style { STYLE_RAW, STYLE_QUOTED, STYLE_FLAT };
+
+// Where values go: commas stand between those of one array.
+struct output {
+    struct text *text;
+    int count;
+};
 
 struct getter {
     const struct expr_json_step *steps;
     size_t count;
 };
 
-// Results of the path below this value: how many, appended with commas between. raw: a string result goes without
-// quotes.
-static bool walk(struct reader *reader, const struct getter *getter, size_t step, bool raw, struct text *text,
-                 int *found);
+static bool walk(struct reader *reader, const struct getter *getter, size_t step, enum style style,
+                 struct output *output, bool *ret_dirty);
 
-static bool walk_leaf(struct reader *reader, bool raw, struct text *text, int *found)
+static void next_value(struct output *output)
 {
-    blanks(reader);
-    struct text value = {0};
-    bool is_string = reader->at < reader->end && (*reader->at == '"' || *reader->at == '\'');
-    bool good = raw && is_string ? read_string(reader, &value) : copy_value(reader, &value);
-    if (good) {
-        if (*found) text_append_char(text, ',');
-        text_append(text, text_str(&value), value.length);
-        (*found)++;
+    if (output->count++) text_append_char(output->text, ',');
+}
+
+static bool at_null(const struct reader *reader)
+{
+    return reader->end - reader->at >= 4 && memcmp(reader->at, "null", 4) == 0;
+}
+
+// Elements of the array at hand, each walked on from `step`; *ret_found: of how many something was written.
+static bool walk_elements(struct reader *reader, const struct getter *getter, size_t step, enum style style,
+                          struct output *output, int *ret_found)
+{
+    bool good = ++reader->depth <= DEPTH_MAX;
+    *ret_found = 0;
+    for (bool first = true; good && !take(reader, ']'); first = false) {
+        bool dirty = false;
+        good = (first || take(reader, ',')) && walk(reader, getter, step, style, output, &dirty);
+        *ret_found += dirty;
     }
-    text_deinit(&value);
+    reader->depth--;
     return good;
 }
 
-static bool walk_object(struct reader *reader, const struct getter *getter, size_t step, bool raw, struct text *text,
-                        int *found)
+static bool walk_leaf(struct reader *reader, const struct getter *getter, enum style style, struct output *output,
+                      bool *ret_dirty)
+{
+    struct text value = {0};
+    bool is_string = *reader->at == '"' || *reader->at == '\'';
+    if (style == STYLE_FLAT && *reader->at == '[') {
+        int found;
+        reader->at++;
+        bool good = walk_elements(reader, getter, getter->count, style, output, &found);
+        *ret_dirty = found > 0;
+        return good;
+    }
+    bool good = style == STYLE_RAW && is_string ? read_string(reader, &value) : copy_value(reader, &value);
+    if (good) {
+        next_value(output);
+        text_append(output->text, text_str(&value), value.length);
+    }
+    text_deinit(&value);
+    *ret_dirty = good;
+    return good;
+}
+
+static bool walk_object(struct reader *reader, const struct getter *getter, size_t step, enum style style,
+                        struct output *output, bool *ret_dirty)
 {
     struct slice wanted = getter->steps[step].name;
-    bool first = true, named = getter->steps[step].kind == EXPR_JSON_NAME, done = false;
+    bool first = true, named = getter->steps[step].kind == EXPR_JSON_NAME;
     struct text name = {0};
     bool good = ++reader->depth <= DEPTH_MAX;
     while (good && !take(reader, '}')) {
@@ -275,68 +352,72 @@ static bool walk_object(struct reader *reader, const struct getter *getter, size
         good = (first || take(reader, ',')) && read_string(reader, &name) && take(reader, ':');
         first = false;
         if (!good) break;
-        bool match =
-            named && !done && name.length == wanted.length && memcmp(text_str(&name), wanted.data, wanted.length) == 0;
+        bool match = named && !*ret_dirty && slice_equal(slice_of(text_str(&name), name.length), wanted);
         blanks(reader);
-        bool null = match && reader->end - reader->at >= 4 && memcmp(reader->at, "null", 4) == 0;
-        if (match && !null) {
-            int before = *found;
-            good = walk(reader, getter, step + 1, raw, text, found);
-            done = *found > before;
-        } else {
-            good = copy_value(reader, NULL);
-        }
+        good = match && !at_null(reader) ? walk(reader, getter, step + 1, style, output, ret_dirty)
+                                         : copy_value(reader, NULL);
     }
     reader->depth--;
     text_deinit(&name);
     return good;
 }
 
-static bool walk_array(struct reader *reader, const struct getter *getter, size_t step, bool raw, struct text *text,
-                       int *found)
+static bool walk_index(struct reader *reader, const struct getter *getter, size_t step, enum style style,
+                       struct output *output, bool *ret_dirty)
 {
-    const struct expr_json_step *wanted = &getter->steps[step];
-    bool good = ++reader->depth <= DEPTH_MAX, all = wanted->kind == EXPR_JSON_ALL;
-    struct text inner = {0};
-    int inner_found = 0;
+    bool good = ++reader->depth <= DEPTH_MAX;
+    bool all_next = step + 1 < getter->count && getter->steps[step + 1].kind == EXPR_JSON_ALL;
     for (int64_t index = 0; good && !take(reader, ']'); index++) {
         good = index == 0 || take(reader, ',');
-        if (!good) break;
-        if (all) {
-            good = walk(reader, getter, step + 1, false, &inner, &inner_found);
-        } else if (wanted->kind == EXPR_JSON_INDEX && index == wanted->index) {
-            blanks(reader);
-            bool null = reader->end - reader->at >= 4 && memcmp(reader->at, "null", 4) == 0;
-            good = null ? copy_value(reader, NULL) : walk(reader, getter, step + 1, raw, text, found);
-        } else {
-            good = copy_value(reader, NULL);
-        }
+        blanks(reader);
+        bool wanted = good && index == getter->steps[step].index;
+        if (wanted)
+            good = walk(reader, getter, step + 1, all_next ? STYLE_QUOTED : style, output, ret_dirty);
+        else
+            good = good && copy_value(reader, NULL);
     }
     reader->depth--;
-    if (good && all && inner_found > 0) { // several results are a list; one of the last wildcard stands alone
-        if (*found) text_append_char(text, ',');
-        if (inner_found > 1 || !raw) text_append_char(text, '[');
-        text_append(text, text_str(&inner), inner.length);
-        if (inner_found > 1 || !raw) text_append_char(text, ']');
-        (*found)++;
+    return good;
+}
+
+// [*]: a list of what was found. One result of a wildcard that does not stand in another's list stands alone; two
+// wildcards in a row make one flat list.
+static bool walk_all(struct reader *reader, const struct getter *getter, size_t step, enum style style,
+                     struct output *output, bool *ret_dirty)
+{
+    struct text inner = {0};
+    struct output list = {&inner, 0};
+    int found;
+    bool twice = step + 1 < getter->count && getter->steps[step + 1].kind == EXPR_JSON_ALL;
+    enum style below = twice || style == STYLE_FLAT ? STYLE_FLAT : STYLE_QUOTED;
+    bool good = walk_elements(reader, getter, step + (twice ? 2 : 1), below, &list, &found);
+    bool brackets = twice || style == STYLE_QUOTED || found > 1;
+    if (good && (found > 0 || brackets)) {
+        next_value(output);
+        if (brackets) text_append_char(output->text, '[');
+        text_append(output->text, text_str(&inner), inner.length);
+        if (brackets) text_append_char(output->text, ']');
     }
+    *ret_dirty = found > 0;
     text_deinit(&inner);
     return good;
 }
 
-static bool walk(struct reader *reader, const struct getter *getter, size_t step, bool raw, struct text *text,
-                 int *found)
+static bool walk(struct reader *reader, const struct getter *getter, size_t step, enum style style,
+                 struct output *output, bool *ret_dirty)
 {
-    if (step == getter->count) return walk_leaf(reader, raw, text, found);
     blanks(reader);
     if (reader->at >= reader->end) return false;
-    if (*reader->at == '{') {
+    if (step == getter->count) return walk_leaf(reader, getter, style, output, ret_dirty);
+    enum expr_json_step_kind kind = getter->steps[step].kind;
+    if (*reader->at == '{' && kind == EXPR_JSON_NAME) {
         reader->at++;
-        return walk_object(reader, getter, step, raw, text, found);
+        return walk_object(reader, getter, step, style, output, ret_dirty);
     }
-    if (*reader->at == '[') {
+    if (*reader->at == '[' && (kind == EXPR_JSON_INDEX || kind == EXPR_JSON_ALL)) {
         reader->at++;
-        return walk_array(reader, getter, step, raw, text, found);
+        return kind == EXPR_JSON_ALL ? walk_all(reader, getter, step, style, output, ret_dirty)
+                                     : walk_index(reader, getter, step, style, output, ret_dirty);
     }
     return copy_value(reader, NULL);
 }
@@ -345,8 +426,9 @@ bool expr_json_text_get(struct slice json, const struct expr_json_step *steps, s
 {
     struct reader reader = {.at = json.data, .end = json.data + json.length};
     struct getter getter = {steps, count};
-    int found = 0;
-    return walk(&reader, &getter, 0, true, text, &found) && found > 0;
+    struct output output = {text, 0};
+    bool dirty = false;
+    return walk(&reader, &getter, 0, STYLE_RAW, &output, &dirty) && dirty;
 }
 
 int64_t expr_json_text_length(struct slice json)

@@ -4,8 +4,8 @@
 
 #include "common/base/text.h"
 
-// One step of a path: a name, an index, or all elements.
-enum expr_json_step_kind { EXPR_JSON_NAME, EXPR_JSON_INDEX, EXPR_JSON_ALL };
+// One step of a path: a name, an index, all elements, or a wildcard of members, which finds nothing in Spark.
+enum expr_json_step_kind { EXPR_JSON_NAME, EXPR_JSON_INDEX, EXPR_JSON_ALL, EXPR_JSON_NOTHING };
 struct expr_json_step {
     enum expr_json_step_kind kind;
     struct slice name;

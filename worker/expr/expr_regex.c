@@ -232,6 +232,26 @@ static enum expr_outcome bad_replacement(struct expr_row *row, const char *why)
     return expr_row_fail(row, "INVALID_REGEXP_REPLACE", "Could not perform regexp_replace: %s", why);
 }
 
+// ${name} behind the $: the group's text. *at is left on the }.
+static enum expr_outcome append_named(struct expr_row *row, const struct regex_state *regex, struct slice s,
+                                      struct slice by, size_t *at)
+{
+    char name[33] = "";
+    size_t from = *at + 2, length = 0;
+    while (from + length < by.length && isalnum((unsigned char)by.data[from + length])) length++;
+    if (length == 0 || isdigit((unsigned char)by.data[from]))
+        return bad_replacement(row, "a named capturing group needs a name that begins with a letter");
+    if (from + length == by.length || by.data[from + length] != '}')
+        return bad_replacement(row, "a named capturing group is missing its closing }");
+    if (length < sizeof name) memcpy(name, by.data + from, length);
+    int group = pcre2_substring_number_from_name(regex->code, (PCRE2_SPTR)name);
+    if (group <= 0) return bad_replacement(row, "there is no group of that name");
+    struct slice text = group_of(regex, s, group);
+    text_append(&row->text, text.data, text.length);
+    *at = from + length;
+    return EXPR_VALUE;
+}
+
 // Java's replacement: $1, ${name}, \x
 static enum expr_outcome append_replacement(struct expr_row *row, const struct regex_state *regex, struct slice s,
                                             struct slice by)
@@ -241,6 +261,9 @@ static enum expr_outcome append_replacement(struct expr_row *row, const struct r
         if (c == '\\') {
             if (++at == by.length) return bad_replacement(row, "character to be escaped is missing");
             text_append_char(&row->text, by.data[at]);
+        } else if (c == '$' && at + 1 < by.length && by.data[at + 1] == '{') {
+            enum expr_outcome outcome = append_named(row, regex, s, by, &at);
+            if (outcome != EXPR_VALUE) return outcome;
         } else if (c == '$') {
             if (at + 1 == by.length || !isdigit((unsigned char)by.data[at + 1]))
                 return bad_replacement(row, "illegal group reference");

@@ -218,6 +218,7 @@ static enum expr_outcome row_locate(struct expr_row *row, const struct expr_datu
     if (has_start && args[2].null) return expr_row_int(ret, 0);
     if (args[0].null || args[1].null) return EXPR_NULL;
     int64_t start = has_start ? args[2].i : 1;
+    if (start >= 1 && args[0].s.length == 0) return expr_row_int(ret, 1); // wherever the search begins
     return expr_row_int(ret, start < 1 ? 0 : locate(args[1].s, args[0].s, start - 1));
 }
 
