@@ -80,6 +80,8 @@ static enum status show_run(const struct show_options *options, struct error *er
     struct table_rows rows = {0};
     TRY(objstore_open(options->path, false, &store, err));
     TRY(delta_table_open(store, options->version, DELTA_LOAD_FILES, &table, err));
+    if (table->warning)
+        fprintf(stderr, "foreset tables show: warning: log checkpoint passed over: %s\n", table->warning);
     TRY(table_rows_read(table, &options->query, &rows, err));
     table_print_rows(&rows, options->format, stdout);
     if (options->format == TABLE_PRINT_TABLE) {

@@ -1,8 +1,8 @@
 // Writing log checkpoints: see delta_checkpoint.h, Delta protocol, Checkpoints.
 // Steps: open the table at the version with files and tombstones; rows to Parquet in memory; put the file if absent;
-// then _last_checkpoint, unless it names a newer one. What can fail: anything before the put leaves nothing; between
-// the two puts the hint is old, which readers expect. Hadoop's .crc beside _last_checkpoint would no longer fit, so it
-// is removed.
+// then _last_checkpoint, unless it names a newer one that exists. What can fail: anything before the put leaves
+// nothing; between the two puts the hint is old, which readers expect. Hadoop's .crc beside _last_checkpoint would no
+// longer fit, so it is removed.
 #include "common/delta/delta_checkpoint.h"
 
 #include <stdlib.h>
@@ -308,8 +308,8 @@ static enum status checkpoint_put_hint(struct objstore *store, int64_t version, 
 {
     int64_t hint;
     struct text text = {0};
-    enum status status = delta_log_last_checkpoint(store, &hint, err);
-    if (status != STATUS_OK || hint >= version) return status;
+    enum status status = delta_log_checkpoint_beyond(store, version, &hint, err);
+    if (status != STATUS_OK || hint > version) return status;
     text_printf(&text, "{\"version\":%ld,\"size\":%lu,\"sizeInBytes\":%lu,\"numOfAddFiles\":%lu}", (long)version,
                 (unsigned long)writer->rows, (unsigned long)writer->size, (unsigned long)writer->adds);
     TRY(checkpoint_may(writer, err));

@@ -126,7 +126,7 @@ enum status delta_commit_put_guarded(struct objstore *store, int64_t version, co
     enum status status = STATUS_OK;
     char key[DELTA_PATH_NAME_SIZE];
     int64_t hint;
-    TRY(delta_log_last_checkpoint(store, &hint, err));
+    TRY(delta_log_checkpoint_beyond(store, version - 1, &hint, err));
     if (hint >= version) {
         TRY(error_set(
             err, STATUS_CONFLICT, ERROR_RETRY,

@@ -24,7 +24,7 @@ enum status delta_commit_encode(const struct delta_commit_content *content, stru
                                 struct error *err) MUST_USE;
 // Puts version N if absent. Passes the failpoints put.before and put.after.
 //   STATUS_EXISTS    another commit has this version: update, check, take the next number
-//   STATUS_CONFLICT  _last_checkpoint is at or above N (P19): the log was cleaned, nothing was put
+//   STATUS_CONFLICT  a log checkpoint at or above N exists (P19): the log was cleaned, nothing was put
 //   STATUS_UNKNOWN   it may be there: settle by delta_commit_read and delta_commit_is
 enum status delta_commit_put(struct objstore *store, int64_t version, const char *bytes, size_t size,
                              struct error *err) MUST_USE;

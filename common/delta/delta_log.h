@@ -31,15 +31,24 @@ struct delta_segment {
     int64_t latest_listed;             // greatest commit seen
 };
 void delta_log_segment_deinit(struct delta_segment *segment);
-// STATUS_NOT_FOUND: not a Delta table, or no such version. STATUS_CORRUPT: commits are missing in between.
-enum status delta_log_segment_find(struct objstore *store, int64_t version, struct delta_segment *ret_segment,
-                                   struct error *err) MUST_USE;
+// Checkpoints that turned out to be damaged, by the key of their first file.
+struct delta_log_skip {
+    VECTOR(char *) keys;
+};
+void delta_log_skip_add(struct delta_log_skip *skip, const char *key);
+void delta_log_skip_deinit(struct delta_log_skip *skip);
+// STATUS_NOT_FOUND: not a Delta table, or no such version. STATUS_CORRUPT names the file: commits are missing in
+// between, or a checkpoint that cannot be used (in `skip`, or a part is missing) is newer than the other files reach.
+enum status delta_log_segment_find(struct objstore *store, int64_t version, const struct delta_log_skip *skip,
+                                   struct delta_segment *ret_segment, struct error *err) MUST_USE;
 // Versions of all commit files present, ascending (for the history).
 struct delta_versions {
     VECTOR(int64_t) items;
 };
 enum status delta_log_versions(struct objstore *store, struct delta_versions *ret_versions, struct error *err) MUST_USE;
-// The version that _last_checkpoint names; -1 if it is missing or unreadable (it is a hint).
-enum status delta_log_last_checkpoint(struct objstore *store, int64_t *ret_version, struct error *err) MUST_USE;
+// The version that _last_checkpoint names, if it is above `floor` and a file of that checkpoint exists (the hint alone
+// proves nothing); else -1.
+enum status delta_log_checkpoint_beyond(struct objstore *store, int64_t floor, int64_t *ret_version,
+                                        struct error *err) MUST_USE;
 
 #endif

@@ -2,7 +2,9 @@
 // Open: find the segment, take over the checkpoint's actions, then each commit's. Update: read the commits behind the
 // version held one by one until one is missing, check what they ask for, then take them over all at once.
 // What can fail: files of the log vanish while they are read (another process cleans it): open starts over, at most
-// three times; a commit that the checkpoint hint says was cleaned before it was read: STATUS_CONFLICT. A newer commit
+// three times; a checkpoint is damaged, or a sidecar of it is missing: open goes on from an older one and the commits,
+// says so in `warning`, and refuses, naming the file, where those do not reach its version; a commit that an existing
+// checkpoint says was cleaned before it was read: STATUS_CONFLICT. A newer commit
 // with a protocol or a schema that readers here do not know is refused and the table stays where it was.
 #include "common/delta/delta_table.h"
 
@@ -12,7 +14,7 @@
 #include "common/delta/delta_feature.h"
 #include "common/delta/delta_files.h"
 
-enum { DELTA_TABLE_TRIES = 3 };
+enum { DELTA_TABLE_TRIES = 3, DELTA_TABLE_SKIP_MAX = 64 };
 
 // ---- state of one version
 
@@ -225,8 +227,32 @@ out:
     return status;
 }
 
+// What an attempt to open came to.
+struct delta_table_attempt {
+    bool segment_found;
+    char *checkpoint; // the checkpoint that failed, by its first file; NULL: something else did
+};
+
+static enum status table_start(struct delta_table_opening *opening, const struct delta_segment *segment,
+                               struct delta_table_attempt *attempt, struct error *err)
+{
+    if (segment->checkpoint_keys.count == 0) return STATUS_OK;
+    const char *key = segment->checkpoint_keys.items[0];
+    bool damaged = true;
+    enum status status = table_open_checkpoint(opening, segment, err);
+    if (status == STATUS_OK && (!opening->head.has_protocol || !opening->head.has_metadata)) {
+        // JSON may have been cut between two lines; whole Parquet was written like this, and Spark refuses it, too
+        damaged = strstr(key, ".json") != NULL;
+        status = error_set(err, STATUS_CORRUPT, ERROR_FAIL_PIPELINE, "log checkpoint %s/%s: it holds no %s",
+                           opening->table->store->url, key, opening->head.has_protocol ? "metaData" : "protocol");
+    }
+    if (status != STATUS_OK && damaged) attempt->checkpoint = memory_strdup(key);
+    return status;
+}
+
 static enum status table_open_once(struct objstore *store, int64_t version, enum delta_table_load load,
-                                   struct delta_table **ret_table, bool *ret_segment_found, struct error *err)
+                                   const struct delta_log_skip *skip, struct delta_table **ret_table,
+                                   struct delta_table_attempt *attempt, struct error *err)
 {
     enum status status = STATUS_OK;
     struct delta_segment segment = {0};
@@ -237,10 +263,10 @@ static enum status table_open_once(struct objstore *store, int64_t version, enum
     arena_init(&table->arena, 0);
     arena_init(&opening.head.arena, 0);
     if (load & DELTA_LOAD_FILES) table->files = delta_files_create(load == DELTA_LOAD_REMOVES);
-    TRY(delta_log_segment_find(store, version, &segment, err));
-    *ret_segment_found = true;
+    TRY(delta_log_segment_find(store, version, skip, &segment, err));
+    attempt->segment_found = true;
     table->checkpoint_version = segment.checkpoint_version;
-    TRY(table_open_checkpoint(&opening, &segment, err));
+    TRY(table_start(&opening, &segment, attempt, err));
     for (int64_t at = segment.first_commit; at <= segment.last_commit; at++) {
         struct delta_commit *commit;
         TRY(delta_log_commit_read(store, at, &commit, err));
@@ -264,15 +290,54 @@ out:
     return status;
 }
 
+// Whether an older checkpoint may do where this one failed.
+static bool table_damage(enum status status)
+{
+    return status == STATUS_CORRUPT || status == STATUS_NOT_FOUND || status == STATUS_UNSUPPORTED;
+}
+
+// A listed file that vanished, or a listing that was taken while others wrote: look again.
+static bool table_look_again(enum status status, const struct delta_table_attempt *attempt)
+{
+    return attempt->segment_found ? status == STATUS_NOT_FOUND : status == STATUS_CORRUPT;
+}
+
+// The damaged checkpoint is the cause of whatever came behind it, so its error goes first.
+static enum status table_open_failed(const struct error *first, enum status status, struct error *err)
+{
+    if (!err) return status;
+    struct error last = *err;
+    return error_set(err, status == STATUS_NOT_FOUND ? STATUS_CORRUPT : status, last.class,
+                     "%s; nor can the table be read without it: %s", first->message, last.message);
+}
+
 enum status delta_table_open(struct objstore *store, int64_t version, enum delta_table_load load,
                              struct delta_table **ret_table, struct error *err)
 {
     enum status status = STATUS_OK;
-    for (int i = 0; i < DELTA_TABLE_TRIES; i++) {
-        bool segment_found = false;
-        status = table_open_once(store, version, load, ret_table, &segment_found, err);
-        if (status != STATUS_NOT_FOUND || !segment_found) break; // else a listed file vanished: look again
+    struct delta_log_skip skip = {0};
+    struct error first = {0}, last = {0};
+    for (unsigned looks = 1;;) {
+        struct delta_table_attempt attempt = {0};
+        status = table_open_once(store, version, load, &skip, ret_table, &attempt, &last);
+        if (status != STATUS_OK && looks < DELTA_TABLE_TRIES && table_look_again(status, &attempt)) {
+            looks++;
+            memory_free(attempt.checkpoint);
+            continue;
+        }
+        if (!attempt.checkpoint || !table_damage(status) || skip.keys.count == DELTA_TABLE_SKIP_MAX) {
+            memory_free(attempt.checkpoint);
+            break;
+        }
+        if (skip.keys.count == 0) first = last;
+        delta_log_skip_add(&skip, attempt.checkpoint);
+        memory_free(attempt.checkpoint);
+        looks = 1;
     }
+    if (status != STATUS_OK && skip.keys.count > 0) status = table_open_failed(&first, status, &last);
+    if (status != STATUS_OK && err) *err = last;
+    if (status == STATUS_OK && skip.keys.count > 0) (*ret_table)->warning = memory_strdup(first.message);
+    delta_log_skip_deinit(&skip);
     return status;
 }
 
@@ -285,6 +350,7 @@ void delta_table_close(struct delta_table *table)
     vector_deinit(&table->domains);
     delta_files_destroy(table->files);
     arena_deinit(&table->arena);
+    memory_free(table->warning);
     memory_free(table);
 }
 
@@ -318,7 +384,7 @@ static enum status table_read_new(const struct delta_table *table, struct delta_
     int64_t hint;
     enum status status = table_read_on(table, commits, err);
     if (status != STATUS_OK) return status;
-    status = delta_log_last_checkpoint(table->store, &hint, err);
+    status = delta_log_checkpoint_beyond(table->store, table->version + (int64_t)commits->items.count, &hint, err);
     if (status != STATUS_OK || hint <= table->version + (int64_t)commits->items.count) return status;
     status = table_read_on(table, commits, err); // it may have been written just now
     if (status != STATUS_OK || hint <= table->version + (int64_t)commits->items.count) return status;

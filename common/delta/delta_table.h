@@ -23,12 +23,14 @@ struct delta_table {
     VECTOR(struct delta_txn) txns; // latest of each appId
     VECTOR(struct delta_domain) domains;
     uint64_t file_count, file_bytes; // live files (loaded only)
+    char *warning;                   // a damaged checkpoint was passed over: what was wrong; NULL: none
     struct delta_files *files;       // private
     struct arena arena;              // private: texts of the above
 };
 
 // version: DELTA_VERSION_LATEST or a number. STATUS_NOT_FOUND: no Delta table there, or no such version;
-// STATUS_UNSUPPORTED: a feature that readers here do not know; STATUS_CORRUPT.
+// STATUS_UNSUPPORTED: a feature that readers here do not know; STATUS_CORRUPT: the log is damaged, the message names
+// the file. A damaged checkpoint that older files make up for is passed over, with a `warning`.
 enum status delta_table_open(struct objstore *store, int64_t version, enum delta_table_load load,
                              struct delta_table **ret_table, struct error *err) MUST_USE;
 void delta_table_close(struct delta_table *table); // NULL allowed

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "common/base/failpoint.h"
+#include "common/base/log.h"
 #include "common/delta/delta_feature.h"
 #include "common/delta/delta_path.h"
 #include "common/plan/dead_letters.h"
@@ -65,6 +66,10 @@ enum status table_log_refresh(struct table_log *log, bool *ret_exists, struct er
     log->with_files = log->needs_files || (log->plan->mode == FORESET__TABLE__MODE__COMPLETE && !log->dead_letters);
     status = delta_table_open(log->store, DELTA_VERSION_LATEST, log->with_files ? DELTA_LOAD_FILES : DELTA_LOAD_STATE,
                               &log->table, err);
+    if (status == STATUS_OK && log->table->warning) {
+        log_warn("log_checkpoint_damaged", "table=%s version=%ld skipped=\"%s\"", log->name, (long)log->table->version,
+                 log->table->warning);
+    }
     *ret_exists = status == STATUS_OK;
     return status == STATUS_NOT_FOUND ? STATUS_OK : status;
 }

@@ -295,6 +295,8 @@ static void an_update_sees_that_the_log_was_cleaned(void **state)
     put_commit(0, PROTOCOL METADATA);
     open_latest();
     put("_last_checkpoint", "{\"version\":5}");
+    assert_int_equal(delta_table_update(table, NULL, &err), STATUS_OK); // no such checkpoint: the hint proves nothing
+    put("00000000000000000005.checkpoint.parquet", "any");
     assert_int_equal(delta_table_update(table, NULL, &err), STATUS_CONFLICT);
     assert_non_null(strstr(err.message, "version 1 is gone"));
 }
@@ -527,9 +529,23 @@ static void nothing_is_put_where_the_log_was_cleaned(void **state)
 {
     (void)state;
     put("_last_checkpoint", "{\"version\":7}");
+    put("00000000000000000007.checkpoint.0000000002.0000000002.parquet", "any");
     assert_int_equal(delta_commit_put(store, 7, "{}", 2, &err), STATUS_CONFLICT);
     assert_int_equal(delta_commit_put(store, 3, "{}", 2, &err), STATUS_CONFLICT);
     assert_int_equal(delta_commit_put(store, 8, "{}", 2, &err), STATUS_OK);
+}
+
+static void a_hint_beyond_the_log_stops_no_put(void **state)
+{
+    (void)state;
+    put_commit(0, PROTOCOL METADATA);
+    put("_last_checkpoint", "{\"version\":9223372036854775807}");
+    open_latest();
+    assert_int_equal(delta_commit_put(store, 1, "{}", 2, &err), STATUS_OK);
+    put("_last_checkpoint", "{\"version\":30}");
+    assert_int_equal(delta_commit_put(store, 2, "{}", 2, &err), STATUS_OK);
+    assert_int_equal(delta_table_update(table, NULL, &err), STATUS_OK);
+    assert_int_equal(table->version, 2);
 }
 
 static enum status fail_hook(void *context, const char *name, struct error *error)
@@ -577,6 +593,7 @@ int main(void)
         FACT(a_remove_names_the_file_as_its_add_did),
         FACT(a_commit_that_breaks_the_rules_is_not_encoded),
         FACT(nothing_is_put_where_the_log_was_cleaned),
+        FACT(a_hint_beyond_the_log_stops_no_put),
         FACT(a_put_can_die_before_and_after),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
