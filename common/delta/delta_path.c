@@ -35,9 +35,17 @@ static void delta_path_escape_chars(const char *value, const char *special, stru
     }
 }
 
+// Beyond ASCII all is encoded: java.net.URI, with which Spark reads the path, takes letters there but no spaces
+// (U+00A0, U+2003, U+3000) and no control characters.
 void delta_path_encode(const char *key, struct text *text)
 {
-    delta_path_escape_chars(key, "% \"#<>?[\\]^`{|}", text);
+    for (; *key; key++) {
+        if ((uint8_t)*key <= 0x20 || (uint8_t)*key >= 0x7F || strchr("%\"#<>?[\\]^`{|}", *key)) {
+            delta_path_percent(*key, text);
+        } else {
+            text_append_char(text, *key);
+        }
+    }
 }
 
 void delta_path_escape(const char *value, struct text *text)

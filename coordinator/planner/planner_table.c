@@ -3,9 +3,12 @@
 #include <stdio.h>
 #include <strings.h>
 
+#include "common/delta/delta_path.h"
 #include "common/plan/function_table.h"
 #include "coordinator/planner/planner_private.h"
 #include "coordinator/sql/sql_interval.h"
+
+enum { PARTITION_NAME_MAX = 228, PARTITION_COLUMNS_MAX = 60 }; // folders below a table: 64 at most
 
 static const char *const own_properties[] = {"output.mode", "merge.keys",    "trigger.interval",
                                              "dlq.table",   "state.backend", "schema.evolution"};
@@ -243,6 +246,16 @@ static enum status check_column(struct planner *planner, const struct planner_ta
     return STATUS_OK;
 }
 
+// A partition's folder is "column=value", 255 bytes at most, and a null is __HIVE_DEFAULT_PARTITION__.
+static bool partition_name_fits(const char *name)
+{
+    struct text folder = {0};
+    delta_path_escape(name, &folder);
+    size_t length = folder.length;
+    text_deinit(&folder);
+    return length <= PARTITION_NAME_MAX;
+}
+
 static enum status check_partitions(struct planner *planner, const struct planner_table *table, struct error *err)
 {
     const struct sql_name *by = &table->statement->partitioned_by;
@@ -256,12 +269,22 @@ static enum status check_partitions(struct planner *planner, const struct planne
             return fail(planner, by->offset, "COLUMN_NOT_DEFINED_IN_TABLE", NULL, err,
                         arena_printf(planner->arena, "PARTITIONED BY %.100s: the query has no such column",
                                      by->parts.items[i]));
-        if (column->type->kind >= TYPE_STRUCT)
+        if (column->type->kind >= TYPE_STRUCT || column->type->kind == TYPE_BINARY)
             return fail(planner, by->offset, "INVALID_PARTITION_COLUMN_DATA_TYPE", NULL, err,
                         arena_printf(planner->arena,
                                      "PARTITIONED BY %.100s: a table cannot be partitioned by a value of type %.100s",
                                      column->name, column->type->text));
+        if (!partition_name_fits(column->name))
+            return fail(planner, by->offset, NULL, "give it a shorter name: … AS name", err,
+                        arena_printf(planner->arena,
+                                     "PARTITIONED BY %.60s…: the column's name is too long for a folder, the limit is "
+                                     "%d bytes",
+                                     column->name, PARTITION_NAME_MAX));
     }
+    if (by->parts.count > PARTITION_COLUMNS_MAX)
+        return fail(planner, by->offset, NULL, NULL, err,
+                    arena_printf(planner->arena, "PARTITIONED BY %u columns: at most %d are possible", by->parts.count,
+                                 PARTITION_COLUMNS_MAX));
     if (by->parts.count && by->parts.count == table->node->columns.count) {
         return fail(planner, by->offset, "ALL_PARTITION_COLUMNS_NOT_ALLOWED", NULL, err,
                     "a table needs a column that it is not partitioned by");

@@ -23,7 +23,7 @@ def commits(table):
     versions = [version for version, _ in found]
     if versions != list(range(len(versions))):
         raise ValueError(f"{log}: versions {versions} are not 0, 1, 2 …")
-    return [(version, [json.loads(line) for line in path.read_text().splitlines() if line]) for version, path in found]
+    return [(version, [json.loads(line) for line in path.read_text().split("\n") if line]) for version, path in found]
 
 
 def versions(table):

@@ -4,6 +4,7 @@
 // fail: the object store, memory. A file that no report names is removed when the lane closes.
 #include "common/base/hash.h"
 #include "worker/expr/expr.h"
+#include "worker/operator/table_guard.h"
 #include "worker/operator/table_update.h"
 #include "worker/sink/letter_sink.h"
 
@@ -15,6 +16,8 @@ struct table_operator {
     struct operator base;
     struct file_sink_args args;
     struct partition_sink *sink;
+    struct table_guard guard;
+    bool guarded;
     struct letter_sink *letters;   // made with the first
     struct operator_table *output; // of the epoch at hand
     uint32_t sequence;
@@ -29,6 +32,7 @@ static void table_close(struct operator* op)
     struct table_operator *table = (struct table_operator *)op;
     if (table->update) table_update_deinit(table->update);
     memory_free(table->update);
+    table_guard_deinit(&table->guard);
     partition_sink_destroy(table->sink);
     letter_sink_destroy(table->letters);
     for (size_t i = 0; table->output && i < table->output->files.count; i++) {
@@ -77,7 +81,13 @@ static enum status table_on_batch(struct operator* op, uint32_t input, struct ba
 {
     (void)input;
     struct table_operator *table = (struct table_operator *)op;
+    struct batch *left = NULL;
     enum status status = STATUS_OK;
+    if (table->guarded) {
+        TRY(table_guard_pass(&table->guard, batch, &left, err));
+        if (!left) return STATUS_OK;
+        batch = left;
+    }
     table_output(table)->rows_out += batch->row_count;
     if (op->host->record) table_record(table, batch);
     if (table->update) {
@@ -88,6 +98,7 @@ static enum status table_on_batch(struct operator* op, uint32_t input, struct ba
     }
     TRY(operator_emit(op, batch, err));
 out:
+    batch_unref(left);
     return status;
 }
 
@@ -232,6 +243,9 @@ enum status table_operator_open(struct operator_host *host, uint32_t node, struc
         table_update_init(table->update, op);
         table->update->state.restore = table_restore;
     }
+    op->errors_fail = host->plan->on_error_fail; // what the guard finds is settled here, also above an aggregate
+    table_guard_init(&table->guard, op, table->sink, table->update == NULL);
+    table->guarded = table_guard_needed(&table->guard);
     *ret_op = op;
 out:
     if (status != STATUS_OK) table_close(op);

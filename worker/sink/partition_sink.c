@@ -1,9 +1,14 @@
 // Splits rows by partition values into files. A file that has to make room is finished and a later row of its values
-// begins another one. Fails with what files fail with, and where a value's type cannot partition.
+// begins another one. Values that cannot be a folder are found by partition_sink_check, once for each combination of
+// values in an epoch; their rows must not be written. Fails with what files fail with, and where a value's type cannot
+// partition.
 #include "worker/sink/partition_sink.h"
+
+#include <stdio.h>
 
 #include "common/delta/delta_path.h"
 #include "common/delta/delta_stats.h"
+#include "worker/expr/expr.h"
 
 #define INDEX_FIRST 64u
 
@@ -11,6 +16,7 @@ struct partition {
     uint64_t hash;
     struct column **values; // one row of each partition column
     struct file_sink *file; // NULL: none is open
+    char *refused;          // why its values cannot be folders; NULL: they can
     uint64_t used;          // tick of the last write
     uint32_t rows;          // of the batch at hand
     uint32_t at;
@@ -30,6 +36,7 @@ struct partition_sink {
     uint64_t *hashes;
     uint32_t *places; // partition of each selected row
     uint32_t capacity;
+    const struct batch *placed; // the batch that partition_sink_check has just passed: its places are known
     struct partition_sink_files done;
 };
 
@@ -77,6 +84,7 @@ static void partitions_forget(struct partition_sink *sink)
         struct partition *partition = &sink->partitions.items[i];
         for (uint32_t k = 0; k < sink->key_count; k++) column_unref(partition->values[k]);
         memory_free(partition->values);
+        memory_free(partition->refused);
         file_sink_close(partition->file);
     }
     vector_reset(&sink->partitions);
@@ -249,6 +257,44 @@ static void index_grow(struct partition_sink *sink)
     for (uint32_t i = 0; i < sink->partitions.count; i++) index_put(sink, i);
 }
 
+// Why the values cannot be folders of the table, as NULL or a text to be freed. A folder's name has at most NAME_MAX
+// bytes, a file's path PATH_MAX, and neither holds NUL.
+static enum status partition_refusal(const struct partition_sink *sink, const struct partition *partition,
+                                     char **ret_refused, struct error *err)
+{
+    struct text value = {0}, folder = {0}, refused = {0};
+    size_t path = strlen(sink->table->url ? sink->table->url : "") + PARTITION_SINK_FILE_NAME;
+    enum status status = STATUS_OK;
+    for (uint32_t k = 0; k < sink->key_count && refused.length == 0; k++) {
+        const char *column = sink->table->partition_columns[k];
+        bool null = false;
+        text_reset(&value);
+        text_reset(&folder);
+        TRY(delta_stats_partition_text(partition->values[k], 0, &value, &null, err));
+        delta_path_escape(column, &folder);
+        size_t before = folder.length + 1;
+        delta_path_escape(null ? "" : text_str(&value), &folder);
+        size_t size = folder.length - before + 1;
+        path += before + size + 1;
+        if (memchr(text_str(&value), 0, value.length)) {
+            text_printf(&refused, "partition value of column %s holds the character NUL", column);
+        } else if (before + size > PARTITION_SINK_NAME_MAX) {
+            text_printf(&refused, "partition value of column %s is %zu bytes as a folder name, the limit is %zu",
+                        column, size, (size_t)PARTITION_SINK_NAME_MAX - before);
+        }
+    }
+    if (refused.length == 0 && path > PARTITION_SINK_PATH_MAX) {
+        text_printf(&refused, "the partition values make a path of %zu bytes, the limit is %d", path,
+                    PARTITION_SINK_PATH_MAX);
+    }
+out:
+    *ret_refused = refused.length ? text_take(&refused) : NULL;
+    text_deinit(&value);
+    text_deinit(&folder);
+    text_deinit(&refused);
+    return status == STATUS_OK ? status : error_prefix(err, "table %s", sink->table->name);
+}
+
 static enum status partition_add(struct partition_sink *sink, uint64_t hash, const struct batch *batch, uint32_t row,
                                  uint32_t *ret_number, struct error *err)
 {
@@ -261,6 +307,14 @@ static enum status partition_add(struct partition_sink *sink, uint64_t hash, con
         while (k > 0) column_unref(partition.values[--k]);
         memory_free(partition.values);
         return status;
+    }
+    if (sink->key_count > 0) {
+        enum status status = partition_refusal(sink, &partition, &partition.refused, err);
+        if (status != STATUS_OK) {
+            for (uint32_t k = 0; k < sink->key_count; k++) column_unref(partition.values[k]);
+            memory_free(partition.values);
+            return status;
+        }
     }
     *ret_number = (uint32_t)sink->partitions.count;
     vector_push(&sink->partitions, partition);
@@ -351,12 +405,38 @@ static enum status write_split(struct partition_sink *sink, uint64_t epoch, uint
     return status;
 }
 
+enum status partition_sink_check(struct partition_sink *sink, const struct batch *batch, struct expr_errors *errors,
+                                 struct error *err)
+{
+    if (sink->key_count == 0) return STATUS_OK;
+    enum status status = partition_rows(sink, batch, err);
+    if (status != STATUS_OK) return status;
+    for (uint32_t i = 0; i < batch->row_count; i++) {
+        const char *refused = sink->partitions.items[sink->places[i]].refused;
+        if (!refused) continue;
+        struct expr_row_error error = {.row = batch_row(batch, i), .message = memory_strdup(refused)};
+        snprintf(error.condition, sizeof error.condition, "%s", PARTITION_SINK_CONDITION);
+        vector_push(&errors->items, error);
+    }
+    sink->placed = batch;
+    if (errors->items.count > 0) partition_sink_unplace(sink);
+    return STATUS_OK;
+}
+
+void partition_sink_unplace(struct partition_sink *sink)
+{
+    if (!sink->placed) return;
+    for (size_t i = 0; i < sink->partitions.count; i++) sink->partitions.items[i].rows = 0;
+    sink->placed = NULL;
+}
+
 enum status partition_sink_write(struct partition_sink *sink, uint64_t epoch, uint32_t *sequence, struct batch *batch,
                                  struct error *err)
 {
     enum status status = STATUS_OK;
     struct batch *file = NULL;
-    TRY(partition_rows(sink, batch, err));
+    if (sink->placed != batch) TRY(partition_rows(sink, batch, err));
+    sink->placed = NULL;
     file = file_batch(sink, batch);
     if (sink->partitions.items[sink->places[0]].rows == batch->row_count) {
         struct partition *only = &sink->partitions.items[sink->places[0]];
