@@ -331,7 +331,8 @@ out:
 static enum status clean_table(struct clean_state *state, size_t number, struct error *err)
 {
     struct table_log *log = &state->clean->logs->items[number];
-    const Foreset__Table *table = state->clean->context->plan->tables[log->number];
+    const Foreset__Plan *plan = state->clean->plan ? state->clean->plan : state->clean->context->plan;
+    const Foreset__Table *table = plan->tables[log->number];
     struct clean_names *names = &state->tables[number];
     struct text folder = {0};
     enum status status = STATUS_OK;

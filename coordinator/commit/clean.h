@@ -9,8 +9,9 @@
 
 struct clean {
     const struct commit_context *context;
-    struct table_logs *logs; // for their stores; nobody else uses them meanwhile
-    struct meta_record last; // the last decided epoch, as the leader knows it
+    const Foreset__Plan *plan; // with the columns as the tables spell them; NULL: the context's
+    struct table_logs *logs;   // for their stores; nobody else uses them meanwhile
+    struct meta_record last;   // the last decided epoch, as the leader knows it
     uint64_t published;
     int64_t grace_us;
     uint64_t deleted; // out

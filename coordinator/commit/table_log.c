@@ -14,6 +14,7 @@
 #include "common/delta/delta_feature.h"
 #include "common/delta/delta_path.h"
 #include "common/plan/dead_letters.h"
+#include "coordinator/commit/table_shape.h"
 
 enum { TABLE_LOG_TRIES = 8, TABLE_LOG_PROPERTIES_MAX = 128 };
 #define TABLE_LOG_BACKOFF_US 100000
@@ -190,13 +191,15 @@ static enum status table_log_take_over(struct table_log *log, struct random *ran
     enum status status = STATUS_OK;
     struct text bytes = {0};
     struct delta_metadata metadata = log->table->metadata;
-    struct delta_pair *pairs = memory_alloc((metadata.configuration.count + 1) * sizeof *pairs);
+    struct delta_pair *pairs = memory_alloc((metadata.configuration.count + 2) * sizeof *pairs);
     uint32_t count = 0;
     for (uint32_t i = 0; i < metadata.configuration.count; i++) {
-        if (strcmp(metadata.configuration.items[i].key, TABLE_LOG_PROPERTY) == 0) continue;
+        const char *key = metadata.configuration.items[i].key;
+        if (strcmp(key, TABLE_LOG_PROPERTY) == 0 || strcmp(key, TABLE_SHAPE_ADOPTED) == 0) continue;
         pairs[count++] = metadata.configuration.items[i];
     }
     pairs[count++] = (struct delta_pair){TABLE_LOG_PROPERTY, log->context->pipeline_id};
+    pairs[count++] = (struct delta_pair){TABLE_SHAPE_ADOPTED, "true"};
     metadata.configuration = (struct delta_map){pairs, count};
     char txn_id[37];
     random_uuid(random, txn_id);

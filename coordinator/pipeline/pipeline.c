@@ -356,6 +356,7 @@ void pipeline_destroy(struct pipeline *pipeline)
     manifest_unref(pipeline->recovered);
     manifest_unref(pipeline->built);
     manifest_unref(pipeline->report_due);
+    if (pipeline->shaped) foreset__plan__free_unpacked(pipeline->shaped, NULL);
     pipeline_fills_deinit(&pipeline->fills);
     memory_free(pipeline->status.states);
     memory_free(pipeline->status.tables);

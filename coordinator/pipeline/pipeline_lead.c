@@ -16,6 +16,7 @@
 #include "common/base/planted.h"
 #include "common/base/text.h"
 #include "coordinator/commit/recover.h"
+#include "coordinator/commit/table_shape.h"
 #include "coordinator/commit/torn_store.h"
 #include "coordinator/pipeline/pipeline_change.h"
 
@@ -120,9 +121,12 @@ static void pipeline_lead_release(struct pipeline_job *base)
 }
 
 // What recovery found out is the pipeline's from here on; no job runs that could see it change.
-static void pipeline_lead_take_over(struct pipeline *pipeline, const struct pipeline_lead_recovery *recovery)
+static void pipeline_lead_take_over(struct pipeline *pipeline, struct pipeline_lead_recovery *recovery)
 {
+    bool refresh = recovery->recover.full_refresh && recovery->recover.last;
     pipeline->context = recovery->context;
+    if (pipeline->shaped) foreset__plan__free_unpacked(pipeline->shaped, NULL);
+    pipeline->shaped = table_shape_plan(pipeline->config.plan, &recovery->logs, refresh);
     for (size_t i = 0; i < recovery->logs.count; i++) {
         pipeline->put_logs.items[i].abandoned = recovery->logs.items[i].abandoned;
         pipeline->check_logs.items[i].abandoned = recovery->logs.items[i].abandoned;

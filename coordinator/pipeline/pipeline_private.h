@@ -147,6 +147,7 @@ struct pipeline {
     bool attempt_ready;          // clock and position belong to this attempt
     bool asked;                  // the sources could be asked once
     bool polling, offered, due, drain, finished;
+    Foreset__Plan *shaped;                       // the plan for workers (table_shape.h); NULL before recovery
     struct manifest *report_due;                 // the group is still to be told of it; NULL: nothing
     bool reporting;                              // what it was told may still be on its way
     bool begins;                                 // some source does

@@ -181,6 +181,7 @@ void pipeline_upkeep_clean(struct pipeline *pipeline)
     struct pipeline_upkeep_cleaning *job =
         pipeline_job_create(pipeline, sizeof *job, pipeline_upkeep_clean_act, pipeline_upkeep_cleaned, NULL);
     job->clean = (struct clean){.context = &pipeline->context,
+                                .plan = pipeline->shaped,
                                 .logs = &pipeline->clean_logs,
                                 .last = pipeline->decided,
                                 .published = pipeline->published,

@@ -78,7 +78,7 @@ static void pipeline_workers_assign(struct pipeline *pipeline, struct pipeline_w
 {
     Foreset__Assign body = FORESET__ASSIGN__INIT;
     body.pipeline_id = pipeline->context.pipeline_id;
-    body.plan = (Foreset__Plan *)pipeline->config.plan;
+    body.plan = pipeline->shaped ? pipeline->shaped : (Foreset__Plan *)pipeline->config.plan;
     body.from = pipeline->built ? pipeline->built->body : NULL; // nothing is decided meanwhile
     body.routing_version = pipeline->routing.version;
     struct arena arena;

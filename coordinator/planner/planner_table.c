@@ -25,8 +25,9 @@ static const char *const delta_properties[] = {
     "delta.minWriterVersion",
     "delta.targetFileSize",
 };
-#define OWN   (sizeof own_properties / sizeof *own_properties)
-#define DELTA (sizeof delta_properties / sizeof *delta_properties)
+#define INVALID_IN_NAMES " ,;{}()\n\t=" // of columns, without column mapping
+#define OWN              (sizeof own_properties / sizeof *own_properties)
+#define DELTA            (sizeof delta_properties / sizeof *delta_properties)
 
 static enum status fail(struct planner *planner, uint32_t offset, const char *condition, const char *hint,
                         struct error *err, const char *message)
@@ -219,12 +220,40 @@ static bool holds_kind(const struct type *type, enum type_kind kind)
     return false;
 }
 
+// Struct fields at every level are held to what top-level columns are.
+static enum status check_fields(struct planner *planner, const struct planner_table *table, const char *path,
+                                const struct type *type, struct error *err)
+{
+    uint32_t offset = table->statement->query->offset;
+    for (uint32_t i = 0; i < type->child_count; i++) {
+        const char *name = type->children[i].name;
+        bool named = type->kind == TYPE_STRUCT;
+        if (named && (name[0] == '\0' || strpbrk(name, INVALID_IN_NAMES))) {
+            return fail(planner, offset, "DELTA_INVALID_CHARACTERS_IN_COLUMN_NAMES",
+                        "give the field another name: named_struct('name', …) or CAST(… AS STRUCT<name: type>)", err,
+                        arena_printf(planner->arena,
+                                     "column %.100s has a field \"%.100s\", a name that Delta does not take", path,
+                                     name));
+        }
+        for (uint32_t k = 0; named && k < i; k++) {
+            if (strcasecmp(type->children[k].name, name) != 0) continue;
+            return fail(planner, offset, "COLUMN_ALREADY_EXISTS", "rename one or leave it out", err,
+                        arena_printf(planner->arena, "column %.100s has two fields that are named %.100s but for case",
+                                     path, name));
+        }
+        const char *inner = named ? arena_printf(planner->arena, "%s.%s", path, name) : path;
+        enum status status = check_fields(planner, table, inner, type->children[i].type, err);
+        if (status != STATUS_OK) return status;
+    }
+    return STATUS_OK;
+}
+
 static enum status check_column(struct planner *planner, const struct planner_table *table, uint32_t at,
                                 struct error *err)
 {
     const struct bind_column *column = table->node->columns.items[at];
     uint32_t offset = table->statement->query->offset;
-    if (column->name[0] == '\0' || strpbrk(column->name, " ,;{}()\n\t=")) {
+    if (column->name[0] == '\0' || strpbrk(column->name, INVALID_IN_NAMES)) {
         return fail(planner, offset, "DELTA_INVALID_CHARACTERS_IN_COLUMN_NAMES", "give it a name: … AS name", err,
                     arena_printf(planner->arena,
                                  "column %u of the query has the name \"%.100s\", which Delta does not take", at + 1,
@@ -243,7 +272,7 @@ static enum status check_column(struct planner *planner, const struct planner_ta
                     arena_printf(planner->arena, "column %.100s is of type %.150s, which a Delta table cannot hold",
                                  column->name, column->type->text));
     }
-    return STATUS_OK;
+    return check_fields(planner, table, column->name, column->type, err);
 }
 
 // A partition's folder is "column=value", 255 bytes at most, and a null is __HIVE_DEFAULT_PARTITION__.

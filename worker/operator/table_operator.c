@@ -215,6 +215,20 @@ static const struct operator_ops table_ops = {
     .rerouted = table_rerouted,
 };
 
+// The columns of the files: those of the rows, as the table spells them.
+static const struct type *file_columns(const Foreset__Table *plan, const struct type *rows)
+{
+    const struct type *spelled;
+    struct error ignored;
+    if (!plan->schema || type_parse(plan->schema, &spelled, &ignored) != STATUS_OK) return rows;
+    bool same = spelled->kind == TYPE_STRUCT && spelled->child_count == rows->child_count;
+    for (uint32_t i = 0; same && i < rows->child_count; i++) {
+        same = spelled->children[i].type == rows->children[i].type &&
+               strcasecmp(spelled->children[i].name, rows->children[i].name) == 0;
+    }
+    return same ? spelled : rows;
+}
+
 enum status table_operator_open(struct operator_host *host, uint32_t node, struct operator** ret_op, struct error *err)
 {
     struct table_operator *table = memory_calloc(1, sizeof *table);
@@ -237,7 +251,7 @@ enum status table_operator_open(struct operator_host *host, uint32_t node, struc
         goto out;
     }
     TRY(file_sink_properties(plan, &table->args, err));
-    TRY(partition_sink_create(plan, op->schema, &table->args, &table->sink, err));
+    TRY(partition_sink_create(plan, file_columns(plan, op->schema), &table->args, &table->sink, err));
     if (plan->mode == FORESET__TABLE__MODE__UPDATE && op->above_aggregate) {
         table->update = memory_calloc(1, sizeof *table->update);
         table_update_init(table->update, op);

@@ -32,6 +32,7 @@ struct partition_sink {
     uint32_t *index; // hash → partition + 1
     uint32_t index_mask;
     uint32_t open;
+    uint32_t refused; // partitions whose values cannot be folders
     uint64_t tick;
     uint64_t *hashes;
     uint32_t *places; // partition of each selected row
@@ -91,7 +92,7 @@ static void partitions_forget(struct partition_sink *sink)
     memory_free(sink->index);
     sink->index = NULL;
     sink->index_mask = 0;
-    sink->open = 0;
+    sink->open = sink->refused = 0;
 }
 
 void partition_sink_lane(struct partition_sink *sink, uint32_t lane)
@@ -315,6 +316,7 @@ static enum status partition_add(struct partition_sink *sink, uint64_t hash, con
             memory_free(partition.values);
             return status;
         }
+        if (partition.refused) sink->refused++;
     }
     *ret_number = (uint32_t)sink->partitions.count;
     vector_push(&sink->partitions, partition);
@@ -411,7 +413,7 @@ enum status partition_sink_check(struct partition_sink *sink, const struct batch
     if (sink->key_count == 0) return STATUS_OK;
     enum status status = partition_rows(sink, batch, err);
     if (status != STATUS_OK) return status;
-    for (uint32_t i = 0; i < batch->row_count; i++) {
+    for (uint32_t i = 0; sink->refused > 0 && i < batch->row_count; i++) {
         const char *refused = sink->partitions.items[sink->places[i]].refused;
         if (!refused) continue;
         struct expr_row_error error = {.row = batch_row(batch, i), .message = memory_strdup(refused)};
