@@ -131,9 +131,11 @@ static void progress_json_table(const struct pipeline_progress *published, const
     text_append_str(&line, ", \"sink\": {\"description\": ");
     text_append_json(&line, table->url, strlen(table->url));
     text_printf(&line, ", \"numOutputRows\": %llu}", (unsigned long long)epoch->rows_out);
-    text_printf(&line, ", \"observedMetrics\": {\"late\": %llu, \"deadLetters\": %llu, \"malformed\": %llu}}\n",
-                (unsigned long long)epoch->rows_late, (unsigned long long)epoch->rows_dead,
-                (unsigned long long)epoch->rows_malformed);
+    text_printf(
+        &line,
+        ", \"observedMetrics\": {\"late\": %llu, \"deadLetters\": %llu, \"malformed\": %llu, \"violations\": %llu}}\n",
+        (unsigned long long)epoch->rows_late, (unsigned long long)epoch->rows_dead,
+        (unsigned long long)epoch->rows_malformed, (unsigned long long)epoch->rows_violated);
     fputs(text_str(&line), stderr);
     text_deinit(&line);
 }

@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#include "common/base/text.h"
+
 enum { FEATURE_READER_MAX = 3, FEATURE_WRITER_MAX = 7 };
 
 // Reader features whose presence changes nothing that readers here do, or that they obey. Those of variants ask nothing
@@ -76,15 +78,49 @@ enum status delta_feature_check_read(const struct delta_protocol *protocol, cons
     return STATUS_OK;
 }
 
-static enum status feature_check_fields(const struct delta_field *fields, uint32_t count, struct error *err)
+// The names from the column down to a field.
+struct feature_path {
+    const struct feature_path *above; // NULL: a column
+    const char *name;
+};
+
+static void feature_path_write(const struct feature_path *path, struct text *text)
+{
+    if (path->above) {
+        feature_path_write(path->above, text);
+        text_append_char(text, '.');
+    }
+    text_append_str(text, path->name);
+}
+
+// NOT NULL of whole columns is enforced row by row, deeper down it is not.
+static enum status feature_refuse_nested_not_null(const struct feature_path *path, struct error *err)
+{
+    struct text text = {0};
+    feature_path_write(path, &text);
+    enum status status = error_set(
+        err, STATUS_UNSUPPORTED, ERROR_FAIL_PIPELINE,
+        "the table's field '%s' is NOT NULL inside a column, which this writer cannot enforce", text_str(&text));
+    text_deinit(&text);
+    return status;
+}
+
+static enum status feature_check_fields(const struct delta_field *fields, uint32_t count,
+                                        const struct feature_path *above, bool map, struct error *err)
 {
     for (uint32_t i = 0; i < count; i++) {
+        struct feature_path path = {above, fields[i].name};
+        bool key = map && i == 0; // never null
+        if (above && !key && !fields[i].nullable) return feature_refuse_nested_not_null(&path, err);
         if (fields[i].refused) {
             return error_set(err, STATUS_UNSUPPORTED, ERROR_FAIL_PIPELINE,
                              "the table's column '%s' carries %s, which this writer cannot enforce", fields[i].name,
-                             fields[i].refused);
+                             strcmp(fields[i].refused, "__CHAR_VARCHAR_TYPE_STRING") == 0
+                                 ? "the type varchar(n) or char(n) (__CHAR_VARCHAR_TYPE_STRING)"
+                                 : fields[i].refused);
         }
-        enum status status = feature_check_fields(fields[i].children, fields[i].child_count, err);
+        enum status status = feature_check_fields(fields[i].children, fields[i].child_count, &path,
+                                                  fields[i].type->kind == TYPE_MAP, err);
         if (status != STATUS_OK) return status;
     }
     return STATUS_OK;
@@ -133,7 +169,7 @@ enum status delta_feature_check_write(const struct delta_protocol *protocol, con
     }
     status = feature_check_properties(metadata, removes, err);
     if (status != STATUS_OK) return status;
-    return feature_check_fields(schema->fields, schema->field_count, err);
+    return feature_check_fields(schema->fields, schema->field_count, NULL, false, err);
 }
 
 static bool feature_uses_ntz(const struct type *type)

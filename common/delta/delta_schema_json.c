@@ -6,6 +6,7 @@
 #include <jansson.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "common/base/vector.h"
 
@@ -21,9 +22,13 @@ static const struct {
 };
 
 // Metadata of a field that asks something of writers. identity columns: a prefix of several keys.
-static const char *const schema_refused[] = {"delta.invariants",     "delta.generationExpression",
-                                             "delta.identity.start", "delta.identity.step",
-                                             "CURRENT_DEFAULT",      NULL};
+static const char *const schema_refused[] = {"delta.invariants",
+                                             "delta.generationExpression",
+                                             "delta.identity.start",
+                                             "delta.identity.step",
+                                             "CURRENT_DEFAULT",
+                                             "__CHAR_VARCHAR_TYPE_STRING",
+                                             NULL};
 
 struct schema_read {
     struct arena *arena;
@@ -176,13 +181,13 @@ enum status delta_schema_json_read(const char *json, struct arena *arena, struct
 
 static enum status schema_write_type(const struct type *type, const char *where, struct text *text, struct error *err);
 
-static enum status schema_write_field(const struct field *field, struct text *text, struct error *err)
+static enum status schema_write_field(const struct field *field, bool nullable, struct text *text, struct error *err)
 {
     text_append_str(text, "{\"name\":");
     text_append_json(text, field->name, strlen(field->name));
     text_append_str(text, ",\"type\":");
     enum status status = schema_write_type(field->type, field->name, text, err);
-    text_append_str(text, ",\"nullable\":true,\"metadata\":{}}");
+    text_printf(text, ",\"nullable\":%s,\"metadata\":{}}", nullable ? "true" : "false");
     return status;
 }
 
@@ -194,7 +199,7 @@ static enum status schema_write_nested(const struct type *type, const char *wher
         text_append_str(text, "{\"type\":\"struct\",\"fields\":[");
         for (uint32_t i = 0; i < type->child_count; i++) {
             if (i) text_append_char(text, ',');
-            TRY(schema_write_field(&type->children[i], text, err));
+            TRY(schema_write_field(&type->children[i], true, text, err));
         }
         text_append_str(text, "]}");
         break;
@@ -238,6 +243,23 @@ enum status delta_schema_json_write(const struct type *schema, struct text *text
     return schema_write_type(schema, "", text, err);
 }
 
+enum status delta_schema_json_write_not_null(const struct type *schema, const char *const *not_null, size_t count,
+                                             struct text *text, struct error *err)
+{
+    enum status status = STATUS_OK;
+    text_append_str(text, "{\"type\":\"struct\",\"fields\":[");
+    for (uint32_t i = 0; i < schema->child_count; i++) {
+        bool nullable = true;
+        for (size_t n = 0; n < count && nullable; n++)
+            nullable = strcasecmp(not_null[n], schema->children[i].name) != 0;
+        if (i) text_append_char(text, ',');
+        TRY(schema_write_field(&schema->children[i], nullable, text, err));
+    }
+    text_append_str(text, "]}");
+out:
+    return status;
+}
+
 enum status delta_schema_json_extend(const char *old_json, const struct type *wanted, struct text *text,
                                      bool *ret_changed, struct error *err)
 {
@@ -261,7 +283,7 @@ enum status delta_schema_json_extend(const char *old_json, const struct type *wa
         }
         if (at >= 0) continue;
         text_reset(&added);
-        TRY(schema_write_field(field, &added, err));
+        TRY(schema_write_field(field, true, &added, err));
         json_array_append_new(fields, json_loads(text_str(&added), 0, NULL));
         changed = true;
     }

@@ -29,6 +29,9 @@ enum status delta_schema_json_read(const char *json, struct arena *arena, struct
                                    struct error *err) MUST_USE;
 // Every field nullable, metadata empty. Refuses what a Delta table cannot hold (void, intervals), naming the column.
 enum status delta_schema_json_write(const struct type *schema, struct text *text, struct error *err) MUST_USE;
+// The same with these top-level columns NOT NULL (ASCII case-insensitive).
+enum status delta_schema_json_write_not_null(const struct type *schema, const char *const *not_null, size_t count,
+                                             struct text *text, struct error *err) MUST_USE;
 // The old schema's JSON, its fields and their metadata unchanged, with the columns of `wanted` that it lacks added at
 // the end (add-column evolution). STATUS_INVALID if a column is there with another type, naming both.
 enum status delta_schema_json_extend(const char *old_json, const struct type *wanted, struct text *text,

@@ -182,6 +182,23 @@ static bool plan_nodes_are(const Foreset__Plan *plan, const uint32_t *numbers, s
     return true;
 }
 
+static const char *plan_table_rows(const Foreset__Plan *plan, const Foreset__Table *table, const struct type *schema)
+{
+    for (size_t i = 0; i < table->n_not_null; i++) {
+        if (type_field_find(schema, table->not_null[i]) < 0) return "a NOT NULL column that it lacks";
+    }
+    for (size_t i = 0; i < table->n_constraints; i++) {
+        uint32_t expr = table->constraints[i]->expr;
+        if (expr >= plan->n_exprs) return "a constraint that is not there";
+        if (strcmp(plan->exprs[expr]->type, "boolean") != 0) return "a constraint that is no boolean";
+        bool *seen = memory_calloc(plan->n_exprs + 1, sizeof *seen);
+        bool reads = plan_reads(plan, expr, schema, seen);
+        memory_free(seen);
+        if (!reads) return "a constraint over a column that it lacks";
+    }
+    return NULL;
+}
+
 static const char *plan_table_rule(const Foreset__Plan *plan, size_t number)
 {
     const Foreset__Table *table = plan->tables[number];
@@ -195,6 +212,8 @@ static const char *plan_table_rule(const Foreset__Plan *plan, size_t number)
     for (size_t i = 0; i < table->n_partition_columns; i++) {
         if (type_field_find(schema, table->partition_columns[i]) < 0) return "a partition column that it lacks";
     }
+    const char *rule = plan_table_rows(plan, table, schema);
+    if (rule) return rule;
     for (size_t i = 0; i < table->n_stateful_inputs; i++) {
         if (table->stateful_inputs[i] >= plan->n_tables) return "it reads a table that is not there";
     }

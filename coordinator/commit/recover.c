@@ -71,11 +71,28 @@ static bool recover_adopts(const struct recover *recover, const struct table_log
     return recover->adopt && (!recover->adopt_table || strcmp(recover->adopt_table, log->name) == 0);
 }
 
+// A table that cannot be taken is refused before any table is made or changed.
+static enum status recover_admit(struct recover *recover, struct error *err)
+{
+    enum status status = STATUS_OK;
+    bool refresh = recover->full_refresh && recover->last;
+    for (size_t i = 0; i < recover->logs->count; i += 2) {
+        struct table_log *log = &recover->logs->items[i];
+        bool exists = false;
+        if (log->abandoned) continue;
+        TRY(table_log_refresh(log, &exists, err));
+        if (exists) TRY(table_log_admit(log, recover_adopts(recover, log), !refresh && !log->extends, err));
+    }
+out:
+    return status;
+}
+
 static enum status recover_tables(struct recover *recover, struct error *err)
 {
     enum status status = STATUS_OK;
     if (recover->abandon_table) TRY(meta_store_abandon(recover->context->meta, recover->abandon_table, err));
     TRY(table_logs_read_abandoned(recover->logs, err));
+    TRY(recover_admit(recover, err));
     for (size_t i = 0; i < recover->logs->count; i += 2) { // dead letter tables come with their first rows
         struct table_log *log = &recover->logs->items[i];
         const Foreset__TableEpoch *epoch =

@@ -8,6 +8,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "common/base/failpoint.h"
 #include "common/base/log.h"
@@ -138,7 +139,8 @@ static enum status table_log_encode_first(struct table_log *log, struct random *
     random_uuid(random, table_id);
     random_uuid(random, txn_id);
     int64_t now_ms = clock_wall_us(log->context->seam->clock) / 1000;
-    TRY(delta_schema_json_write(log->schema, &schema, err));
+    TRY(delta_schema_json_write_not_null(log->schema, (const char *const *)log->plan->not_null,
+                                         log->dead_letters ? 0 : log->plan->n_not_null, &schema, err));
     delta_feature_protocol(log->schema, &protocol);
     metadata.id = table_id;
     metadata.schema_string = text_str(&schema);
@@ -255,24 +257,44 @@ static enum status table_log_has_rows(struct table_log *log, bool *ret_rows, str
     return STATUS_OK;
 }
 
+static enum status table_log_refuse(struct table_log *log, const char *owner, struct error *err)
+{
+    bool rows = true;
+    if (!owner) {
+        enum status status = table_log_has_rows(log, &rows, err);
+        if (status != STATUS_OK) return status;
+    }
+    return error_set(
+        err, STATUS_INVALID, ERROR_FAIL_PIPELINE,
+        "%s %s%s; this pipeline is %s. Use another name or LOCATION, or take the table over with --adopt=%s", log->url,
+        owner  ? "belongs to the pipeline "
+        : rows ? "has rows and belongs to no pipeline"
+               : "is there already, empty, and belongs to no pipeline",
+        owner ? owner : "", log->context->pipeline_id, log->name);
+}
+
+enum status table_log_admit(struct table_log *log, bool adopt, bool columns, struct error *err)
+{
+    enum status status = STATUS_OK;
+    const char *owner = delta_table_property(log->table, TABLE_LOG_PROPERTY);
+    if (owner && strcmp(owner, log->context->pipeline_id) == 0) return STATUS_OK;
+    if (!adopt) TRY(table_log_refuse(log, owner, err));
+    TRY(delta_table_check_write(log->table, log->plan->mode != FORESET__TABLE__MODE__APPEND, err));
+    if (columns) {
+        TRY(delta_table_check_schema(log->table, log->schema, (const char *const *)log->plan->partition_columns,
+                                     (uint32_t)log->plan->n_partition_columns, err));
+    }
+out:
+    return status == STATUS_OK ? status : error_prefix(err, "table %s", log->name);
+}
+
 // *ret_again: it was changed, look once more.
 static enum status table_log_check_owner(struct table_log *log, bool adopt, struct random *random, bool *ret_again,
                                          struct error *err)
 {
     const char *owner = delta_table_property(log->table, TABLE_LOG_PROPERTY);
     if (owner && strcmp(owner, log->context->pipeline_id) == 0) return STATUS_OK;
-    bool rows = true;
-    if (!owner) {
-        enum status status = table_log_has_rows(log, &rows, err);
-        if (status != STATUS_OK) return status;
-    }
-    if (!adopt && (owner || rows)) {
-        return error_set(
-            err, STATUS_INVALID, ERROR_FAIL_PIPELINE,
-            "%s %s%s; this pipeline is %s. Use another name or LOCATION, or take the table over with --adopt=%s",
-            log->url, owner ? "belongs to the pipeline " : "has rows and belongs to no pipeline", owner ? owner : "",
-            log->context->pipeline_id, log->name);
-    }
+    if (!adopt) return table_log_refuse(log, owner, err);
     *ret_again = true;
     return table_log_take_over(log, random, err);
 }
@@ -358,6 +380,22 @@ out:
     return status == STATUS_OK ? status : error_prefix(err, "table %s", log->name);
 }
 
+// A column that others made NOT NULL while the workers run: they do not look at it.
+static enum status table_log_check_nulls(const struct table_log *log, struct error *err)
+{
+    const struct delta_schema *schema = &log->table->schema;
+    for (uint32_t i = 0; log->shape && i < schema->field_count; i++) {
+        bool known = schema->fields[i].nullable || type_field_find(log->schema, schema->fields[i].name) < 0;
+        for (size_t k = 0; k < log->shape->n_not_null && !known; k++)
+            known = strcasecmp(log->shape->not_null[k], schema->fields[i].name) == 0;
+        if (known) continue;
+        return error_set(err, STATUS_INVALID, ERROR_FAIL_PIPELINE,
+                         "its column '%s' has become NOT NULL since the pipeline started; start the pipeline again",
+                         schema->fields[i].name);
+    }
+    return STATUS_OK;
+}
+
 enum status table_log_check(struct table_log *log, bool removes, struct error *err)
 {
     enum status status = STATUS_OK;
@@ -369,6 +407,7 @@ enum status table_log_check(struct table_log *log, bool removes, struct error *e
     uint32_t partitions = log->dead_letters ? 0 : (uint32_t)log->plan->n_partition_columns;
     TRY(delta_table_check_write(log->table, removes, err));
     if (log->replaces) goto out;
+    TRY(table_log_check_nulls(log, err));
     TRY(delta_table_check_schema(log->table, log->schema, (const char *const *)log->plan->partition_columns, partitions,
                                  err));
 out:

@@ -12,8 +12,9 @@
 struct table_log {
     const struct commit_context *context;
     const Foreset__Table *plan;
-    uint32_t number;   // of the table in the plan
-    bool dead_letters; // its dead letter table
+    const Foreset__Table *shape; // the table as workers have it (table_shape.h); NULL: not yet, or dead letters
+    uint32_t number;             // of the table in the plan
+    bool dead_letters;           // its dead letter table
     const char *name, *url;
     struct objstore *store;          // NULL until needed
     struct delta_table *table;       // NULL until needed
@@ -35,6 +36,9 @@ enum status table_log_refresh(struct table_log *log, bool *ret_exists, struct er
 // Makes version 0 if there is no table; else checks whose it is (P1), not yet what it looks like. adopt: take over
 // another pipeline's.
 enum status table_log_ensure(struct table_log *log, bool adopt, struct random *random, struct error *err) MUST_USE;
+// Whether table_log_ensure may go on with the table that is there, before anything is written anywhere: it is ours, or
+// adopted and of a kind that the pipeline can write to. columns: they must fit the plan already.
+enum status table_log_admit(struct table_log *log, bool adopt, bool columns, struct error *err) MUST_USE;
 // --adopt of a table that was restored or replaced: its content is taken as it is, its txn set to what the pipeline
 // expects.
 enum status table_log_accept(struct table_log *log, uint64_t epoch, struct random *random, struct error *err) MUST_USE;

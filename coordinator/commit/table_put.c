@@ -164,7 +164,9 @@ static void table_put_metrics(const struct table_put *put, struct arena *arena, 
 static enum status table_put_metadata(const struct table_put *put, struct text *schema,
                                       struct delta_metadata *ret_metadata, struct error *err)
 {
-    enum status status = delta_schema_json_write(put->log->schema, schema, err);
+    const Foreset__Table *plan = put->log->plan;
+    enum status status = delta_schema_json_write_not_null(put->log->schema, (const char *const *)plan->not_null,
+                                                          plan->n_not_null, schema, err);
     if (status != STATUS_OK) return status;
     *ret_metadata = put->log->table->metadata;
     ret_metadata->schema_string = text_str(schema);

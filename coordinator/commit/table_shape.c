@@ -28,6 +28,20 @@ static void shape_columns(Foreset__Table *table, const struct delta_table *there
     }
 }
 
+// Columns that are NOT NULL in the log, besides those of the plan.
+static void shape_not_null(Foreset__Table *table, const struct delta_table *there, const struct type *schema)
+{
+    size_t room = (table->n_not_null + there->schema.field_count + 1) * sizeof(char *);
+    table->not_null = memory_realloc(table->not_null, room);
+    for (uint32_t i = 0; i < there->schema.field_count; i++) {
+        const struct delta_field *field = &there->schema.fields[i];
+        bool known = field->nullable || type_field_find(schema, field->name) < 0;
+        for (size_t k = 0; k < table->n_not_null && !known; k++)
+            known = strcasecmp(table->not_null[k], field->name) == 0;
+        if (!known) table->not_null[table->n_not_null++] = memory_strdup(field->name);
+    }
+}
+
 static bool shape_has(const Foreset__Table *table, const char *key)
 {
     for (size_t i = 0; i < table->n_properties; i++) {
@@ -76,6 +90,7 @@ Foreset__Plan *table_shape_plan(const Foreset__Plan *plan, struct table_logs *lo
         const struct table_log *log = table_logs_at(logs, i, false);
         if (!log->table || !log->schema) continue;
         if (!refresh) shape_columns(shaped->tables[i], log->table, log->schema);
+        if (!refresh) shape_not_null(shaped->tables[i], log->table, log->schema);
         shape_properties(shaped->tables[i], log->table);
     }
     return shaped;

@@ -1,4 +1,5 @@
-// The plan as workers get it: of each table the columns as its log spells them, and the Delta properties that hold.
+// The plan as workers get it: of each table the columns as its log spells them, which of them are NOT NULL there, and
+// the Delta properties that hold.
 #ifndef FORESET_COMMIT_TABLE_SHAPE_H
 #define FORESET_COMMIT_TABLE_SHAPE_H
 

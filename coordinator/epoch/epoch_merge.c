@@ -258,6 +258,7 @@ static enum status epoch_merge_shares(struct epoch_merge *merge, uint32_t number
             out->rows_dead += report->rows_dead;
             out->bytes_out += report->bytes_out;
             out->rows_malformed += report->rows_malformed;
+            out->rows_violated += report->rows_violated;
         }
     }
     for (size_t i = 0; i < share->adds.count; i++) merge->epoch->bytes += share->adds.items[i]->size_bytes;
@@ -389,7 +390,7 @@ static enum status epoch_merge_table(struct epoch_merge *merge, uint32_t number,
     }
     epoch_merge_clock(merge, table, out);
     out->has_rows_in = out->has_rows_out = out->has_rows_late = out->has_rows_dead = out->has_bytes_out = true;
-    out->has_rows_malformed = true;
+    out->has_rows_malformed = out->has_rows_violated = true;
     TRY(epoch_merge_shares(merge, number, out, &share, err));
     if (plan->mode == FORESET__TABLE__MODE__COMPLETE) {
         epoch_merge_complete_table(out, old, &share);

@@ -127,6 +127,11 @@ static void pipeline_lead_take_over(struct pipeline *pipeline, struct pipeline_l
     pipeline->context = recovery->context;
     if (pipeline->shaped) foreset__plan__free_unpacked(pipeline->shaped, NULL);
     pipeline->shaped = table_shape_plan(pipeline->config.plan, &recovery->logs, refresh);
+    for (uint32_t i = 0; i < pipeline->shaped->n_tables; i++) {
+        const Foreset__Table *shape = refresh ? NULL : pipeline->shaped->tables[i];
+        table_logs_at(&pipeline->put_logs, i, false)->shape = shape;
+        table_logs_at(&pipeline->check_logs, i, false)->shape = shape;
+    }
     for (size_t i = 0; i < recovery->logs.count; i++) {
         pipeline->put_logs.items[i].abandoned = recovery->logs.items[i].abandoned;
         pipeline->check_logs.items[i].abandoned = recovery->logs.items[i].abandoned;

@@ -64,6 +64,7 @@ static void status_tables(struct pipeline_status *status, const Foreset__Manifes
         table->rows_late += from->rows_late;
         table->rows_dead += from->rows_dead;
         table->rows_malformed += from->rows_malformed;
+        table->rows_violated += from->rows_violated;
         table->bytes_out += from->bytes_out;
     }
 }

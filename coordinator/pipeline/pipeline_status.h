@@ -17,7 +17,7 @@ struct pipeline_status_epoch {
     int64_t planned_us, read_us, prepared_us, decided_us, published_us; // boot clock
 };
 struct pipeline_status_table {
-    uint64_t rows_in, rows_out, rows_late, rows_dead, rows_malformed, bytes_out;
+    uint64_t rows_in, rows_out, rows_late, rows_dead, rows_malformed, rows_violated, bytes_out;
     uint64_t commits;
     int64_t put_us; // of jobs that put its commits
 };

@@ -43,7 +43,7 @@ static json_t *status_epochs(const struct pipeline *pipeline)
 
 static json_t *status_exchange(const Foreset__ExchangeReport *report)
 {
-    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:f}", "framesSent",
+    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:f}", "framesSent",
                      (json_int_t)report->frames_sent, "bytesSent", (json_int_t)report->bytes_sent, "rowsSent",
                      (json_int_t)report->rows_sent, "framesReceived", (json_int_t)report->frames_received,
                      "bytesReceived", (json_int_t)report->bytes_received, "framesDropped",
@@ -237,8 +237,9 @@ static json_t *status_tables(const struct pipeline *pipeline)
                       JSON_NULL_IF(!marked, json_integer(clock ? clock->watermark_us / 1000 : 0)), "rowsIn",
                       (json_int_t)total->rows_in, "rowsOut", (json_int_t)total->rows_out, "rowsLate",
                       (json_int_t)total->rows_late, "deadLetters", (json_int_t)total->rows_dead, "rowsMalformed",
-                      (json_int_t)total->rows_malformed, "bytesOut", (json_int_t)total->bytes_out, "commits",
-                      (json_int_t)total->commits, "putS", (double)total->put_us / 1e6));
+                      (json_int_t)total->rows_malformed, "violations", (json_int_t)total->rows_violated, "bytesOut",
+                      (json_int_t)total->bytes_out, "commits", (json_int_t)total->commits, "putS",
+                      (double)total->put_us / 1e6));
     }
     return list;
 }

@@ -494,6 +494,26 @@ static void finish_table(struct emit *emit, uint32_t input)
     message->no_data_epochs = message->n_watermarks && (dedups || (emit->aggregates && !complete));
 }
 
+// Constraints are met at the TABLE node, over its rows.
+static void emit_constraints(struct emit *emit)
+{
+    struct planner *planner = emit->planner;
+    struct planner_table *table = emit->table;
+    Foreset__Table *message = emit->message;
+    message->constraints = new_array(emit, table->constraints.count, sizeof *message->constraints);
+    for (uint32_t i = 0; i < table->constraints.count; i++) {
+        const struct planner_constraint *kept = &table->constraints.items[i];
+        Foreset__Constraint *constraint = arena_alloc(planner->arena, sizeof *constraint);
+        foreset__constraint__init(constraint);
+        constraint->name = (char *)kept->statement->name;
+        constraint->fail = kept->statement->violation == SQL_VIOLATION_FAIL_UPDATE;
+        constraint->text = (char *)kept->statement->text;
+        constraint->expr =
+            planner_emit_expr(planner, kept->expect, table->node->columns.items, table->node->columns.count);
+        message->constraints[message->n_constraints++] = constraint;
+    }
+}
+
 enum status planner_emit_table(struct planner *planner, struct planner_table *table, struct error *err)
 {
     enum status status = STATUS_OK;
@@ -513,6 +533,7 @@ enum status planner_emit_table(struct planner *planner, struct planner_table *ta
     uint32_t input = 0;
     TRY(emit_node(&emit, table->node, &input, err));
     if (table->mode == FORESET__TABLE__MODE__COMPLETE) input = emit_single(&emit, input, table->node);
+    emit_constraints(&emit);
     finish_table(&emit, input);
     sql_list_push(planner->arena, &planner->plan_tables, message);
 out:

@@ -15,6 +15,11 @@ struct planner_property {
     const char *value;
     uint32_t offset;
 };
+// CONSTRAINT … EXPECT without DROP ROW.
+struct planner_constraint {
+    const struct sql_constraint *statement;
+    struct bind_expr *expect; // over the table's columns
+};
 // A table while it is compiled.
 struct planner_table {
     const struct sql_statement *statement;
@@ -23,6 +28,7 @@ struct planner_table {
     Foreset__Table__Mode declared; // what TBLPROPERTIES say
     Foreset__Table__Mode mode; // what the sink does: update without an aggregate is append, of a global one complete
     SQL_LIST(struct planner_property) properties;
+    SQL_LIST(struct planner_constraint) constraints;
     struct bind_node *node;
     struct bind_table readers_view;
     uint32_t index;     // in plan->tables, once emitted

@@ -154,11 +154,15 @@ static enum status check_constraints(struct planner *planner, struct planner_tab
     struct bind_context *context = &planner->bind;
     for (uint32_t i = 0; i < table->statement->constraints.count; i++) {
         const struct sql_constraint *constraint = &table->statement->constraints.items[i];
-        if (constraint->violation != SQL_VIOLATION_DROP_ROW) {
-            static const char *const words[] = {"without ON VIOLATION (only counted)", "", "with FAIL UPDATE",
-                                                "with QUARANTINE"};
-            return sql_text_error(&planner->text, constraint->offset, STATUS_UNSUPPORTED, NULL, "ON VIOLATION DROP ROW",
-                                  err, "a constraint %s is not built yet", words[constraint->violation]);
+        if (constraint->violation == SQL_VIOLATION_QUARANTINE) {
+            return sql_text_error(&planner->text, constraint->offset, STATUS_UNSUPPORTED, NULL,
+                                  "ON VIOLATION DROP ROW or FAIL UPDATE, or no action to count", err,
+                                  "a constraint with QUARANTINE is not built yet");
+        }
+        for (uint32_t k = 0; k < i; k++) {
+            if (strcasecmp(table->statement->constraints.items[k].name, constraint->name) != 0) continue;
+            return fail(planner, constraint->offset, "CONSTRAINT_ALREADY_EXISTS", NULL, err,
+                        arena_printf(planner->arena, "two constraints are named %.100s", constraint->name));
         }
         struct bind_scope scope = {0};
         for (uint32_t c = 0; c < table->node->columns.count; c++) {
@@ -169,7 +173,12 @@ static enum status check_constraints(struct planner *planner, struct planner_tab
         struct bind_env env = {.context = context, .scope = &scope, .place = "EXPECT"};
         struct bind_expr *expect = NULL;
         TRY(bind_expression_boolean(&env, constraint->expect, &expect, err));
-        table->node = bind_node_filter(context, table->node, expect);
+        if (constraint->violation == SQL_VIOLATION_DROP_ROW) {
+            table->node = bind_node_filter(context, table->node, expect);
+        } else {
+            struct planner_constraint kept = {constraint, expect};
+            sql_list_push(planner->arena, &table->constraints, kept);
+        }
     }
 out:
     return status;
@@ -401,6 +410,12 @@ static void fill_lists(struct planner *planner, const struct planner_table *tabl
     message->partition_columns = arena_calloc(planner->arena, by->parts.count + 1, sizeof *message->partition_columns);
     for (uint32_t i = 0; i < by->parts.count; i++) {
         message->partition_columns[message->n_partition_columns++] = (char *)column_name(table, by->parts.items[i]);
+    }
+    const struct sql_statement *statement = table->statement;
+    message->not_null = arena_calloc(planner->arena, statement->columns.count + 1, sizeof *message->not_null);
+    for (uint32_t i = 0; i < statement->columns.count; i++) {
+        if (!statement->columns.items[i].not_null) continue;
+        message->not_null[message->n_not_null++] = (char *)statement->columns.items[i].name;
     }
     message->properties = arena_calloc(planner->arena, table->properties.count + 1, sizeof *message->properties);
     for (uint32_t i = 0; i < table->properties.count; i++) {

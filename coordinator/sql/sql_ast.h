@@ -138,12 +138,14 @@ enum sql_violation {
 struct sql_constraint {
     const char *name;
     struct sql_expr *expect;
+    const char *text; // of expect
     enum sql_violation violation;
     uint32_t offset;
 };
 struct sql_column_definition {
     const char *name;
     const struct type *type;
+    bool not_null;
     uint32_t offset;
 };
 

@@ -53,7 +53,9 @@ static enum status parse_constraint(struct sql_parser *parser, struct sql_statem
     TRY(sql_parser_name(parser, "the constraint's name", &constraint.name, err));
     TRY(sql_parser_expect(parser, "EXPECT", err));
     TRY(sql_parser_expect_symbol(parser, "(", err));
+    uint32_t start = sql_parser_offset(parser);
     TRY(sql_expression_parse(parser, &constraint.expect, err));
+    constraint.text = sql_parser_copy(parser, start, sql_parser_last_end(parser));
     TRY(sql_parser_expect_symbol(parser, ")", err));
     if (sql_parser_accept(parser, "on")) {
         TRY(sql_parser_expect(parser, "VIOLATION", err));
@@ -92,10 +94,9 @@ static enum status parse_column(struct sql_parser *parser, struct sql_statement 
         struct slice comment;
         if (sql_parser_accept(parser, "comment")) {
             TRY(sql_literal_string(parser, &comment, err));
-        } else if (sql_parser_is_word(parser, 0, "not")) {
-            status = sql_parser_unsupported(parser, sql_parser_offset(parser), "NOT NULL on a column",
-                                            "CONSTRAINT c EXPECT (column IS NOT NULL) ON VIOLATION DROP ROW", err);
-            goto out;
+        } else if (sql_parser_accept(parser, "not")) {
+            TRY(sql_parser_expect(parser, "NULL", err));
+            column.not_null = true;
         } else {
             break;
         }

@@ -57,6 +57,7 @@ static void node_collect(struct lane_node *node, struct lane_epoch *epoch)
     to->rows_late += from->rows_late;
     to->rows_dead += from->rows_dead;
     to->rows_malformed += from->rows_malformed;
+    to->rows_violated += from->rows_violated;
     memset(from, 0, sizeof *from);
 }
 

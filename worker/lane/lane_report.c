@@ -181,7 +181,7 @@ static void report_counts(struct lane_group *group, struct group_epoch *epoch, u
                           Foreset__TableEpoch *table)
 {
     table->has_rows_in = table->has_rows_out = table->has_rows_late = table->has_rows_dead = true;
-    table->has_bytes_out = table->has_rows_malformed = true;
+    table->has_bytes_out = table->has_rows_malformed = table->has_rows_violated = true;
     for (uint32_t lane = 0; lane < group->lane_count; lane++) {
         struct lane_epoch *report = &epoch->reports[lane];
         struct operator_table *output = report->outputs[number];
@@ -189,6 +189,7 @@ static void report_counts(struct lane_group *group, struct group_epoch *epoch, u
         table->rows_late += report->counts[number].rows_late;
         table->rows_dead += report->counts[number].rows_dead;
         table->rows_malformed += report->counts[number].rows_malformed;
+        table->rows_violated += report->counts[number].rows_violated;
         if (!output) continue;
         table->rows_out += output->rows_out;
         table->bytes_out += output->bytes_out;

@@ -66,7 +66,7 @@ struct operator_frozen {
 
 // Counted by operators, collected per table and epoch by the lane.
 struct operator_counts {
-    uint64_t rows_late, rows_dead, rows_malformed;
+    uint64_t rows_late, rows_dead, rows_malformed, rows_violated;
 };
 
 #define OPERATOR_NO_SLOT UINT32_MAX

@@ -258,7 +258,7 @@ enum status table_operator_open(struct operator_host *host, uint32_t node, struc
         table->update->state.restore = table_restore;
     }
     op->errors_fail = host->plan->on_error_fail; // what the guard finds is settled here, also above an aggregate
-    table_guard_init(&table->guard, op, table->sink, table->update == NULL);
+    TRY(table_guard_init(&table->guard, op, table->sink, table->update == NULL, err));
     table->guarded = table_guard_needed(&table->guard);
     *ret_op = op;
 out:

@@ -134,7 +134,7 @@ static const struct {
      STATUS_UNSUPPORTED},
     {"CREATE STREAMING TABLE t PARTITIONED BY (days(ts)) AS SELECT 1", "t.sql:1:46:", "partition transform",
      "column of the query", STATUS_UNSUPPORTED},
-    {"CREATE STREAMING TABLE t (a INT NOT NULL) AS SELECT 1", "t.sql:1:33:", "NOT NULL", "EXPECT", STATUS_UNSUPPORTED},
+    {"CREATE STREAMING TABLE t (a INT NOT 5) AS SELECT 1", "t.sql:1:37:", "NULL", NULL, STATUS_INVALID},
     {"CREATE STREAMING TABLE t AS SELECT 1 FROM STREAM s LATERAL VIEW explode(a) x AS y", "t.sql:1:52:", "explode",
      NULL, STATUS_UNSUPPORTED},
     {"CREATE STREAMING TABLE t AS SELECT a FROM STREAM s QUALIFY row_number() = 1", "t.sql:1:52:", "QUALIFY",
