@@ -24,6 +24,7 @@ struct checkpoint_writer {
     struct buffer *bytes;
     size_t size;
     uint64_t rows, adds;
+    bool without_stats;       // delta.checkpoint.writeStatsAsJson = false
     delta_commit_guard guard; // NULL: nobody needs to be asked
     const void *guard_context;
 };
@@ -164,7 +165,7 @@ static enum status checkpoint_add(struct checkpoint_writer *writer, const struct
     TRY(put_i64(row, ADD_BASE_ROW_ID, add->base_row_id, INT64_MIN, err));
     TRY(put_i64(row, ADD_ROW_COMMIT_VERSION, add->default_row_commit_version, INT64_MIN, err));
     TRY(put_text(row, ADD_CLUSTERING, add->clustering_provider, err));
-    TRY(put_text(row, ADD_STATS, add->stats, err));
+    TRY(put_text(row, ADD_STATS, writer->without_stats ? NULL : add->stats, err));
     TRY(checkpoint_row(writer, CHECKPOINT_ADD, err));
     writer->adds++;
 out:
@@ -360,6 +361,8 @@ enum status delta_checkpoint_write_guarded(struct objstore *store, int64_t versi
         TRY(error_set(err, STATUS_UNSUPPORTED, ERROR_FAIL_PIPELINE,
                       "%s: delta.checkpointPolicy = v2, such log checkpoints are not written yet", store->url));
     }
+    const char *stats = delta_table_property(table, "delta.checkpoint.writeStatsAsJson");
+    writer.without_stats = stats && strcasecmp(stats, "false") == 0;
     TRY(buffer_create(budget, 1 << 16, &writer.bytes, err));
     for (uint32_t i = 0; i < CHECKPOINT_WRITTEN; i++) {
         writer.builders[i] = column_builder_create(budget, writer.schema->children[i].type);

@@ -172,6 +172,60 @@ enum status delta_feature_check_write(const struct delta_protocol *protocol, con
     return feature_check_fields(schema->fields, schema->field_count, NULL, false, err);
 }
 
+// ---- taking a table over
+
+enum feature_value {
+    FEATURE_NOT_TRUE, // any value but true
+    FEATURE_ABSENT,
+    FEATURE_CLASSIC,
+    FEATURE_CODEC,
+    FEATURE_COUNT, // from 1
+    FEATURE_COUNT_OR_ALL,
+};
+static const struct {
+    const char *key;
+    enum feature_value value;
+} feature_adopted[] = {
+    {"delta.checkpointPolicy", FEATURE_CLASSIC},
+    {"delta.checkpointInterval", FEATURE_COUNT},
+    {"delta.checkpoint.writeStatsAsStruct", FEATURE_NOT_TRUE},
+    {"delta.parquet.compression.codec", FEATURE_CODEC},
+    {"delta.dataSkippingNumIndexedCols", FEATURE_COUNT_OR_ALL},
+    {"delta.setTransactionRetentionDuration", FEATURE_ABSENT}, // the pipeline's own txn must stay
+    {"delta.compatibility.symlinkFormatManifest.enabled", FEATURE_NOT_TRUE},
+    {"delta.universalFormat.enabledFormats", FEATURE_ABSENT},
+};
+
+static bool feature_value_fits(enum feature_value kind, const char *value)
+{
+    static const char *const codecs[] = {"zstd", "snappy", "gzip", "lz4_raw", "lz4raw", "none", "uncompressed", NULL};
+    int64_t number = 0;
+    switch (kind) {
+    case FEATURE_NOT_TRUE: return strcasecmp(value, "true") != 0;
+    case FEATURE_ABSENT: return *value == '\0';
+    case FEATURE_CLASSIC: return strcasecmp(value, "classic") == 0;
+    case FEATURE_COUNT: return text_parse_i64(value, &number) && number >= 1;
+    case FEATURE_COUNT_OR_ALL: return text_parse_i64(value, &number) && number >= -1 && number <= INT32_MAX;
+    case FEATURE_CODEC: break;
+    }
+    for (const char *const *at = codecs; *at; at++) {
+        if (strcasecmp(value, *at) == 0) return true;
+    }
+    return false;
+}
+
+enum status delta_feature_check_adopt(const struct delta_metadata *metadata, struct error *err)
+{
+    for (size_t i = 0; i < sizeof feature_adopted / sizeof *feature_adopted; i++) {
+        const char *value = delta_action_map_get(&metadata->configuration, feature_adopted[i].key);
+        if (!value || feature_value_fits(feature_adopted[i].value, value)) continue;
+        return error_set(err, STATUS_UNSUPPORTED, ERROR_FAIL_PIPELINE,
+                         "the table's property %s = '%.100s' cannot be heeded; change it before the table is adopted",
+                         feature_adopted[i].key, value);
+    }
+    return STATUS_OK;
+}
+
 static bool feature_uses_ntz(const struct type *type)
 {
     if (type->kind == TYPE_TIMESTAMP_NTZ) return true;

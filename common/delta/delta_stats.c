@@ -23,6 +23,7 @@ struct stats_walk {
     uint32_t count; // of stats
     uint32_t leaf;  // next
     uint32_t indexed, indexed_max;
+    const bool *chosen; // by leaf; NULL: all
     enum stats_part part;
     struct text *text;
     uint64_t rows;
@@ -147,6 +148,7 @@ static bool stats_kind_bounded(enum type_kind kind)
 static bool stats_leaf(struct stats_walk *walk)
 {
     const struct parquet_column_stats *stats = &walk->stats[walk->leaf++];
+    if (walk->chosen && !walk->chosen[stats - walk->stats]) return false;
     if (walk->indexed++ >= walk->indexed_max) return false;
     if (walk->part != STATS_NULLS) {
         bool bound = stats_bound(stats, walk->part == STATS_MAX, walk->text);
@@ -197,6 +199,12 @@ static bool stats_fields(struct stats_walk *walk, const struct type *type)
 void delta_stats_write(const struct type *file_schema, uint64_t rows, const struct parquet_column_stats *stats,
                        uint32_t stats_count, int32_t columns_max, struct text *text)
 {
+    delta_stats_write_chosen(file_schema, rows, stats, stats_count, columns_max, NULL, text);
+}
+
+void delta_stats_write_chosen(const struct type *file_schema, uint64_t rows, const struct parquet_column_stats *stats,
+                              uint32_t stats_count, int32_t columns_max, const bool *chosen, struct text *text)
+{
     static const char *const names[] = {",\"minValues\":", ",\"maxValues\":", ",\"nullCount\":"};
     ASSERT(stats_leaves(file_schema) == stats_count);
     text_printf(text, "{\"numRecords\":%lu", (unsigned long)rows);
@@ -205,6 +213,7 @@ void delta_stats_write(const struct type *file_schema, uint64_t rows, const stru
     for (int part = STATS_MIN; part <= STATS_NULLS; part++) {
         struct stats_walk walk = {.stats = stats, .count = stats_count, .text = text, .rows = rows};
         walk.part = (enum stats_part)part;
+        walk.chosen = chosen;
         walk.indexed_max = columns_max < 0 ? UINT32_MAX : (uint32_t)columns_max;
         size_t before = text->length;
         text_append_str(text, names[part]);

@@ -11,6 +11,9 @@
 // writer, in leaf order. Appends one JSON object. columns_max: leaf columns with statistics, -1 all.
 void delta_stats_write(const struct type *file_schema, uint64_t rows, const struct parquet_column_stats *stats,
                        uint32_t stats_count, int32_t columns_max, struct text *text);
+// The same of the leaves that are chosen (NULL: all).
+void delta_stats_write_chosen(const struct type *file_schema, uint64_t rows, const struct parquet_column_stats *stats,
+                              uint32_t stats_count, int32_t columns_max, const bool *chosen, struct text *text);
 // numRecords of a stats JSON; false: none.
 bool delta_stats_rows(const char *stats, uint64_t *ret_rows);
 

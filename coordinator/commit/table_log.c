@@ -280,6 +280,7 @@ enum status table_log_admit(struct table_log *log, bool adopt, bool columns, str
     if (owner && strcmp(owner, log->context->pipeline_id) == 0) return STATUS_OK;
     if (!adopt) TRY(table_log_refuse(log, owner, err));
     TRY(delta_table_check_write(log->table, log->plan->mode != FORESET__TABLE__MODE__APPEND, err));
+    TRY(delta_feature_check_adopt(&log->table->metadata, err));
     if (columns) {
         TRY(delta_table_check_schema(log->table, log->schema, (const char *const *)log->plan->partition_columns,
                                      (uint32_t)log->plan->n_partition_columns, err));

@@ -61,7 +61,8 @@ static void pipeline_upkeep_checkpoint_next(struct pipeline *pipeline)
 
 static int64_t pipeline_upkeep_interval(const struct pipeline *pipeline, uint32_t table)
 {
-    const Foreset__Table *plan = pipeline->config.plan->tables[table];
+    const Foreset__Plan *shaped = pipeline->shaped ? pipeline->shaped : pipeline->config.plan;
+    const Foreset__Table *plan = shaped->tables[table];
     int64_t versions = PIPELINE_UPKEEP_CHECKPOINT_VERSIONS;
     for (size_t i = 0; i < plan->n_properties; i++) {
         int64_t wanted = 0;

@@ -309,3 +309,62 @@ def test_an_append_only_table_takes_rows_and_no_removes(lake):
     shutil.rmtree(lake.directory / "w" / ".foreset", ignore_errors=True)
     lake.run("--adopt=t")
     assert lake.rows() == [{"id": 1, "v": "x"}]
+
+
+# ---- Properties of adopted tables ----
+
+PROPERTIES = {"delta.checkpointPolicy": "v2", "delta.checkpointInterval": "none",
+              "delta.checkpoint.writeStatsAsStruct": "true", "delta.parquet.compression.codec": "brotli",
+              "delta.dataSkippingNumIndexedCols": "many", "delta.setTransactionRetentionDuration": "interval 7 days",
+              "delta.compatibility.symlinkFormatManifest.enabled": "true",
+              "delta.universalFormat.enabledFormats": "iceberg"}
+
+
+@pytest.mark.parametrize("key", sorted(PROPERTIES))
+def test_a_property_that_cannot_be_heeded_is_refused_by_name(lake, key):
+    foreign(lake, configuration={key: PROPERTIES[key]})
+    lake.add({"id": 1, "v": "x"})
+    done = lake.run("--adopt=t", code=foreset.EXIT_FAILED)
+    assert f"{key} = '{PROPERTIES[key]}'" in done.stderr and delta_log.latest_version(lake.table) == 0
+
+
+def codec(lake, add):
+    """Of a column of many equal texts; a chunk that does not get smaller is stored as it is."""
+    columns = parquet.read_metadata(lake.table / delta_log.plain_path(add)).row_group(0)
+    return columns.column(1).compression
+
+
+PLAN = (" TBLPROPERTIES ('delta.parquet.compression.codec' = 'gzip', 'delta.dataSkippingNumIndexedCols' = '1', "
+        "'delta.checkpointInterval' = '100')")
+
+
+def test_an_adopted_table_keeps_its_own_properties(lake):
+    foreign(lake, configuration={"delta.parquet.compression.codec": "snappy", "delta.dataSkippingNumIndexedCols": "2",
+                                 "delta.checkpointInterval": "3", "delta.checkpoint.writeStatsAsJson": "false"})
+    for number in range(4):
+        lake.add(*({"id": number, "v": f"{'x' * 30}{number}{row}"} for row in range(300)))
+        lake.run("--adopt=t", clauses=PLAN)
+    assert {codec(lake, add) for add in lake.adds()} == {"SNAPPY"}
+    assert {tuple(json.loads(add["stats"])["minValues"]) for add in lake.adds()} == {("id", "v")}
+    assert (lake.table / "_delta_log" / f"{3:020}.checkpoint.parquet").exists()
+    adds = parquet.read_table(lake.table / "_delta_log" / f"{3:020}.checkpoint.parquet")["add"].to_pylist()
+    assert {add["stats"] for add in adds if add} == {None}
+
+
+def test_a_table_of_our_own_has_the_properties_of_the_plan(lake):
+    lake.add(*({"id": 1, "v": f"{'x' * 30}{row}"} for row in range(300)))
+    lake.run(clauses=PLAN)
+    [add] = lake.adds()
+    assert codec(lake, add) == "GZIP" and list(json.loads(add["stats"])["minValues"]) == ["id"]
+
+
+def test_columns_named_for_statistics_are_those_with_bounds(lake):
+    fields = [LONG, TEXT, {"name": "S", "type": struct({**LONG, "name": "x"}, {**LONG, "name": "y"}), "nullable": True,
+                           "metadata": {}}]
+    foreign(lake, fields=fields, configuration={"delta.dataSkippingStatsColumns": "v, `S`.`y`"})
+    lake.add({"id": 1, "v": "x"})
+    lake.run("--adopt=t", select="id, v, named_struct('x', id, 'y', id) AS S")
+    [add] = lake.adds()
+    stats = json.loads(add["stats"])
+    assert stats["minValues"] == stats["maxValues"] == {"v": "x", "S": {"y": 1}}
+    assert stats["nullCount"] == {"v": 0, "S": {"y": 0}}

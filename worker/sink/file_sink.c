@@ -76,7 +76,49 @@ enum status file_sink_properties(const Foreset__Table *table, struct file_sink_a
                          table->name, columns);
     }
     if (columns) args->stats_columns = (int32_t)count;
+    args->stats_names = property(table, "delta.dataSkippingStatsColumns");
+    if (args->stats_names) args->stats_columns = -1;
     return STATUS_OK;
+}
+
+// Whether the leaf "a.b" is `name`, or lies in it. Names may be quoted: `a`.`b`.
+static bool stats_name_is(const char *path, const char *name, size_t length)
+{
+    for (size_t i = 0; i < length; i++) {
+        if (name[i] == '`') continue;
+        if (!*path || !slice_equal_nocase(slice_of(path, 1), slice_of(name + i, 1))) return false;
+        path++;
+    }
+    return *path == '\0' || *path == '.';
+}
+
+static bool stats_wanted(const char *names, const char *path)
+{
+    for (const char *at = names; *at;) {
+        at += strspn(at, " ,");
+        size_t length = strcspn(at, ",");
+        size_t used = length;
+        while (used > 0 && at[used - 1] == ' ') used--;
+        if (used > 0 && stats_name_is(path, at, used)) return true;
+        at += length;
+    }
+    return false;
+}
+
+static void write_stats(const struct file_sink *sink, struct text *text)
+{
+    const struct parquet_column_stats *columns;
+    uint32_t count = parquet_writer_stats(sink->parquet, &columns);
+    bool *chosen = NULL;
+    if (sink->args.stats_names) {
+        chosen = memory_calloc(count + (size_t)1, sizeof *chosen);
+        for (uint32_t i = 0; i < count; i++) {
+            chosen[i] = stats_wanted(sink->args.stats_names, columns[i].path);
+        }
+    }
+    delta_stats_write_chosen(sink->args.schema, parquet_writer_rows(sink->parquet), columns, count,
+                             sink->args.stats_columns, chosen, text);
+    memory_free(chosen);
 }
 
 // With little to buffer pages and dictionaries are smaller too: every column of every open file has one at hand.
@@ -157,10 +199,7 @@ enum status file_sink_complete(struct file_sink *sink, Foreset__DataFile *file, 
     sink->args.store->ops->writer_close(sink->object);
     sink->object = NULL;
     TRY(FAILPOINT("data_write.after", err));
-    const struct parquet_column_stats *columns;
-    uint32_t count = parquet_writer_stats(sink->parquet, &columns);
-    delta_stats_write(sink->args.schema, parquet_writer_rows(sink->parquet), columns, count, sink->args.stats_columns,
-                      &stats);
+    write_stats(sink, &stats);
     file->size_bytes = sink->size_bytes;
     file->stats = memory_strdup(text_str(&stats));
     file->checksum = hash_stream_digest(sink->hash);

@@ -15,7 +15,8 @@ struct file_sink_args {
     struct objstore *store;
     const struct type *schema; // of the file: no partition columns
     enum parquet_codec codec;
-    int32_t stats_columns; // leaf columns with statistics, -1: all
+    int32_t stats_columns;   // leaf columns with statistics, -1: all
+    const char *stats_names; // delta.dataSkippingStatsColumns: those that have them; NULL: by number
     struct budget *budget;
     uint64_t buffered_bytes_max; // by all open files of the table on the lane, encoded; 0: the writer's default
     struct random *random;
