@@ -135,9 +135,9 @@ struct pipeline {
     struct meta_record decided;
     uint64_t published;
     uint64_t next_epoch;
-    uint64_t passed; // all ReadDone of epochs up to here are in
-    int64_t last_timestamp_us; // of the last planned epoch
-    int64_t last_boot_us;      // when it was planned
+    uint64_t passed;               // all ReadDone of epochs up to here are in
+    int64_t last_timestamp_us;     // of the last planned epoch
+    int64_t last_boot_us;          // when it was planned
     VECTOR(struct epoch *) epochs; // planned and not published, ascending
     struct epoch_clock clock;
     struct epoch_position position;
