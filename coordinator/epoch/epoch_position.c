@@ -152,6 +152,7 @@ void epoch_position_deinit(struct epoch_position *position)
         vector_deinit(&source->seen);
         epoch_position_drop_waiting(source);
         vector_deinit(&source->waiting);
+        text_deinit(&source->note);
     }
     memory_free(position->sources);
     *position = (struct epoch_position){0};
@@ -178,10 +179,16 @@ static enum status epoch_position_end(struct epoch_position_source *source, stru
                 ": rows were deleted before they were read. Set failOnDataLoss => false to go on without them",
                 offer->topic, offer->partition, offer->low, partition->next);
         }
+        text_printf(&source->note,
+                    "source %s: topic %s, partition %d: offsets %" PRId64 " to %" PRId64
+                    " were deleted before they were read; reading goes on at %" PRId64 "\n",
+                    source->plan->name, offer->topic, offer->partition, partition->next, offer->low - 1, offer->low);
         if (partition->gap_from < 0) partition->gap_from = partition->next;
         partition->next = offer->low;
         partition->has_evidence = false;
     }
+    // Deleted after it was read: nothing is lost, and nothing is left to compare.
+    if (partition->has_evidence && partition->evidence.offset < offer->low) partition->has_evidence = false;
     partition->end = offer->end;
     return STATUS_OK;
 }
@@ -261,6 +268,20 @@ enum status epoch_position_offer(struct epoch_position_source *source, const str
     }
     if (source->plan->kind == FORESET__SOURCE__KIND__FILES) epoch_position_files(source, offer);
     return STATUS_OK;
+}
+
+void epoch_position_end_at(struct epoch_position_source *source, const struct epoch_position_end *ends, size_t count)
+{
+    for (size_t i = 0; i < source->partitions.count; i++) {
+        struct epoch_position_partition *partition = &source->partitions.items[i];
+        int64_t end = partition->next; // it came after the ends were fixed
+        for (size_t j = 0; j < count; j++) {
+            if (ends[j].partition == partition->partition && strcmp(ends[j].topic, partition->topic) == 0)
+                end = ends[j].end;
+        }
+        if (end < partition->next) end = partition->next;
+        if (partition->end > end) partition->end = end;
+    }
 }
 
 bool epoch_position_has_input(const struct epoch_position *position)

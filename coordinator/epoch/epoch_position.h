@@ -2,6 +2,7 @@
 #ifndef FORESET_EPOCH_EPOCH_POSITION_H
 #define FORESET_EPOCH_EPOCH_POSITION_H
 
+#include "common/base/text.h"
 #include "coordinator/pipeline/catalog.h"
 
 struct epoch_position_partition {
@@ -25,6 +26,7 @@ struct epoch_position_source {
     VECTOR(struct epoch_position_partition) partitions;
     VECTOR(struct epoch_position_seen) seen; // files planned, ascending by hash
     VECTOR(struct catalog_file) waiting;     // files of the newest offer, not planned yet
+    struct text note;                        // failOnDataLoss => false: what an offer showed to be lost, in lines
     int64_t horizon_us;                      // FILES: older ones are not looked at any more
     int64_t newest_us;
     uint64_t below, below_said; // FILES: files of the newest offer below the horizon; of them told to the user
@@ -47,6 +49,13 @@ void epoch_position_deinit(struct epoch_position *position);
 // Takes an offer in: new partitions, new ends, new files. Fails where the topic was truncated or rows are gone (P7).
 enum status epoch_position_offer(struct epoch_position_source *source, const struct catalog_offer *offer,
                                  struct error *err) MUST_USE;
+// Available-now: reads no further than these ends, which were fixed when the run began.
+struct epoch_position_end {
+    char *topic;
+    int32_t partition;
+    int64_t end;
+};
+void epoch_position_end_at(struct epoch_position_source *source, const struct epoch_position_end *ends, size_t count);
 bool epoch_position_has_input(const struct epoch_position *position);
 // Rows (and files) that wait to be planned.
 uint64_t epoch_position_lag(const struct epoch_position *position);

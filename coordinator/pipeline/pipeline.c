@@ -344,6 +344,7 @@ void pipeline_destroy(struct pipeline *pipeline)
     for (size_t i = 0; i < pipeline->source_count; i++) {
         if (pipeline->sources[i].catalog) pipeline->sources[i].catalog->ops->close(pipeline->sources[i].catalog);
         catalog_offer_deinit(&pipeline->sources[i].offer);
+        pipeline_plan_unfix(&pipeline->sources[i]);
     }
     memory_free(pipeline->sources);
     if (pipeline->logs_ready) {

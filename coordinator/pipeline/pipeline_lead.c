@@ -73,7 +73,7 @@ void pipeline_lead_stand_by(struct pipeline *pipeline)
     snprintf(pipeline->candidate, sizeof pipeline->candidate, "%.100s-%016llx", pipeline->config.process,
              (unsigned long long)random_u64(pipeline->seam->random));
     pipeline->elect_at_us = 0;
-    pipeline->offered = false; // another leader may have read further than the ends that were fixed
+    pipeline->offered = pipeline->fixed = false; // another leader may have read further than the ends that were fixed
 }
 
 // ---- Lease ----

@@ -4,11 +4,12 @@
 //   Watermark(n) follows when all ReadDone of n−1 are in.
 //
 // The happy path: at the trigger the sources are asked (a job), the epoch is cut and sent. With available-now the ends
-// are fixed once and epochs follow each other; when nothing is left, unfinished batches publish, then no-data epochs
-// run until no watermark moves. What can fail: a source cannot be asked (its class decides; RETRY: the attempt starts
-// over), or was truncated (P7).
+// are fixed once (an attempt that starts over asks again, but reads no further) and epochs follow each other; when
+// nothing is left, unfinished batches publish, then no-data epochs run until no watermark moves. What can fail: a
+// source cannot be asked (its class decides; RETRY: the attempt starts over), or was truncated (P7).
 #include "coordinator/pipeline/pipeline_private.h"
 
+#include <string.h>
 #include <time.h>
 
 #include "common/base/failpoint.h"
@@ -57,14 +58,52 @@ static void pipeline_plan_say_below(struct pipeline *pipeline, struct epoch_posi
     source->below_said = source->below;
 }
 
+void pipeline_plan_unfix(struct pipeline_source *source)
+{
+    for (size_t i = 0; i < source->ends.count; i++) memory_free(source->ends.items[i].topic);
+    vector_deinit(&source->ends);
+}
+
+// Available-now reads up to the ends of its first offer, whatever later attempts are offered.
+static void pipeline_plan_fix(struct pipeline_source *source)
+{
+    pipeline_plan_unfix(source);
+    for (size_t i = 0; i < source->offer.partitions.count; i++) {
+        const struct catalog_partition *offered = &source->offer.partitions.items[i];
+        struct epoch_position_end end = {memory_strdup(offered->topic), offered->partition, offered->end};
+        vector_push(&source->ends, end);
+    }
+}
+
+// What was lost where that is allowed, each line a notice.
+static void pipeline_plan_say_lost(struct pipeline *pipeline, struct text *note)
+{
+    for (const char *line = text_str(note); *line;) {
+        size_t length = strcspn(line, "\n");
+        struct text notice = {0};
+        text_printf(&notice, "notice: %.*s", (int)length, line);
+        pipeline_say(pipeline, text_str(&notice));
+        text_deinit(&notice);
+        line += length + (line[length] == '\n');
+    }
+    text_reset(note);
+}
+
 static enum status pipeline_plan_take_offers(struct pipeline *pipeline, struct error *err)
 {
     for (size_t i = 0; i < pipeline->source_count; i++) {
-        enum status status = epoch_position_offer(&pipeline->position.sources[i], &pipeline->sources[i].offer, err);
+        struct pipeline_source *source = &pipeline->sources[i];
+        struct epoch_position_source *position = &pipeline->position.sources[i];
+        enum status status = epoch_position_offer(position, &source->offer, err);
+        pipeline_plan_say_lost(pipeline, &position->note);
         if (status != STATUS_OK) return status;
-        pipeline->sources[i].begins = false;
-        pipeline_plan_say_below(pipeline, &pipeline->position.sources[i]);
+        source->begins = false;
+        pipeline_plan_say_below(pipeline, position);
+        if (!pipeline->config.available_now) continue;
+        if (!pipeline->fixed) pipeline_plan_fix(source);
+        epoch_position_end_at(position, source->ends.items, source->ends.count);
     }
+    pipeline->fixed = pipeline->config.available_now;
     return STATUS_OK;
 }
 
@@ -88,8 +127,7 @@ enum status pipeline_plan_begin(struct pipeline *pipeline, struct error *err)
     pipeline->last_boot_us = clock_boot_us(pipeline->seam->clock);
     pipeline->due = pipeline->finished = false;
     pipeline->ask_at_us = pipeline->silent_us = 0;
-    if (pipeline->offered && pipeline->config.available_now) return pipeline_plan_take_offers(pipeline, err);
-    pipeline->offered = false;
+    pipeline->offered = false; // an attempt that starts over asks again: something may be gone meanwhile
     return STATUS_OK;
 }
 
@@ -116,6 +154,7 @@ struct epoch *pipeline_plan_epoch(struct pipeline *pipeline, uint64_t number)
 struct pipeline_plan_question {
     struct pipeline_job job;
     bool first; // nothing is decided yet
+    bool fixed; // the files to read are known
 };
 
 // Until it has ended the sources are the job's alone: pipeline->polling says so.
@@ -123,10 +162,12 @@ static enum status pipeline_plan_ask(struct pipeline_job *base, struct error *er
 {
     struct pipeline *pipeline = base->pipeline;
     bool first = ((struct pipeline_plan_question *)base)->first;
+    bool fixed = ((struct pipeline_plan_question *)base)->fixed;
     for (size_t i = 0; i < pipeline->source_count; i++) {
         struct pipeline_source *source = &pipeline->sources[i];
         enum status status = STATUS_OK;
-        if (pipeline->config.plan->nodes[source->node]->source->kind == FORESET__SOURCE__KIND__TABLE) continue;
+        Foreset__Source__Kind kind = pipeline->config.plan->nodes[source->node]->source->kind;
+        if (kind == FORESET__SOURCE__KIND__TABLE || (kind == FORESET__SOURCE__KIND__FILES && fixed)) continue;
         if (!source->catalog) {
             status = pipeline->config.catalogs.open(pipeline->config.catalogs.context, pipeline->config.plan,
                                                     source->node, &source->catalog, err);
@@ -341,6 +382,7 @@ void pipeline_plan_advance(struct pipeline *pipeline, int64_t now_us)
         struct pipeline_plan_question *ask =
             pipeline_job_create(pipeline, sizeof *ask, pipeline_plan_ask, pipeline_plan_asked, NULL);
         ask->first = pipeline->decided.epoch == 0;
+        ask->fixed = pipeline->fixed;
         pipeline->polling = true;
         pipeline_job_spawn(&ask->job);
         return;

@@ -86,9 +86,10 @@ struct pipeline_name {
 
 struct pipeline_source {
     uint32_t node;
-    struct catalog *catalog;    // NULL until the first poll
-    bool begins;                // it came with a changed plan: startingOffsets say where it begins
-    struct catalog_offer offer; // available-now: fixed at the start
+    struct catalog *catalog; // NULL until the first poll
+    bool begins;             // it came with a changed plan: startingOffsets say where it begins
+    struct catalog_offer offer;
+    VECTOR(struct epoch_position_end) ends; // available-now: fixed at the start
 };
 
 struct pipeline {
@@ -146,6 +147,7 @@ struct pipeline {
     struct pipeline_fills fills; // what new tables read first; of the last recovery
     bool attempt_ready;          // clock and position belong to this attempt
     bool asked;                  // the sources could be asked once
+    bool fixed;                  // available-now: the sources' ends are
     bool polling, offered, due, drain, finished;
     Foreset__Plan *shaped;                       // the plan for workers (table_shape.h); NULL before recovery
     struct manifest *report_due;                 // the group is still to be told of it; NULL: nothing
@@ -210,6 +212,7 @@ uint64_t pipeline_workers_memory(const struct pipeline *pipeline);
 // pipeline_plan.c
 enum status pipeline_plan_begin(struct pipeline *pipeline, struct error *err) MUST_USE; // a new attempt
 void pipeline_plan_drop(struct pipeline *pipeline);                                     // its volatile state
+void pipeline_plan_unfix(struct pipeline_source *source);
 void pipeline_plan_advance(struct pipeline *pipeline, int64_t now_us);
 int64_t pipeline_plan_next(const struct pipeline *pipeline);
 struct epoch *pipeline_plan_epoch(struct pipeline *pipeline, uint64_t number);

@@ -17,7 +17,7 @@ import threading
 import time
 import uuid
 
-from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic
 
 CACHE = pathlib.Path(os.environ.get("FORESET_CACHE") or
@@ -144,6 +144,32 @@ class KafkaBroker:
     def delete_topic(self, name):
         admin = self.admin()
         admin.delete_topics([name], request_timeout=30)[name].result(60)
+
+    def delete_records(self, name, before):
+        """before: {partition: first offset that stays}"""
+        admin = self.admin()  # its futures end with it
+        futures = admin.delete_records([TopicPartition(name, p, offset) for p, offset in before.items()])
+        for future in futures.values():
+            future.result(30)
+
+    def produce(self, name, values, partition=0, size=0, timestamps=None, **config):
+        """Values as text, padded by a header to `size` bytes; timestamps: one for each, in milliseconds."""
+        producer = Producer({"bootstrap.servers": self.address, "linger.ms": 5, "log_level": 0, **config})
+        failed = []
+        for i, value in enumerate(values):
+            arguments = {"timestamp": timestamps[i]} if timestamps else {}
+            if size:
+                arguments["headers"] = {"padding": b"x" * size}
+            while True:
+                try:
+                    producer.produce(name, value, partition=partition, **arguments,
+                                     on_delivery=lambda err, _: err and failed.append(err))
+                    break
+                except BufferError:
+                    producer.poll(0.1)
+        left = producer.flush(60)
+        if left or failed:
+            raise RuntimeError(f"{name}/{partition}: {left} records not sent, {failed[:1]}")
 
     def ends(self, name):
         """{partition: next offset to be written}"""

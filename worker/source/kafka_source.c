@@ -5,8 +5,9 @@
 // Happy path: plan → (first time) assign at the planned offsets → poll each unfinished partition's queue → payloads are
 // copied into column buffers and messages destroyed in the same pass → SOURCE_DONE when each range has seen a record ≥
 // its end or partition EOF ≥ its end (P6). Failures: the record that the evidence names is another one (P7: the topic
-// was made anew or truncated, FAIL_PIPELINE); offsets do not rise (RESTART_PIPELINE); offset out of range (data loss,
-// FAIL_PIPELINE); credentials (FAIL_PIPELINE); a broker that is away only makes the source wait.
+// was made anew or truncated, FAIL_PIPELINE); offsets do not rise (RESTART_PIPELINE); offset out of range, or the
+// partition is gone (RESTART_PIPELINE: the leader asks again and plans a gap, or refuses); credentials (FAIL_PIPELINE);
+// a broker that is away only makes the source wait.
 #include <librdkafka/rdkafka.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -265,14 +266,14 @@ static enum status kafka_source_message_error(struct kafka_source *source, struc
     case RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET:
     case RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE:
         return error_set(
-            err, STATUS_ERROR, ERROR_FAIL_PIPELINE,
-            "Kafka %s/%d: offset %lld is out of range (%s): records were removed before they were read. Set "
-            "failOnDataLoss => false to go on behind the gap",
+            err, STATUS_ERROR, ERROR_RESTART_PIPELINE,
+            "Kafka %s/%d: offset %lld is out of range (%s): the records from there on were removed while the epoch was "
+            "read; its range is planned again, as failOnDataLoss says",
             partition->topic, partition->partition, (long long)partition->next, rd_kafka_message_errstr(message));
     case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
     case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
     case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
-        return error_set(err, STATUS_ERROR, ERROR_FAIL_PIPELINE, "Kafka %s/%d is gone from %s while it was read: %s",
+        return error_set(err, STATUS_ERROR, ERROR_RESTART_PIPELINE, "Kafka %s/%d is gone from %s while it was read: %s",
                          partition->topic, partition->partition, source->client->brokers,
                          rd_kafka_message_errstr(message));
     case RD_KAFKA_RESP_ERR__AUTHENTICATION:

@@ -172,6 +172,41 @@ static void evidence_goes_with_the_first_range(void **state)
     assert_null(fixture.cut.ranges[0]->last);
 }
 
+// Retention deleted what was read, up to the position and not beyond it.
+static void evidence_below_the_logs_start_is_skipped(void **state)
+{
+    (void)state;
+    for (int64_t low = 49; low <= 50; low++) {
+        open_position(decided(50));
+        partition(0, low, low, 60);
+        accept_offer();
+        cut(5);
+        assert_int_equal(fixture.cut.ranges[0]->from, 50);
+        assert_false(fixture.cut.ranges[0]->has_gap_from);
+        assert_int_equal(fixture.cut.ranges[0]->last != NULL, low == 49);
+        epoch_position_deinit(&fixture.position);
+    }
+}
+
+static void fixed_ends_hold_for_later_offers(void **state)
+{
+    (void)state;
+    struct epoch_position_end ends[] = {{(char *)"t", 0, 60}, {(char *)"t", 1, 5}};
+    option("failOnDataLoss", "false");
+    open_position(decided(50));
+    partition(0, 0, 0, 90);
+    partition(1, 7, 7, 9); // what was to be read is gone
+    partition(2, 0, 0, 9); // it came later
+    accept_offer();
+    epoch_position_end_at(&fixture.position.sources[0], ends, 2);
+    cut(100);
+    assert_int_equal(rows(0), 10);
+    assert_int_equal(fixture.cut.ranges[1]->from, 7);
+    assert_int_equal(rows(1), 0);
+    assert_int_equal(rows(2), 0);
+    assert_true(fixture.cut.exhausted);
+}
+
 static void truncated_topic_fails(void **state)
 {
     (void)state;
@@ -388,6 +423,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(smallest_lag_gets_a_row, setup, teardown),
         cmocka_unit_test_setup_teardown(without_a_limit_the_leader_bounds, setup, teardown),
         cmocka_unit_test_setup_teardown(evidence_goes_with_the_first_range, setup, teardown),
+        cmocka_unit_test_setup_teardown(evidence_below_the_logs_start_is_skipped, setup, teardown),
+        cmocka_unit_test_setup_teardown(fixed_ends_hold_for_later_offers, setup, teardown),
         cmocka_unit_test_setup_teardown(truncated_topic_fails, setup, teardown),
         cmocka_unit_test_setup_teardown(lost_rows_fail, setup, teardown),
         cmocka_unit_test_setup_teardown(lost_rows_are_noted_where_that_is_wanted, setup, teardown),

@@ -248,7 +248,8 @@ static enum status catalog_poll(struct catalog *catalog, bool first, struct cata
     fixture->polls++;
     if (fixture->source_fails) return error_set(err, STATUS_ERROR, fixture->source_class, "the broker does not answer");
     for (int32_t i = 0; i < PARTITIONS; i++) {
-        struct catalog_partition partition = {.topic = memory_strdup(""), .partition = i, .end = fixture->ends[i]};
+        struct catalog_partition partition = {
+            .topic = memory_strdup(""), .partition = i, .low = fixture->lows[i], .end = fixture->ends[i]};
         vector_push(&offer->partitions, partition);
     }
     return STATUS_OK;

@@ -53,7 +53,7 @@ struct pipeline_fixture {
     struct pipeline *pipeline;
     struct seam_role role;
     // The source.
-    int64_t ends[PARTITIONS];
+    int64_t lows[PARTITIONS], ends[PARTITIONS];
     enum error_class source_class; // what a poll fails with …
     bool source_fails;             // … if it does
     unsigned polls;

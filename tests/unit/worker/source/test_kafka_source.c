@@ -193,7 +193,7 @@ static void a_topic_shorter_than_the_evidence_fails_the_pipeline(void **state)
     text_deinit(&values);
 }
 
-static void an_offset_that_is_gone_is_data_loss(void **state)
+static void an_offset_that_is_gone_is_planned_again(void **state)
 {
     struct fixture *fixture = *state;
     mock_kafka_fill(&fixture->mock, TOPIC, 0, "a", 3);
@@ -202,7 +202,8 @@ static void an_offset_that_is_gone_is_data_loss(void **state)
     struct text values = {0};
     struct error err;
     assert_int_not_equal(read_epoch(fixture, 1, &range, 1, &values, &err), STATUS_OK);
-    assert_int_equal(err.class, ERROR_FAIL_PIPELINE);
+    assert_int_equal(err.class, ERROR_RESTART_PIPELINE);
+    assert_non_null(strstr(err.message, TOPIC "/0"));
     assert_non_null(strstr(err.message, "failOnDataLoss"));
     text_deinit(&values);
 }
@@ -254,7 +255,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_restart_checks_the_last_record_and_goes_on_behind_it, setup, teardown),
         cmocka_unit_test_setup_teardown(another_record_at_the_evidence_offset_fails_the_pipeline, setup, teardown),
         cmocka_unit_test_setup_teardown(a_topic_shorter_than_the_evidence_fails_the_pipeline, setup, teardown),
-        cmocka_unit_test_setup_teardown(an_offset_that_is_gone_is_data_loss, setup, teardown),
+        cmocka_unit_test_setup_teardown(an_offset_that_is_gone_is_planned_again, setup, teardown),
         cmocka_unit_test_setup_teardown(a_range_that_is_queued_whole_asks_the_broker_for_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(rows_that_arrive_while_an_epoch_runs_stay_for_the_next, setup, teardown),
     };

@@ -1,0 +1,110 @@
+"""What happens to a topic between two runs and during one: records deleted up to the position or beyond it."""
+
+import delta_log
+import foreset
+import pytest
+from confluent_kafka import TopicPartition
+from deltalake import DeltaTable
+
+counter = iter(range(1000))
+
+BRONZE = """CREATE OR REFRESH STREAMING TABLE t AS
+SELECT CAST(value AS STRING) AS v, partition, offset, timestamp
+FROM STREAM read_kafka(bootstrapServers => 'x:1', subscribe => '{topic}', {options}startingOffsets => '{start}');
+"""
+
+
+class Bronze:
+    """One bronze table over a topic of its own."""
+
+    def __init__(self, directory, broker, partitions=2, options="", start="earliest", config=None):
+        self.broker, self.topic = broker, f"topic-{next(counter)}"
+        self.warehouse = directory / "warehouse"
+        self.table = self.warehouse / "t"
+        self.file = directory / "bronze.sql"
+        broker.create_topic(self.topic, partitions, config)
+        self.write(options, start)
+        self.args = ["run", self.file, "--warehouse", self.warehouse, "--kafka", f"bootstrap.servers={broker.address}"]
+
+    def write(self, options="", start="earliest"):
+        self.file.write_text(BRONZE.format(topic=self.topic, options=options, start=start))
+
+    def produce(self, values, partition=0, **kwargs):
+        self.broker.produce(self.topic, values, partition, **kwargs)
+
+    def run(self, *args, timeout=90):
+        return foreset.run(*self.args, "--available-now", *args, timeout=timeout)
+
+    def values(self):
+        if not delta_log.exists(self.table):
+            return []
+        return sorted(DeltaTable(str(self.table)).to_pyarrow_table().column("v").to_pylist())
+
+    def recreate(self, partitions=2, config=None):
+        self.broker.delete_topic(self.topic)
+        self.broker.create_topic(self.topic, partitions, config)
+
+
+def named(prefix, count):
+    return [f"{prefix}{i:05d}" for i in range(count)]
+
+
+LOST = "failOnDataLoss => 'false', "
+
+
+@pytest.mark.parametrize("options", ["", LOST])
+@pytest.mark.parametrize("kept", [0, 1, 5])
+def test_what_was_read_may_expire(broker, tmp_path, options, kept):
+    """Records deleted up to the position, or up to a few before it: nothing is lost, so the run goes on."""
+    bronze = Bronze(tmp_path, broker, options=options)
+    bronze.produce(named("a", 100))
+    bronze.run().check()
+    broker.delete_records(bronze.topic, {0: 100 - kept})
+    bronze.run().check()
+    bronze.produce(named("b", 20))
+    bronze.produce(named("c", 20), partition=1)
+    bronze.run().check()
+    assert bronze.values() == sorted(named("a", 100) + named("b", 20) + named("c", 20))
+
+
+@pytest.mark.parametrize("options", ["", LOST])
+def test_unread_records_expire_while_stopped(broker, tmp_path, options):
+    bronze = Bronze(tmp_path, broker, options=options)
+    bronze.produce(named("a", 100))
+    bronze.run().check()
+    bronze.produce(named("b", 20))
+    broker.delete_records(bronze.topic, {0: 105})
+    done = bronze.run()
+    if options:
+        done.check()
+        assert bronze.values() == sorted(named("a", 100) + named("b", 20)[5:])
+        assert "100" in done.stderr and "105" in done.stderr and bronze.topic in done.stderr
+    else:
+        done.check(foreset.EXIT_FAILED)
+        assert bronze.values() == named("a", 100)
+        assert bronze.topic in done.stderr and "failOnDataLoss" in done.stderr
+
+
+@pytest.mark.parametrize("options", ["", LOST])
+def test_unread_records_expire_while_a_run_reads(broker, tmp_path, options):
+    """The epochs that were planned over them are planned again: behind a gap, or not at all."""
+    bronze = Bronze(tmp_path, broker, partitions=1, options=options + "maxOffsetsPerTrigger => 1000, ")
+    bronze.produce(named("a", 20000), size=2000)
+    running = foreset.Run([*bronze.args, "--set", "pipeline.trigger=100 milliseconds", "--memory", "128M"])
+    try:
+        running.wait_for(lambda: len(bronze.values()) >= 2000, what="the first epochs")
+        broker.delete_records(bronze.topic, {0: 19000})
+        if options:
+            running.wait_for(lambda: "a19999" in bronze.values()[-1], what="the last record")
+            running.drain().check()
+        else:
+            running.wait(60).check(foreset.EXIT_FAILED)
+            assert "failOnDataLoss" in running.stderr and bronze.topic in running.stderr
+    finally:
+        running.kill()
+    values = bronze.values()
+    assert len(set(values)) == len(values)
+    read = [value for value in named("a", 20000) if value in set(values)]
+    assert read == values
+    head = named("a", 20000)[:len(values) - (1000 if options else 0)]
+    assert values[:len(head)] == head
