@@ -11,6 +11,7 @@ __attribute__((format(printf, 4, 0))) static void error_format(struct error *err
 {
     err->code = code;
     err->class = class;
+    err->epoch = 0;
     err->condition[0] = '\0';
     vsnprintf(err->message, sizeof err->message, format, args);
 }

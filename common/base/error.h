@@ -40,7 +40,8 @@ enum error_class {
 struct error {
     enum status code;
     enum error_class class;
-    char condition[96]; // Spark's error condition where there is one ("CAST_INVALID_INPUT"), else ""
+    unsigned long long epoch; // whose data it is about; 0: unknown, or of none
+    char condition[96];       // Spark's error condition where there is one ("CAST_INVALID_INPUT"), else ""
     char message[ERROR_MESSAGE_SIZE];
 };
 

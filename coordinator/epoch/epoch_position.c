@@ -366,10 +366,27 @@ static Foreset__Range *epoch_position_files_range(const struct epoch_position_so
     return range;
 }
 
-static void epoch_position_cut_files(struct epoch_position_source *source, struct arena *arena,
-                                     struct epoch_position_cut *cut)
+static const Foreset__Range *epoch_position_bound_of(const struct epoch_position_bound *bound,
+                                                     const struct epoch_position_source *source,
+                                                     const struct epoch_position_partition *partition)
+{
+    for (size_t i = 0; i < bound->count; i++) {
+        const Foreset__Range *range = bound->ranges[i];
+        if (range->source != source->node || range->has_to != (partition != NULL)) continue;
+        if (!partition) return range;
+        if (range->partition == partition->partition && strcmp(range->topic, partition->topic) == 0) return range;
+    }
+    return NULL;
+}
+
+static void epoch_position_cut_files(struct epoch_position_source *source, const struct epoch_position_bound *bound,
+                                     struct arena *arena, struct epoch_position_cut *cut)
 {
     uint64_t max = source->files_max ? source->files_max : EPOCH_POSITION_FILES_MAX;
+    if (bound) {
+        const Foreset__Range *range = epoch_position_bound_of(bound, source, NULL);
+        max = range ? range->n_files : 0;
+    }
     uint64_t count = source->waiting.count < max ? source->waiting.count : max;
     if (count == 0) return;
     Foreset__Range *range = epoch_position_files_range(source, count, arena, cut);
@@ -489,12 +506,38 @@ static void epoch_position_take_fill(struct epoch_position *position, uint64_t r
     ret_cut->limited = !ret_cut->exhausted;
 }
 
+// As an attempt before had cut it, as far as it is there.
+static void epoch_position_take_bound(struct epoch_position *position, struct arena *arena,
+                                      struct epoch_position_cut *ret_cut)
+{
+    struct epoch_position_cut cut;
+    epoch_position_begin(position, arena, &cut);
+    for (size_t i = 0; i < position->count; i++) {
+        struct epoch_position_source *source = &position->sources[i];
+        for (size_t j = 0; j < source->partitions.count; j++) {
+            struct epoch_position_partition *partition = &source->partitions.items[j];
+            const Foreset__Range *range = epoch_position_bound_of(position->bound, source, partition);
+            int64_t to = range && range->to < partition->end ? range->to : range ? partition->end : partition->next;
+            uint64_t rows = to > partition->next ? (uint64_t)(to - partition->next) : 0;
+            epoch_position_range(source, partition, rows, arena, &cut);
+        }
+        epoch_position_cut_files(source, position->bound, arena, &cut);
+    }
+    cut.exhausted = !epoch_position_has_input(position);
+    cut.limited = !cut.exhausted;
+    *ret_cut = cut;
+}
+
 void epoch_position_take(struct epoch_position *position, uint64_t rows_max, struct arena *arena,
                          struct epoch_position_cut *ret_cut)
 {
     struct epoch_position_cut cut;
     if (epoch_position_is_filling(position) && !FORESET_BUG("fill-not-awaited")) {
         epoch_position_take_fill(position, rows_max, arena, ret_cut);
+        return;
+    }
+    if (position->bound) {
+        epoch_position_take_bound(position, arena, ret_cut);
         return;
     }
     epoch_position_begin(position, arena, &cut);
@@ -511,7 +554,7 @@ void epoch_position_take(struct epoch_position *position, uint64_t rows_max, str
             uint64_t lag = (uint64_t)(partition->end - partition->next);
             epoch_position_range(source, partition, epoch_position_share(limit, lag, lag_all), arena, &cut);
         }
-        epoch_position_cut_files(source, arena, &cut);
+        epoch_position_cut_files(source, NULL, arena, &cut);
     }
     cut.exhausted = !epoch_position_has_input(position);
     cut.limited = !cut.exhausted;

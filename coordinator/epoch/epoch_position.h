@@ -33,9 +33,17 @@ struct epoch_position_source {
     const Foreset__Fill *fill;  // TABLE: borrowed; NULL: nothing to read
     size_t fill_next, fill_end; // of its lines: the next to plan; while an epoch is cut, the end of its share
 };
+// How far an epoch of an attempt that failed behind it had been planned: the next attempt cuts there again, so that the
+// epoch is decided without the rows that failed.
+struct epoch_position_bound {
+    uint64_t epoch;
+    Foreset__Range **ranges; // that read something; of partitions `to`, of files how many
+    size_t count;
+};
 struct epoch_position {
     struct epoch_position_source *sources;
     size_t count;
+    const struct epoch_position_bound *bound; // of the next cut; borrowed; NULL: none
 };
 enum status epoch_position_init(struct epoch_position *position, const Foreset__Plan *plan,
                                 const Foreset__Manifest *from, struct error *err) MUST_USE;

@@ -305,6 +305,7 @@ enum status pipeline_create(const struct pipeline_config *config, struct seam *s
     struct pipeline *pipeline = memory_calloc(1, sizeof *pipeline);
     pipeline->config = *config;
     pipeline->seam = seam;
+    arena_init(&pipeline->bounds_arena, 0);
     lease_init(&pipeline->lease, seam->clock, config->lease_ttl_us);
     enum status status =
         meta_store_init(&pipeline->meta, config->kv, seam, &pipeline->lease, config->plan->pipeline, err);
@@ -354,6 +355,8 @@ void pipeline_destroy(struct pipeline *pipeline)
     }
     routing_deinit(&pipeline->routing);
     vector_deinit(&pipeline->leaving);
+    vector_deinit(&pipeline->bounds);
+    arena_deinit(&pipeline->bounds_arena);
     manifest_unref(pipeline->recovered);
     manifest_unref(pipeline->built);
     manifest_unref(pipeline->report_due);

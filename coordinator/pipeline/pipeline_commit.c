@@ -77,6 +77,7 @@ static void pipeline_commit_decided(struct pipeline_job *base)
         }
     }
     pipeline->restarts = 0;
+    if (pipeline->decided.epoch >= pipeline->serial) pipeline->serial = 0;
 }
 
 static void pipeline_commit_decide(struct pipeline *pipeline)

@@ -149,6 +149,51 @@ struct epoch *pipeline_plan_epoch(struct pipeline *pipeline, uint64_t number)
     return NULL;
 }
 
+// ---- After an error of the data ----
+
+static Foreset__Range *pipeline_plan_copy(struct arena *arena, const Foreset__Range *range)
+{
+    Foreset__Range *copy = arena_alloc(arena, sizeof *copy);
+    foreset__range__init(copy);
+    copy->source = range->source;
+    copy->topic = arena_strdup(arena, range->topic ? range->topic : "");
+    copy->has_to = range->has_to;
+    copy->partition = range->partition;
+    copy->to = range->to;
+    copy->n_files = range->n_files; // how many; the names are the source's
+    return copy;
+}
+
+void pipeline_plan_serially(struct pipeline *pipeline, uint64_t failed)
+{
+    pipeline->serial = failed;
+    vector_reset(&pipeline->bounds);
+    arena_deinit(&pipeline->bounds_arena);
+    arena_init(&pipeline->bounds_arena, 0);
+    struct arena *arena = &pipeline->bounds_arena;
+    for (size_t i = 0; i < pipeline->epochs.count; i++) {
+        const struct epoch *epoch = pipeline->epochs.items[i];
+        if (epoch->machine.state >= EPOCH_DECIDED || epoch->number >= failed) continue;
+        if (epoch->cut.rows + epoch->cut.files == 0 || epoch_position_is_filling(&pipeline->position)) continue;
+        struct epoch_position_bound bound = {.epoch = epoch->number};
+        bound.ranges = arena_calloc(arena, epoch->cut.count + 1, sizeof *bound.ranges);
+        for (size_t j = 0; j < epoch->cut.count; j++) {
+            const Foreset__Range *range = epoch->cut.ranges[j];
+            if (range->n_files > 0 || (range->has_to && range->to > range->from))
+                bound.ranges[bound.count++] = pipeline_plan_copy(arena, range);
+        }
+        vector_push(&pipeline->bounds, bound);
+    }
+}
+
+// The oldest that is not decided; NULL: the cut is free.
+static const struct epoch_position_bound *pipeline_plan_bound(struct pipeline *pipeline)
+{
+    while (pipeline->bounds.count > 0 && pipeline->bounds.items[0].epoch <= pipeline->decided.epoch)
+        vector_remove(&pipeline->bounds, 0);
+    return pipeline->serial && pipeline->bounds.count > 0 ? &pipeline->bounds.items[0] : NULL;
+}
+
 // ---- Asking the sources ----
 
 struct pipeline_plan_question {
@@ -256,6 +301,7 @@ static void pipeline_plan_send(struct pipeline *pipeline, enum pipeline_plan_kin
     }
     struct epoch *epoch = epoch_create(pipeline->next_epoch, pipeline->config.plan, pipeline->assigned_count);
     if (kind == PIPELINE_PLAN_DATA) {
+        pipeline->position.bound = pipeline_plan_bound(pipeline);
         epoch_position_take(&pipeline->position, pipeline_plan_rows_max(pipeline), &epoch->arena, &epoch->cut);
         last = last || (pipeline->config.available_now && epoch->cut.exhausted);
         if (pipeline->fills.items.count > 0 && !epoch_position_is_filling(&pipeline->position)) {

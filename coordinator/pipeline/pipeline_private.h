@@ -112,7 +112,10 @@ struct pipeline {
     struct error outcome_err;
     unsigned restarts; // in a row, since something was decided
     int64_t recover_at_us;
-    bool serial;         // one epoch at a time: an earlier attempt failed with several in flight
+    // Not 0: one epoch at a time until this one is decided: it failed with others before it, which were planned so:
+    uint64_t serial;
+    VECTOR(struct epoch_position_bound) bounds;
+    struct arena bounds_arena;
     bool decide_no_more; // ending: what failed was a decision
     bool put_no_more;    // ending: what failed was a put; the next run's recovery puts what is decided
     bool recovering;
@@ -216,6 +219,8 @@ void pipeline_plan_unfix(struct pipeline_source *source);
 void pipeline_plan_advance(struct pipeline *pipeline, int64_t now_us);
 int64_t pipeline_plan_next(const struct pipeline *pipeline);
 struct epoch *pipeline_plan_epoch(struct pipeline *pipeline, uint64_t number);
+// Epoch `failed` cannot be decided. The next attempt plans those before it as they are, each alone.
+void pipeline_plan_serially(struct pipeline *pipeline, uint64_t failed);
 // ReadDone came: passes what is complete, sends watermarks.
 enum status pipeline_plan_read(struct pipeline *pipeline, struct error *err) MUST_USE;
 

@@ -282,7 +282,7 @@ static void pipeline_workers_failed(struct pipeline *pipeline, struct pipeline_w
     // An error of the data is final only where everything before it is decided: else once more, one epoch at a time.
     bool final = err.class == ERROR_FAIL_PIPELINE || err.class == ERROR_USAGE;
     if (final && !pipeline->serial && control->epoch != 0 && control->epoch > pipeline->decided.epoch + 1) {
-        pipeline->serial = true;
+        pipeline_plan_serially(pipeline, control->epoch);
         err.class = ERROR_RESTART_PIPELINE;
     }
     bool again = err.class == ERROR_RESTART_PIPELINE || err.class == ERROR_RETRY;

@@ -124,6 +124,61 @@ def test_on_error_fail_stops_there_and_decides_nothing_of_it(tmp_path):
     assert sorted(row["id"] for row in pipeline.table("numbers")) == ["a", "b"]
 
 
+@pytest.mark.parametrize("lanes", ["1", "3"])
+def test_on_error_fail_decides_every_epoch_before_the_failing_one(tmp_path, lanes):
+    for number in range(8):
+        file_of(tmp_path, f"{number}.json", {"id": f"{number}", "n": "x" if number == 6 else "1"})
+    pipeline = Pipeline(tmp_path, "SET pipeline.on_error = fail;\n" + NUMBERS, "--lanes", lanes)
+    done = pipeline.run().check(foreset.EXIT_FAILED)
+    assert "CAST_INVALID_INPUT" in done.stderr and '"id":"6"' in done.stderr and "epoch 7" in done.stderr
+    assert sorted(row["id"] for row in pipeline.table("numbers")) == [f"{number}" for number in range(6)]
+
+
+def kafka_numbers(topic, options=""):
+    return f"""SET pipeline.on_error = fail;
+CREATE OR REFRESH STREAMING TABLE numbers AS SELECT CAST(CAST(value AS STRING) AS INT) AS n
+FROM STREAM read_kafka(bootstrapServers => 'x:1', subscribe => '{topic}', {options}startingOffsets => 'earliest');
+"""
+
+
+@pytest.mark.parametrize("bad", [(0, 37), (2, 99), (1, 0)])
+def test_on_error_fail_names_the_record_and_decides_what_was_before_it(broker, tmp_path, bad):
+    """Epochs of ten records of each partition: those before the record's are there, nothing else is."""
+    topic = f"letters-{next(counter)}"
+    broker.create_topic(topic, 3)
+    for partition in range(3):
+        broker.produce(topic, ["bad" if (partition, i) == bad else f"{partition * 1000 + i}" for i in range(100)],
+                       partition)
+    pipeline = Pipeline(tmp_path, kafka_numbers(topic, "maxOffsetsPerTrigger => 30, "), "--kafka",
+                        f"bootstrap.servers={broker.address}", "--lanes", "3")
+    done = pipeline.run().check(foreset.EXIT_FAILED)
+    where = f"topic {topic}, partition {bad[0]}, offset {bad[1]}"
+    assert where in done.stderr and "'bad'" in done.stderr, done.stderr
+    epochs = bad[1] // 10
+    assert sorted(row["n"] for row in pipeline.table("numbers")) == sorted(
+        partition * 1000 + i for partition in range(3) for i in range(10 * epochs))
+
+
+def test_on_error_fail_of_a_run_publishes_what_came_before(broker, tmp_path):
+    """A long run's epochs hold what came by their trigger: the rows before the bad one must not be cut with it."""
+    topic = f"letters-{next(counter)}"
+    broker.create_topic(topic, 1)
+    pipeline = Pipeline(tmp_path, kafka_numbers(topic))
+    args = [arg for arg in pipeline.args if arg != "--available-now"]
+    running = foreset.Run([*args, "--kafka", f"bootstrap.servers={broker.address}", "--set",
+                           "pipeline.trigger=200 milliseconds"])
+    try:
+        broker.produce(topic, ["1", "2", "3"])
+        running.wait_for(lambda: pipeline.table("numbers"), what="the first rows")
+        broker.produce(topic, ["4", "5"])
+        broker.produce(topic, ["bad"])
+        running.wait(60).check(foreset.EXIT_FAILED)
+    finally:
+        running.kill()
+    assert f"topic {topic}, partition 0, offset 5" in running.stderr
+    assert {1, 2, 3} <= {row["n"] for row in pipeline.table("numbers")} <= {1, 2, 3, 4, 5}
+
+
 def test_an_error_above_an_aggregate_always_fails(tmp_path):
     file_of(tmp_path, "1.json", {"id": "a", "n": "1"})
     sql = ("CREATE OR REFRESH STREAMING TABLE s TBLPROPERTIES ('output.mode' = 'complete') AS "

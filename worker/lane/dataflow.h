@@ -11,7 +11,7 @@
 enum dataflow_event_kind {
     DATAFLOW_READ_DONE, // the marker of `epoch` has passed every WATERMARK node on all lanes; body: read_done
     DATAFLOW_FROZEN,    // the epoch is complete: files sealed, changes of state taken; body: frozen
-    DATAFLOW_FAILED,    // err
+    DATAFLOW_FAILED,    // err; epoch: whose rows it is about, 0: unknown
 };
 
 // A state snapshot part that is still in memory; the worker writes it, off the lanes.

@@ -466,8 +466,10 @@ static enum status lane_read(struct lane *lane, bool *ret_any, struct error *err
         enum status status = STATUS_OK;
         if (source->epoch != lane->reading) status = source_begin(lane, source, epoch, err);
         if (status == STATUS_OK && !source->done) status = source_read(lane, source, epoch, ret_any, err);
-        if (status != STATUS_OK)
+        if (status != STATUS_OK) {
+            if (err->epoch == 0) err->epoch = lane->reading;
             return error_prefix(err, "source %s", lane->group->plan->nodes[source->node]->source->name);
+        }
         all_done = all_done && source->done;
     }
     if (all_done) {

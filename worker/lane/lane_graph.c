@@ -51,6 +51,13 @@ static enum status node_take_batch(struct lane_node *node, uint32_t input, struc
     return node->op->ops->on_batch(node->op, input, batch, err);
 }
 
+// The innermost node knows in which epoch it failed: an error of the data is final only in its epoch's turn.
+static enum status node_failed(enum status status, uint64_t epoch, struct error *err)
+{
+    if (status != STATUS_OK && err && err->epoch == 0) err->epoch = epoch;
+    return status;
+}
+
 static void node_collect(struct lane_node *node, struct lane_epoch *epoch)
 {
     struct operator_counts *from = &node->op->counts, *to = &epoch->counts[node->plan_node->table];
@@ -184,8 +191,8 @@ static enum status node_complete(struct lane_node *node, struct error *err)
     if (node->waits_at_marker && !clock->resolved) return STATUS_OK;
     if (node->waits_for_rows && !node_clock_before(node)) return STATUS_OK;
     enum status status = STATUS_OK;
-    bool first = lane_stop_begin(lane);
     uint64_t number = node->epoch;
+    bool first = lane_stop_begin(lane);
     TRY(node_begin(node, err));
     if (node->receiver) lane_remote_settle(node, node->epoch);
     if (node->op) TRY(node_marker_operator(node, epoch, err));
@@ -207,7 +214,7 @@ static enum status node_complete(struct lane_node *node, struct error *err)
     TRY(node_drain(node, err));
     if (!first && rows) (void)lane_stop_begin(lane);
 out:
-    return status;
+    return node_failed(status, number, err);
 }
 
 enum status lane_graph_complete(struct lane_node *node, struct error *err)
@@ -223,7 +230,7 @@ static enum status node_process(struct lane_node *node, uint32_t input, struct l
                          (unsigned long long)item->epoch, (unsigned long long)node->epoch);
     }
     if (item->batch) {
-        enum status status = node_take_batch(node, input, item->batch, err);
+        enum status status = node_failed(node_take_batch(node, input, item->batch, err), node->epoch, err);
         if (item->channel && exchange_taken(item->channel, item->epoch, item->bytes, node->lane->group->credit_bytes)) {
             struct lane_group *group = node->lane->group;
             mailbox_wake(&group->lanes[item->sender - group->routing->lane_first].mailbox);

@@ -241,7 +241,7 @@ void lane_group_fail(struct lane_group *group, const struct error *err)
     pthread_mutex_lock(&group->lock);
     bool first = !group->failed && !group->closing;
     group->failed = true;
-    if (first) group_notify(group, DATAFLOW_FAILED, 0, NULL, NULL, err);
+    if (first) group_notify(group, DATAFLOW_FAILED, err->epoch, NULL, NULL, err);
     pthread_mutex_unlock(&group->lock);
 }
 

@@ -2,10 +2,14 @@
 // pipeline, and on memory.
 #include "worker/operator/operator.h"
 
+#include <string.h>
+
 #include "common/base/hash.h"
 #include "worker/expr/expr.h"
 #include "worker/sink/file_sink.h"
 #include "worker/snapshot/snapshot_part.h"
+
+#define SETTLE_ROW_BYTES_MAX 300u // of a row in a message
 
 // An aggregate below, in the same table: what raises above it fails the pipeline (SQL.md, Bad rows).
 static bool above_aggregate(const Foreset__Plan *plan, uint32_t node)
@@ -88,6 +92,50 @@ static enum status without_errors(struct operator* op, struct batch *batch, cons
     return STATUS_OK;
 }
 
+// Which record it was: of Kafka its topic, partition and offset, else the row as it came here.
+static void settle_where(const struct batch *batch, uint32_t row, struct text *where)
+{
+    const struct batch *origin = batch->origin;
+    int topic = origin ? type_field_find(origin->schema, "topic") : -1;
+    int partition = origin ? type_field_find(origin->schema, "partition") : -1;
+    int offset = origin ? type_field_find(origin->schema, "offset") : -1;
+    if (topic >= 0 && partition >= 0 && offset >= 0) {
+        struct slice name = column_slice(origin->columns[topic], row);
+        text_printf(where, "topic %.*s, partition %d, offset %lld", (int)name.length, name.data,
+                    origin->columns[partition]->i32[row], (long long)origin->columns[offset]->i64[row]);
+        return;
+    }
+    for (uint32_t i = 0; i < batch->row_count; i++) {
+        if (batch_row(batch, i) != row) continue;
+        text_append_str(where, "row ");
+        batch_json(batch, i, where);
+        break;
+    }
+    if (where->length > SETTLE_ROW_BYTES_MAX) {
+        where->length = SETTLE_ROW_BYTES_MAX;
+        where->data[where->length] = '\0';
+        text_utf8_clean(where->data); // the cut may have split a character
+        where->length = strlen(where->data);
+        text_append_str(where, "...");
+    }
+}
+
+static enum status settle_fail(const struct operator* op, const struct batch *batch, const struct expr_row_error *first,
+                               struct error *err)
+{
+    struct text where = {0};
+    settle_where(batch, first->row, &where);
+    enum status status = error_set(err, STATUS_ERROR, ERROR_FAIL_PIPELINE, "table %s: %s: [%s] %s; epoch %llu",
+                                   operator_table_of(op)->name, text_str(&where), first->condition,
+                                   first->message ? first->message : "", (unsigned long long)op->epoch.epoch);
+    text_deinit(&where);
+    if (err) {
+        memcpy(err->condition, first->condition, sizeof first->condition);
+        err->epoch = op->epoch.epoch;
+    }
+    return status;
+}
+
 enum status operator_settle(struct operator* op, struct batch *batch, struct expr_errors *errors,
                             struct batch **ret_batch, struct error *err)
 {
@@ -98,11 +146,7 @@ enum status operator_settle(struct operator* op, struct batch *batch, struct exp
     enum status status = STATUS_OK;
     struct batch *left = NULL;
     if (op->errors_fail) {
-        const struct expr_row_error *first = &errors->items.items[0];
-        status = error_set(err, STATUS_ERROR, ERROR_FAIL_PIPELINE, "table %s: [%s] %s; epoch %llu",
-                           operator_table_of(op)->name, first->condition, first->message ? first->message : "",
-                           (unsigned long long)op->epoch.epoch);
-        if (err) memcpy(err->condition, first->condition, sizeof first->condition);
+        status = settle_fail(op, batch, &errors->items.items[0], err);
         goto out;
     }
     op->counts.rows_dead += errors->items.count;

@@ -407,6 +407,49 @@ static void an_error_of_the_data_is_final_only_behind_what_is_decided(void **sta
     assert_int_equal(pipeline_fixture_txn(fixture), 1); // what could be decided was, and is published
 }
 
+// What waits when the attempt starts over must not be cut into one epoch with the rows that fail.
+static void epochs_before_the_one_that_fails_are_planned_again_as_they_were(void **state)
+{
+    struct pipeline_fixture *fixture = *state;
+    fixture->hold_read = true;
+    fixture->ends[0] = 10;
+    pipeline_fixture_start(fixture);
+    pipeline_fixture_pass(fixture, SECOND);
+    assert_int_equal(plan_of(fixture, 1)->rows, 10);
+    fixture->ends[0] = 30;
+    fixture->ends[1] = 5;
+    fixture->fails_epoch = 2;
+    fixture->fails_class = ERROR_FAIL_PIPELINE;
+    pipeline_fixture_pass(fixture, TRIGGER_US);
+    fixture->hold_read = false;
+    fixture->ends[0] = 100; // it came meanwhile
+    pipeline_fixture_pass(fixture, SECOND);
+    pipeline_fixture_pass(fixture, 3 * TRIGGER_US);
+    assert_outcome(fixture, PIPELINE_FAILED, "the worker says so");
+    assert_int_equal(plan_of(fixture, 1)->rows, 10);
+    assert_int_equal(pipeline_fixture_txn(fixture), 1);
+}
+
+static void after_the_epoch_that_failed_several_run_at_once_again(void **state)
+{
+    struct pipeline_fixture *fixture = *state;
+    fixture->fails_epoch = 2;
+    fixture->fails_class = ERROR_FAIL_PIPELINE;
+    fixture->hold_read = true;
+    available_now(fixture, 4000000, 0);
+    pipeline_fixture_pump(fixture);
+    fixture->hold_read = false;
+    fixture->fails_epoch = 0; // the second attempt has more luck
+    fixture->hold_prepared = true;
+    pipeline_fixture_pass(fixture, 2 * SECOND);
+    assert_int_equal(fixture->plans.count, 1);
+    pipeline_fixture_release(fixture, false, true);
+    pipeline_fixture_pump(fixture);
+    assert_int_equal(fixture->outcome, PIPELINE_DONE);
+    assert_int_equal(pipeline_fixture_rows(fixture), 4000000);
+    assert_int_equal(plan_of(fixture, 1)->rows, 1000000);
+}
+
 static void a_table_that_cannot_take_what_is_decided_blocks_the_pipeline(void **state)
 {
     struct pipeline_fixture *fixture = *state;
@@ -750,6 +793,8 @@ int main(void)
         FACT(a_decision_in_between_begins_the_count_anew),
         FACT(an_error_of_the_data_fails_the_pipeline_with_its_words),
         FACT(an_error_of_the_data_is_final_only_behind_what_is_decided),
+        FACT(epochs_before_the_one_that_fails_are_planned_again_as_they_were),
+        FACT(after_the_epoch_that_failed_several_run_at_once_again),
         FACT(a_table_that_cannot_take_what_is_decided_blocks_the_pipeline),
         FACT(a_put_that_fails_ends_the_pipeline_and_the_next_run_puts_it),
         FACT(another_leader_fences),
