@@ -97,8 +97,8 @@ static json_t *status_behind(const struct pipeline *pipeline, uint32_t source,
         const Foreset__Range *range = body->ranges[i];
         if (range->source != source || !range->has_partition || range->partition != partition->partition) continue;
         if (strcmp(range->topic ? range->topic : "", partition->topic) != 0 || !range->last) continue;
-        int64_t behind_us = clock_wall_us(pipeline->seam->clock) - range->last->timestamp_ms * 1000;
-        return json_real(behind_us > 0 ? (double)behind_us / 1e6 : 0);
+        double behind_ms = (double)clock_wall_us(pipeline->seam->clock) / 1e3 - (double)range->last->timestamp_ms;
+        return json_real(behind_ms > 0 ? behind_ms / 1e3 : 0);
     }
     return json_null();
 }

@@ -159,6 +159,59 @@ def test_on_error_fail_names_the_record_and_decides_what_was_before_it(broker, t
         partition * 1000 + i for partition in range(3) for i in range(10 * epochs))
 
 
+TOO_LATE = {"message.timestamp.after.max.ms": str(2**63 - 1), "message.timestamp.before.max.ms": str(2**63 - 1)}
+FITS_MS = (2**63 - 1) // 1000
+
+
+def kafka_times(topic, columns, settings=""):
+    return f"""{settings}CREATE OR REFRESH STREAMING TABLE times AS SELECT CAST(value AS STRING) AS v{columns}
+FROM STREAM read_kafka(bootstrapServers => 'x:1', subscribe => '{topic}', startingOffsets => 'earliest');
+"""
+
+
+@pytest.fixture
+def times_topic(broker):
+    """Milliseconds, nanoseconds, the greatest of all, the greatest that fits and the one behind it."""
+    topic = f"letters-{next(counter)}"
+    broker.create_topic(topic, 1, TOO_LATE)
+    stamps = [1700000000000, 1700000000000 * 10**6, 2**63 - 1, FITS_MS, FITS_MS + 1, 1700000000001]
+    broker.produce(topic, [str(stamp) for stamp in stamps], timestamps=stamps)
+    return topic, stamps
+
+
+def test_a_timestamp_that_does_not_fit_is_a_dead_letter(broker, times_topic, tmp_path):
+    topic, stamps = times_topic
+    pipeline = Pipeline(tmp_path, kafka_times(topic, ", unix_micros(timestamp) AS us"), "--kafka",
+                        f"bootstrap.servers={broker.address}")
+    pipeline.run().check()
+    fit = [stamp for stamp in stamps if stamp <= FITS_MS]
+    assert [(row["v"], row["us"]) for row in pipeline.table("times")] == [(str(stamp), stamp * 1000) for stamp in fit]
+    letters = pipeline.dead("times")
+    assert [(letter["offset"], letter["value"]) for letter in letters] == [
+        (offset, str(stamp).encode()) for offset, stamp in enumerate(stamps) if stamp > FITS_MS]
+    for letter in letters:
+        assert letter["timestamp"] is None and letter["class"] == "ARITHMETIC_OVERFLOW"
+        assert letter["value"].decode() in letter["message"] and letter["topic"] == topic
+
+
+def test_a_timestamp_that_nobody_reads_may_be_anything(broker, times_topic, tmp_path):
+    topic, stamps = times_topic
+    pipeline = Pipeline(tmp_path, kafka_times(topic, ", CAST(CAST(value AS STRING) AS BIGINT) + 1 AS more"), "--kafka",
+                        f"bootstrap.servers={broker.address}")
+    pipeline.run().check()
+    assert [row["v"] for row in pipeline.table("times")] == [str(stamp) for stamp in stamps if stamp < 2**63 - 1]
+    [letter] = pipeline.dead("times")  # BIGINT overflows: its letter has no timestamp
+    assert letter["offset"] == 2 and letter["timestamp"] is None
+
+
+def test_a_timestamp_that_does_not_fit_fails_where_that_is_wanted(broker, times_topic, tmp_path):
+    topic, _ = times_topic
+    pipeline = Pipeline(tmp_path, kafka_times(topic, ", timestamp", "SET pipeline.on_error = fail;\n"), "--kafka",
+                        f"bootstrap.servers={broker.address}")
+    done = pipeline.run().check(foreset.EXIT_FAILED)
+    assert f"topic {topic}, partition 0, offset 1" in done.stderr and "1700000000000000000 ms" in done.stderr
+
+
 def test_on_error_fail_of_a_run_publishes_what_came_before(broker, tmp_path):
     """A long run's epochs hold what came by their trigger: the rows before the bad one must not be cut with it."""
     topic = f"letters-{next(counter)}"

@@ -3,6 +3,7 @@
 // Any failure is reported to the group once; the lane then only empties its mailbox until it is stopped.
 #include "common/base/clock.h"
 #include "common/base/failpoint.h"
+#include "worker/expr/expr.h"
 #include "worker/lane/lane_private.h"
 
 void lane_route(struct lane *lane)
@@ -399,6 +400,31 @@ static bool lane_has_room(struct lane *lane)
     return true;
 }
 
+// Rows that the source could not make leave the batch as rows do that an expression raised for. *batch: NULL if none
+// is left.
+static enum status source_settle(struct lane_node *node, struct lane_source *source, const struct lane_epoch *epoch,
+                                 struct batch **batch, struct error *err)
+{
+    struct expr_errors *errors = source->source->ops->errors ? source->source->ops->errors(source->source) : NULL;
+    if (!errors || errors->items.count == 0) return STATUS_OK;
+    struct lane *lane = node->lane;
+    struct operator op;
+    struct batch *left = NULL;
+    memset(&op, 0, sizeof op);
+    enum status status = STATUS_OK;
+    TRY(operator_init(&op, NULL, &lane->host, source->node, err));
+    op.lane_node = node;
+    op.epoch.epoch = epoch->epoch;
+    op.epoch.timestamp_us = epoch->plan->plan->timestamp_us;
+    TRY(operator_settle(&op, *batch, errors, &left, err));
+    epoch->counts[node->plan_node->table].rows_dead += op.counts.rows_dead;
+    batch_unref(*batch);
+    *batch = left;
+out:
+    operator_deinit(&op);
+    return status;
+}
+
 // Reads a few batches of one source. *ret_any: something happened.
 static enum status source_read(struct lane *lane, struct lane_source *source, struct lane_epoch *epoch, bool *ret_any,
                                struct error *err)
@@ -421,7 +447,9 @@ static enum status source_read(struct lane *lane, struct lane_source *source, st
         if (result == SOURCE_DONE) return source_end(lane, source, epoch, true, err);
         lane_note_first_row(lane->group);
         if (share->ranges[0]->n_files > 0) epoch->rows_read += batch->row_count;
-        if (batch->row_count) status = lane_graph_emit(&lane->nodes[source->node], batch, err);
+        status = source_settle(&lane->nodes[source->node], source, epoch, &batch, err);
+        if (status == STATUS_OK && batch && batch->row_count)
+            status = lane_graph_emit(&lane->nodes[source->node], batch, err);
         batch_unref(batch);
         if (status == STATUS_OK) status = FAILPOINT("poll.after", err);
         if (status != STATUS_OK) return status;

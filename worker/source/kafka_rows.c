@@ -1,4 +1,5 @@
-// Kafka records to columns. Fails only by memory (budget of the source).
+// Kafka records to columns. Fails only by memory (budget of the source). A record whose timestamp does not fit has a
+// null there; where the timestamp is wanted, the row is an error (SQL.md, Bad rows).
 #include "worker/source/kafka_rows.h"
 
 #include <librdkafka/rdkafka.h>
@@ -6,9 +7,11 @@
 
 #include "common/base/text.h"
 #include "common/base/vector.h"
+#include "worker/expr/expr.h"
 
-#define VALUE_BYTES_MIN (256u << 10)
-#define MEMORY_SHARE    128u // of the memory for one batch's payload: several are under way on each lane
+#define VALUE_BYTES_MIN  (256u << 10)
+#define TIMESTAMP_MS_MAX (INT64_MAX / 1000) // what a TIMESTAMP, in microseconds, can hold
+#define MEMORY_SHARE     128u               // of the memory for one batch's payload: several are under way on each lane
 
 enum kafka_column { KEY, VALUE, TOPIC, PARTITION, OFFSET, TIMESTAMP, TIMESTAMP_TYPE, HEADERS, COLUMN_COUNT };
 static const char *const column_names[COLUMN_COUNT] = {"key",    "value",     "topic",         "partition",
@@ -26,11 +29,14 @@ struct kafka_rows {
     const struct type *raw_schema; // of the origin: every column (headers only if wanted)
     uint32_t raw_count;
     int wanted[COLUMN_COUNT]; // schema's column i is raw column wanted[i]
-    bool with_headers;
+    bool with_headers, with_timestamp;
     uint32_t count;
     size_t value_bytes_max, value_bytes_last; // payload of a batch: at most, and of the last one
     struct bytes_rows key, value;
     struct buffer *topics, *partitions, *offsets, *timestamps, *timestamp_types;
+    struct buffer *timestamp_validity; // NULL: all fit
+    uint32_t timestamp_nulls;
+    struct expr_errors errors; // of the batch being filled, then of the finished one
     struct column_builder *headers;
     VECTOR(const char *) topic_names; // dictionary of the batch being filled
 };
@@ -102,11 +108,18 @@ static struct column *bytes_rows_column(struct bytes_rows *rows, uint32_t count)
     return column;
 }
 
+static void kafka_rows_forget_errors(struct kafka_rows *rows)
+{
+    for (size_t i = 0; i < rows->errors.items.count; i++) memory_free(rows->errors.items.items[i].message);
+    vector_deinit(&rows->errors.items);
+}
+
 static enum status kafka_rows_begin(struct kafka_rows *rows, struct error *err)
 {
     enum status status = STATUS_OK;
     struct budget *budget = rows->budget;
     rows->count = 0;
+    kafka_rows_forget_errors(rows);
     vector_reset(&rows->topic_names);
     TRY(bytes_rows_begin(&rows->key, budget, BATCH_ROWS_MAX * 8, err));
     TRY(bytes_rows_begin(&rows->value, budget, rows->value_bytes_last / 16 * 17, err));
@@ -123,12 +136,13 @@ static void kafka_rows_drop(struct kafka_rows *rows)
 {
     bytes_rows_drop(&rows->key);
     bytes_rows_drop(&rows->value);
-    struct buffer **buffers[] = {&rows->topics, &rows->partitions, &rows->offsets, &rows->timestamps,
-                                 &rows->timestamp_types};
+    struct buffer **buffers[] = {&rows->topics,     &rows->partitions,      &rows->offsets,
+                                 &rows->timestamps, &rows->timestamp_types, &rows->timestamp_validity};
     for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++) {
         buffer_unref(*buffers[i]);
         *buffers[i] = NULL;
     }
+    rows->timestamp_nulls = 0;
     rows->count = 0;
 }
 
@@ -150,6 +164,7 @@ enum status kafka_rows_create(const struct type *schema, bool with_headers, stru
     ASSERT(schema->child_count <= COLUMN_COUNT);
     struct field fields[COLUMN_COUNT];
     for (int i = 0; i < COLUMN_COUNT; i++) fields[i] = (struct field){column_names[i], kafka_rows_column_type(i)};
+    rows->with_timestamp = type_field_find(schema, "timestamp") >= 0;
     rows->with_headers = with_headers || type_field_find(schema, "headers") >= 0;
     rows->raw_count = rows->with_headers ? COLUMN_COUNT : COLUMN_COUNT - 1;
     rows->raw_schema = type_struct(fields, rows->raw_count);
@@ -172,6 +187,7 @@ void kafka_rows_destroy(struct kafka_rows *rows)
 {
     if (!rows) return;
     kafka_rows_drop(rows);
+    kafka_rows_forget_errors(rows);
     if (rows->headers) column_builder_destroy(rows->headers);
     vector_deinit(&rows->topic_names);
     memory_free(rows);
@@ -222,6 +238,37 @@ out:
     return status;
 }
 
+static enum status kafka_rows_timestamp(struct kafka_rows *rows, uint32_t row, int64_t timestamp_ms, struct error *err)
+{
+    int64_t *timestamps = (int64_t *)(void *)rows->timestamps->data;
+    bool fits = timestamp_ms >= -TIMESTAMP_MS_MAX && timestamp_ms <= TIMESTAMP_MS_MAX;
+    timestamps[row] = fits ? timestamp_ms * 1000 : 0;
+    if (__builtin_expect(fits, 1)) return STATUS_OK;
+    if (!rows->timestamp_validity) {
+        enum status status = buffer_create(rows->budget, BATCH_ROWS_MAX / 8, &rows->timestamp_validity, err);
+        if (status != STATUS_OK) return status;
+        memset(rows->timestamp_validity->data, 0xFF, BATCH_ROWS_MAX / 8);
+    }
+    rows->timestamp_validity->data[row >> 3] &= (uint8_t) ~(1u << (row & 7));
+    rows->timestamp_nulls++;
+    if (!rows->with_timestamp) return STATUS_OK;
+    struct text message = {0};
+    text_printf(&message,
+                "the record's timestamp, %lld ms since 1970, does not fit a TIMESTAMP, which holds microseconds up to "
+                "the year 294247. Kafka's timestamps are milliseconds: correct the producer",
+                (long long)timestamp_ms);
+    struct expr_row_error error = {
+        .row = row, .condition = "ARITHMETIC_OVERFLOW", .message = memory_strdup(text_str(&message))};
+    text_deinit(&message);
+    vector_push(&rows->errors.items, error);
+    return STATUS_OK;
+}
+
+struct expr_errors *kafka_rows_errors(struct kafka_rows *rows)
+{
+    return &rows->errors;
+}
+
 enum status kafka_rows_append(struct kafka_rows *rows, const rd_kafka_message_t *message, const char *topic,
                               struct error *err)
 {
@@ -239,7 +286,7 @@ enum status kafka_rows_append(struct kafka_rows *rows, const rd_kafka_message_t 
     ((uint32_t *)(void *)rows->topics->data)[row] = kafka_rows_topic(rows, topic);
     ((int32_t *)(void *)rows->partitions->data)[row] = message->partition;
     ((int64_t *)(void *)rows->offsets->data)[row] = message->offset;
-    ((int64_t *)(void *)rows->timestamps->data)[row] = timestamp_ms * 1000;
+    TRY(kafka_rows_timestamp(rows, row, timestamp_ms, err));
     // Spark: 0 CreateTime, 1 LogAppendTime, −1 none.
     ((int32_t *)(void *)rows->timestamp_types->data)[row] =
         kind == RD_KAFKA_TIMESTAMP_NOT_AVAILABLE ? -1 : (int32_t)kind - 1;
@@ -286,7 +333,10 @@ enum status kafka_rows_finish(struct kafka_rows *rows, struct batch **ret_batch,
     raw[VALUE] = bytes_rows_column(&rows->value, rows->count);
     raw[PARTITION] = kafka_rows_fixed(rows, PARTITION, &rows->partitions);
     raw[OFFSET] = kafka_rows_fixed(rows, OFFSET, &rows->offsets);
-    raw[TIMESTAMP] = kafka_rows_fixed(rows, TIMESTAMP, &rows->timestamps);
+    raw[TIMESTAMP] = column_create(kafka_rows_column_type(TIMESTAMP), rows->count, rows->timestamp_nulls,
+                                   rows->timestamp_validity, rows->timestamps, NULL);
+    rows->timestamp_validity = rows->timestamps = NULL;
+    rows->timestamp_nulls = 0;
     raw[TIMESTAMP_TYPE] = kafka_rows_fixed(rows, TIMESTAMP_TYPE, &rows->timestamp_types);
     for (uint32_t i = 0; i < rows->schema->child_count; i++) wanted[i] = column_ref(raw[rows->wanted[i]]);
     struct batch *origin = batch_create(rows->raw_schema, rows->count, raw);

@@ -7,6 +7,7 @@
 
 struct rd_kafka_message_s;
 struct kafka_rows;
+struct expr_errors; // worker/expr/expr.h
 // schema: the columns wanted, of key, value, topic, partition, offset, timestamp, timestampType, headers (any case).
 // with_headers: the raw records carry them in any case, for dead letters.
 enum status kafka_rows_create(const struct type *schema, bool with_headers, struct budget *budget,
@@ -17,6 +18,8 @@ size_t kafka_rows_room(const struct kafka_rows *rows); // records that still fit
 // topic: stays valid until kafka_rows_finish.
 enum status kafka_rows_append(struct kafka_rows *rows, const struct rd_kafka_message_s *message, const char *topic,
                               struct error *err) MUST_USE;
+// Rows of the last finished batch that cannot be made, as source.h has it.
+struct expr_errors *kafka_rows_errors(struct kafka_rows *rows);
 // A batch of the schema with the raw records as origin; the rows begin anew.
 enum status kafka_rows_finish(struct kafka_rows *rows, struct batch **ret_batch, struct error *err) MUST_USE;
 

@@ -475,10 +475,16 @@ static const Foreset__Range *const *kafka_source_evidence(struct source *base, s
     return source->evidence.items;
 }
 
+static struct expr_errors *kafka_source_errors(struct source *base)
+{
+    return kafka_rows_errors(((struct kafka_source *)base)->rows);
+}
+
 static const struct source_ops kafka_source_ops = {.close = kafka_source_close,
                                                    .plan = kafka_source_plan,
                                                    .poll = kafka_source_poll,
-                                                   .evidence = kafka_source_evidence};
+                                                   .evidence = kafka_source_evidence,
+                                                   .errors = kafka_source_errors};
 
 enum status kafka_source_open(const struct source_open_args *args, struct source **ret_source, struct error *err)
 {

@@ -9,6 +9,8 @@
 #include "common/columnar/batch.h"
 #include "proto/control.pb-c.h"
 
+struct expr_errors; // worker/expr/expr.h
+
 enum source_result {
     SOURCE_BATCH,   // *ret_batch is set (schema: the SOURCE node's; origin: the raw records)
     SOURCE_WAITING, // nothing there yet; poll again (the source wakes the lane's mailbox when it can, else within 10
@@ -29,6 +31,9 @@ struct source_ops {
                         struct error *err);
     // After SOURCE_DONE: the evidence of each range, in the order planned; valid until the next plan.
     const Foreset__Range *const *(*evidence)(struct source *source, size_t *ret_count);
+    // Rows of the batch that the last poll returned which cannot be made (their cells are null): dead letters, or the
+    // pipeline fails. The lane takes the items out. NULL: the source has none.
+    struct expr_errors *(*errors)(struct source *source);
     // Malformed records since the last call (files); NULL: the source decodes nothing.
     uint64_t (*malformed)(struct source *source);
 };
