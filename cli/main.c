@@ -1,6 +1,7 @@
 // foreset: one executable; the first word picks the command.
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli/cluster_commands.h"
 #include "cli/kafka_commands.h"
@@ -8,6 +9,7 @@
 #include "cli/tables_commands.h"
 #include "common/base/failpoint.h"
 #include "common/base/text.h"
+#include "common/kafka/kafka_client.h"
 
 static const char main_help[] =
     "usage: foreset COMMAND [options]\n"
@@ -78,6 +80,14 @@ static int main_failpoints(void)
     return 0;
 }
 
+// librdkafka's threads that could not end must not meet exit handlers.
+static int main_end(int exit_code)
+{
+    if (!kafka_client_any_left()) return exit_code;
+    fflush(NULL);
+    _exit(exit_code);
+}
+
 int main(int argc, char **argv)
 {
     if (argc < 2) {
@@ -97,9 +107,9 @@ int main(int argc, char **argv)
     for (size_t i = 0; i < COMMAND_COUNT; i++) {
         const struct command *command = &commands[i];
         if (strcmp(argv[1], command->name) != 0) continue;
-        if (!command->sub) return command->run(argc - 1, argv + 1);
+        if (!command->sub) return main_end(command->run(argc - 1, argv + 1));
         group = true;
-        if (argc > 2 && strcmp(argv[2], command->sub) == 0) return command->run(argc - 2, argv + 2);
+        if (argc > 2 && strcmp(argv[2], command->sub) == 0) return main_end(command->run(argc - 2, argv + 2));
     }
     if (!group) return main_unknown(argv[1]);
     fprintf(stderr, "foreset %s: expected %s show PATH, %s history PATH or %s analyze PATH\nTry: foreset --help\n",

@@ -164,6 +164,8 @@ static void worker_heartbeat(struct worker *worker)
     if (session_counters(worker->session, &now)) {
         worker_report_exchange(worker, &now, &exchange);
         body.exchange = &exchange;
+        body.has_rows_in = true;
+        body.rows_in = now.rows_in;
     }
     body.memory = list;
     for (; body.n_memory < now.budget_count; body.n_memory++) {

@@ -3,6 +3,7 @@
 #include "common/kafka/kafka_client.h"
 
 #include <librdkafka/rdkafka.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +14,7 @@
 #include "common/base/text.h"
 
 #define SECRET_BYTES_MAX (64u << 10)
+#define CLOSE_US_MAX     3000000 // longer than any close with a broker that answers
 
 static bool kafka_client_error_is_fatal(rd_kafka_resp_err_t code)
 {
@@ -200,14 +202,73 @@ enum status kafka_client_plain(bool producer, const struct kafka_client_property
     return kafka_client_open(producer ? RD_KAFKA_PRODUCER : RD_KAFKA_CONSUMER, conf, brokers, ret_client, err);
 }
 
-void kafka_client_close(struct kafka_client *client)
+// librdkafka waits for the answer to every request that is out, for socket.timeout.ms (a minute) where a broker holds
+// the connection and says nothing. So it is closed on a thread of its own, which is left behind if it takes too long:
+// it holds nothing but the handle, and ends with the process at the latest.
+struct kafka_client_closing {
+    struct kafka_client *client;
+    struct mailbox mailbox; // closer → waiter: done
+    struct mail done;
+    _Atomic int state;
+};
+enum { KAFKA_CLIENT_CLOSING, KAFKA_CLIENT_CLOSED, KAFKA_CLIENT_LEFT };
+
+static _Atomic unsigned kafka_client_left_count;
+
+static void kafka_client_closing_free(struct kafka_client_closing *closing)
 {
-    if (!client) return;
-    // NO_CONSUMER_CLOSE: no group is joined, so there is nothing to leave, and a dead broker does not hold the exit up.
-    if (client->handle) rd_kafka_destroy_flags(client->handle, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+    while (mailbox_poll(&closing->mailbox)) continue;
+    mailbox_deinit(&closing->mailbox);
+    memory_free(closing);
+}
+
+static void *kafka_client_closing_run(void *argument)
+{
+    struct kafka_client_closing *closing = argument;
+    struct kafka_client *client = closing->client;
+    // NO_CONSUMER_CLOSE: no group is joined, so there is nothing to leave.
+    rd_kafka_destroy_flags(client->handle, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
     pthread_mutex_destroy(&client->lock);
     memory_free(client->brokers);
     memory_free(client);
+    if (atomic_exchange(&closing->state, KAFKA_CLIENT_CLOSED) == KAFKA_CLIENT_LEFT) {
+        kafka_client_closing_free(closing);
+        atomic_fetch_sub(&kafka_client_left_count, 1);
+    } else {
+        mailbox_post(&closing->mailbox, &closing->done);
+    }
+    return NULL;
+}
+
+void kafka_client_close(struct kafka_client *client)
+{
+    if (!client) return;
+    if (!client->handle) {
+        pthread_mutex_destroy(&client->lock);
+        memory_free(client->brokers);
+        memory_free(client);
+        return;
+    }
+    struct kafka_client_closing *closing = memory_calloc(1, sizeof *closing);
+    closing->client = client;
+    mailbox_init(&closing->mailbox);
+    pthread_t thread;
+    atomic_fetch_add(&kafka_client_left_count, 1);
+    thread_create(&thread, "kafka-close", kafka_client_closing_run, closing);
+    if (!mailbox_wait(&closing->mailbox, CLOSE_US_MAX) &&
+        atomic_exchange(&closing->state, KAFKA_CLIENT_LEFT) == KAFKA_CLIENT_CLOSING) {
+        log_info("kafka_close_left", "waited_ms=%d", CLOSE_US_MAX / 1000);
+        pthread_detach(thread);
+        return;
+    }
+    thread_join(thread);
+    kafka_client_closing_free(closing);
+    atomic_fetch_sub(&kafka_client_left_count, 1);
+}
+
+bool kafka_client_any_left(void)
+{
+    return atomic_load(&kafka_client_left_count) > 0;
 }
 
 bool kafka_client_troubled(struct kafka_client *client)

@@ -32,7 +32,9 @@ enum status kafka_client_consumer(const Foreset__Source *source, const struct ka
 // From plain properties ("bootstrap.servers" among them). A producer's owner may set delivery before its first message.
 enum status kafka_client_plain(bool producer, const struct kafka_client_property *properties, size_t count,
                                struct kafka_client **ret_client, struct error *err) MUST_USE;
-void kafka_client_close(struct kafka_client *client); // NULL allowed
+// NULL allowed. Three seconds at most: where a broker holds requests back, a thread of its own closes the rest.
+void kafka_client_close(struct kafka_client *client);
+bool kafka_client_any_left(void); // such a thread runs: end the process by _exit, without exit handlers
 // Serves callbacks; true if every broker is known to be away or to refuse this client: no use in waiting for an answer.
 bool kafka_client_troubled(struct kafka_client *client);
 void kafka_client_works(struct kafka_client *client); // an answer came: forgets earlier trouble

@@ -32,7 +32,7 @@ struct catalog_ops {
     // earliest offset (P6). The offer is appended to.
     enum status (*poll)(struct catalog *catalog, bool first, struct catalog_offer *offer, struct error *err);
     // Tells lag tools how far the pipeline has read (P20); NULL: nothing to tell. last: the catalog is closed next, so
-    // this waits, ten seconds at most for each source, until they have this and what was told before; count may be 0.
+    // this waits, five seconds at most for each source, until they have this and what was told before; count may be 0.
     enum status (*report)(struct catalog *catalog, Foreset__Range *const *ranges, size_t count, bool last,
                           struct error *err);
 };

@@ -180,6 +180,7 @@ void pipeline_settle(struct pipeline *pipeline)
     pipeline_commit_advance(pipeline);
     pipeline_upkeep_report(pipeline);
     pipeline_plan_advance(pipeline, now_us);
+    pipeline_stall_tick(pipeline, now_us);
     if (pipeline->machine.state == PIPELINE_RUNNING) {
         pipeline_upkeep_clean(pipeline);
         bool over = pipeline->epochs.count == 0 || FORESET_BUG("last-epoch-dropped");
@@ -225,6 +226,8 @@ static void pipeline_event(void *role, void *event)
     struct pipeline *pipeline = role;
     if (event == &pipeline_drain_mark) {
         pipeline->drain = true;
+        atomic_store(&pipeline->hurry, true);
+        if (pipeline->drain_us == 0) pipeline->drain_us = clock_boot_us(pipeline->seam->clock);
     } else {
         struct pipeline_leaving *leaving = event;
         pipeline_workers_leaving(pipeline, leaving->names, leaving->count);

@@ -211,6 +211,8 @@ static enum status pipeline_plan_ask(struct pipeline_job *base, struct error *er
     for (size_t i = 0; i < pipeline->source_count; i++) {
         struct pipeline_source *source = &pipeline->sources[i];
         enum status status = STATUS_OK;
+        if (i > 0 && atomic_load(&pipeline->hurry))
+            return error_set(err, STATUS_ERROR, ERROR_RETRY, "the run ends: not every source was asked");
         Foreset__Source__Kind kind = pipeline->config.plan->nodes[source->node]->source->kind;
         if (kind == FORESET__SOURCE__KIND__TABLE || (kind == FORESET__SOURCE__KIND__FILES && fixed)) continue;
         if (!source->catalog) {
@@ -240,6 +242,7 @@ static void pipeline_plan_asked(struct pipeline_job *base)
     if (pipeline->machine.state != PIPELINE_RUNNING) return;
     struct error err = base->err;
     enum status status = base->status;
+    if (status != STATUS_OK && pipeline->drain && err.class == ERROR_RETRY) return; // it plans nothing more
     if (status != STATUS_OK && (err.class == ERROR_RETRY || err.class == ERROR_RESTART_PIPELINE)) {
         int64_t now_us = clock_boot_us(pipeline->seam->clock);
         int64_t most_us = pipeline->asked ? PIPELINE_SOURCE_SILENCE_US : PIPELINE_SOURCE_NEVER_US;
@@ -259,6 +262,16 @@ static void pipeline_plan_asked(struct pipeline_job *base)
     if (pipeline->silent_us) pipeline_say(pipeline, "notice: the sources answer again");
     pipeline->silent_us = 0;
     pipeline->asked = pipeline->offered = true;
+}
+
+void pipeline_plan_ask_sources(struct pipeline *pipeline)
+{
+    struct pipeline_plan_question *ask =
+        pipeline_job_create(pipeline, sizeof *ask, pipeline_plan_ask, pipeline_plan_asked, NULL);
+    ask->first = pipeline->decided.epoch == 0;
+    ask->fixed = pipeline->fixed;
+    pipeline->polling = true;
+    pipeline_job_spawn(&ask->job);
 }
 
 // ---- Planning ----
@@ -425,12 +438,7 @@ void pipeline_plan_advance(struct pipeline *pipeline, int64_t now_us)
     }
     if (!pipeline_plan_may(pipeline) || pipeline->polling || now_us < pipeline->ask_at_us) return;
     if (!pipeline->offered && !pipeline->drain) {
-        struct pipeline_plan_question *ask =
-            pipeline_job_create(pipeline, sizeof *ask, pipeline_plan_ask, pipeline_plan_asked, NULL);
-        ask->first = pipeline->decided.epoch == 0;
-        ask->fixed = pipeline->fixed;
-        pipeline->polling = true;
-        pipeline_job_spawn(&ask->job);
+        pipeline_plan_ask_sources(pipeline);
         return;
     }
     uint64_t before = pipeline->next_epoch;

@@ -5,10 +5,13 @@
 //   pipeline_lead.c     election, lease, recovery
 //   pipeline_workers.c  who works, messages in and out
 //   pipeline_plan.c     what there is to read, when an epoch is planned
+//   pipeline_stall.c    epochs that wait for their sources, a drain that cannot finish
 //   pipeline_commit.c   merge, decide, put, publish
 //   pipeline_upkeep.c   log checkpoints, cleaning, offsets for lag tools
 #ifndef FORESET_PIPELINE_PIPELINE_PRIVATE_H
 #define FORESET_PIPELINE_PIPELINE_PRIVATE_H
+
+#include <stdatomic.h>
 
 #include "common/base/statemachine.h"
 #include "coordinator/commit/table_logs.h"
@@ -61,7 +64,7 @@ struct pipeline_worker {
     char name[ROUTING_NAME_SIZE], url[ROUTING_URL_SIZE];
     uint64_t incarnation;
     int64_t heard_us;
-    uint64_t memory_bytes;
+    uint64_t memory_bytes, rows_in;
     struct pipeline_status_worker said; // with its last heartbeat
     bool replaced;                      // another process has its name now
     bool gone;                          // its process has ended, as the network says; until it registers again
@@ -158,6 +161,12 @@ struct pipeline {
     bool begins;                                 // some source does
     int64_t trigger_at_us, ask_at_us, silent_us; // silent_us: since when no source could be asked; 0: they can
     double rows_per_s;                           // of late
+    // Waiting for sources
+    int64_t drain_us;                  // since when it drains
+    _Atomic bool hurry;                // it does: for jobs
+    uint64_t stall_mark;               // of all that moves, and
+    int64_t stall_us, stall_ask_at_us; // since when that has not; when the sources are asked for it
+    bool stall_said;
     // Commit
     bool deciding, publishing;
     int64_t *checkpoint_due; // by table, then by its dead letters: newest version that wants a log checkpoint; 0: none
@@ -223,6 +232,11 @@ struct epoch *pipeline_plan_epoch(struct pipeline *pipeline, uint64_t number);
 void pipeline_plan_serially(struct pipeline *pipeline, uint64_t failed);
 // ReadDone came: passes what is complete, sends watermarks.
 enum status pipeline_plan_read(struct pipeline *pipeline, struct error *err) MUST_USE;
+
+void pipeline_plan_ask_sources(struct pipeline *pipeline); // a job; not while one polls
+
+// pipeline_stall.c
+void pipeline_stall_tick(struct pipeline *pipeline, int64_t now_us);
 
 // pipeline_commit.c
 void pipeline_commit_advance(struct pipeline *pipeline);

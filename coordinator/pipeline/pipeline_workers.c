@@ -332,6 +332,7 @@ static void pipeline_workers_handle(struct pipeline *pipeline, struct pipeline_w
     case FORESET__CONTROL__BODY_FAILED: pipeline_workers_failed(pipeline, worker, *control); break;
     case FORESET__CONTROL__BODY_HEARTBEAT:
         worker->memory_bytes = (*control)->heartbeat->memory_bytes;
+        worker->rows_in = (*control)->heartbeat->rows_in;
         pipeline_status_said(&worker->said, (*control)->heartbeat);
         break;
     default: break;

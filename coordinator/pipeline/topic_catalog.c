@@ -3,7 +3,7 @@
 
 #include "common/kafka/kafka_catalog.h"
 
-enum { TOPIC_CATALOG_TIMEOUT_MS = 10000 };
+enum { TOPIC_CATALOG_TIMEOUT_MS = 10000, TOPIC_CATALOG_REPORT_MS = 5000 };
 
 struct topic_catalog {
     struct catalog base;
@@ -42,7 +42,7 @@ static enum status topic_catalog_report(struct catalog *base, Foreset__Range *co
         progress[i] = (struct kafka_catalog_progress){ranges[i]->topic, ranges[i]->partition, ranges[i]->to};
     }
     enum status status = kafka_catalog_report(((struct topic_catalog *)base)->kafka, progress, count,
-                                              last ? TOPIC_CATALOG_TIMEOUT_MS : 0, err);
+                                              last ? TOPIC_CATALOG_REPORT_MS : 0, err);
     memory_free(progress);
     return status;
 }

@@ -1,10 +1,12 @@
 """What happens to a topic between two runs and during one: records deleted up to the position or beyond it."""
 
+import signal
+
 import delta_log
 import foreset
 import pytest
-from confluent_kafka import TopicPartition
 from deltalake import DeltaTable
+from kafka_broker import KafkaBroker
 
 counter = iter(range(1000))
 
@@ -108,3 +110,73 @@ def test_unread_records_expire_while_a_run_reads(broker, tmp_path, options):
     assert read == values
     head = named("a", 20000)[:len(values) - (1000 if options else 0)]
     assert values[:len(head)] == head
+
+
+# ---- While a run reads ----
+
+def long_run(bronze, *args):
+    return foreset.Run([*bronze.args, "--set", "pipeline.trigger=200 milliseconds", *args])
+
+
+def backlog(bronze, prefix="a"):
+    """More than the queues hold, so that the run is in the middle of it for some time."""
+    bronze.produce(named(prefix, 20000), size=2000)
+
+
+@pytest.mark.parametrize("refill", [0, 50])
+def test_a_topic_created_again_while_a_run_reads_stops_it(broker, tmp_path, refill):
+    bronze = Bronze(tmp_path, broker, partitions=1, options="maxOffsetsPerTrigger => 1000, ")
+    backlog(bronze)
+    running = long_run(bronze, "--memory", "128M")
+    try:
+        running.wait_for(lambda: len(bronze.values()) >= 2000, what="the first epochs")
+        bronze.recreate(1)
+        if refill:
+            bronze.produce(named("b", refill))
+        running.wait(20).check(foreset.EXIT_FAILED)
+    finally:
+        running.kill()
+    # asked in between, the broker has no such topic
+    assert bronze.topic in running.stderr
+    assert "--full-refresh" in running.stderr or "does not exist" in running.stderr
+    assert bronze.values() == named("a", len(bronze.values()))
+
+
+def test_a_topic_deleted_while_a_run_reads_stops_it(broker, tmp_path):
+    bronze = Bronze(tmp_path, broker, partitions=1, options="maxOffsetsPerTrigger => 1000, ")
+    backlog(bronze)
+    running = long_run(bronze, "--memory", "128M")
+    try:
+        running.wait_for(lambda: len(bronze.values()) >= 2000, what="the first epochs")
+        broker.delete_topic(bronze.topic)
+        running.wait(20).check(foreset.EXIT_FAILED)
+    finally:
+        running.kill()
+    assert bronze.topic in running.stderr and "does not exist" in running.stderr
+    assert bronze.values() == named("a", len(bronze.values()))
+
+
+@pytest.mark.parametrize("busy", [True, False])
+def test_a_drain_ends_though_the_broker_stands_still(tmp_path, busy):
+    """A broker that holds its connections and answers nothing: the drain says what it waited for, and ends."""
+    with KafkaBroker(tmp_path / "kafka") as broker:
+        bronze = Bronze(tmp_path, broker, partitions=1, options="maxOffsetsPerTrigger => 1000, ")
+        if busy:
+            backlog(bronze)
+        else:
+            bronze.produce(named("a", 100))
+        running = long_run(bronze, "--memory", "128M")
+        try:
+            running.wait_for(lambda: len(bronze.values()) >= (2000 if busy else 100), what="the first epochs")
+            broker.process.send_signal(signal.SIGSTOP)
+            running.drain(30)
+        finally:
+            running.kill()
+        broker.process.send_signal(signal.SIGCONT)
+        if running.returncode != foreset.EXIT_DONE:
+            running.check(foreset.EXIT_FAILED)
+            assert bronze.topic in running.stderr and "drain" in running.stderr and "Nothing is lost" in running.stderr
+        values = bronze.values()
+        assert values == named("a", len(values))
+        bronze.run().check()
+        assert bronze.values() == named("a", 20000 if busy else 100)

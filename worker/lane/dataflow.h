@@ -58,6 +58,7 @@ struct dataflow {
 };
 // What went over the network since the flow was opened.
 struct dataflow_counters {
+    uint64_t rows_in; // read from sources
     uint64_t frames_sent, bytes_sent, rows_sent;
     uint64_t frames_received, bytes_received;
     uint64_t frames_dropped;                           // of another generation or routing (P2, P22), or that came twice

@@ -446,6 +446,7 @@ static enum status source_read(struct lane *lane, struct lane_source *source, st
         *ret_any = true;
         if (result == SOURCE_DONE) return source_end(lane, source, epoch, true, err);
         lane_note_first_row(lane->group);
+        atomic_fetch_add_explicit(&lane->group->rows_in, batch->row_count, memory_order_relaxed);
         if (share->ranges[0]->n_files > 0) epoch->rows_read += batch->row_count;
         status = source_settle(&lane->nodes[source->node], source, epoch, &batch, err);
         if (status == STATUS_OK && batch && batch->row_count)

@@ -325,6 +325,7 @@ struct lane_group {
     uint64_t *lane_credits; // by lane of all workers: credit_bytes, or less where frames wait for the network together
     const char *record;     // FORESET_RECORD's directory; NULL
     struct lane_lates *lates;
+    _Atomic uint64_t rows_in;           // read from sources
     _Atomic int64_t first_row_us;       // wall clock; 0: no row has been read
     const struct type **exchange_types; // by exchange: of its rows
     const struct type **exchange_keys;  // by exchange: of what is asked with instead; NULL: rows cross

@@ -437,6 +437,7 @@ void lane_remote_counters(struct dataflow *flow, struct dataflow_counters *ret_c
 {
     struct lane_group *group = (struct lane_group *)flow;
     struct dataflow_counters counters = {
+        .rows_in = atomic_load(&group->rows_in),
         .frames_sent = atomic_load(&group->frames_sent),
         .bytes_sent = atomic_load(&group->bytes_sent),
         .rows_sent = atomic_load(&group->rows_sent),

@@ -71,7 +71,10 @@ static void kafka_partition_destroy(struct kafka_partition *partition)
 {
     for (size_t i = 0; i < partition->held.count; i++) rd_kafka_message_destroy(partition->held.items[i]);
     vector_deinit(&partition->held);
-    if (partition->queue) rd_kafka_queue_destroy(partition->queue);
+    if (partition->queue) {
+        rd_kafka_queue_cb_event_enable(partition->queue, NULL, NULL); // the handle may outlive the source
+        rd_kafka_queue_destroy(partition->queue);
+    }
     memory_free(partition->topic);
     memory_free(partition);
 }

@@ -490,6 +490,8 @@ void pipeline_fixture_pass(struct pipeline_fixture *fixture, int64_t us)
             Foreset__Control control = FORESET__CONTROL__INIT;
             control.body_case = FORESET__CONTROL__BODY_HEARTBEAT;
             control.heartbeat = &body;
+            body.has_rows_in = true;
+            body.rows_in = fixture->rows_in;
             pipeline_fixture_say(fixture, &control, 0);
             heartbeat_at = fixture->now_us + SECOND / 2;
         }

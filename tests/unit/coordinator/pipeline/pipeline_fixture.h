@@ -60,6 +60,7 @@ struct pipeline_fixture {
     int64_t reported[PARTITIONS]; // up to where it was told that all is published
     bool reported_last;           // it was told that nothing follows
     // The worker.
+    uint64_t rows_in;     // read, as its heartbeats say
     bool mute;            // says nothing at all
     bool hold_read;       // keeps its ReadDone back
     bool hold_prepared;   // keeps its Prepared back
