@@ -228,6 +228,8 @@ static const struct {
     {"rowsIn", "foreset_rows_in_total", "counter", "Rows read from sources, in published epochs."},
     {"lagRows", "foreset_lag_rows", "gauge", "Rows that wait, of all partitions."},
     {"restarts", "foreset_pipeline_restarts_total", "counter", "Attempts that ended early."},
+    {"evidenceGone", "foreset_evidence_gone_total", "counter",
+     "Last records read that could not be compared before a decision: compacted or expired."},
     {"moves", "foreset_pipeline_moves_total", "counter", "Planned moves of shards and partitions."},
     {"messagesDropped", "foreset_pipeline_messages_dropped_total", "counter", "Messages of other attempts."},
     {"filesS", "foreset_data_sync_seconds_total", "counter", "Completing and syncing data files, slowest worker."},

@@ -47,6 +47,7 @@ void epoch_destroy(struct epoch *epoch)
         control_message_destroy(epoch->reports[i].prepared);
     }
     manifest_unref(epoch->manifest);
+    manifest_unref(epoch->before);
     memory_free(epoch->reports);
     memory_free(epoch->tables);
     arena_deinit(&epoch->arena);

@@ -1,14 +1,17 @@
 // Positions. The happy path: the offers of the sources come in, an epoch's share is cut, the position moves on.
 //
 // What can fail (all FAIL_PIPELINE, P7):
-// - a partition's end lies below the position: truncated, or the topic was made anew;
-// - its first offset lies above the position: rows are gone; with failOnDataLoss => false the gap is noted and skipped;
+// - a partition's end lies below the position: truncated, or the topic was created again;
+// - its first offset lies above the position: rows are gone;
 // - a partition that was read is not there any more.
+// With failOnDataLoss => false that is noted instead: reading goes on behind the gap, at the new topic's first offset,
+// without the partition.
 #include "coordinator/epoch/epoch_position.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "common/base/hash.h"
 #include "common/base/planted.h"
@@ -104,7 +107,7 @@ enum status epoch_position_init(struct epoch_position *position, const Foreset__
         source->horizon_us = INT64_MIN;
         source->newest_us = INT64_MIN;
         const char *fail = epoch_position_option(source->plan, "failOnDataLoss");
-        source->fail_on_data_loss = !fail || strcmp(fail, "false") != 0;
+        source->fail_on_data_loss = !fail || strcasecmp(fail, "false") != 0;
         TRY(epoch_position_limit(source->plan, "maxOffsetsPerTrigger", &source->rows_max, err));
         TRY(epoch_position_limit(source->plan, "maxFilesPerTrigger", &source->files_max, err));
     }
@@ -160,16 +163,51 @@ void epoch_position_deinit(struct epoch_position *position)
 
 // ---- Offers ----
 
+void epoch_position_replaced(struct epoch_position *position, uint32_t node, const char *topic, int32_t partition,
+                             const Foreset__Evidence *evidence)
+{
+    for (size_t i = 0; i < position->count; i++) {
+        struct epoch_position_source *source = &position->sources[i];
+        for (size_t j = 0; source->node == node && j < source->partitions.count; j++) {
+            struct epoch_position_partition *at = &source->partitions.items[j];
+            bool same = at->has_evidence && at->evidence.offset == evidence->offset &&
+                        at->evidence.hash == evidence->hash && at->evidence.timestamp_ms == evidence->timestamp_ms;
+            if (same && at->partition == partition && strcmp(at->topic, topic) == 0) at->replaced = true;
+        }
+    }
+}
+
+static void epoch_position_jump(struct epoch_position_source *source, struct epoch_position_partition *partition,
+                                const struct catalog_partition *offer)
+{
+    if (partition->gap_from < 0) partition->gap_from = partition->next;
+    partition->next = offer->low;
+    partition->end = offer->end;
+    partition->has_evidence = partition->replaced = false;
+    text_printf(&source->note, "; reading goes on at offset %" PRId64 "\n", offer->low);
+}
+
 static enum status epoch_position_end(struct epoch_position_source *source, struct epoch_position_partition *partition,
                                       const struct catalog_partition *offer, struct error *err)
 {
-    if (offer->end < partition->next) {
-        return error_set(
-            err, STATUS_INVALID, ERROR_FAIL_PIPELINE,
-            "topic %s, partition %d ends at offset %" PRId64 ", but %" PRId64
-            " was read before: it was truncated or created anew. Start anew with --full-refresh, or put the "
-            "topic back",
-            offer->topic, offer->partition, offer->end, partition->next);
+    partition->met = true;
+    if (offer->end < partition->next || partition->replaced) {
+        if (source->fail_on_data_loss) {
+            return error_set(
+                err, STATUS_INVALID, ERROR_FAIL_PIPELINE,
+                "topic %s, partition %d ends at offset %" PRId64 ", but %" PRId64
+                " was read before: it was truncated or created anew. Start anew with --full-refresh, put the topic "
+                "back, or set failOnDataLoss => false to go on with it",
+                offer->topic, offer->partition, offer->end, partition->next);
+        }
+        text_printf(&source->note,
+                    "source %s: topic %s, partition %d was truncated or created again: it holds offsets %" PRId64
+                    " to %" PRId64 ", and was read up to %" PRId64,
+                    source->plan->name, offer->topic, offer->partition, offer->low, offer->end - 1,
+                    partition->next - 1);
+        epoch_position_jump(source, partition, offer);
+        source->resets++;
+        return STATUS_OK;
     }
     if (offer->low > partition->next) {
         if (source->fail_on_data_loss) {
@@ -181,15 +219,37 @@ static enum status epoch_position_end(struct epoch_position_source *source, stru
         }
         text_printf(&source->note,
                     "source %s: topic %s, partition %d: offsets %" PRId64 " to %" PRId64
-                    " were deleted before they were read; reading goes on at %" PRId64 "\n",
-                    source->plan->name, offer->topic, offer->partition, partition->next, offer->low - 1, offer->low);
-        if (partition->gap_from < 0) partition->gap_from = partition->next;
-        partition->next = offer->low;
-        partition->has_evidence = false;
+                    " were deleted before they were read",
+                    source->plan->name, offer->topic, offer->partition, partition->next, offer->low - 1);
+        epoch_position_jump(source, partition, offer);
     }
     // Deleted after it was read: nothing is lost, and nothing is left to compare.
     if (partition->has_evidence && partition->evidence.offset < offer->low) partition->has_evidence = false;
     partition->end = offer->end;
+    return STATUS_OK;
+}
+
+// Partitions that were read and are not offered any more.
+static enum status epoch_position_missing(struct epoch_position_source *source, struct error *err)
+{
+    for (size_t i = 0; i < source->partitions.count; i++) {
+        struct epoch_position_partition *partition = &source->partitions.items[i];
+        if (partition->met) continue;
+        if (source->fail_on_data_loss) {
+            return error_set(err, STATUS_INVALID, ERROR_FAIL_PIPELINE,
+                             "source %s: topic %s, partition %d was read before and is not there any more; was the "
+                             "topic deleted, or created again with fewer partitions? Start anew with --full-refresh, "
+                             "or set failOnDataLoss => false to go on without it",
+                             source->plan->name, partition->topic, partition->partition);
+        }
+        if (partition->end <= partition->next) continue;
+        text_printf(&source->note,
+                    "source %s: topic %s, partition %d is not there any more: offsets %" PRId64 " to %" PRId64
+                    " were deleted before they were read\n",
+                    source->plan->name, partition->topic, partition->partition, partition->next, partition->end - 1);
+        partition->end = partition->next;
+        source->resets++;
+    }
     return STATUS_OK;
 }
 
@@ -243,12 +303,11 @@ static void epoch_position_files(struct epoch_position_source *source, const str
 enum status epoch_position_offer(struct epoch_position_source *source, const struct catalog_offer *offer,
                                  struct error *err)
 {
-    size_t known = source->partitions.count, met = 0;
+    for (size_t i = 0; i < source->partitions.count; i++) source->partitions.items[i].met = false;
     for (size_t i = 0; i < offer->partitions.count; i++) {
         const struct catalog_partition *partition = &offer->partitions.items[i];
         struct epoch_position_partition *at = epoch_position_find(source, partition->topic, partition->partition);
         if (at) {
-            met++;
             enum status status = epoch_position_end(source, at, partition, err);
             if (status != STATUS_OK) return error_prefix(err, "source %s", source->plan->name);
             continue;
@@ -257,15 +316,13 @@ enum status epoch_position_offer(struct epoch_position_source *source, const str
                                                  .partition = partition->partition,
                                                  .next = partition->start,
                                                  .end = partition->end,
-                                                 .gap_from = -1};
+                                                 .gap_from = -1,
+                                                 .met = true};
         if (fresh.end < fresh.next) fresh.end = fresh.next;
         vector_push(&source->partitions, fresh);
     }
-    if (met < known && source->fail_on_data_loss) {
-        return error_set(err, STATUS_INVALID, ERROR_FAIL_PIPELINE,
-                         "source %s: %zu partitions were read before, %zu of them are there; was a topic deleted?",
-                         source->plan->name, known, met);
-    }
+    enum status status = epoch_position_missing(source, err);
+    if (status != STATUS_OK) return status;
     if (source->plan->kind == FORESET__SOURCE__KIND__FILES) epoch_position_files(source, offer);
     return STATUS_OK;
 }

@@ -11,6 +11,8 @@ struct epoch_position_partition {
     int64_t next;
     int64_t end;       // of the newest offer
     int64_t gap_from;  // failOnDataLoss => false: offsets that are gone, until the next range; -1: none
+    bool replaced;     // its evidence was found to be another record's: begins at its first offset
+    bool met;          // in the newest offer
     bool has_evidence; // to be checked at the first range after a recovery (P7)
     Foreset__Evidence evidence;
 };
@@ -26,6 +28,7 @@ struct epoch_position_source {
     VECTOR(struct epoch_position_partition) partitions;
     VECTOR(struct epoch_position_seen) seen; // files planned, ascending by hash
     VECTOR(struct catalog_file) waiting;     // files of the newest offer, not planned yet
+    unsigned resets;                         // partitions that an offer moved back or took away
     struct text note;                        // failOnDataLoss => false: what an offer showed to be lost, in lines
     int64_t horizon_us;                      // FILES: older ones are not looked at any more
     int64_t newest_us;
@@ -53,6 +56,11 @@ void epoch_position_fill(struct epoch_position *position, uint32_t node, const F
 void epoch_position_unfill(struct epoch_position *position);           // all is planned: lets go of them
 bool epoch_position_is_filling(const struct epoch_position *position); // something of a fill waits to be planned
 void epoch_position_deinit(struct epoch_position *position);
+
+// The record that this evidence names is another one now (P7): does the partition begin with that evidence, the next
+// offer is of another topic.
+void epoch_position_replaced(struct epoch_position *position, uint32_t node, const char *topic, int32_t partition,
+                             const Foreset__Evidence *evidence);
 
 // Takes an offer in: new partitions, new ends, new files. Fails where the topic was truncated or rows are gone (P7).
 enum status epoch_position_offer(struct epoch_position_source *source, const struct catalog_offer *offer,

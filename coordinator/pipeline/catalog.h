@@ -23,6 +23,12 @@ struct catalog_offer {
 };
 void catalog_offer_deinit(struct catalog_offer *offer);
 
+enum catalog_evidence {
+    CATALOG_EVIDENCE_HELD,
+    CATALOG_EVIDENCE_OTHER, // another record, or none up to there: created again, or cut off
+    CATALOG_EVIDENCE_GONE,  // compacted or expired: it cannot be compared
+};
+
 struct catalog {
     const struct catalog_ops *ops;
 };
@@ -35,6 +41,10 @@ struct catalog_ops {
     // this waits, five seconds at most for each source, until they have this and what was told before; count may be 0.
     enum status (*report)(struct catalog *catalog, Foreset__Range *const *ranges, size_t count, bool last,
                           struct error *err);
+    // Reads the record that ranges[i]->last names again (P7), before an epoch behind it is decided. May run beside poll
+    // and report, one at a time. Errors as of poll. NULL: what the source gave cannot change.
+    enum status (*verify)(struct catalog *catalog, const Foreset__Range *const *ranges, size_t count,
+                          enum catalog_evidence *ret_evidence, struct error *err);
 };
 struct catalog_opener {
     // node: the SOURCE node.

@@ -359,6 +359,7 @@ void pipeline_destroy(struct pipeline *pipeline)
     routing_deinit(&pipeline->routing);
     vector_deinit(&pipeline->leaving);
     vector_deinit(&pipeline->bounds);
+    pipeline_evidence_deinit(pipeline);
     arena_deinit(&pipeline->bounds_arena);
     manifest_unref(pipeline->recovered);
     manifest_unref(pipeline->built);

@@ -30,6 +30,7 @@ static void pipeline_commit_merge(struct pipeline *pipeline)
             return;
         }
         statemachine_move(&epoch->machine, EPOCH_BUILT);
+        epoch->before = pipeline->built ? manifest_ref(pipeline->built) : NULL;
         manifest_unref(pipeline->built);
         pipeline->built = manifest_ref(epoch->manifest);
     }
@@ -89,6 +90,7 @@ static void pipeline_commit_decide(struct pipeline *pipeline)
         struct epoch *epoch = pipeline->epochs.items[i];
         if (epoch->machine.state >= EPOCH_DECIDED) continue;
         if (epoch->machine.state != EPOCH_BUILT) break;
+        if (!epoch->verified && !FORESET_BUG("evidence-not-reread")) break;
         ready[count++] = epoch;
     }
     if (count == 0) return;
@@ -282,6 +284,7 @@ void pipeline_commit_advance(struct pipeline *pipeline)
     if (pipeline->fenced || !pipeline->attempt_ready) return;
     if (!pipeline->decide_no_more) pipeline_commit_merge(pipeline);
     if (pipeline->fenced) return;
+    pipeline_evidence_advance(pipeline);
     pipeline_commit_decide(pipeline);
     if (state == PIPELINE_QUIESCING || pipeline->outcome == PIPELINE_BLOCKED || pipeline->outcome == PIPELINE_FENCED)
         return;
@@ -301,6 +304,7 @@ bool pipeline_commit_idle(const struct pipeline *pipeline)
             continue;
         }
         bool ready = epoch->machine.state == EPOCH_PREPARED || epoch->machine.state == EPOCH_BUILT;
+        if (!epoch->verified && pipeline->verify_no_more) ready = false;
         return !ready || pipeline->decide_no_more;
     }
     return true;

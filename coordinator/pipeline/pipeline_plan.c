@@ -89,6 +89,24 @@ static void pipeline_plan_say_lost(struct pipeline *pipeline, struct text *note)
     text_reset(note);
 }
 
+// What runs was planned over a topic that is not there any more: it would wait for ever, or read another one.
+static enum status pipeline_plan_check_resets(struct pipeline *pipeline, struct error *err)
+{
+    for (size_t i = 0; i < pipeline->source_count; i++) {
+        struct epoch_position_source *source = &pipeline->position.sources[i];
+        unsigned resets = source->resets;
+        source->resets = 0;
+        for (size_t j = 0; resets > 0 && j < pipeline->epochs.count; j++) {
+            if (pipeline->epochs.items[j]->machine.state >= EPOCH_DECIDED) continue;
+            return error_set(err, STATUS_ERROR, ERROR_RESTART_PIPELINE,
+                             "source %s: %u partitions were truncated, created again or deleted while epoch %llu read; "
+                             "it is planned again",
+                             source->plan->name, resets, (unsigned long long)pipeline->epochs.items[j]->number);
+        }
+    }
+    return STATUS_OK;
+}
+
 static enum status pipeline_plan_take_offers(struct pipeline *pipeline, struct error *err)
 {
     for (size_t i = 0; i < pipeline->source_count; i++) {
@@ -104,7 +122,7 @@ static enum status pipeline_plan_take_offers(struct pipeline *pipeline, struct e
         epoch_position_end_at(position, source->ends.items, source->ends.count);
     }
     pipeline->fixed = pipeline->config.available_now;
-    return STATUS_OK;
+    return pipeline_plan_check_resets(pipeline, err);
 }
 
 enum status pipeline_plan_begin(struct pipeline *pipeline, struct error *err)
@@ -119,6 +137,7 @@ enum status pipeline_plan_begin(struct pipeline *pipeline, struct error *err)
         const struct pipeline_fill *fill = &pipeline->fills.items.items[i];
         epoch_position_fill(&pipeline->position, fill->node, fill->lines, from);
     }
+    pipeline_evidence_begin(pipeline);
     pipeline_plan_sources(pipeline);
     pipeline_plan_begins(pipeline, from);
     pipeline->passed = pipeline->decided.epoch;

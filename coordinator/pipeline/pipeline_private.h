@@ -6,6 +6,7 @@
 //   pipeline_workers.c  who works, messages in and out
 //   pipeline_plan.c     what there is to read, when an epoch is planned
 //   pipeline_stall.c    epochs that wait for their sources, a drain that cannot finish
+//   pipeline_evidence.c whether the records before an epoch are still those that were read
 //   pipeline_commit.c   merge, decide, put, publish
 //   pipeline_upkeep.c   log checkpoints, cleaning, offsets for lag tools
 #ifndef FORESET_PIPELINE_PIPELINE_PRIVATE_H
@@ -85,6 +86,13 @@ struct pipeline_worker {
 
 struct pipeline_name {
     char text[ROUTING_NAME_SIZE];
+};
+
+struct pipeline_replaced { // whose evidence was found to be another record; failOnDataLoss => false
+    uint32_t node;
+    char *topic;
+    int32_t partition;
+    Foreset__Evidence evidence;
 };
 
 struct pipeline_source {
@@ -167,6 +175,11 @@ struct pipeline {
     uint64_t stall_mark;               // of all that moves, and
     int64_t stall_us, stall_ask_at_us; // since when that has not; when the sources are asked for it
     bool stall_said;
+    // Evidence (P7)
+    bool verifying;
+    bool verify_no_more;                       // it failed while the attempt ends: what is unverified is dropped
+    int64_t verify_at_us, verify_silent_us;    // again; since when it fails: 0: it does not
+    VECTOR(struct pipeline_replaced) replaced; // partitions that hold another topic now, and may
     // Commit
     bool deciding, publishing;
     int64_t *checkpoint_due; // by table, then by its dead letters: newest version that wants a log checkpoint; 0: none
@@ -237,6 +250,11 @@ void pipeline_plan_ask_sources(struct pipeline *pipeline); // a job; not while o
 
 // pipeline_stall.c
 void pipeline_stall_tick(struct pipeline *pipeline, int64_t now_us);
+
+// pipeline_evidence.c
+void pipeline_evidence_advance(struct pipeline *pipeline);
+void pipeline_evidence_begin(struct pipeline *pipeline); // a new attempt: positions are there, nothing is offered yet
+void pipeline_evidence_deinit(struct pipeline *pipeline);
 
 // pipeline_commit.c
 void pipeline_commit_advance(struct pipeline *pipeline);

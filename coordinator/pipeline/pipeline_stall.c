@@ -17,7 +17,9 @@
 static const struct epoch *pipeline_stall_epoch(const struct pipeline *pipeline)
 {
     for (size_t i = 0; i < pipeline->epochs.count; i++) {
-        if (pipeline->epochs.items[i]->machine.state < EPOCH_READ) return pipeline->epochs.items[i];
+        const struct epoch *epoch = pipeline->epochs.items[i];
+        bool unverified = pipeline->verify_silent_us != 0 && !epoch->verified;
+        if (epoch->machine.state < EPOCH_READ || unverified) return epoch;
     }
     return NULL;
 }

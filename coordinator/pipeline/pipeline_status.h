@@ -41,6 +41,7 @@ struct pipeline_status {
     struct pipeline_status_epoch epochs[PIPELINE_STATUS_EPOCHS]; // a ring
     uint64_t epoch_count;                                        // published since it leads
     uint64_t rows_in, moves, restarts;
+    uint64_t evidence_gone; // records that could not be compared before a decision: compacted or expired
     struct pipeline_status_phase phases[PIPELINE_STATUS_PHASES];
     int64_t files_us, snapshot_us;        // of the slowest worker in each epoch
     uint64_t snapshot_bytes;              // written

@@ -265,6 +265,7 @@ void pipeline_status_json(const struct pipeline *pipeline, struct text *ret_json
     json_object_set_new(
         json, "lagRows",
         json_integer(pipeline->attempt_ready ? (json_int_t)epoch_position_lag(&pipeline->position) : 0));
+    json_object_set_new(json, "evidenceGone", json_integer((json_int_t)status->evidence_gone));
     json_object_set_new(json, "tables", status_tables(pipeline));
     json_object_set_new(json, "workers", status_workers(pipeline));
     json_object_set_new(json, "partitions", status_partitions(pipeline));

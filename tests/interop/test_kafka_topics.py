@@ -180,3 +180,86 @@ def test_a_drain_ends_though_the_broker_stands_still(tmp_path, busy):
         assert values == named("a", len(values))
         bronze.run().check()
         assert bronze.values() == named("a", 20000 if busy else 100)
+
+
+# ---- Created again and filled beyond the position ----
+
+def published(bronze, count):
+    return lambda: len(bronze.values()) >= count
+
+
+@pytest.mark.parametrize("options", ["", LOST])
+@pytest.mark.parametrize("same", [False, True])
+def test_a_topic_created_again_between_two_polls(broker, tmp_path, options, same):
+    """Filled beyond the position before anybody looked: the record before the next range is another one.
+    same: with the same values, as of a producer that was started over; only their times differ."""
+    bronze = Bronze(tmp_path, broker, partitions=1, options=options)
+    bronze.produce(named("a", 100))
+    running = foreset.Run([*bronze.args, "--set", "pipeline.trigger=8 seconds"])
+    try:
+        running.wait_for(published(bronze, 100), what="the first epoch")
+        bronze.recreate(1)
+        bronze.produce(named("a" if same else "b", 150))
+        if options:
+            running.wait_for(published(bronze, 250), what="the new topic's records")
+            running.drain().check()
+        else:
+            running.wait(40).check(foreset.EXIT_FAILED)
+    finally:
+        running.kill()
+    if options:
+        assert bronze.values() == sorted(named("a", 100) + named("a" if same else "b", 150))
+        assert bronze.topic in running.stderr and "created again" in running.stderr
+    else:
+        assert bronze.values() == named("a", 100)
+        assert bronze.topic in running.stderr and "created anew" in running.stderr and "offset 99" in running.stderr
+    bronze.write(LOST)
+    bronze.run().check()  # whoever stopped there may go on
+    assert bronze.values() == sorted(named("a", 100) + named("a" if same else "b", 150))
+
+
+@pytest.mark.parametrize("refill", [0, 40, 100, 150])
+@pytest.mark.parametrize("options", ["", LOST])
+def test_a_topic_created_again_while_stopped(broker, tmp_path, options, refill):
+    bronze = Bronze(tmp_path, broker, partitions=2, options=options)
+    bronze.produce(named("a", 100))
+    bronze.produce(named("c", 10), partition=1)
+    bronze.run().check()
+    bronze.recreate(2)
+    if refill:
+        bronze.produce(named("b", refill))
+    done = bronze.run()
+    if options:
+        done.check()
+        bronze.produce(named("d", 5), partition=1)
+        bronze.produce(named("e", 5))
+        bronze.run().check()
+        bronze.run().check()
+        wanted = named("a", 100) + named("c", 10) + named("b", refill) + named("d", 5) + named("e", 5)
+        assert bronze.values() == sorted(wanted)
+        assert bronze.topic in done.stderr
+    else:
+        done.check(foreset.EXIT_FAILED)
+        assert bronze.topic in done.stderr and "--full-refresh" in done.stderr
+        assert bronze.values() == sorted(named("a", 100) + named("c", 10))
+
+
+@pytest.mark.parametrize("options", ["", LOST])
+def test_fewer_partitions_after_a_topic_was_created_again(broker, tmp_path, options):
+    bronze = Bronze(tmp_path, broker, partitions=3, options=options)
+    for partition in range(3):
+        bronze.produce(named(f"a{partition}-", 20), partition=partition)
+    bronze.run().check()
+    bronze.recreate(1)
+    bronze.produce(named("b", 30))
+    done = bronze.run()
+    first = [value for partition in range(3) for value in named(f"a{partition}-", 20)]
+    if options:
+        done.check()
+        broker.add_partitions(bronze.topic, 3)
+        bronze.produce(named("c", 5), partition=2)
+        bronze.run().check()
+        assert bronze.values() == sorted(first + named("b", 30) + named("c", 5))
+    else:
+        done.check(foreset.EXIT_FAILED)
+        assert bronze.topic in done.stderr and bronze.values() == sorted(first)

@@ -15,11 +15,11 @@
 #include <strings.h>
 
 #include "common/base/clock.h"
-#include "common/base/hash.h"
 #include "common/base/log.h"
 #include "common/base/planted.h"
 #include "common/base/vector.h"
 #include "common/kafka/kafka_client.h"
+#include "common/kafka/kafka_evidence.h"
 #include "worker/source/kafka_rows.h"
 #include "worker/source/kafka_waker.h"
 #include "worker/source/source.h"
@@ -30,7 +30,6 @@
 #define FETCH_BYTES_MIN       (64u << 10)
 #define FETCH_BYTES_MAX       (4u << 20)
 #define SILENCE_US_MAX        60000000ll // as long as the leader waits for an answer
-#define HASH_SEED             0u
 
 struct kafka_partition {
     char *topic;
@@ -40,7 +39,8 @@ struct kafka_partition {
     int64_t to;           // end of the planned range
     int64_t eof;          // greatest EOF offset seen; −1
     int64_t check_offset; // P7: the first record must be this one …
-    uint64_t check_hash;  // … with this hash; check_offset −1: nothing to check
+    uint64_t check_hash;  // … with this hash and timestamp; check_offset −1: nothing to check
+    int64_t check_ms;
     bool finished;
     uint64_t got_messages, got_bytes; // so far: the mean size of a record
     Foreset__Range range;             // as planned, with evidence filled in
@@ -157,6 +157,9 @@ static enum status kafka_source_connect(struct kafka_source *source, Foreset__Ra
     source->waker = kafka_waker_create(handle);
 #endif
     rd_kafka_poll_set_consumer(handle);
+    // Where a topic may be created again the leader finds that out before it decides, and plans the new one.
+    const char *fails = kafka_client_option(source->source, "failOnDataLoss");
+    bool checks = !fails || strcasecmp(fails, "false") != 0;
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)count);
     for (size_t i = 0; i < count; i++) {
         struct kafka_partition *partition = memory_calloc(1, sizeof *partition);
@@ -166,9 +169,10 @@ static enum status kafka_source_connect(struct kafka_source *source, Foreset__Ra
         partition->next = ranges[i]->from + (FORESET_BUG("offset-off-by-one") ? 1 : 0);
         partition->check_offset = -1;
         partition->eof = -1;
-        if (ranges[i]->last && ranges[i]->last->offset < ranges[i]->from) {
+        if (checks && ranges[i]->last && ranges[i]->last->offset < ranges[i]->from) {
             partition->check_offset = ranges[i]->last->offset;
             partition->check_hash = ranges[i]->last->hash;
+            partition->check_ms = ranges[i]->last->timestamp_ms;
         }
         int64_t start = partition->check_offset >= 0 ? partition->check_offset : partition->next;
         rd_kafka_topic_partition_list_add(list, partition->topic, partition->partition)->offset = start;
@@ -289,13 +293,6 @@ static enum status kafka_source_message_error(struct kafka_source *source, struc
     }
 }
 
-static uint64_t kafka_message_hash(const rd_kafka_message_t *message)
-{
-    uint64_t hash = hash_64(message->key ? message->key : "", message->key ? message->key_len : 0, HASH_SEED);
-    return hash_mix(hash,
-                    hash_64(message->payload ? message->payload : "", message->payload ? message->len : 0, HASH_SEED));
-}
-
 // P7: the first record after a start is the last one that was read before.
 static enum status kafka_partition_check(struct kafka_partition *partition, const rd_kafka_message_t *message,
                                          struct error *err)
@@ -307,7 +304,8 @@ static enum status kafka_partition_check(struct kafka_partition *partition, cons
                  partition->partition, (long long)wanted, (long long)message->offset);
         return STATUS_OK;
     }
-    if (kafka_message_hash(message) == partition->check_hash) return STATUS_OK;
+    bool same = rd_kafka_message_timestamp(message, NULL) == partition->check_ms;
+    if (same && kafka_evidence_hash(message) == partition->check_hash) return STATUS_OK;
     return error_set(
         err, STATUS_ERROR, ERROR_FAIL_PIPELINE,
         "Kafka %s/%d: the record at offset %lld is not the one that was read before: the topic was created anew. "
@@ -351,7 +349,7 @@ static void kafka_partition_evidence(struct kafka_partition *partition, const rd
     partition->evidence = (Foreset__Evidence)FORESET__EVIDENCE__INIT;
     partition->evidence.offset = message->offset;
     partition->evidence.timestamp_ms = rd_kafka_message_timestamp(message, NULL);
-    partition->evidence.hash = kafka_message_hash(message);
+    partition->evidence.hash = kafka_evidence_hash(message);
 #if RD_KAFKA_VERSION >= 0x020100ff
     partition->evidence.leader_epoch = rd_kafka_message_leader_epoch(message);
 #else

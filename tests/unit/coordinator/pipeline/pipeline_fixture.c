@@ -146,11 +146,20 @@ static void worker_prepared(struct pipeline_fixture *fixture, uint64_t epoch, co
     }
     body.tables = tables;
     body.n_tables = 1;
+    Foreset__Evidence last[PARTITIONS];
+    for (size_t i = 0; i < plan->n_ranges; i++) {
+        Foreset__Range *range = plan->ranges[i];
+        if (fixture->silent_topic || range->to <= range->from) continue;
+        foreset__evidence__init(&last[i]);
+        last[i].offset = range->to - 1;
+        range->last = &last[i];
+    }
     body.ranges = plan->ranges;
     body.n_ranges = plan->n_ranges;
     control.body_case = FORESET__CONTROL__BODY_PREPARED;
     control.prepared = &body;
     struct post post = fixture_pack(fixture, &control, epoch);
+    for (size_t i = 0; i < plan->n_ranges; i++) plan->ranges[i]->last = NULL;
     if (fixture->hold_prepared || fixture->hold_read) {
         vector_push(&fixture->held_prepared, post);
     } else {
@@ -265,10 +274,24 @@ static enum status catalog_report(struct catalog *catalog, Foreset__Range *const
     return STATUS_OK;
 }
 
+static enum status catalog_verify(struct catalog *catalog, const Foreset__Range *const *ranges, size_t count,
+                                  enum catalog_evidence *ret_evidence, struct error *err)
+{
+    struct pipeline_fixture *fixture = ((struct fixture_catalog *)catalog)->fixture;
+    fixture->verifies++;
+    if (fixture->verify_fails) return error_set(err, STATUS_ERROR, ERROR_RETRY, "the broker does not answer");
+    for (size_t i = 0; i < count; i++) {
+        assert_int_equal(ranges[i]->last->offset, ranges[i]->to - 1); // the record before the range to be decided
+        ret_evidence[i] = fixture->evidence;
+    }
+    return STATUS_OK;
+}
+
 static enum status catalog_open(void *context, const Foreset__Plan *plan, uint32_t node, struct catalog **ret_catalog,
                                 struct error *err)
 {
-    static const struct catalog_ops ops = {.close = catalog_close, .poll = catalog_poll, .report = catalog_report};
+    static const struct catalog_ops ops = {
+        .close = catalog_close, .poll = catalog_poll, .report = catalog_report, .verify = catalog_verify};
     (void)plan;
     (void)node;
     (void)err;

@@ -56,9 +56,11 @@ struct pipeline_fixture {
     int64_t lows[PARTITIONS], ends[PARTITIONS];
     enum error_class source_class; // what a poll fails with …
     bool source_fails;             // … if it does
-    unsigned polls;
-    int64_t reported[PARTITIONS]; // up to where it was told that all is published
-    bool reported_last;           // it was told that nothing follows
+    unsigned polls, verifies;
+    enum catalog_evidence evidence;  // what the record that was read last is now …
+    bool verify_fails, silent_topic; // … if the source says that; silent_topic: the ranges carry no evidence
+    int64_t reported[PARTITIONS];    // up to where it was told that all is published
+    bool reported_last;              // it was told that nothing follows
     // The worker.
     uint64_t rows_in;     // read, as its heartbeats say
     bool mute;            // says nothing at all
