@@ -13,7 +13,7 @@
 #include "common/base/memory.h"
 
 #define HASH_SEED 0u
-#define SLICE_MS  50
+#define SLICE_MS  1
 
 struct kafka_evidence {
     struct kafka_client *client;
@@ -51,7 +51,7 @@ enum status kafka_evidence_open(const Foreset__Source *source, struct kafka_evid
         memory_free(evidence);
         return status;
     }
-    rd_kafka_poll_set_consumer(evidence->client->handle);
+    // No rd_kafka_poll_set_consumer: rd_kafka_poll, which serves errors, must not meet records.
     *ret_evidence = evidence;
     return STATUS_OK;
 }
@@ -142,6 +142,16 @@ static struct kafka_evidence_item *kafka_evidence_of(struct kafka_evidence_item 
     return NULL;
 }
 
+// The next one that is unknown, in turn; NULL: none is.
+static struct kafka_evidence_item *kafka_evidence_next(struct kafka_evidence_item *items, size_t count, size_t *turn)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct kafka_evidence_item *item = &items[(*turn)++ % count];
+        if (item->verdict == KAFKA_EVIDENCE_UNKNOWN) return item;
+    }
+    return NULL;
+}
+
 static size_t kafka_evidence_unknown(const struct kafka_evidence_item *items, size_t count)
 {
     size_t unknown = 0;
@@ -154,8 +164,10 @@ enum status kafka_evidence_check(struct kafka_evidence *evidence, struct kafka_e
 {
     enum status status = STATUS_OK;
     struct error ignored;
+    size_t turn = 0;
     evidence->deadline_us = clock_boot_us(clock_system()) + timeout_ms * 1000ll;
     for (size_t i = 0; i < count; i++) items[i].verdict = KAFKA_EVIDENCE_UNKNOWN;
+    kafka_client_works(evidence->client); // of trouble since the last check nobody told it that it is over
     TRY(kafka_evidence_assign(evidence, items, count, err));
     while (kafka_evidence_unknown(items, count) > 0) {
         rd_kafka_message_t *message = rd_kafka_consumer_poll(evidence->client->handle, SLICE_MS);
@@ -167,6 +179,10 @@ enum status kafka_evidence_check(struct kafka_evidence *evidence, struct kafka_e
             rd_kafka_message_destroy(message);
         }
         TRY(status);
+        // Old librdkafka sleeps up to a second before it fetches for a new assignment; any request wakes it, and this
+        // one's answer may do without the fetch.
+        struct kafka_evidence_item *next = kafka_evidence_next(items, count, &turn);
+        if (!message && next) TRY(kafka_evidence_judge(evidence, next, err));
         if (again) TRY(kafka_evidence_assign(evidence, items, count, err));
         bool late = clock_boot_us(clock_system()) >= evidence->deadline_us;
         if (late || (!message && kafka_client_troubled(evidence->client)))

@@ -1,12 +1,17 @@
-"""What happens to a topic between two runs and during one: records deleted up to the position or beyond it."""
+"""What happens to a topic between two runs and during one: records deleted up to the position or beyond it, the topic
+deleted or created again, an unclean election, offsets without records, a broker that stands still or lost its disk."""
 
+import os
+import shutil
 import signal
+import time
 
 import delta_log
 import foreset
 import pytest
+from confluent_kafka import Consumer, Producer, TopicPartition
 from deltalake import DeltaTable
-from kafka_broker import KafkaBroker
+from kafka_broker import KafkaBroker, KafkaCluster
 
 counter = iter(range(1000))
 
@@ -263,3 +268,137 @@ def test_fewer_partitions_after_a_topic_was_created_again(broker, tmp_path, opti
     else:
         done.check(foreset.EXIT_FAILED)
         assert bronze.topic in done.stderr and bronze.values() == sorted(first)
+
+
+# ---- Offsets that hold no record ----
+
+def transactional(broker, topic, values, commit, partition=0):
+    producer = Producer({"bootstrap.servers": broker.address, "transactional.id": f"{topic}-{commit}", "log_level": 0})
+    producer.init_transactions(30)
+    producer.begin_transaction()
+    for value in values:
+        producer.produce(topic, value, partition=partition)
+    producer.flush(30)
+    if commit:
+        producer.commit_transaction(30)
+    else:
+        producer.abort_transaction(30)
+
+
+@pytest.mark.parametrize("isolation", ["read_committed", "read_uncommitted"])
+@pytest.mark.parametrize("tail", [True, False])
+def test_epochs_end_at_markers_and_aborted_records(broker, tmp_path, isolation, tail):
+    """The offset before the position may be a marker's: the evidence is the last record that was read."""
+    bronze = Bronze(tmp_path, broker, partitions=1, options=f"`kafka.isolation.level` => '{isolation}', ")
+    wanted = []
+    for turn in range(3):
+        transactional(broker, bronze.topic, named(f"c{turn}-", 20), True)
+        wanted += named(f"c{turn}-", 20)
+        if tail:
+            transactional(broker, bronze.topic, named(f"x{turn}-", 20), False)
+            wanted += named(f"x{turn}-", 20) if isolation == "read_uncommitted" else []
+        bronze.run().check()
+        assert bronze.values() == sorted(wanted)
+    bronze.recreate(1)
+    for turn in range(4):
+        transactional(broker, bronze.topic, named(f"n{turn}-", 20), True)
+        transactional(broker, bronze.topic, named(f"m{turn}-", 20), False)
+    bronze.run().check(foreset.EXIT_FAILED)
+    assert bronze.values() == sorted(wanted)
+
+
+def test_a_compacted_record_is_no_evidence(broker, tmp_path):
+    """The record before the position is compacted away: the run goes on, the end alone is compared."""
+    bronze = Bronze(tmp_path, broker, partitions=1, config={
+        "cleanup.policy": "compact", "segment.ms": "100", "min.cleanable.dirty.ratio": "0.01",
+        "max.compaction.lag.ms": "100", "min.compaction.lag.ms": "0", "delete.retention.ms": "100"})
+    bronze.produce(["a"] * 20, key="same")
+    bronze.run().check()
+
+    def first():  # offset of the first record that is left
+        consumer = Consumer({"bootstrap.servers": broker.address, "group.id": "first", "log_level": 0})
+        try:
+            consumer.assign([TopicPartition(bronze.topic, 0, 0)])
+            return next(message.offset() for message in iter(lambda: consumer.poll(10), None) if not message.error())
+        finally:
+            consumer.close()
+    deadline, count = time.monotonic() + 60, 0
+    while first() < 20:  # a segment is cleaned only behind the next record
+        assert time.monotonic() < deadline, "the topic was not compacted"
+        bronze.produce(["b"], key="same")
+        count += 1
+    bronze.run().check()
+    values = bronze.values()
+    assert values.count("a") == 20 and 1 <= values.count("b") <= count
+
+
+def test_partitions_added_while_a_run_reads(broker, tmp_path):
+    bronze = Bronze(tmp_path, broker, partitions=1)
+    bronze.produce(named("a", 20))
+    running = long_run(bronze)
+    try:
+        running.wait_for(published(bronze, 20), what="the first epoch")
+        broker.add_partitions(bronze.topic, 3)
+        bronze.produce(named("b", 20), partition=2)
+        bronze.produce(named("c", 20))
+        running.wait_for(published(bronze, 60), what="the new partition")
+        running.drain().check()
+    finally:
+        running.kill()
+    assert bronze.values() == named("a", 20) + named("b", 20) + named("c", 20)
+
+
+@pytest.mark.parametrize("offset, code", [(20, 0), (21, 1), (2**62, 1), (-1, 0), (-2, 0)])
+def test_starting_offsets_beyond_the_end_are_refused(broker, tmp_path, offset, code):
+    bronze = Bronze(tmp_path, broker, partitions=1)
+    bronze.produce(named("a", 20))
+    bronze.write(start=f'{{"{bronze.topic}":{{"0":{offset}}}}}')
+    done = bronze.run().check(code)
+    if code:
+        assert str(offset) in done.stderr and "[0, 20)" in done.stderr and bronze.topic in done.stderr
+    assert bronze.values() == (named("a", 20) if offset == -2 else [])
+
+
+# ---- Brokers ----
+
+@pytest.mark.skipif(not os.environ.get("FORESET_LONG"), reason="its broker starts twice; tests/run.sh --long")
+@pytest.mark.parametrize("options", ["", LOST])
+def test_a_broker_that_comes_back_with_an_empty_disk(tmp_path, options):
+    with KafkaBroker(tmp_path / "kafka") as broker:
+        bronze = Bronze(tmp_path, broker, partitions=1, options=options)
+        bronze.produce(named("a", 100))
+        bronze.run().check()
+        broker.kill()
+        shutil.rmtree(broker.directory / "logs")
+        broker.start()
+        done = bronze.run()
+        done.check(foreset.EXIT_FAILED)  # the topic is not there: whatever may be lost, nobody can read it
+        assert bronze.topic in done.stderr and "does not exist" in done.stderr
+        broker.create_topic(bronze.topic, 1)
+        bronze.produce(named("b", 120))
+        done = bronze.run().check(0 if options else foreset.EXIT_FAILED)
+        assert bronze.topic in done.stderr
+        assert bronze.values() == sorted(named("a", 100) + (named("b", 120) if options else []))
+
+
+@pytest.mark.skipif(not os.environ.get("FORESET_LONG"), reason="three JVMs; tests/run.sh --long")
+@pytest.mark.parametrize("options", ["", LOST])
+def test_an_unclean_election_between_two_epochs(tmp_path, options):
+    """A follower that has missed the tail is elected and filled beyond the position: the tail that was read is gone."""
+    with KafkaCluster(tmp_path / "kafka", 3) as cluster:
+        bronze = Bronze(tmp_path, cluster, partitions=1, options=options)
+        bronze.produce(named("a", 50), **{"acks": "all"})
+        leader, follower = cluster.replicas(bronze.topic)
+        cluster.kill(follower)
+        cluster.wait_in_sync(bronze.topic, [leader])
+        bronze.produce(named("b", 50), **{"acks": "1"})
+        bronze.run().check()
+        assert len(bronze.values()) == 100
+        cluster.kill(leader)
+        cluster.start_broker(follower)
+        cluster.elect_unclean(bronze.topic, follower)
+        bronze.produce(named("c", 80), **{"acks": "1"})  # offsets 50 to 129
+        done = bronze.run().check(0 if options else foreset.EXIT_FAILED)
+        assert bronze.topic in done.stderr
+        tail = named("a", 50) + named("c", 80) if options else []
+        assert bronze.values() == sorted(named("a", 50) + named("b", 50) + tail)

@@ -17,7 +17,7 @@ import threading
 import time
 import uuid
 
-from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
+from confluent_kafka import Consumer, ElectionType, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic
 
 CACHE = pathlib.Path(os.environ.get("FORESET_CACHE") or
@@ -152,8 +152,9 @@ class KafkaBroker:
         for future in futures.values():
             future.result(30)
 
-    def produce(self, name, values, partition=0, size=0, timestamps=None, **config):
-        """Values as text, padded by a header to `size` bytes; timestamps: one for each, in milliseconds."""
+    def produce(self, name, values, partition=0, size=0, timestamps=None, key=None, **config):
+        """Values as text, padded by a header to `size` bytes; timestamps: one for each, in milliseconds. config: more
+        properties of the producer."""
         producer = Producer({"bootstrap.servers": self.address, "linger.ms": 5, "log_level": 0, **config})
         failed = []
         for i, value in enumerate(values):
@@ -162,7 +163,7 @@ class KafkaBroker:
                 arguments["headers"] = {"padding": b"x" * size}
             while True:
                 try:
-                    producer.produce(name, value, partition=partition, **arguments,
+                    producer.produce(name, value, key, partition=partition, **arguments,
                                      on_delivery=lambda err, _: err and failed.append(err))
                     break
                 except BufferError:
@@ -232,6 +233,113 @@ class KafkaBroker:
     def __exit__(self, *_):
         # Tests throw the data away, so there is nothing an orderly shutdown would save.
         self.kill()
+
+
+CLUSTER_PROPERTIES = """\
+process.roles={role}
+node.id={node}
+controller.quorum.voters=1@127.0.0.1:{controller}
+listeners={listener}
+{advertised}controller.listener.names=CONTROLLER
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
+log.dirs={logs}
+offsets.topic.replication.factor=1
+offsets.topic.num.partitions=1
+min.insync.replicas=1
+broker.session.timeout.ms=1500
+broker.heartbeat.interval.ms=300
+replica.lag.time.max.ms=1500
+auto.create.topics.enable=false
+log.cleaner.dedupe.buffer.size=16777216
+"""
+
+
+class KafkaCluster(KafkaBroker):
+    """A controller (node 1) and brokers (nodes 2, 3, ...) in processes of their own; topics have two replicas."""
+
+    def __init__(self, directory, nodes=3, heap="256m"):
+        self.directory = pathlib.Path(directory)
+        self.heap, self.wrapper, self.processes = heap, [], {}
+        self.ports = dict(zip(range(1, nodes + 1), free_ports(nodes)))
+        self.address = ",".join(f"127.0.0.1:{port}" for node, port in self.ports.items() if node > 1)
+        self.cluster_id = base64.b64encode(uuid.uuid4().bytes, b"xy").decode().rstrip("=")
+        for node, port in self.ports.items():
+            (self.directory / str(node)).mkdir(parents=True)
+            listener = f"{'CONTROLLER' if node == 1 else 'PLAINTEXT'}://127.0.0.1:{port}"
+            (self.directory / str(node) / "server.properties").write_text(CLUSTER_PROPERTIES.format(
+                role="controller" if node == 1 else "broker", node=node, controller=self.ports[1], listener=listener,
+                advertised="" if node == 1 else f"advertised.listeners={listener}\n",
+                logs=self.directory / str(node) / "logs"))
+
+    def start_broker(self, node):
+        folder = self.directory / str(node)
+        if not (folder / "logs").exists():
+            subprocess.run(self._java("kafka.tools.StorageTool", "format", "-t", self.cluster_id, "-c",
+                                      str(folder / "server.properties"), heap="128m"),
+                           check=True, stdout=subprocess.DEVNULL, timeout=READY_SECONDS_MAX)
+        with open(folder / "broker.log", "ab") as log:
+            self.processes[node] = subprocess.Popen(
+                self._java("kafka.Kafka", str(folder / "server.properties"), heap=self.heap), stdout=log, stderr=log,
+                stdin=subprocess.DEVNULL, start_new_session=True)
+
+    def start(self):
+        try:
+            for node in self.ports:
+                self.start_broker(node)
+            self._wait(lambda: len(self.admin().list_topics(timeout=2).brokers) == len(self.ports) - 1, "every broker")
+        except BaseException:
+            self.kill()
+            raise
+        return self
+
+    def kill(self, node=None):
+        for number in [node] if node else list(self.processes):
+            process = self.processes.pop(number)
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+
+    def create_topic(self, name, partitions=1, config=None):
+        topic = NewTopic(name, num_partitions=partitions, replication_factor=2,
+                         config={"unclean.leader.election.enable": "true", **(config or {})})
+        admin = self.admin()
+        admin.create_topics([topic], request_timeout=30)[name].result(60)
+        self._wait_partitions(name, partitions)
+
+    def replicas(self, name):
+        """(leader, follower) of partition 0."""
+        partition = self.admin().list_topics(topic=name, timeout=10).topics[name].partitions[0]
+        [follower] = [node for node in partition.replicas if node != partition.leader]
+        return partition.leader, follower
+
+    def wait_in_sync(self, name, nodes):
+        self._wait(lambda: sorted(self.admin().list_topics(topic=name, timeout=5).topics[name].partitions[0].isrs)
+                   == sorted(nodes), f"in-sync replicas {nodes}")
+
+    def elect_unclean(self, name, leader):
+        """Until `leader`, which was not in sync, leads."""
+        def leads():
+            admin = self.admin()
+            if admin.list_topics(topic=name, timeout=5).topics[name].partitions[0].leader == leader:
+                return True
+            admin.elect_leaders(ElectionType.UNCLEAN, [TopicPartition(name, 0)]).result(10)
+            return False
+        self._wait(leads, f"the election of {leader}")
+
+    def _wait(self, condition, what):
+        deadline = time.monotonic() + READY_SECONDS_MAX
+        while True:
+            try:
+                if condition():
+                    return
+            except KafkaException:
+                pass
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{what}: not in {READY_SECONDS_MAX} s")
+            try:
+                code = self.processes[1].wait(0.1)
+                raise RuntimeError(f"the controller ended with {code}")
+            except subprocess.TimeoutExpired:
+                pass
 
 
 def main():

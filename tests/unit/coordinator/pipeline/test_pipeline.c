@@ -319,38 +319,6 @@ static void an_attempt_that_fails_is_made_again_in_a_new_generation(void **state
     assert_int_equal(pipeline_fixture_txn(fixture), 1);
 }
 
-// Retention went on while the attempt read: what is gone shows only if the sources are asked again.
-static void an_attempt_that_starts_over_asks_again_and_reads_no_further(void **state)
-{
-    struct pipeline_fixture *fixture = *state;
-    fixture->fails_epoch = 1;
-    fixture->fails_class = ERROR_RESTART_PIPELINE;
-    available_now(fixture, 10, 5);
-    pipeline_fixture_pump(fixture);
-    fixture->fails_epoch = 0;
-    fixture->ends[0] = 1000;
-    pipeline_fixture_pass(fixture, 10 * SECOND);
-    assert_int_equal(fixture->outcome, PIPELINE_DONE);
-    assert_int_equal(plan_of(fixture, 1)->rows, 15);
-    assert_int_equal(fixture->polls, 2);
-}
-
-static void records_that_are_gone_when_an_attempt_starts_over_are_data_loss(void **state)
-{
-    struct pipeline_fixture *fixture = *state;
-    available_now(fixture, 10, 5);
-    pipeline_fixture_pump(fixture);
-    pipeline_fixture_stop(fixture);
-    fixture->fails_epoch = 2;
-    fixture->fails_class = ERROR_RESTART_PIPELINE;
-    available_now(fixture, 20, 5);
-    pipeline_fixture_pump(fixture);
-    assert_false(fixture->ended);
-    fixture->lows[0] = 15;
-    pipeline_fixture_pass(fixture, 10 * SECOND);
-    assert_outcome(fixture, PIPELINE_FAILED, "failOnDataLoss");
-}
-
 static void an_attempt_that_fails_again_and_again_is_given_up(void **state)
 {
     struct pipeline_fixture *fixture = *state;
@@ -787,8 +755,6 @@ int main(void)
         FACT(a_drain_before_any_worker_came_ends_too),
         FACT(shares_are_dealt_when_nobody_has_come_for_a_while),
         FACT(an_attempt_that_fails_is_made_again_in_a_new_generation),
-        FACT(an_attempt_that_starts_over_asks_again_and_reads_no_further),
-        FACT(records_that_are_gone_when_an_attempt_starts_over_are_data_loss),
         FACT(an_attempt_that_fails_again_and_again_is_given_up),
         FACT(a_decision_in_between_begins_the_count_anew),
         FACT(an_error_of_the_data_fails_the_pipeline_with_its_words),

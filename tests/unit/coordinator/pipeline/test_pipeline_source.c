@@ -172,6 +172,37 @@ static void nothing_is_decided_while_the_source_does_not_answer(void **state)
     assert_int_equal(pipeline_fixture_txn(fixture), 2);
 }
 
+// Retention went on while the attempt read: what is gone shows only if the sources are asked again.
+static void an_attempt_that_starts_over_asks_again_and_reads_no_further(void **state)
+{
+    struct pipeline_fixture *fixture = *state;
+    fixture->fails_epoch = 1;
+    fixture->fails_class = ERROR_RESTART_PIPELINE;
+    fixture->ends[1] = 5;
+    run_to(fixture, 10);
+    fixture->fails_epoch = 0;
+    fixture->ends[0] = 1000;
+    pipeline_fixture_pass(fixture, 10 * SECOND);
+    assert_int_equal(fixture->outcome, PIPELINE_DONE);
+    assert_int_equal(fixture->plans.items[0].rows, 15);
+    assert_int_equal(fixture->polls, 2);
+}
+
+static void records_that_are_gone_when_an_attempt_starts_over_are_data_loss(void **state)
+{
+    struct pipeline_fixture *fixture = *state;
+    fixture->ends[1] = 5;
+    run_to(fixture, 10);
+    pipeline_fixture_stop(fixture);
+    fixture->fails_epoch = 2;
+    fixture->fails_class = ERROR_RESTART_PIPELINE;
+    run_to(fixture, 20);
+    assert_false(fixture->ended);
+    fixture->lows[0] = 15;
+    pipeline_fixture_pass(fixture, 10 * SECOND);
+    assert_outcome(fixture, PIPELINE_FAILED, "failOnDataLoss");
+}
+
 #define FACT(name) cmocka_unit_test_setup_teardown(name, pipeline_fixture_setup, pipeline_fixture_teardown)
 
 int main(void)
@@ -184,6 +215,8 @@ int main(void)
         FACT(where_loss_is_allowed_the_new_topic_is_read_from_its_beginning),
         FACT(a_topic_that_shrank_while_an_epoch_read_is_planned_again),
         FACT(nothing_is_decided_while_the_source_does_not_answer),
+        FACT(an_attempt_that_starts_over_asks_again_and_reads_no_further),
+        FACT(records_that_are_gone_when_an_attempt_starts_over_are_data_loss),
         FACT(a_drain_that_reads_goes_on_and_one_that_does_not_ends),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
