@@ -1,4 +1,5 @@
-// Failpoints: parsed once from the environment; kill means SIGKILL to oneself, as a crash would.
+// Failpoints: parsed once from the environment; kill means SIGKILL to oneself, as a crash
+// would; stop means SIGSTOP, until somebody sends SIGCONT.
 #include "common/base/failpoint.h"
 
 #include <signal.h>
@@ -11,7 +12,7 @@
 #include "common/base/text.h"
 
 enum { FAILPOINT_ARMED_MAX = 16 };
-enum failpoint_action { FAILPOINT_KILL, FAILPOINT_ERROR };
+enum failpoint_action { FAILPOINT_KILL, FAILPOINT_ERROR, FAILPOINT_STOP };
 
 struct failpoint_armed {
     char name[64];
@@ -93,7 +94,7 @@ static enum status failpoint_arm(char *item, struct error *err)
     char *equals = strchr(item, '=');
     if (!equals || failpoint_armed_count == FAILPOINT_ARMED_MAX) {
         return error_set(err, STATUS_INVALID, ERROR_USAGE,
-                         "FORESET_FAILPOINTS: '%s' is not NAME[@N]=kill|error (at most %d of them)", item,
+                         "FORESET_FAILPOINTS: '%s' is not NAME[@N]=kill|error|stop (at most %d of them)", item,
                          FAILPOINT_ARMED_MAX);
     }
     *equals = '\0';
@@ -103,7 +104,9 @@ static enum status failpoint_arm(char *item, struct error *err)
         *at = '\0';
         armed->at = (unsigned)strtoul(at + 1, NULL, 10);
     }
-    armed->action = strcmp(equals + 1, "kill") == 0 ? FAILPOINT_KILL : FAILPOINT_ERROR;
+    armed->action = FAILPOINT_ERROR;
+    if (strcmp(equals + 1, "kill") == 0) armed->action = FAILPOINT_KILL;
+    if (strcmp(equals + 1, "stop") == 0) armed->action = FAILPOINT_STOP;
     if (!failpoint_known(item) || armed->at == 0) {
         return error_set(err, STATUS_INVALID, ERROR_USAGE,
                          "FORESET_FAILPOINTS: no point '%s'; foreset --list-failpoints prints them", item);
@@ -136,6 +139,8 @@ enum status failpoint_hit(const char *name, struct error *err)
         if (strcmp(armed->name, name) != 0) continue;
         if (atomic_fetch_add(&armed->passes, 1) + 1 != armed->at) continue;
         if (armed->action == FAILPOINT_KILL) kill(getpid(), SIGKILL);
+        if (armed->action == FAILPOINT_STOP) kill(getpid(), SIGSTOP);
+        if (armed->action == FAILPOINT_STOP) return STATUS_OK; // somebody let it go on
         return error_set(err, STATUS_ERROR, ERROR_RESTART_PIPELINE, "injected failure at %s", name);
     }
     return STATUS_OK;

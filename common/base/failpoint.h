@@ -1,5 +1,6 @@
 // Named points in durable steps where a test can kill the process or make the step fail. They cost one branch when off.
-// FORESET_FAILPOINTS="decide.before=kill,put.after@3=error": at the third pass of put.after return an error.
+// FORESET_FAILPOINTS="decide.before=kill,put.after@3=error": at the third pass of put.after return an error;
+// =stop: the process stands still until it gets SIGCONT.
 // A durable step has two: <step>.before and <step>.after. Names are registered in failpoint.c's table, so that
 // `foreset --list-failpoints` can print them all and a test visits each.
 #ifndef FORESET_BASE_FAILPOINT_H

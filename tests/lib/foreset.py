@@ -112,6 +112,12 @@ class Run:
         if self.running():
             self.process.send_signal(number)
 
+    def wait_stopped(self, seconds=60):
+        """Until the process stands still at a failpoint that says =stop; false if it ended first."""
+        def stopped():
+            return pathlib.Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+        return self.wait_for(lambda: self.running() and stopped(), seconds, "standing still at a failpoint")
+
     def kill(self):
         self.signal(signal.SIGKILL)
         self.process.wait()
