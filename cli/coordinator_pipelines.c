@@ -114,6 +114,8 @@ static enum status hosted_open(struct hosted *hosted, const struct cluster_start
                                            .adopt = start->adopt,
                                            .adopt_table = start->adopt_table,
                                            .abandon_table = start->abandon_table,
+                                           .overwrite = start->overwrite,
+                                           .overwrite_table = start->overwrite_table,
                                            .lease_ttl_us = host->lease_us,
                                            .workers_min = 1,
                                            .gather_us = GATHER_US,
@@ -141,6 +143,7 @@ enum status coordinator_pipelines_start(void *context, const struct definition *
     definition_copy(definition, own);
     struct cluster_start once = *start;
     if (once.adopt_table) once.adopt_table = arena_strdup(&hosted->arena, once.adopt_table);
+    if (once.overwrite_table) once.overwrite_table = arena_strdup(&hosted->arena, once.overwrite_table);
     if (once.abandon_table) once.abandon_table = arena_strdup(&hosted->arena, once.abandon_table);
     hosted->state_url = arena_printf(&hosted->arena, "%s/%s", host->state, definition->name);
     enum status status = coordinator_pipelines_compile(host, own, &hosted->arena, &hosted->plan, &warnings, err);

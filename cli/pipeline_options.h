@@ -27,6 +27,8 @@ struct pipeline_options {
     bool adopt;
     const char *adopt_table;   // NULL with adopt: every table
     const char *abandon_table; // NULL: none
+    bool overwrite;
+    const char *overwrite_table; // NULL with overwrite: every table
     enum pipeline_progress_kind progress;
     struct planner_setting settings[PIPELINE_SETTINGS_MAX], defaults[PIPELINE_SETTINGS_MAX],
         kafka[PIPELINE_SETTINGS_MAX];

@@ -37,7 +37,9 @@ static const char run_help[] =
     "  --config FILE           settings as INI: [pipeline] trigger = 5 seconds, [kafka] security.protocol = SSL\n"
     "  --full-refresh          start anew: state dropped, tables emptied by one commit, sources read from "
     "startingOffsets\n"
-    "  --adopt[=TABLE]         take over tables whose key-value store is lost, from their last commits\n"
+    "  --adopt[=TABLE]         take over tables whose key-value store is lost, from their last commits; accept tables\n"
+    "                          that were restored to an older version as they are\n"
+    "  --overwrite[=TABLE]     where others changed rows that the pipeline still updates, its own rows win\n"
     "  --abandon-table=TABLE   give up a table that refuses a decided epoch; the others go on\n"
     "  --progress KIND         text, json (one object per table and batch) or none, on stderr (default: text on a "
     "terminal)\n"
@@ -119,6 +121,8 @@ static int run_plan(struct pipeline_options *options, const Foreset__Plan *plan)
                                              .adopt = options->adopt,
                                              .adopt_table = options->adopt_table,
                                              .abandon_table = options->abandon_table,
+                                             .overwrite = options->overwrite,
+                                             .overwrite_table = options->overwrite_table,
                                              .progress = run_on_progress,
                                              .notice = run_on_notice,
                                              .context = &run};

@@ -146,6 +146,8 @@ static enum status standalone_open_roles(struct standalone *standalone, struct e
                                              .adopt = config->adopt,
                                              .adopt_table = config->adopt_table,
                                              .abandon_table = config->abandon_table,
+                                             .overwrite = config->overwrite,
+                                             .overwrite_table = config->overwrite_table,
                                              .workers_min = 1,
                                              .progress = standalone_on_progress,
                                              .notice = standalone_on_notice,

@@ -48,6 +48,8 @@ static const char *const failpoint_table[] = {"plan.before",
                                               "decide.after", // the kv transaction that decides
                                               "put.before",
                                               "put.after", // one Delta commit
+                                              "rest_write.before",
+                                              "rest_write.after", // a copy of another writer's file (update mode)
                                               "published.before",
                                               "published.after", // published mark in kv
                                               "offsets.before",

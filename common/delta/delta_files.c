@@ -262,6 +262,12 @@ void delta_files_remove(struct delta_files *files, const struct delta_remove *re
     }
 }
 
+const struct delta_add *delta_files_find_add(const struct delta_files *files, const char *path)
+{
+    const struct delta_file *file = files->slots[delta_files_find(files, path, NULL, delta_files_hash(path, NULL))];
+    return file && file->live ? &file->add : NULL;
+}
+
 const struct delta_add *delta_files_next_add(const struct delta_files *files, size_t *at)
 {
     while (*at < files->capacity) {

@@ -493,6 +493,12 @@ const struct delta_add *delta_table_next_file(const struct delta_table *table, s
     return delta_files_next_add(table->files, &cursor->at);
 }
 
+const struct delta_add *delta_table_find_file(const struct delta_table *table, const char *path)
+{
+    ASSERT(table->files);
+    return delta_files_find_add(table->files, path);
+}
+
 const struct delta_remove *delta_table_next_remove(const struct delta_table *table, struct delta_table_cursor *cursor)
 {
     ASSERT(table->load == DELTA_LOAD_REMOVES);

@@ -64,6 +64,8 @@ struct delta_table_cursor {
     size_t at;
 };
 const struct delta_add *delta_table_next_file(const struct delta_table *table, struct delta_table_cursor *cursor);
+// The live file of this path, as the log spells it, that has no deletion vector; NULL: none. Needs DELTA_LOAD_FILES.
+const struct delta_add *delta_table_find_file(const struct delta_table *table, const char *path);
 // Tombstones; needs DELTA_LOAD_REMOVES.
 const struct delta_remove *delta_table_next_remove(const struct delta_table *table, struct delta_table_cursor *cursor);
 

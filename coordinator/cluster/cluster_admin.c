@@ -333,6 +333,11 @@ static void admin_run(struct admin *admin)
         admin_refuse(admin, "foreset pipelines abandon-table PIPELINE TABLE: name the table");
         return;
     }
+    bool overwrite = strcmp(verb, "pipelines retry") == 0 && admin_option(admin->request, "overwrite");
+    if (table && strcmp(verb, "pipelines retry") == 0 && !overwrite) {
+        admin_refuse(admin, "foreset pipelines retry PIPELINE --table TABLE: only with --overwrite");
+        return;
+    }
     if (pipeline->runs && !pipeline->stopping) {
         admin_refuse(admin, "pipeline %s runs; stop it first", pipeline->definition.name);
         return;
@@ -343,6 +348,8 @@ static void admin_run(struct admin *admin)
     write->start.adopt = adopt;
     if (adopt && table) write->start.adopt_table = arena_strdup(arena, table);
     if (abandon) write->start.abandon_table = arena_strdup(arena, table);
+    write->start.overwrite = overwrite;
+    if (overwrite && table) write->start.overwrite_table = arena_strdup(arena, table);
     text_printf(&write->message, "pipeline %s starts", write->definition.name);
     admin_write(admin->cluster, write);
 }

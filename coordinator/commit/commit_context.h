@@ -4,6 +4,7 @@
 
 #include "common/objstore/store_opener.h"
 #include "coordinator/commit/manifest.h"
+#include "coordinator/commit/file_filter.h"
 #include "coordinator/meta/meta_store.h"
 #include "proto/plan.pb-c.h"
 
@@ -18,6 +19,7 @@ struct commit_context {
     struct objstore *state;  // manifests/ and state/
     const struct store_opener *stores;
     struct budget *budget;
+    file_filter filter; // NULL: file_filter_run
 };
 
 #endif

@@ -6,7 +6,8 @@
 // - any store does not answer: RETRY, from the start;
 // - a manifest that was decided is gone or damaged: FAIL_PIPELINE, with its name;
 // - a table belongs to somebody else (P1): FAIL_PIPELINE; with --adopt it is taken over, position and all;
-// - a table cannot take a decided epoch: BLOCKED;
+// - a table cannot take a decided epoch, others restored it, changed what update mode's state answers for, or removed
+//   files that are not published yet: BLOCKED; --adopt takes the table as it is, --overwrite lets the state win;
 // - another process leads by now: FENCED.
 // A crash anywhere: the next recovery does it again; every step finds what is done already.
 #include "coordinator/commit/recover.h"
@@ -20,6 +21,7 @@
 #include "common/base/planted.h"
 #include "coordinator/commit/adopt.h"
 #include "coordinator/commit/table_put.h"
+#include "coordinator/commit/table_repair.h"
 
 #define RECOVER_KEEP_EPOCHS 32
 
@@ -116,34 +118,131 @@ out:
     return status;
 }
 
-// The txn that each table must have before anything more is put: what the first unpublished epoch, else the last
-// decided one, says of it. A table that was restored or replaced shows here, even if the next epochs do not write it.
+static bool recover_overwrites(const struct recover *recover, const struct table_log *log)
+{
+    return recover->overwrite && (!recover->overwrite_table || strcmp(recover->overwrite_table, log->name) == 0);
+}
+
+// What a log is to be before anything more is put.
+struct recover_expected {
+    const Foreset__TableEpoch *epoch; // of the first unpublished epoch, else of the last decided one; NULL: not in it
+    uint64_t put;                     // that epoch, if it is unpublished; else 0
+    uint64_t txn;
+};
+
+static struct recover_expected recover_expected_of(const struct recover *recover, const struct manifest *manifest,
+                                                   const struct table_log *log)
+{
+    bool all = recover->published >= manifest->body->epoch;
+    struct recover_expected expected = {.epoch = manifest_table(manifest, log->number)};
+    if (!expected.epoch) return expected;
+    if (!all) expected.put = manifest->body->epoch;
+    if (!log->dead_letters) {
+        expected.txn = all ? expected.epoch->commit_epoch : expected.epoch->prev;
+    } else {
+        bool wrote = all && manifest_commits_dead_letters(expected.epoch);
+        expected.txn = wrote ? manifest->body->epoch : expected.epoch->dead_letters_prev;
+    }
+    return expected;
+}
+
+// The manifest of the epoch that the table has by now, where it is ahead of the others.
+static enum status recover_ahead(struct recover *recover, struct table_log *log, uint64_t txn,
+                                 struct manifest **ret_manifest, struct error *err)
+{
+    struct meta_record record;
+    enum status status = meta_store_decided(recover->context->meta, txn, &record, err);
+    if (status != STATUS_OK) return error_prefix(err, "table %s", log->name);
+    return manifest_get(recover->context->state, &record, recover->context->seam, ret_manifest, err);
+}
+
+static enum status recover_overwrite(struct recover *recover, struct table_log *log,
+                                     const struct recover_expected *expected, uint64_t txn, struct error *err)
+{
+    enum status status = STATUS_OK;
+    struct table_repair repair = {0};
+    struct manifest *ahead = NULL;
+    struct arena arena;
+    const Foreset__TableEpoch *epoch = expected->epoch;
+    uint64_t put = expected->put;
+    arena_init(&arena, 0);
+    if (put > 0 && txn >= put) {
+        TRY(recover_ahead(recover, log, txn, &ahead, err));
+        epoch = manifest_table(ahead, log->number);
+        put = 0;
+    }
+    table_repair_find(&repair, log, epoch, put, &arena);
+    TRY(table_repair_overwrite(&repair, log, txn, &recover->random, err));
+out:
+    table_repair_deinit(&repair);
+    arena_deinit(&arena);
+    manifest_unref(ahead);
+    return status;
+}
+
+// Whether others left the table so that the pipeline can go on.
+static enum status recover_beside(struct table_log *log, const struct recover_expected *expected, struct error *err)
+{
+    struct table_repair repair = {0};
+    struct arena arena;
+    enum status status = table_log_check_others(log, "", err);
+    if (status != STATUS_OK || !log->updates) return status;
+    arena_init(&arena, 0);
+    table_repair_find(&repair, log, expected->epoch, expected->put, &arena);
+    if (repair.changed_version > 0) status = table_repair_changed(&repair, log, "", err);
+    table_repair_deinit(&repair);
+    arena_deinit(&arena);
+    return status;
+}
+
+static enum status recover_mismatch(const struct table_log *log, uint64_t txn, uint64_t expected, struct error *err)
+{
+    char reason[300];
+    snprintf(reason, sizeof reason,
+             "its last transaction is epoch %" PRIu64 ", the pipeline wrote %" PRIu64
+             ": it was restored to an older version, or replaced",
+             txn, expected);
+    return table_log_blocked(log, "", reason, TABLE_LOG_ADOPT | (log->updates ? TABLE_LOG_OVERWRITE : 0u), err);
+}
+
+static enum status recover_expect_log(struct recover *recover, const struct manifest *manifest, struct table_log *log,
+                                      struct error *err)
+{
+    enum status status = STATUS_OK;
+    bool exists = log->table != NULL;
+    struct recover_expected expected = recover_expected_of(recover, manifest, log);
+    if (log->abandoned || recover->full_refresh || (log->dead_letters && expected.txn == 0)) return STATUS_OK;
+    if (log->dead_letters) TRY(table_log_refresh(log, &exists, err));
+    uint64_t txn = exists ? table_log_txn(log) : expected.txn;
+    bool ahead = expected.put > 0 && txn > recover->published, fits = txn == expected.txn || ahead;
+    if (!exists || (fits && txn == 0)) return STATUS_OK;
+    status = fits ? recover_beside(log, &expected, err) : recover_mismatch(log, txn, expected.txn, err);
+    if (status == STATUS_OK || err->class != ERROR_BLOCKED) return status;
+    uint64_t accepted = ahead ? txn : expected.txn;
+    if (recover_adopts(recover, log)) {
+        log_info("adopted", "table=%s why=\"%s\"", log->name, err->message);
+        return table_log_accept(log, accepted, &recover->random, err);
+    }
+    if (!log->updates || !recover_overwrites(recover, log)) return status;
+    log_info("overwritten", "table=%s why=\"%s\"", log->name, err->message);
+    return recover_overwrite(recover, log, &expected, accepted, err);
+out:
+    return status;
+}
+
+// What each table must be before anything more is put: its txn is what the first unpublished epoch, else the last
+// decided one, says of it, and nobody restored it or changed what update mode's state answers for. It shows here, even
+// if the next epochs do not write the table.
 static enum status recover_expect(struct recover *recover, const struct meta_record *last, struct error *err)
 {
     enum status status = STATUS_OK;
     struct meta_record record = *last;
     struct manifest *manifest = NULL;
-    bool all = recover->published >= last->epoch;
-    if (!all) TRY(meta_store_decided(recover->context->meta, recover->published + 1, &record, err));
+    if (recover->published < last->epoch)
+        TRY(meta_store_decided(recover->context->meta, recover->published + 1, &record, err));
     TRY(manifest_get(recover->context->state, &record, recover->context->seam, &manifest, err));
-    for (size_t i = 0; i < recover->logs->count; i += 2) {
-        struct table_log *log = &recover->logs->items[i];
-        const Foreset__TableEpoch *epoch = manifest_table(manifest, log->number);
-        uint64_t expected = !epoch ? 0 : all ? epoch->commit_epoch : epoch->prev;
-        uint64_t txn = log->table ? table_log_txn(log) : expected;
-        if (log->abandoned || txn == expected || (!all && txn > recover->published)) continue;
-        if (recover_adopts(recover, log)) {
-            TRY(table_log_accept(log, expected, &recover->random, err));
-            continue;
-        }
-        status =
-            error_set(err, STATUS_ERROR, ERROR_BLOCKED,
-                      "table %s at %s: its last transaction is epoch %" PRIu64 ", the pipeline wrote %" PRIu64
-                      ": it was restored to an older version, or replaced. Put it back, go on from what it holds with "
-                      "--adopt=%s, or give it up with --abandon-table=%s",
-                      log->name, log->url, txn, expected, log->name, log->name);
-        goto out;
-    }
+    for (size_t i = 0; i < recover->logs->count; i++)
+        TRY(recover_expect_log(recover, manifest, &recover->logs->items[i], err));
 out:
     manifest_unref(manifest);
     return status;
@@ -158,7 +257,13 @@ static enum status recover_put(struct recover *recover, uint64_t epoch, struct e
     TRY(manifest_get(recover->context->state, &record, recover->context->seam, &manifest, err));
     for (size_t i = 0; i < recover->logs->count; i++) {
         struct table_put_result result;
-        TRY(table_put_run(&recover->logs->items[i], manifest, &recover->random, &result, err));
+        status = table_put_run(&recover->logs->items[i], manifest, &recover->random, &result, err);
+        if (status != STATUS_OK && err->class == ERROR_BLOCKED && recover->full_refresh) { // it is about to be emptied
+            log_info("not_put", "table=%s epoch=%" PRIu64 " why=\"%s\"", recover->logs->items[i].name, epoch,
+                     err->message);
+            status = STATUS_OK;
+        }
+        if (status != STATUS_OK) goto out;
     }
     TRY(meta_store_publish(recover->context->meta, epoch, RECOVER_KEEP_EPOCHS, err));
     recover->put++;
@@ -174,7 +279,29 @@ static enum status recover_check(const struct recover *recover, struct table_log
     log->replaces = false;
     enum status status = table_log_refresh(log, &exists, err);
     if (status == STATUS_OK) status = table_log_check(log, log->plan->mode != FORESET__TABLE__MODE__APPEND, err);
-    return status == STATUS_OK ? status : error_prefix(err, "table %s", log->name);
+    if (status != STATUS_OK) return error_prefix(err, "table %s", log->name);
+    if (recover_overwrites(recover, log)) log->others.changed = log->table->version; // complete mode writes it whole
+    return STATUS_OK;
+}
+
+// What was written and waits to be published is there.
+static enum status recover_look(const struct recover *recover, struct error *err)
+{
+    enum status status = STATUS_OK;
+    for (size_t i = 0; recover->last && !recover->renumbered && i < recover->last->body->n_tables; i++) {
+        const Foreset__TableEpoch *table = recover->last->body->tables[i];
+        struct table_log *log = table_logs_at(recover->logs, table->table, false);
+        struct table_log *dead = table_logs_at(recover->logs, table->table, true);
+        if (log->abandoned || recover->full_refresh || FORESET_BUG("files-not-looked-at")) continue;
+        if (table->n_pending > 0)
+            TRY(table_log_look(log, table->pending, table->n_pending, "wait to be published", err));
+        if (table->n_dead_letters_pending == 0) continue;
+        TRY(table_log_open_store(dead, err));
+        TRY(table_log_look(dead, table->dead_letters_pending, table->n_dead_letters_pending, "wait to be published",
+                           err));
+    }
+out:
+    return status;
 }
 
 enum status recover_run(struct recover *recover, struct error *err)
@@ -198,6 +325,7 @@ enum status recover_run(struct recover *recover, struct error *err)
         goto out;
     }
     TRY(recover->compare(recover, err));
+    for (size_t i = 0; i < recover->logs->count; i++) recover->logs->items[i].looks = true;
     TRY(recover_tables(recover, err));
     TRY(meta_store_published(context->meta, &recover->published, err));
     if (last.epoch > 0 && !recover->renumbered) TRY(recover_expect(recover, &last, err));
@@ -207,6 +335,7 @@ enum status recover_run(struct recover *recover, struct error *err)
         recover->published++;
     }
     for (size_t i = 0; i < recover->logs->count; i += 2) TRY(recover_check(recover, &recover->logs->items[i], err));
+    TRY(recover_look(recover, err));
     TRY(FAILPOINT("recover.after", err));
 out:
     return status;

@@ -9,9 +9,11 @@ struct recover {
     struct table_logs *logs;
     struct random random; // seeded by the caller
     bool adopt;
-    const char *adopt_table;   // NULL with adopt: every table
-    const char *abandon_table; // NULL: none
-    bool full_refresh;         // tables may look different: they are about to be emptied
+    const char *adopt_table;     // NULL with adopt: every table
+    const char *abandon_table;   // NULL: none
+    bool overwrite;              // tables that others changed: what the pipeline's state says wins
+    const char *overwrite_table; // NULL with overwrite: every table
+    bool full_refresh;           // tables may look different: they are about to be emptied
     // Called when the last decided epoch is known, before any table is looked at: may refuse to go on.
     enum status (*compare)(struct recover *recover, struct error *err);
     void *compare_context;

@@ -6,6 +6,7 @@
 // - version 0 is taken in the same moment: read it, check it like any other.
 #include "coordinator/commit/table_log.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -27,12 +28,15 @@ void table_log_init(struct table_log *log, const struct commit_context *context,
     *log = (struct table_log){.context = context, .plan = plan, .number = number, .dead_letters = dead_letters};
     log->name = dead_letters ? plan->dead_letters : plan->name;
     log->url = dead_letters ? plan->dead_letters_url : plan->url;
+    log->updates = !dead_letters && plan->mode == FORESET__TABLE__MODE__UPDATE && plan->stateful;
+    log->others.with_files = log->updates;
 }
 
 void table_log_deinit(struct table_log *log)
 {
     delta_table_close(log->table);
     objstore_close(log->store);
+    table_others_deinit(&log->others);
     log->table = NULL;
     log->store = NULL;
 }
@@ -47,16 +51,26 @@ out:
     return status;
 }
 
+static enum status table_log_follow(struct table_log *log, struct error *err)
+{
+    struct delta_commits commits = {0};
+    enum status status = delta_table_update(log->table, &commits, err);
+    for (size_t i = 0; status == STATUS_OK && i < commits.items.count; i++)
+        table_others_take(&log->others, commits.items.items[i], log->app_id);
+    delta_table_commits_deinit(&commits);
+    return status;
+}
+
 enum status table_log_refresh(struct table_log *log, bool *ret_exists, struct error *err)
 {
     enum status status = table_log_open_store(log, err);
     if (status != STATUS_OK) return status;
-    if (log->needs_files && !log->with_files) {
+    if (log->table && (!log->others.known || (log->needs_files && !log->with_files))) {
         delta_table_close(log->table);
         log->table = NULL;
     }
     if (log->table) {
-        status = delta_table_update(log->table, NULL, err);
+        status = table_log_follow(log, err);
         if (status == STATUS_OK) {
             *ret_exists = true;
             return STATUS_OK;
@@ -65,7 +79,9 @@ enum status table_log_refresh(struct table_log *log, bool *ret_exists, struct er
         delta_table_close(log->table);
         log->table = NULL;
     }
-    log->with_files = log->needs_files || (log->plan->mode == FORESET__TABLE__MODE__COMPLETE && !log->dead_letters);
+    bool whole = log->plan->mode == FORESET__TABLE__MODE__COMPLETE && !log->dead_letters;
+    log->with_files = log->needs_files || log->updates || whole;
+    log->others.known = false;
     status = delta_table_open(log->store, DELTA_VERSION_LATEST, log->with_files ? DELTA_LOAD_FILES : DELTA_LOAD_STATE,
                               &log->table, err);
     if (status == STATUS_OK && log->table->warning) {
@@ -73,6 +89,8 @@ enum status table_log_refresh(struct table_log *log, bool *ret_exists, struct er
                  log->table->warning);
     }
     *ret_exists = status == STATUS_OK;
+    log->others.root = log->store->url;
+    if (status == STATUS_OK) status = table_others_find(&log->others, log->table, log->app_id, err);
     return status == STATUS_NOT_FOUND ? STATUS_OK : status;
 }
 
@@ -232,10 +250,12 @@ enum status table_log_accept(struct table_log *log, uint64_t epoch, struct rando
     char txn_id[37];
     int64_t now_ms = clock_wall_us(log->context->seam->clock) / 1000;
     struct delta_txn txn = {log->app_id, (int64_t)epoch, now_ms};
+    struct delta_pair held = {TABLE_OTHERS_HELD, "*"};
     struct delta_commit_content content = {.txns = &txn, .txn_count = 1};
     random_uuid(random, txn_id);
     content.info = (struct delta_commit_info){.timestamp_ms = now_ms,
                                               .operation = "ADOPT",
+                                              .parameters = {&held, log->updates ? 1 : 0},
                                               .read_version = log->table->version,
                                               .is_blind_append = true,
                                               .txn_id = txn_id};
@@ -246,6 +266,86 @@ out:
     if (status == STATUS_EXISTS || status == STATUS_UNKNOWN) err->class = ERROR_RETRY; // recovery looks again
     return status;
 }
+
+// ---- What blocks ----
+
+static void table_log_way(struct text *text, const struct table_log *log, const char *aim, const char *option,
+                          const char *verb, const char *table)
+{
+    text_printf(text, "; to %s: --%s=%s (cluster: foreset pipelines %s %s --table %s)", aim, option, table, verb,
+                log->context->pipeline, table);
+}
+
+enum status table_log_blocked(const struct table_log *log, const char *what, const char *reason, unsigned ways,
+                              struct error *err)
+{
+    struct text text = {0};
+    text_printf(&text,
+                "table %s%s: %s. Nothing is lost. Set the table right and run again (cluster: foreset pipelines "
+                "retry %s)",
+                log->name, what, reason, log->context->pipeline);
+    if (ways & TABLE_LOG_ADOPT) table_log_way(&text, log, "accept it as it is", "adopt", "adopt", log->name);
+    if (ways & TABLE_LOG_OVERWRITE)
+        table_log_way(&text, log, "let the pipeline's rows win", "overwrite", "retry --overwrite", log->name);
+    if (ways & TABLE_LOG_REFRESH)
+        text_printf(&text, "; to read the sources again: --full-refresh (cluster: foreset pipelines apply FILE "
+                           "--full-refresh)");
+    table_log_way(&text, log, "give it up", "abandon-table", "abandon-table", log->plan->name);
+    enum status status = error_set(err, STATUS_ERROR, ERROR_BLOCKED, "%s", text_str(&text));
+    text_deinit(&text);
+    return status;
+}
+
+enum { TABLE_LOG_NAMED_MAX = 3 };
+
+enum status table_log_look(const struct table_log *log, Foreset__DataFile *const *files, size_t count, const char *role,
+                           struct error *err)
+{
+    enum status status = STATUS_OK;
+    struct text gone = {0};
+    size_t missing = 0;
+    for (size_t i = 0; i < count; i++) {
+        struct objstore_entry entry = {0};
+        status = log->store->ops->stat(log->store, files[i]->path, &entry, err);
+        memory_free(entry.key);
+        if (status == STATUS_OK) continue;
+        if (status != STATUS_NOT_FOUND) goto out;
+        if (missing++ < TABLE_LOG_NAMED_MAX) text_printf(&gone, "%s%s", missing > 1 ? ", " : "", files[i]->path);
+    }
+    status = STATUS_OK;
+    if (missing == 0) goto out;
+    char reason[640];
+    const char *more = missing > TABLE_LOG_NAMED_MAX ? ", …" : "";
+    snprintf(
+        reason, sizeof reason,
+        "%zu of the files that %s %s gone: %s%s. Another writer's VACUUM with a short retention does that. Bring %s "
+        "back from a copy, or read the rows again where the source still has them",
+        missing, role, missing > 1 ? "are" : "is", text_str(&gone), more, missing > 1 ? "them" : "it");
+    status = table_log_blocked(log, "", reason, TABLE_LOG_REFRESH, err);
+out:
+    text_deinit(&gone);
+    return status;
+}
+
+enum status table_log_check_others(const struct table_log *log, const char *what, struct error *err)
+{
+    char reason[200];
+    const struct table_others *others = &log->others;
+    if (log->replaces) return STATUS_OK; // a full refresh leaves nothing of what is there
+    if (others->restored > 0) {
+        snprintf(reason, sizeof reason,
+                 "its version %" PRId64 " restored an earlier one: rows that the pipeline wrote may be missing, or "
+                 "come back",
+                 others->restored);
+        return table_log_blocked(log, what, reason, TABLE_LOG_ADOPT, err);
+    }
+    if (!others->cleaned) return STATUS_OK;
+    snprintf(reason, sizeof reason,
+             "the pipeline's last commit is no longer in its log: what other writers did since cannot be told");
+    return table_log_blocked(log, what, reason, TABLE_LOG_ADOPT, err);
+}
+
+// ---- Whose it is, with rows ----
 
 static enum status table_log_has_rows(struct table_log *log, bool *ret_rows, struct error *err)
 {

@@ -6,6 +6,7 @@
 #include "common/delta/delta_commit.h"
 #include "common/delta/delta_table.h"
 #include "coordinator/commit/commit_context.h"
+#include "coordinator/commit/table_others.h"
 
 #define TABLE_LOG_APP_SIZE 320
 
@@ -24,6 +25,10 @@ struct table_log {
     bool needs_files;                // an append table is about to be emptied
     bool with_files;                 // live files are loaded
     bool abandoned;                  // nothing is put any more
+    bool updates;                    // update mode with groups in state: open files are replaced (P13)
+    bool looks;                      // whether a manifest's files are there is looked at before they are put
+    int64_t answered;                // complete mode: version of the others' change that a decided epoch makes good
+    struct table_others others;      // what other writers did since the pipeline's last commit
     char app_id[TABLE_LOG_APP_SIZE]; // of txn: pipeline id + "/" + name
 };
 
@@ -40,8 +45,19 @@ enum status table_log_ensure(struct table_log *log, bool adopt, struct random *r
 // adopted and of a kind that the pipeline can write to. columns: they must fit the plan already.
 enum status table_log_admit(struct table_log *log, bool adopt, bool columns, struct error *err) MUST_USE;
 // --adopt of a table that was restored or replaced: its content is taken as it is, its txn set to what the pipeline
-// expects.
+// expects. In update mode every file may hold rows of open groups from then on.
 enum status table_log_accept(struct table_log *log, uint64_t epoch, struct random *random, struct error *err) MUST_USE;
+// What resolves a BLOCKED table besides setting it right and trying again, and giving it up.
+enum { TABLE_LOG_ADOPT = 1, TABLE_LOG_OVERWRITE = 2, TABLE_LOG_REFRESH = 4 };
+// ERROR_BLOCKED with the reason and the commands that resolve it, of `foreset run` and of a cluster.
+enum status table_log_blocked(const struct table_log *log, const char *what, const char *reason, unsigned ways,
+                              struct error *err) MUST_USE;
+// Whether the files are there; ERROR_BLOCKED names those that are not. role: of a file, for the message.
+enum status table_log_look(const struct table_log *log, Foreset__DataFile *const *files, size_t count, const char *role,
+                           struct error *err) MUST_USE;
+// Whether the table still is what the pipeline's last commit made of it, as far as that matters: ERROR_BLOCKED after a
+// RESTORE, or if that commit was cleaned from the log. The log is refreshed.
+enum status table_log_check_others(const struct table_log *log, const char *what, struct error *err) MUST_USE;
 // Adds the columns that the table lacks to its schema, by a commit of its own (P23); nothing where it lacks none.
 enum status table_log_extend(struct table_log *log, struct random *random, struct error *err) MUST_USE;
 // Puts a commit under the lease (P3); what delta_commit_put says, or ERROR_FENCED and nothing was put.

@@ -5,7 +5,12 @@
 //   1. another commit may have taken the version: somebody's OPTIMIZE, or a put of ours whose outcome was unknown;
 //   2. a successor may have put this very epoch: the leader that was paused here finds txn = e and is done;
 //   3. schema, protocol or the table itself may have changed.
+// What other writers did since our last commit is looked at each time too (table_others): their appends, deletes and
+// compactions are respected. Removes name what is live in the log, never what a manifest remembers; update mode's files
+// are repaired beside them (table_repair).
 // What can fail:
+// - a RESTORE since our last commit, or that commit is no longer in the log; in update mode a change of a file that
+//   holds open groups; a file of the epoch that is gone: BLOCKED, with the commands that resolve it;
 // - txn ≥ e, but the commit that holds e names another manifest; txn neither prev nor ≥ e (RESTORE, an older copy of
 // the
 //   table, foreign use of our appId); the table carries another pipeline's id, or its schema no longer fits: BLOCKED;
@@ -21,6 +26,7 @@
 #include "common/base/log.h"
 #include "common/base/planted.h"
 #include "common/delta/delta_path.h"
+#include "coordinator/commit/table_repair.h"
 
 enum { TABLE_PUT_TRIES = 30, TABLE_PUT_SCAN_MAX = 10000 };
 #define TABLE_PUT_BACKOFF_US 100000
@@ -33,18 +39,18 @@ struct table_put {
     Foreset__DataFile **adds;
     size_t add_count;
     bool overwrite;
+    const char *what; // for messages, after the table's name
+    char decided[80];
     struct random *random;
+    struct arena arena;         // of the attempt
+    struct table_repair repair; // of the attempt; update mode
 };
 
-static enum status table_put_blocked(const struct table_put *put, struct error *err, const char *reason)
+static enum status table_put_blocked(const struct table_put *put, struct error *err, const char *reason, unsigned ways)
 {
     char copy[512];
     snprintf(copy, sizeof copy, "%s", reason);
-    return error_set(err, STATUS_ERROR, ERROR_BLOCKED,
-                     "table %s, epoch %" PRIu64
-                     " is decided but cannot be put: %s. Nothing is lost: set the table right and "
-                     "run again, or give it up with --abandon-table=%s",
-                     put->log->name, put->epoch, copy, put->log->name);
+    return table_log_blocked(put->log, put->what, copy, ways, err);
 }
 
 // ---- The commit's content ----
@@ -83,37 +89,44 @@ struct delta_add table_put_add(const Foreset__DataFile *file, int64_t modified_m
 static void table_put_files(const struct table_put *put, struct arena *arena, int64_t now_ms,
                             struct delta_commit_content *content)
 {
-    struct delta_add *adds = arena_calloc(arena, put->add_count + 1, sizeof *adds);
+    size_t copies = put->repair.adds.count;
+    struct delta_add *adds = arena_calloc(arena, put->add_count + copies + 1, sizeof *adds);
     for (size_t i = 0; i < put->add_count; i++) adds[i] = table_put_add(put->adds[i], now_ms, arena);
+    for (size_t i = 0; i < copies; i++) adds[put->add_count + i] = put->repair.adds.items[i];
     content->adds = adds;
-    content->add_count = (uint32_t)put->add_count;
+    content->add_count = (uint32_t)(put->add_count + copies);
+}
+
+// Planted: what the manifest remembers goes, whether it is live or not.
+static void table_put_remembered(const struct table_put *put, struct arena *arena, int64_t now_ms,
+                                 struct delta_commit_content *content)
+{
+    size_t count = put->table->n_removes;
+    struct delta_remove *removes = arena_calloc(arena, count + 1, sizeof *removes);
+    for (size_t i = 0; i < count; i++) {
+        struct delta_add *add = arena_alloc(arena, sizeof *add);
+        *add = table_put_add(put->table->removes[i], now_ms, arena);
+        removes[i] = delta_commit_remove_of(add, now_ms, true);
+    }
+    content->removes = removes;
+    content->remove_count = (uint32_t)count;
 }
 
 static void table_put_removes(const struct table_put *put, struct arena *arena, int64_t now_ms,
                               struct delta_commit_content *content)
 {
-    size_t max = put->overwrite ? put->log->table->file_count : put->log->dead_letters ? 0 : put->table->n_removes;
-    struct delta_remove *removes = arena_calloc(arena, max + 1, sizeof *removes);
-    size_t count = 0;
-    if (put->overwrite) {
-        struct delta_table_cursor cursor = {0};
-        const struct delta_add *add;
-        while (count < max && (add = delta_table_next_file(put->log->table, &cursor))) {
-            removes[count++] = delta_commit_remove_of(add, now_ms, true);
-        }
-    } else {
-        for (; count < max; count++) {
-            const Foreset__DataFile *file = put->table->removes[count];
-            removes[count] = (struct delta_remove){.path = table_put_path(file->path, arena),
-                                                   .deletion_ms = now_ms,
-                                                   .data_change = true,
-                                                   .extended = true,
-                                                   .partition_values = table_put_partition(file, arena),
-                                                   .size_bytes = (int64_t)file->size_bytes,
-                                                   .base_row_id = INT64_MIN,
-                                                   .default_row_commit_version = INT64_MIN};
-        }
+    if (!put->overwrite) {
+        content->removes = put->repair.removes.items;
+        content->remove_count = (uint32_t)put->repair.removes.count;
+        if (put->log->updates && FORESET_BUG("removes-remembered")) table_put_remembered(put, arena, now_ms, content);
+        return;
     }
+    size_t max = put->log->table->file_count, count = 0;
+    struct delta_remove *removes = arena_calloc(arena, max + 1, sizeof *removes);
+    struct delta_table_cursor cursor = {0};
+    const struct delta_add *add;
+    while (count < max && (add = delta_table_next_file(put->log->table, &cursor)))
+        removes[count++] = delta_commit_remove_of(add, now_ms, true);
     content->removes = removes;
     content->remove_count = (uint32_t)count;
 }
@@ -147,17 +160,18 @@ static void table_put_metrics(const struct table_put *put, struct arena *arena, 
         bytes += put->adds[i]->size_bytes;
     }
     struct delta_pair *metrics = arena_calloc(arena, 4, sizeof *metrics);
-    metrics[0] = (struct delta_pair){"numAddedFiles", arena_printf(arena, "%zu", put->add_count)};
+    metrics[0] = (struct delta_pair){"numAddedFiles", arena_printf(arena, "%u", content->add_count)};
     metrics[1] = (struct delta_pair){"numRemovedFiles", arena_printf(arena, "%u", content->remove_count)};
     metrics[2] = (struct delta_pair){"numOutputRows", arena_printf(arena, "%" PRIu64, rows)};
     metrics[3] = (struct delta_pair){"numOutputBytes", arena_printf(arena, "%" PRIu64, bytes)};
     content->info.metrics = (struct delta_map){metrics, 4};
-    struct delta_pair *parameters = arena_calloc(arena, 3, sizeof *parameters);
+    struct delta_pair *parameters = arena_calloc(arena, 4, sizeof *parameters);
     static const char *const modes[] = {"", "Append", "Update", "Complete"};
     parameters[0] = (struct delta_pair){"outputMode", put->log->dead_letters ? "Append" : modes[put->log->plan->mode]};
     parameters[1] = (struct delta_pair){"queryId", put->log->context->pipeline_id};
     parameters[2] = (struct delta_pair){"epochId", arena_printf(arena, "%" PRIu64, put->epoch)};
-    content->info.parameters = (struct delta_map){parameters, 3};
+    parameters[3] = (struct delta_pair){TABLE_OTHERS_HELD, put->repair.still_held};
+    content->info.parameters = (struct delta_map){parameters, put->repair.still_held ? 4 : 3};
 }
 
 // A full refresh: the table stays the same table, its columns become those of the plan.
@@ -237,13 +251,44 @@ static enum status table_put_verify(struct table_put *put, struct error *err)
         }
         delta_log_commit_destroy(commit);
         if (same) return table_log_settle(put->log, version, err); // by a put that did not learn its outcome
-        if (ours) return table_put_blocked(put, err, "its log holds this epoch from another manifest");
+        if (ours) return table_put_blocked(put, err, "its log holds this epoch from another manifest", 0);
     }
     uint64_t published = 0;
     enum status status = meta_store_published(put->log->context->meta, &published, err);
     if (status != STATUS_OK) return status;
     if (published >= put->epoch) return STATUS_OK;
-    return table_put_blocked(put, err, "its log says that the epoch is there, but no commit names its manifest");
+    return table_put_blocked(put, err, "its log says that the epoch is there, but no commit names its manifest", 0);
+}
+
+// What other writers did since our last commit. ERROR_BLOCKED: not what the epoch can be put upon.
+static enum status table_put_beside(struct table_put *put, struct error *err)
+{
+    enum status status = STATUS_OK;
+    table_repair_deinit(&put->repair);
+    if (put->prev > 0) TRY(table_log_check_others(put->log, put->what, err));
+    if (!put->log->updates || put->overwrite) return STATUS_OK;
+    table_repair_find(&put->repair, put->log, put->table, put->epoch, &put->arena);
+    if (put->repair.changed_version == 0 || put->prev == 0) return STATUS_OK;
+    return table_repair_changed(&put->repair, put->log, put->what, err);
+out:
+    return status;
+}
+
+// Off the hot path: in recovery, for files of earlier epochs, and once somebody's VACUUM is in the log.
+static enum status table_put_look_files(const struct table_put *put, struct error *err)
+{
+    size_t count = 0;
+    if (FORESET_BUG("files-not-looked-at")) return STATUS_OK;
+    bool all = put->log->looks || put->log->others.vacuumed > 0;
+    Foreset__DataFile **files = memory_calloc(put->add_count + 1, sizeof *files);
+    for (size_t i = 0; i < put->add_count; i++) {
+        if (all || put->adds[i]->epoch != put->epoch) files[count++] = put->adds[i];
+    }
+    char role[64];
+    snprintf(role, sizeof role, "epoch %" PRIu64 " names", put->epoch);
+    enum status status = count > 0 ? table_log_look(put->log, files, count, role, err) : STATUS_OK;
+    memory_free(files);
+    return status;
 }
 
 // Planted: a file that is live counts as an epoch that is there.
@@ -278,13 +323,13 @@ static enum status table_put_look(struct table_put *put, bool *ret_there, struct
                  "its last transaction is epoch %" PRIu64 ", expected %" PRIu64
                  " (restored to an older version, or replaced?)",
                  txn, put->prev);
-        return table_put_blocked(put, err, reason);
+        return table_put_blocked(put, err, reason, TABLE_LOG_ADOPT);
     }
     bool removes = put->overwrite || put->table->n_removes > 0;
     if (table_log_check(put->log, removes && !put->log->dead_letters, err) != STATUS_OK) {
-        return table_put_blocked(put, err, err->message);
+        return table_put_blocked(put, err, err->message, 0);
     }
-    return STATUS_OK;
+    return table_put_look_files(put, err);
 }
 
 static enum status table_put_refresh(struct table_put *put, struct error *err)
@@ -295,7 +340,7 @@ static enum status table_put_refresh(struct table_put *put, struct error *err)
     if (put->prev == 0) { // dead letter tables come into being with their first rows
         return table_log_ensure(put->log, false, put->random, err);
     }
-    return table_put_blocked(put, err, "there is no table any more");
+    return table_put_blocked(put, err, "there is no table any more", 0);
 }
 
 // ---- One attempt ----
@@ -329,6 +374,9 @@ static enum status table_put_attempt(struct table_put *put, unsigned attempt, en
     *ret_result = (struct table_put_result){.committed = true, .version = put->log->table->version};
     *ret_step = TABLE_PUT_DONE;
     if (there) goto out;
+    TRY(table_put_beside(put, err));
+    if (put->log->updates && !put->overwrite)
+        TRY(table_repair_make(&put->repair, put->log, put->manifest, put->random, err));
     int64_t version = put->log->table->version + 1;
     random_uuid(put->random, txn_id);
     TRY(table_put_encode(put, txn_id, &bytes, err));
@@ -358,6 +406,9 @@ out:
 static bool table_put_prepare(struct table_put *put, struct table_log *log, const struct manifest *manifest)
 {
     *put = (struct table_put){.log = log, .manifest = manifest, .table = manifest_table(manifest, log->number)};
+    snprintf(put->decided, sizeof put->decided, ", epoch %" PRIu64 " is decided but cannot be put",
+             manifest->body->epoch);
+    put->what = put->decided;
     if (FORESET_BUG("dedupe-by-path")) log->needs_files = true;
     if (!put->table) return false;
     put->epoch = manifest->body->epoch;
@@ -388,7 +439,10 @@ enum status table_put_run(struct table_log *log, const struct manifest *manifest
     enum status status = STATUS_OK;
     for (unsigned attempt = 0; attempt < TABLE_PUT_TRIES; attempt++) {
         enum table_put_step step = TABLE_PUT_AGAIN;
+        arena_init(&put.arena, 0);
         status = table_put_attempt(&put, attempt, &step, ret_result, err);
+        table_repair_deinit(&put.repair);
+        arena_deinit(&put.arena);
         if (status == STATUS_OK && step == TABLE_PUT_DONE) return STATUS_OK;
         if (status == STATUS_KILLED) return status;
         bool again = status == STATUS_OK || status == STATUS_UNKNOWN || err->class == ERROR_RETRY;
@@ -404,17 +458,55 @@ enum status table_put_run(struct table_log *log, const struct manifest *manifest
     return error_prefix(err, "table %s, epoch %" PRIu64, log->name, put.epoch);
 }
 
+// A complete table whose result did not change may have been changed by others: its log is followed all the same.
+static bool table_put_follows(const struct table_put *put)
+{
+    return put->table && put->table->publishes && !put->log->dead_letters &&
+           put->log->plan->mode == FORESET__TABLE__MODE__COMPLETE;
+}
+
+// The next attempt's recovery sees the change and has the result written.
+static enum status table_put_check_whole(const struct table_log *log, struct error *err)
+{
+    if (log->others.changed <= log->answered) return STATUS_OK;
+    return error_set(err, STATUS_CONFLICT, ERROR_RESTART_PIPELINE,
+                     "table %s: its version %" PRId64 " is another writer's: the whole result is written again",
+                     log->name, log->others.changed);
+}
+
+static enum status table_put_check_there(struct table_put *put, struct error *err)
+{
+    enum status status = STATUS_OK;
+    struct table_log *log = put->log;
+    char what[80];
+    snprintf(what, sizeof what, ", before epoch %" PRIu64 " is decided", put->epoch);
+    put->what = what;
+    arena_init(&put->arena, 0);
+    bool removes = !log->dead_letters && (put->overwrite || put->table->n_removes > 0);
+    status = table_log_check(log, removes, err);
+    if (status != STATUS_OK) {
+        (void)error_prefix(err, "table %s", log->name);
+        goto out;
+    }
+    TRY(table_put_beside(put, err));
+    TRY(table_put_look_files(put, err));
+out:
+    table_repair_deinit(&put->repair);
+    arena_deinit(&put->arena);
+    return status;
+}
+
 enum status table_put_check(struct table_log *log, const struct manifest *manifest, struct error *err)
 {
     struct table_put put;
-    bool exists = false;
-    if (!table_put_prepare(&put, log, manifest) || log->abandoned) return STATUS_OK;
+    bool exists = false, commits = table_put_prepare(&put, log, manifest);
+    if ((!commits && !table_put_follows(&put)) || log->abandoned) return STATUS_OK;
     enum status status = table_log_refresh(log, &exists, err);
-    if (status == STATUS_OK && exists) {
-        bool removes = !log->dead_letters && (put.overwrite || put.table->n_removes > 0);
-        status = table_log_check(log, removes, err);
-    } else if (status == STATUS_OK && put.prev > 0 && !log->dead_letters) { // those come with their first put
-        status = error_set(err, STATUS_NOT_FOUND, ERROR_FAIL_PIPELINE, "there is no table any more at %s", log->url);
-    }
-    return status == STATUS_OK ? status : error_prefix(err, "table %s", log->name);
+    if (status != STATUS_OK) return error_prefix(err, "table %s", log->name);
+    if (!commits) return table_put_check_whole(log, err);
+    if (put.overwrite) log->answered = log->others.changed;
+    if (exists) return table_put_check_there(&put, err);
+    if (put.prev == 0 || log->dead_letters) return STATUS_OK; // those come with their first put
+    return error_set(err, STATUS_NOT_FOUND, ERROR_FAIL_PIPELINE, "table %s: there is no table any more at %s",
+                     log->name, log->url);
 }

@@ -23,6 +23,7 @@ struct epoch_table {
     Foreset__Maximum *maxima; // cumulative, behind this epoch
     size_t maximum_count;
     bool put_begun, put; // from DECIDED on
+    bool whole;          // complete mode: others changed the table, so an unchanged result is written too
 };
 struct epoch_report { // of one worker
     bool read_done;

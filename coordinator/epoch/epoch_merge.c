@@ -281,11 +281,12 @@ static void epoch_merge_append_table(struct epoch_merge *merge, Foreset__TableEp
     }
 }
 
+// whole: the table does not hold what was written last, whatever the hashes say.
 static void epoch_merge_complete_table(Foreset__TableEpoch *out, const Foreset__TableEpoch *old,
-                                       const struct epoch_merge_share *share)
+                                       const struct epoch_merge_share *share, bool whole)
 {
     bool changed = share->overwrite;
-    if (share->has_content_hash) {
+    if (share->has_content_hash && !whole) {
         bool was_empty = !old || !old->has_content_hash;
         bool same = old && old->has_content_hash && old->content_hash == share->content_hash;
         changed = changed && !same && !(was_empty && share->adds.count == 0);
@@ -393,7 +394,7 @@ static enum status epoch_merge_table(struct epoch_merge *merge, uint32_t number,
     out->has_rows_malformed = out->has_rows_violated = true;
     TRY(epoch_merge_shares(merge, number, out, &share, err));
     if (plan->mode == FORESET__TABLE__MODE__COMPLETE) {
-        epoch_merge_complete_table(out, old, &share);
+        epoch_merge_complete_table(out, old, &share, table->whole);
     } else if (plan->mode == FORESET__TABLE__MODE__UPDATE && plan->stateful) {
         TRY(epoch_merge_update_table(merge, out, old, &share, err));
     } else {

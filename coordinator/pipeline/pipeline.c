@@ -322,10 +322,12 @@ enum status pipeline_create(const struct pipeline_config *config, struct seam *s
                                                 .meta = &pipeline->meta,
                                                 .state = config->state,
                                                 .stores = &pipeline->config.stores,
-                                                .budget = config->budget};
+                                                .budget = config->budget,
+                                                .filter = config->filter};
     pipeline_hash_plan(pipeline);
     pipeline->status.states = memory_calloc(config->plan->n_nodes + 1, sizeof *pipeline->status.states);
     pipeline->status.tables = memory_calloc(config->plan->n_tables + 1, sizeof *pipeline->status.tables);
+    pipeline->whole_due = memory_calloc(config->plan->n_tables + 1, sizeof *pipeline->whole_due);
     pipeline->putting = memory_calloc(config->plan->n_tables + 1, sizeof *pipeline->putting);
     pipeline->checkpoint_due = memory_calloc(2 * config->plan->n_tables + 1, sizeof *pipeline->checkpoint_due);
     statemachine_init(&pipeline->machine, "pipeline", 0, pipeline_states,
@@ -368,6 +370,7 @@ void pipeline_destroy(struct pipeline *pipeline)
     pipeline_fills_deinit(&pipeline->fills);
     memory_free(pipeline->status.states);
     memory_free(pipeline->status.tables);
+    memory_free(pipeline->whole_due);
     memory_free(pipeline->putting);
     memory_free(pipeline->checkpoint_due);
     text_deinit(&pipeline->bytes);

@@ -6,6 +6,7 @@
 #include "common/rpc/seam.h"
 #include "common/objstore/store_opener.h"
 #include "coordinator/commit/manifest.h"
+#include "coordinator/commit/file_filter.h"
 #include "coordinator/pipeline/catalog.h"
 
 enum pipeline_outcome {
@@ -38,10 +39,11 @@ struct pipeline_config {
     struct store_opener stores;
     struct catalog_opener catalogs;
     struct budget *budget;
+    file_filter filter; // NULL: data files are Parquet (file_filter.h)
     bool available_now;
     bool full_refresh;
-    bool adopt;
-    const char *adopt_table, *abandon_table;
+    bool adopt, overwrite;
+    const char *adopt_table, *abandon_table, *overwrite_table;
     int64_t lease_ttl_us; // 0: a lock stands in for the lease
     int64_t grace_us;     // P24; 0: one hour
     size_t workers_min;   // waits for so many before it assigns

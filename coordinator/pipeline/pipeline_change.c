@@ -359,6 +359,8 @@ static enum status pipeline_change_refresh(struct recover *recover, struct error
         foreset__table_epoch__init(table);
         table->table = i;
         table->has_prev = table->has_commit_epoch = table->has_overwrite = table->overwrite = true;
+        bool exists = false; // recovery may have put epochs of which the log was not read again
+        TRY(table_log_refresh(table_logs_at(recover->logs, i, false), &exists, err));
         table->prev = table_log_txn(table_logs_at(recover->logs, i, false));
         table->commit_epoch = body.epoch;
         table->schema_hash = (char *)context->plan_hash; // the commit brings the plan's columns along

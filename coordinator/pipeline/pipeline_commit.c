@@ -17,6 +17,15 @@
 
 // ---- Merging ----
 
+// Complete mode: what others changed is made good by this epoch.
+static void pipeline_commit_whole(struct pipeline *pipeline, const struct epoch *epoch)
+{
+    for (size_t i = 0; i < epoch->table_count; i++) {
+        const Foreset__TableEpoch *table = manifest_table(epoch->manifest, (uint32_t)i);
+        if (table && table->overwrite) pipeline->whole_due[i] = false;
+    }
+}
+
 static void pipeline_commit_merge(struct pipeline *pipeline)
 {
     for (size_t i = 0; i < pipeline->epochs.count; i++) {
@@ -24,6 +33,7 @@ static void pipeline_commit_merge(struct pipeline *pipeline)
         if (epoch->machine.state >= EPOCH_BUILT) continue;
         if (epoch->machine.state != EPOCH_PREPARED) return;
         struct error err = {0};
+        for (size_t k = 0; k < epoch->table_count; k++) epoch->tables[k].whole = pipeline->whole_due[k];
         if (epoch_merge(epoch, &pipeline->context, pipeline->built, &epoch->manifest, &err) != STATUS_OK) {
             pipeline->decide_no_more = true;
             pipeline_trouble(pipeline, &err);
@@ -31,6 +41,7 @@ static void pipeline_commit_merge(struct pipeline *pipeline)
         }
         statemachine_move(&epoch->machine, EPOCH_BUILT);
         epoch->before = pipeline->built ? manifest_ref(pipeline->built) : NULL;
+        pipeline_commit_whole(pipeline, epoch);
         manifest_unref(pipeline->built);
         pipeline->built = manifest_ref(epoch->manifest);
     }

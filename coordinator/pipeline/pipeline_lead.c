@@ -135,6 +135,8 @@ static void pipeline_lead_take_over(struct pipeline *pipeline, struct pipeline_l
     for (size_t i = 0; i < recovery->logs.count; i++) {
         pipeline->put_logs.items[i].abandoned = recovery->logs.items[i].abandoned;
         pipeline->check_logs.items[i].abandoned = recovery->logs.items[i].abandoned;
+        const struct table_log *log = &recovery->logs.items[i];
+        if (!log->dead_letters) pipeline->whole_due[log->number] = log->others.changed > 0;
     }
 }
 
@@ -182,9 +184,11 @@ void pipeline_lead_recover(struct pipeline *pipeline)
     table_logs_init(&recovery->logs, &recovery->context);
     recovery->recover = (struct recover){.context = &recovery->context,
                                          .logs = &recovery->logs,
-                                         .adopt = pipeline->config.adopt,
+                                         .adopt = pipeline->config.adopt && !pipeline->refreshed,
                                          .adopt_table = pipeline->config.adopt_table,
-                                         .abandon_table = pipeline->config.abandon_table};
+                                         .abandon_table = pipeline->config.abandon_table,
+                                         .overwrite = pipeline->config.overwrite && !pipeline->refreshed,
+                                         .overwrite_table = pipeline->config.overwrite_table};
     random_init(&recovery->recover.random, random_u64(pipeline->seam->random));
     recovery->recover.compare = pipeline_change_check;
     recovery->recover.compare_context = &recovery->change;

@@ -182,6 +182,7 @@ struct pipeline {
     VECTOR(struct pipeline_replaced) replaced; // partitions that hold another topic now, and may
     // Commit
     bool deciding, publishing;
+    bool *whole_due;         // by table, complete mode: others changed it; the next result is written, changed or not
     int64_t *checkpoint_due; // by table, then by its dead letters: newest version that wants a log checkpoint; 0: none
     bool *putting;           // by table
     bool checkpointing, cleaning;

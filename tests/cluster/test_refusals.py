@@ -104,7 +104,8 @@ def test_shards_change_with_a_full_refresh(tmp_path):
 
 
 UNKNOWN = [("pipelines describe", ()), ("pipelines start", ()), ("pipelines stop", ()), ("pipelines delete", ()),
-           ("pipelines retry", ()), ("pipelines adopt", ()), ("pipelines abandon-table", ("--table", "t")),
+           ("pipelines retry", ()), ("pipelines retry", ("--overwrite", "--table", "t")),
+           ("pipelines adopt", ()), ("pipelines abandon-table", ("--table", "t")),
            ("epochs", ()), ("lag", ()), ("shards", ())]
 
 

@@ -41,6 +41,10 @@ static const char *const planted_table[] = {
     "fill-not-awaited",       // the stream goes on before a new table is filled
     "fill-unordered",         // its files come in the order of their times
     "fill-split",             // what one epoch wrote is read in several
+    "removes-remembered",     // what a manifest remembers is removed, live or not
+    "restore-ignored",        // a table that others restored is written on
+    "files-not-looked-at",    // files that somebody's VACUUM removed are put
+    "held-ignored",           // what others compacted keeps rows of groups that were written again
     "fill-without-pending",   // a new table is filled with what is published only
     NULL};
 static const char *planted_on;

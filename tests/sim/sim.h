@@ -12,6 +12,7 @@
 //   sim_check.c    the invariants, checked at every decision, commit and delete
 //   sim_host.c     processes and the roles that they host, as cli/*_command.c host them
 //   sim_operator.c a person's commands
+//   sim_others.c   what other writers do to the tables
 //   sim_cluster.c  the cluster of a run, faults over time, the end
 //   sim_main.c     command line
 #ifndef FORESET_SIM_SIM_H
@@ -117,9 +118,10 @@ struct sim_knobs { // probabilities, drawn from the seed
     double drain;             // a tenth of a second's, of a worker
     double cut, deaf, quorum; // a tenth of a second's: of a link in one direction, a kv endpoint, the kv store's quorum
     bool available_now;
-    bool tells;  // pipelines say how they are, workers leave as they should
-    bool grows;  // a person adds a table to each pipeline while it runs (P23)
-    bool steers; // workers are drained and undrained all the time, little else happens
+    bool tells;    // pipelines say how they are, workers leave as they should
+    bool grows;    // a person adds a table to each pipeline while it runs (P23)
+    double others; // a tenth of a second's, for a pipeline: another writer's commit to one of its tables
+    bool steers;   // workers are drained and undrained all the time, little else happens
     uint32_t partitions, workers, coordinators, pipelines;
     int64_t faults_until_us;
 };
@@ -205,6 +207,9 @@ enum status sim_store_open(void *process, const char *url, bool create, struct o
 void sim_store_power_cut(void);
 const struct sim_object *sim_store_look(const char *url, const char *key);
 size_t sim_store_count(const char *url); // objects there are
+// Another writer's: whole, durable, at once.
+void sim_store_foreign(const char *url, const char *key, const void *bytes, size_t size);
+void sim_store_vanish(const char *url, const char *key);
 
 // ---- sim_plan.c ----
 enum { SIM_ROWS, SIM_COUNTS, SIM_WINDOWS, SIM_SLOW, SIM_LATEST, SIM_CHAIN, SIM_COPY, SIM_DEAD };
@@ -271,7 +276,28 @@ void sim_check_decided(uint32_t pipeline, const char *record); // the kv store's
 void sim_check_commit(const char *url, const char *key);       // a Delta commit came into being
 void sim_check_remove(const char *url, const char *key);       // an object is about to vanish
 void sim_check_end(bool complete);                             // the run is over: everything must be there
-bool sim_check_published(uint32_t pipeline);                   // all tables hold what the model says of its last epoch
+// All tables hold what the model says of its last epoch; all = false: but those that others changed since.
+bool sim_check_published(uint32_t pipeline, bool all);
+
+struct sim_check_file {
+    const char *path;
+    bool live, was_live; // a commit has added it
+    bool awaited;        // decided, and no commit has added it yet
+};
+size_t sim_check_files(uint32_t pipeline, uint32_t table);
+struct sim_check_file sim_check_file(uint32_t pipeline, uint32_t table, size_t at);
+int64_t sim_check_version(uint32_t pipeline, uint32_t table); // of its log
+uint64_t sim_check_epoch(uint32_t pipeline, uint32_t table);  // of its last commit of ours
+
+// ---- sim_others.c ----
+#define SIM_OTHERS_ENGINE "another writer"
+#define SIM_OTHERS_KEY    (UINT64_C(1) << 63) // in keys of rows that others append
+void sim_others_reset(void);
+void sim_others_act(void);                     // each tenth of a second
+bool sim_others_may_block(uint32_t pipeline);  // something was done to it that no pipeline can go on from
+void sim_others_bring_back(uint32_t pipeline); // the files that a VACUUM removed
+enum status sim_others_filter(const struct file_filter_args *args, struct file_filter_rest *ret_rests,
+                              struct error *err);
 
 // ---- sim_host.c ----
 extern const char *const sim_host_workers[3]; // names
@@ -286,7 +312,8 @@ void sim_operator_act(void);                               // each tenth of a se
 void sim_operator_calm(void);                              // everything is to run
 void sim_operator_drain(const struct sim_process *worker); // as worker->drained says
 void sim_operator_reply(void *token, const Foreset__AdminReply *reply);
-bool sim_operator_content(void); // all that was wished for is done
+void sim_operator_blocked(uint32_t pipeline, const char *why); // it has ended so
+bool sim_operator_content(void);                               // all that was wished for is done
 
 // ---- sim_cluster.c ----
 bool sim_cluster_run(uint64_t seed, bool trace); // true: no invariant was broken; else sim->failure

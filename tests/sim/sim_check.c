@@ -20,15 +20,17 @@ static const char *const check_urls[SIM_PIPELINES_MAX][SIM_CONTENTS] = {
 
 struct check_file {
     char *path;
-    struct sim_content content;
-    uint64_t epoch; // that decided it
-    bool live;      // a commit has added it
+    struct sim_content content, foreign; // all rows; those that others appended
+    uint64_t epoch;                      // that decided it; 0: another writer's, or a copy (P13)
+    bool live, was_live;                 // a commit has added it
 };
 struct check_table {
     VECTOR(struct check_file) files;
-    struct sim_content content;
+    struct sim_content content, foreign;
+    struct sim_content lost; // what the reference has and others have taken away, or brought back (then it is negative)
     int64_t version;
     uint64_t epoch; // of its last commit of ours
+    bool disturbed; // by others, since then
 };
 static struct check {
     struct check_table tables[SIM_CONTENTS];
@@ -71,10 +73,23 @@ static struct check_file *check_find(struct check_table *table, const char *path
     return NULL;
 }
 
-// The file's rows; fails if it is not there, torn, or would not survive a power cut.
-static struct sim_content check_read(const char *url, const char *path, const char *who)
+static void check_sum(struct sim_content *sum, const struct sim_content *part, bool adds)
 {
-    struct sim_content content = {0};
+    sum->rows += adds ? part->rows : -part->rows;
+    sum->hash += adds ? part->hash : -part->hash;
+}
+
+static bool check_equal(const struct sim_content *a, const struct sim_content *b)
+{
+    return a->rows == b->rows && a->hash == b->hash;
+}
+
+// The file's rows; fails if it is not there, torn, or would not survive a power cut.
+static struct sim_content check_read(const char *url, const char *path, const char *who,
+                                     struct sim_content *ret_foreign)
+{
+    struct sim_content content = {0}, foreign = {0};
+    *ret_foreign = foreign;
     const struct sim_object *object = sim_store_look(url, path);
     size_t count = 0;
     const struct sim_row *rows = object ? sim_plan_decode(object->bytes, object->size, &count) : NULL;
@@ -86,7 +101,11 @@ static struct sim_content check_read(const char *url, const char *path, const ch
     for (size_t i = 0; i < count; i++) {
         content.rows++;
         content.hash += sim_plan_hash(&rows[i]);
+        if (!(rows[i].key & SIM_OTHERS_KEY)) continue;
+        foreign.rows++;
+        foreign.hash += sim_plan_hash(&rows[i]);
     }
+    *ret_foreign = foreign;
     return content;
 }
 
@@ -99,7 +118,12 @@ static void check_files(const Foreset__Manifest *manifest, uint32_t table, Fores
     snprintf(who, sizeof who, "the manifest of epoch %" PRIu64, epoch);
     for (size_t i = 0; i < count; i++) {
         struct check_file *file = check_find(&check->tables[table], files[i]->path);
-        struct sim_content content = check_read(check_urls[check_pipeline][table], files[i]->path, who);
+        if (file && (file->was_live || sim_others_may_block(check_pipeline))) { // others may have taken it away since
+            file->epoch = epoch;
+            continue;
+        }
+        struct sim_content foreign;
+        struct sim_content content = check_read(check_urls[check_pipeline][table], files[i]->path, who, &foreign);
         uint64_t of_epoch = 0, of_generation = 0;
         bool named = manifest_part_parse(files[i]->path, "part-", &of_epoch, &of_generation);
         if (!named || of_epoch > epoch || (of_epoch == epoch && of_generation != generation)) {
@@ -110,7 +134,7 @@ static void check_files(const Foreset__Manifest *manifest, uint32_t table, Fores
             file->epoch = epoch;
             continue;
         }
-        struct check_file fresh = {memory_strdup(files[i]->path), content, epoch, false};
+        struct check_file fresh = {memory_strdup(files[i]->path), content, foreign, epoch, false, false};
         vector_push(&check->tables[table].files, fresh);
     }
 }
@@ -225,21 +249,38 @@ static int check_table_of(const char *url)
     return -1;
 }
 
-static void check_action(uint32_t number, const struct delta_action *action, int64_t version)
+// Files that no manifest names: others', and copies of theirs that update mode makes (P13).
+static struct check_file *check_unnamed(struct check_table *table, const char *path, bool own)
+{
+    if (own && strncmp(path, "rest-", 5) != 0) return NULL;
+    struct check_file fresh = {.path = memory_strdup(path)};
+    vector_push(&table->files, fresh);
+    return &table->files.items[table->files.count - 1];
+}
+
+static void check_add(uint32_t number, const char *path, bool own, int64_t version)
+{
+    struct check_table *table = &check->tables[number];
+    struct check_file *file = check_find(table, path);
+    const char *url = check_urls[check_pipeline][number];
+    bool again = file && (file->live || (own && file->was_live && number != SIM_LATEST));
+    if (!file) file = check_unnamed(table, path, own);
+    if (!file || again) {
+        sim_core_fail("I5: %s version %" PRId64 " adds %s, which %s", url, version, path,
+                      file ? "is there already" : "no decided manifest names");
+        return;
+    }
+    file->content = check_read(url, file->path, url, &file->foreign);
+    file->live = file->was_live = true;
+    check_sum(&table->content, &file->content, true);
+    check_sum(&table->foreign, &file->foreign, true);
+}
+
+static void check_action(uint32_t number, const struct delta_action *action, bool own, int64_t version)
 {
     struct check_table *table = &check->tables[number];
     if (action->kind == DELTA_ACTION_ADD) {
-        struct check_file *file = check_find(table, action->add.path);
-        if (!file || file->live) {
-            sim_core_fail("I5: %s version %" PRId64 " adds %s, which %s", check_urls[check_pipeline][number], version,
-                          action->add.path, file ? "is there already" : "no decided manifest names");
-            return;
-        }
-        struct sim_content content =
-            check_read(check_urls[check_pipeline][number], file->path, check_urls[check_pipeline][number]);
-        file->live = true;
-        table->content.rows += content.rows;
-        table->content.hash += content.hash;
+        check_add(number, action->add.path, own, version);
     } else if (action->kind == DELTA_ACTION_REMOVE) {
         struct check_file *file = check_find(table, action->remove.path);
         if (!file || !file->live) {
@@ -247,9 +288,74 @@ static void check_action(uint32_t number, const struct delta_action *action, int
                           check_urls[check_pipeline][number], version, action->remove.path);
             return;
         }
-        table->content.rows -= file->content.rows;
-        table->content.hash -= file->content.hash;
+        check_sum(&table->content, &file->content, false);
+        check_sum(&table->foreign, &file->foreign, false);
         file->live = false;
+    }
+}
+
+// What the table is to hold: the reference's rows, less those that others took away, and those that others appended.
+// A complete table is written whole; update mode's groups come back.
+static struct sim_content check_wanted(uint32_t number, uint64_t epoch)
+{
+    struct check_table *table = &check->tables[number];
+    struct sim_content want = sim_model_at(check_pipeline, number, epoch);
+    if (number != SIM_COUNTS) check_sum(&want, &table->foreign, true);
+    if (number != SIM_COUNTS && number != SIM_LATEST) check_sum(&want, &table->lost, false);
+    return want;
+}
+
+static void check_others(uint32_t number)
+{
+    struct check_table *table = &check->tables[number];
+    table->disturbed = true;
+    table->lost = sim_model_at(check_pipeline, number, table->epoch);
+    check_sum(&table->lost, &table->foreign, true);
+    check_sum(&table->lost, &table->content, false);
+}
+
+static void check_epoch(uint32_t number, uint64_t epoch, const struct sim_content *foreign)
+{
+    struct check_table *table = &check->tables[number];
+    const char *url = check_urls[check_pipeline][number];
+    int64_t version = table->version;
+    struct sim_content want = check_wanted(number, epoch);
+    table->epoch = epoch;
+    table->disturbed = false;
+    sim_core_trace("%s version %" PRId64 ": epoch %" PRIu64 ", %" PRIu64 " rows", url, version, epoch, want.rows);
+    if (!check_equal(&want, &table->content)) {
+        sim_core_fail(
+            "I1: %s version %" PRId64 ", epoch %" PRIu64 ": %" PRIu64 " rows, the reference has %" PRIu64 "%s", url,
+            version, epoch, table->content.rows, want.rows, want.rows == table->content.rows ? ", others" : "");
+    }
+    if (number != SIM_COUNTS && !check_equal(foreign, &table->foreign))
+        sim_core_fail("I2: %s version %" PRId64 ": rows that others appended are gone", url, version);
+}
+
+static void check_commit(uint32_t number, const struct delta_commit *commit)
+{
+    struct check_table *table = &check->tables[number];
+    struct sim_content foreign = table->foreign;
+    const struct delta_commit_info *info = commit->info;
+    bool own = !info || !info->engine_info || strcmp(info->engine_info, SIM_OTHERS_ENGINE) != 0;
+    for (int pass = 0; pass < 2; pass++) { // a commit is a set: removes first
+        for (size_t i = 0; i < commit->actions.count && !sim->failed; i++) {
+            const struct delta_action *action = &commit->actions.items[i];
+            if ((action->kind == DELTA_ACTION_REMOVE) == (pass == 0)) check_action(number, action, own, table->version);
+        }
+    }
+    uint64_t epoch = info ? info->epoch_last : 0;
+    if (sim->failed) return;
+    if (!own) {
+        check_others(number);
+    } else if (epoch == 0 && info && strcmp(info->operation, "OVERWRITE") == 0) {
+        check_epoch(number, table->epoch, &foreign);
+    } else if (epoch > 0 && (epoch <= table->epoch || epoch > sim_model_epoch(check_pipeline))) {
+        sim_core_fail("I5: %s version %" PRId64 " is epoch %" PRIu64 ", after %" PRIu64 "; decided are %" PRIu64,
+                      check_urls[check_pipeline][number], table->version, epoch, table->epoch,
+                      sim_model_epoch(check_pipeline));
+    } else if (epoch > 0) {
+        check_epoch(number, epoch, &foreign);
     }
 }
 
@@ -272,28 +378,31 @@ void sim_check_commit(const char *url, const char *key)
     }
     table->version = version;
     sim->commits++;
-    for (size_t i = 0; i < commit->actions.count && !sim->failed; i++) {
-        check_action((uint32_t)number, &commit->actions.items[i], version);
-    }
-    uint64_t epoch = commit->info ? commit->info->epoch_last : 0;
-    if (epoch > 0 && !sim->failed) {
-        if (epoch <= table->epoch || epoch > sim_model_epoch(check_pipeline)) {
-            sim_core_fail("I5: %s version %" PRId64 " is epoch %" PRIu64 ", after %" PRIu64 "; decided are %" PRIu64,
-                          url, version, epoch, table->epoch, sim_model_epoch(check_pipeline));
-        } else {
-            struct sim_content want = sim_model_at(check_pipeline, (uint32_t)number, epoch);
-            table->epoch = epoch;
-            sim_core_trace("%s version %" PRId64 ": epoch %" PRIu64 ", %" PRIu64 " rows", url, version, epoch,
-                           want.rows);
-            if (want.rows != table->content.rows || want.hash != table->content.hash) {
-                sim_core_fail("I1: %s version %" PRId64 ", epoch %" PRIu64 ": %" PRIu64
-                              " rows, the reference has %" PRIu64 "%s",
-                              url, version, epoch, table->content.rows, want.rows,
-                              want.rows == table->content.rows ? ", others" : "");
-            }
-        }
-    }
+    check_commit((uint32_t)number, commit);
     delta_log_commit_destroy(commit);
+}
+
+// ---- For other writers ----
+
+size_t sim_check_files(uint32_t pipeline, uint32_t table)
+{
+    return checks[pipeline].tables[table].files.count;
+}
+
+struct sim_check_file sim_check_file(uint32_t pipeline, uint32_t table, size_t at)
+{
+    const struct check_file *file = &checks[pipeline].tables[table].files.items[at];
+    return (struct sim_check_file){file->path, file->live, file->was_live, file->epoch > 0 && !file->was_live};
+}
+
+int64_t sim_check_version(uint32_t pipeline, uint32_t table)
+{
+    return checks[pipeline].tables[table].version;
+}
+
+uint64_t sim_check_epoch(uint32_t pipeline, uint32_t table)
+{
+    return checks[pipeline].tables[table].epoch;
 }
 
 // ---- Deletes ----
@@ -329,12 +438,13 @@ void sim_check_remove(const char *url, const char *key)
 
 // ---- The end ----
 
-bool sim_check_published(uint32_t pipeline)
+bool sim_check_published(uint32_t pipeline, bool all)
 {
     check_choose(pipeline);
     for (uint32_t i = 0; i < SIM_CONTENTS; i++) {
-        struct sim_content want = sim_model_at(pipeline, i, sim_model_epoch(pipeline));
-        if (check->tables[i].content.rows != want.rows || check->tables[i].content.hash != want.hash) return false;
+        if (!all && check->tables[i].disturbed) continue;
+        struct sim_content want = check_wanted(i, sim_model_epoch(pipeline));
+        if (!check_equal(&want, &check->tables[i].content)) return false;
     }
     return true;
 }
@@ -342,7 +452,7 @@ bool sim_check_published(uint32_t pipeline)
 void sim_check_end(bool complete)
 {
     for (uint32_t p = 0; p < sim->knobs.pipelines && !sim->failed; p++) {
-        bool published = sim_check_published(p);
+        bool published = sim_check_published(p, true);
         if (!complete && sim_model_complete(p) && published && p + 1 < sim->knobs.pipelines) continue;
         if (!complete) {
             sim_core_fail("I6: no end within the time: pipeline p%u decided %" PRIu64 " epochs, %s published", p,
@@ -352,7 +462,8 @@ void sim_check_end(bool complete)
         for (uint32_t i = 0; i < SIM_CONTENTS; i++) {
             for (size_t j = 0; j < check->tables[i].files.count; j++) {
                 const struct check_file *file = &check->tables[i].files.items[j];
-                if (file->live) check_read(check_urls[p][i], file->path, "a log");
+                struct sim_content foreign;
+                if (file->live) check_read(check_urls[p][i], file->path, "a log", &foreign);
             }
         }
     }

@@ -87,6 +87,7 @@ static void cluster_fate(void *argument)
 {
     (void)argument;
     sim_operator_act();
+    sim_others_act();
     for (size_t i = 0; i < sim->process_count; i++) {
         struct sim_process *process = &sim->processes[i];
         cluster_links(process);
@@ -131,6 +132,7 @@ static void cluster_knobs(void)
     knobs->tells = random_chance(&sim->random, 0.2);
     knobs->steers = random_chance(&sim->random, 0.3);
     knobs->grows = random_chance(&sim->random, 0.4);
+    knobs->others = random_chance(&sim->random, 0.6) ? 0 : 0.06 * random_unit(&sim->random);
     knobs->crash = cluster_draw(0.004);
     knobs->call_error = cluster_draw(0.03);
     knobs->call_unknown = cluster_draw(0.03);
@@ -158,7 +160,7 @@ static bool cluster_complete(void)
 {
     if (sim->now_us <= sim->knobs.faults_until_us || !cluster_handed_over()) return false;
     for (uint32_t i = 0; i < sim->knobs.pipelines; i++) {
-        if (!sim_model_complete(i) || !sim_check_published(i)) return false;
+        if (!sim_model_complete(i) || !sim_check_published(i, true)) return false;
     }
     return true;
 }
@@ -187,7 +189,7 @@ static void cluster_trace_states(void)
     }
     for (uint32_t i = 0; i < sim->knobs.pipelines; i++) {
         sim_core_trace("p%u: rows %s, tables %s", i, sim_model_complete(i) ? "complete" : "not complete",
-                       sim_check_published(i) ? "published" : "not published");
+                       sim_check_published(i, true) ? "published" : "not published");
     }
 }
 
@@ -224,6 +226,7 @@ bool sim_cluster_run(uint64_t seed, bool trace)
     sim_model_reset();
     sim_check_reset();
     sim_operator_reset();
+    sim_others_reset();
     cluster_knobs();
     for (uint32_t i = 0; i < sim->knobs.pipelines; i++) sim_plan_make(i);
     for (uint32_t i = 0; i < sim->knobs.coordinators; i++) {
@@ -237,6 +240,7 @@ bool sim_cluster_run(uint64_t seed, bool trace)
     sim_network_reset();
     sim_model_reset();
     sim_check_reset();
+    sim_others_reset();
     sim_kv_reset();
     sim_store_reset();
     return !sim->failed;

@@ -42,12 +42,19 @@ static void host_ended(void *context, enum pipeline_outcome outcome, const struc
     struct sim_role *role = context;
     uint32_t pipeline = role->pipeline_number;
     if (role->stopping || role->process->dying) return;
+    if (outcome == PIPELINE_BLOCKED && sim_others_may_block(pipeline)) {
+        sim_core_trace("p%u is blocked: %s", pipeline, err->message);
+        sim_operator_blocked(pipeline, err->message);
+        sim_core_post(&role->process->roles[0], cluster_ended_event(role->channel, outcome, err));
+        sim_core_stop(role);
+        return;
+    }
     if (outcome != PIPELINE_DONE) {
         sim_core_fail("I7: pipeline p%u ended with outcome %d: %s", pipeline, (int)outcome, err->message);
         return;
     }
     sim_core_trace("p%u is done", pipeline);
-    if (!sim_check_published(pipeline))
+    if (!sim_check_published(pipeline, false))
         sim_core_fail("I2: pipeline p%u ended, but decided epochs are not published", pipeline);
     sim_core_post(&role->process->roles[0], cluster_ended_event(role->channel, outcome, err));
     sim_core_stop(role);
@@ -78,7 +85,12 @@ static enum status host_start(void *context, const struct definition *definition
                                            .stores = {sim_store_open, process},
                                            .catalogs = {sim_plan_catalog, process},
                                            .available_now = definition->available_now,
+                                           .filter = sim_others_filter,
                                            .full_refresh = start->full_refresh,
+                                           .adopt = start->adopt,
+                                           .adopt_table = start->adopt_table,
+                                           .overwrite = start->overwrite,
+                                           .overwrite_table = start->overwrite_table,
                                            .lease_ttl_us = HOST_LEASE_US,
                                            .grace_us = HOST_GRACE_US,
                                            .workers_min = 1,

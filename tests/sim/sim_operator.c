@@ -18,7 +18,8 @@ struct operator_wish {
 static struct {
     struct operator_wish pipelines[SIM_PIPELINES_MAX], workers[3];
     bool applied[SIM_PIPELINES_MAX];
-    bool grown[SIM_PIPELINES_MAX]; // from here on it is applied with one table more
+    const char *resolves[SIM_PIPELINES_MAX]; // the verb for one that is blocked; NULL: none is
+    bool grown[SIM_PIPELINES_MAX];           // from here on it is applied with one table more
     uint64_t tokens;
 } operator;
 
@@ -57,6 +58,7 @@ static void operator_ask(struct operator_wish *wish, const char *name, const cha
     request->names[request->n_names++] = memory_strdup(name);
     bool applies = strcmp(wish->verb, "pipelines apply") == 0;
     if (applies && sim->knobs.available_now) operator_option(request, "available-now");
+    if (strcmp(wish->verb, "pipelines retry") == 0) operator_option(request, "overwrite");
     if (text && wish->drains) operator_option(request, "drain");
     if (applies) {
         request->has_text = true;
@@ -107,6 +109,10 @@ static void operator_pipeline(uint32_t pipeline)
     char name[8], text[8];
     if (operator.applied[pipeline] && sim_core_roll(sim->knobs.command))
         operator_wish_for(wish, verbs[random_below(&sim->random, 2)], random_chance(&sim->random, 0.5));
+    if (operator.resolves[pipeline] && !wish->verb) {
+        operator_wish_for(wish, operator.resolves[pipeline], false);
+        operator.resolves[pipeline] = NULL;
+    }
     bool grows = sim->knobs.grows && operator.applied[pipeline] && !operator.grown[pipeline];
     if (grows && (!sim->faults || sim_core_roll(OPERATOR_GROWS))) {
         operator.grown[pipeline] = true;
@@ -117,6 +123,16 @@ static void operator_pipeline(uint32_t pipeline)
     snprintf(text, sizeof text, "p%u%s", pipeline, operator.grown[pipeline] ? "+" : "");
     if (wish->verb && sim->now_us >= wish->ask_at_us) operator_ask(wish, name, text);
     if (!wish->verb && wish->ask_at_us < sim->now_us) wish->ask_at_us = sim->now_us + OPERATOR_PATIENCE_US;
+}
+
+// The message names the way: files are brought back, the pipeline's rows win, or the table is taken as it is.
+void sim_operator_blocked(uint32_t pipeline, const char *why)
+{
+    bool gone = strstr(why, " gone: ") != NULL, wins = strstr(why, "--overwrite=") != NULL;
+    if (gone) sim_others_bring_back(pipeline);
+    if (!gone && !wins && !strstr(why, "--adopt="))
+        sim_core_fail("I7: nothing resolves what blocks p%u: %s", pipeline, why);
+    operator.resolves[pipeline] = gone ? "pipelines start" : wins ? "pipelines retry" : "pipelines adopt";
 }
 
 void sim_operator_act(void)

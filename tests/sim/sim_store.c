@@ -100,6 +100,15 @@ size_t sim_store_count(const char *url)
     return count;
 }
 
+void sim_store_vanish(const char *url, const char *key)
+{
+    bool there;
+    char *name = sim_store_name(url, key);
+    size_t at = sim_store_find(name, &there);
+    memory_free(name);
+    if (there) sim_store_drop(at);
+}
+
 void sim_store_power_cut(void)
 {
     for (size_t i = sim_objects.count; i > 0; i--) {
@@ -143,6 +152,14 @@ static void sim_store_created(const char *name)
         sim_check_commit(url, bar + 1);
     }
     memory_free(url);
+}
+
+void sim_store_foreign(const char *url, const char *key, const void *bytes, size_t size)
+{
+    char *name = sim_store_name(url, key);
+    sim_store_put_object(name, bytes, size, true, sim_store_now(NULL));
+    sim_store_created(name);
+    memory_free(name);
 }
 
 static void sim_store_late_free(void *argument)

@@ -2,6 +2,7 @@
 #include "tests/unit/coordinator/commit/commit_fixture.h"
 
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "common/delta/delta_checkpoint.h"
 #include "common/delta/delta_path.h"
@@ -98,6 +99,34 @@ static enum status hooked_remove(struct objstore *store, const char *key, struct
     return objstore_remove(inner_of(store), key, err);
 }
 
+static const struct objstore_ops *real_ops; // of the local store: a writer does not say whose it is
+
+static enum status hooked_create(struct objstore *store, const char *key, struct objstore_writer **ret_writer,
+                                 struct error *err)
+{
+    return real_ops->create(inner_of(store), key, ret_writer, err);
+}
+
+static enum status hooked_write(struct objstore_writer *writer, const void *bytes, size_t size, struct error *err)
+{
+    return real_ops->write(writer, bytes, size, err);
+}
+
+static enum status hooked_finish(struct objstore_writer *writer, struct error *err)
+{
+    return real_ops->finish(writer, err);
+}
+
+static void hooked_writer_close(struct objstore_writer *writer)
+{
+    real_ops->writer_close(writer);
+}
+
+static enum status hooked_sync(struct objstore *store, const char *const *keys, size_t count, struct error *err)
+{
+    return real_ops->sync(inner_of(store), keys, count, err);
+}
+
 static enum status fixture_open_store(void *context, const char *url, bool create, struct objstore **ret_store,
                                       struct error *err)
 {
@@ -108,10 +137,16 @@ static enum status fixture_open_store(void *context, const char *url, bool creat
                                             .get_range = hooked_get_range,
                                             .stat = hooked_stat,
                                             .list = hooked_list,
-                                            .remove = hooked_remove};
+                                            .remove = hooked_remove,
+                                            .create = hooked_create,
+                                            .write = hooked_write,
+                                            .finish = hooked_finish,
+                                            .writer_close = hooked_writer_close,
+                                            .sync = hooked_sync};
     struct objstore *inner = NULL;
     enum status status = objstore_open(url, create, &inner, err);
     if (status != STATUS_OK) return status;
+    real_ops = inner->ops;
     struct hooked_store *store = memory_calloc(1, sizeof *store);
     store->base = (struct objstore){.ops = &ops, .url = memory_strdup(url)};
     store->inner = inner;
@@ -124,7 +159,8 @@ static enum status fixture_open_store(void *context, const char *url, bool creat
 
 static void fixture_plan(struct commit_fixture *fixture)
 {
-    static const char *const names[COMMIT_TABLES] = {"t0", "t1"};
+    static const char *const names[COMMIT_TABLES] = {"t0", "t1", "t2"};
+    static char *keys[] = {(char *)"k"};
     fixture->plan = (Foreset__Plan)FORESET__PLAN__INIT;
     fixture->plan.pipeline = (char *)"test";
     fixture->plan.shards = 256;
@@ -137,6 +173,12 @@ static void fixture_plan(struct commit_fixture *fixture)
         table->url = arena_printf(&fixture->arena, "%s/%s", fixture->folder, names[i]);
         table->schema = (char *)COMMIT_SCHEMA;
         table->mode = i == 1 ? FORESET__TABLE__MODE__COMPLETE : FORESET__TABLE__MODE__APPEND;
+        if (i == 2) {
+            table->mode = FORESET__TABLE__MODE__UPDATE;
+            table->has_stateful = table->stateful = true;
+            table->merge_keys = keys;
+            table->n_merge_keys = 1;
+        }
         table->dead_letters = arena_printf(&fixture->arena, "%s__dead_letters", names[i]);
         table->dead_letters_url = arena_printf(&fixture->arena, "%s/%s__dead_letters", fixture->folder, names[i]);
     }
@@ -146,7 +188,8 @@ int commit_fixture_setup(void **state)
 {
     static const struct seam_ops seam_ops = {.sleep = fixture_sleep, .stopping = fixture_stopping};
     struct commit_fixture *fixture = memory_calloc(1, sizeof *fixture);
-    snprintf(fixture->folder, sizeof fixture->folder, "/tmp/test_commit_XXXXXX");
+    bool memory = access("/dev/shm", W_OK) == 0; // nothing here is about what a power cut leaves
+    snprintf(fixture->folder, sizeof fixture->folder, "%s/test_commit_XXXXXX", memory ? "/dev/shm" : "/tmp");
     assert_non_null(mkdtemp(fixture->folder));
     arena_init(&fixture->arena, 0);
     fixture->now_us = 1700000000000000;
@@ -217,8 +260,13 @@ void commit_fixture_begin(struct commit_fixture *fixture)
 
 // ---- Epochs ----
 
-static Foreset__DataFile **fixture_file(struct commit_fixture *fixture, const char *path, uint64_t epoch)
+// Its bytes are there, as of a worker that has prepared it.
+static Foreset__DataFile **fixture_file(struct commit_fixture *fixture, const char *table, const char *path,
+                                        uint64_t epoch)
 {
+    struct objstore *store = commit_fixture_store(fixture, table);
+    assert_int_equal(objstore_put(store, path, "rows", 4, &fixture->err), STATUS_OK);
+    objstore_close(store);
     Foreset__DataFile *file = arena_calloc(&fixture->arena, 1, sizeof *file);
     Foreset__DataFile **list = arena_calloc(&fixture->arena, 1, sizeof *list);
     foreset__data_file__init(file);
@@ -257,13 +305,13 @@ struct manifest *commit_fixture_manifest(struct commit_fixture *fixture, const s
         table->has_commit_epoch = true;
         table->commit_epoch = commits ? epoch->epoch : epoch->prev[i];
         if (epoch->adds[i]) {
-            table->adds = fixture_file(fixture, epoch->adds[i], epoch->epoch);
+            table->adds = fixture_file(fixture, fixture->tables[i].name, epoch->adds[i], epoch->epoch);
             table->n_adds = 1;
         }
         table->has_overwrite = true;
         table->overwrite = epoch->overwrite[i];
         if (i > 0 || !epoch->dead_letters) continue;
-        table->dead_letters = fixture_file(fixture, epoch->dead_letters, epoch->epoch);
+        table->dead_letters = fixture_file(fixture, "t0__dead_letters", epoch->dead_letters, epoch->epoch);
         table->n_dead_letters = 1;
     }
     return manifest_create(&body, &fixture->random);
@@ -344,13 +392,13 @@ const char *commit_fixture_files(struct commit_fixture *fixture, const char *tab
 }
 
 static void fixture_commit(struct commit_fixture *fixture, struct objstore *store, const struct delta_table *table,
-                           struct delta_commit_content *content)
+                           const char *operation, struct delta_commit_content *content)
 {
     struct text bytes = {0};
     char txn_id[37];
     random_uuid(&fixture->random, txn_id);
     content->info = (struct delta_commit_info){
-        .timestamp_ms = 1, .operation = "WRITE", .read_version = table->version, .txn_id = txn_id};
+        .timestamp_ms = 1, .operation = operation, .read_version = table->version, .txn_id = txn_id};
     assert_int_equal(delta_commit_encode(content, &bytes, &fixture->err), STATUS_OK);
     assert_int_equal(delta_commit_put(store, table->version + 1, bytes.data, bytes.length, &fixture->err), STATUS_OK);
     text_deinit(&bytes);
@@ -367,7 +415,20 @@ void commit_fixture_foreign(struct commit_fixture *fixture, const char *name, co
                             .base_row_id = INT64_MIN,
                             .default_row_commit_version = INT64_MIN};
     struct delta_commit_content content = {.adds = &add, .add_count = 1};
-    fixture_commit(fixture, store, table, &content);
+    fixture_commit(fixture, store, table, "WRITE", &content);
+    delta_table_close(table);
+    objstore_close(store);
+}
+
+void commit_fixture_foreign_commit(struct commit_fixture *fixture, const char *name, const char *operation,
+                                   const struct delta_remove *removes, uint32_t remove_count,
+                                   const struct delta_add *adds, uint32_t add_count)
+{
+    struct objstore *store = commit_fixture_store(fixture, name);
+    struct delta_table *table = fixture_table(fixture, store);
+    struct delta_commit_content content = {
+        .removes = removes, .remove_count = remove_count, .adds = adds, .add_count = add_count};
+    fixture_commit(fixture, store, table, operation, &content);
     delta_table_close(table);
     objstore_close(store);
 }
@@ -388,7 +449,7 @@ void commit_fixture_foreign_metadata(struct commit_fixture *fixture, const char 
     }
     if (pipeline_id) metadata.configuration = (struct delta_map){&pair, 1};
     struct delta_commit_content content = {.metadata = &metadata};
-    fixture_commit(fixture, store, table, &content);
+    fixture_commit(fixture, store, table, "WRITE", &content);
     text_deinit(&text);
     delta_table_close(table);
     objstore_close(store);

@@ -16,7 +16,7 @@
 #include "coordinator/commit/table_put.h"
 
 #define COMMIT_SCHEMA "struct<k:string,v:int>"
-#define COMMIT_TABLES 2 // t0: append, t1: complete
+#define COMMIT_TABLES 3 // t0: append, t1: complete, t2: update by k
 
 struct commit_fixture;
 // What happens to the put of a log entry; `inner` does it for real. NULL in the fixture: nothing but the put.
@@ -78,6 +78,10 @@ void commit_fixture_foreign(struct commit_fixture *fixture, const char *table, c
 // Somebody else changes a table's metadata: schema or configuration as given, NULL: as it was.
 void commit_fixture_foreign_metadata(struct commit_fixture *fixture, const char *table, const char *schema,
                                      const char *pipeline_id);
+// Somebody else's commit of these actions.
+void commit_fixture_foreign_commit(struct commit_fixture *fixture, const char *table, const char *operation,
+                                   const struct delta_remove *removes, uint32_t remove_count,
+                                   const struct delta_add *adds, uint32_t add_count);
 // A log checkpoint of the latest version, then all earlier log entries go.
 void commit_fixture_clean_log(struct commit_fixture *fixture, const char *table);
 struct objstore *commit_fixture_store(struct commit_fixture *fixture, const char *table); // without hooks; close it

@@ -186,6 +186,44 @@ static void another_operators_base_clears_nothing(void **state)
     manifest_unref(manifest);
 }
 
+// ---- Complete mode ----
+
+static struct manifest *publish_complete(struct world *world, struct manifest *previous, uint64_t hash, bool whole)
+{
+    struct epoch *epoch = begin(world, previous ? previous->body->epoch + 1 : 1);
+    Foreset__Prepared *prepared = epoch->reports[0].prepared->prepared;
+    Foreset__TableEpoch *table = memory_calloc(1, sizeof *table);
+    foreset__table_epoch__init(table);
+    table->has_overwrite = table->overwrite = table->has_content_hash = true;
+    table->content_hash = hash;
+    prepared->tables = memory_calloc(1, sizeof *prepared->tables);
+    prepared->tables[prepared->n_tables++] = table;
+    epoch->tables[0].whole = whole;
+    return merged(world, epoch, previous);
+}
+
+static void an_unchanged_result_is_written_only_where_others_changed_the_table(void **state)
+{
+    (void)state;
+    struct world world;
+    world_init(&world, 1);
+    world.table.mode = FORESET__TABLE__MODE__COMPLETE;
+    world.plan.n_tables = 1;
+    struct manifest *manifest = publish_complete(&world, NULL, 7, false);
+    assert_false(manifest->body->tables[0]->overwrite); // empty, as the table is
+    manifest = publish_complete(&world, manifest, 8, false);
+    assert_true(manifest->body->tables[0]->overwrite);
+    manifest = publish_complete(&world, manifest, 8, false);
+    assert_false(manifest->body->tables[0]->overwrite);
+    assert_int_equal(manifest->body->tables[0]->commit_epoch, 2);
+    manifest = publish_complete(&world, manifest, 8, true);
+    assert_true(manifest->body->tables[0]->overwrite);
+    assert_int_equal(manifest->body->tables[0]->commit_epoch, 4);
+    manifest = publish_complete(&world, manifest, 8, false);
+    assert_false(manifest->body->tables[0]->overwrite);
+    manifest_unref(manifest);
+}
+
 // ---- Open files ----
 static void push_file(Foreset__DataFile ***files, size_t *count, const char *path, uint64_t key)
 {
@@ -261,6 +299,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_part_lives_until_newer_bases_cover_its_every_shard),
         cmocka_unit_test(another_operators_base_clears_nothing),
+        cmocka_unit_test(an_unchanged_result_is_written_only_where_others_changed_the_table),
         cmocka_unit_test(open_files_of_other_slices_stand_whatever_their_number),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

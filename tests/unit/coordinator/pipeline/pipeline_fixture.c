@@ -126,6 +126,17 @@ static void worker_read_done(struct pipeline_fixture *fixture, uint64_t epoch, c
     }
 }
 
+// The bytes of a data file that the worker reports.
+static void worker_file(struct pipeline_fixture *fixture, const char *path)
+{
+    struct objstore *store = NULL;
+    char folder[128];
+    snprintf(folder, sizeof folder, "%s/t0", fixture->folder);
+    assert_int_equal(objstore_open(folder, true, &store, &fixture->err), STATUS_OK);
+    assert_int_equal(objstore_put(store, path, "row", 3, &fixture->err), STATUS_OK);
+    objstore_close(store);
+}
+
 static void worker_prepared(struct pipeline_fixture *fixture, uint64_t epoch, const Foreset__EpochPlan *plan)
 {
     Foreset__Prepared body = FORESET__PREPARED__INIT;
@@ -141,6 +152,7 @@ static void worker_prepared(struct pipeline_fixture *fixture, uint64_t epoch, co
     file.epoch = epoch;
     file.generation = fixture->generation;
     if (plan->n_ranges > 0) {
+        worker_file(fixture, path);
         table.adds = files;
         table.n_adds = 1;
     }
