@@ -257,6 +257,7 @@ void session_destroy(struct session *session)
     pthread_mutex_destroy(&session->lock);
     pthread_cond_destroy(&session->idle);
     memory_free(session->tables);
+    control_pieces_reset(&session->pieces);
     control_message_destroy(session->assign);
     control_message_destroy(session->rerouted);
     memory_free(session);

@@ -5,6 +5,7 @@
 
 #include <pthread.h>
 
+#include "common/rpc/control_pieces.h"
 #include "worker/worker.h"
 
 #define SESSION_NAME_SIZE 64 // longer names are cut
@@ -30,6 +31,7 @@ struct session {
     struct dataflow *flow; // set by session_open
     // The worker's bookkeeping, on its own thread only.
     uint64_t sequence_in, sequence_out;
+    struct control_pieces pieces; // of a message that comes in pieces
     unsigned jobs;       // running
     bool opened, failed; // failed: reported, waits for the leader
     bool closing;

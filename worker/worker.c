@@ -23,7 +23,7 @@
 #include "common/base/log.h"
 #include "common/base/planted.h"
 #include "common/base/statemachine.h"
-#include "common/rpc/control_message.h"
+#include "common/rpc/control_pieces.h"
 #include "worker/persist.h"
 #include "worker/session.h"
 
@@ -94,13 +94,30 @@ void worker_receive(struct worker *worker, uint32_t peer, const void *bytes, siz
 
 // ---- Sending ----
 
-static void worker_send(struct worker *worker, struct session *session, Foreset__Control *control)
+static void worker_frame(void *context, const void *bytes, size_t size)
+{
+    struct worker *worker = context;
+    worker->seam->ops->send(worker->seam, worker->leader, bytes, size);
+}
+
+static enum status worker_try_send(struct worker *worker, struct session *session, Foreset__Control *control,
+                                   struct error *err)
 {
     control->generation = session->generation;
     control->incarnation = worker->incarnation;
-    control->sequence = ++session->sequence_out;
-    control_message_pack(control, &worker->bytes);
-    worker->seam->ops->send(worker->seam, worker->leader, worker->bytes.data, worker->bytes.length);
+    control->sequence = session->sequence_out + 1;
+    enum status status =
+        control_pieces_send(control, worker->config.piece_bytes, &worker->bytes, worker_frame, worker, err);
+    if (status == STATUS_OK) session->sequence_out++;
+    return status;
+}
+
+// What an epoch or a warehouse of any size cannot make large.
+static void worker_send(struct worker *worker, struct session *session, Foreset__Control *control)
+{
+    struct error err = {0};
+    if (worker_try_send(worker, session, control, &err) == STATUS_OK) return;
+    log_error("not_sent", "worker=%s error=\"%s\"", worker->config.name, err.message);
 }
 
 static void worker_register(struct worker *worker)
@@ -116,7 +133,11 @@ static void worker_register(struct worker *worker)
     control.incarnation = worker->incarnation;
     control.body_case = FORESET__CONTROL__BODY_REGISTER_;
     control.register_ = &body;
-    control_message_pack(&control, &worker->bytes);
+    struct error err = {0};
+    if (control_message_pack(&control, &worker->bytes, &err) != STATUS_OK) {
+        log_error("not_sent", "worker=%s error=\"%s\"", worker->config.name, err.message);
+        return;
+    }
     for (size_t i = 0; i < worker->config.coordinator_count; i++) {
         worker->seam->ops->send(worker->seam, worker->config.coordinators[i], worker->bytes.data, worker->bytes.length);
     }
@@ -271,6 +292,22 @@ static void worker_rerouted(struct worker *worker, struct worker_job *job)
     worker_assigned(worker);
 }
 
+// The report of an epoch is too large: says which table's files make it so, and what bounds them.
+static void worker_too_many_files(const Foreset__Plan *plan, const Foreset__Prepared *prepared, struct error *err)
+{
+    const Foreset__TableEpoch *most = NULL;
+    for (size_t i = 0; i < prepared->n_tables; i++) {
+        if (!most || prepared->tables[i]->n_adds > most->n_adds) most = prepared->tables[i];
+    }
+    if (!most) return;
+    (void)error_prefix(
+        err,
+        "table %s: %zu files in one epoch are more than can be reported with their statistics; read less "
+        "per epoch (maxFilesPerTrigger, maxOffsetsPerTrigger), partition by fewer values, or set "
+        "'delta.dataSkippingNumIndexedCols' lower",
+        plan->tables[most->table]->name, most->n_adds);
+}
+
 static void worker_persisted(struct worker *worker, struct worker_job *job)
 {
     if (job->session->closing || job->session->failed) return;
@@ -282,8 +319,12 @@ static void worker_persisted(struct worker *worker, struct worker_job *job)
     control.epoch = job->persist.epoch;
     control.body_case = FORESET__CONTROL__BODY_PREPARED;
     control.prepared = job->persist.frozen->prepared;
-    worker_send(worker, job->session, &control);
     struct error err = {0};
+    if (worker_try_send(worker, job->session, &control, &err) != STATUS_OK) {
+        worker_too_many_files(session_plan(job->session), control.prepared, &err);
+        worker_fail(worker, job->persist.epoch, &err);
+        return;
+    }
     if (FAILPOINT("prepared.after", &err) != STATUS_OK) worker_fail(worker, job->persist.epoch, &err);
 }
 
@@ -401,20 +442,17 @@ static void worker_handle(struct worker *worker, const Foreset__Control *control
     if (status != STATUS_OK) worker_fail(worker, control->epoch, &err);
 }
 
-// True if the message is the next of its sender.
-static bool worker_in_order(struct worker *worker, const Foreset__Control *control)
+// True if the message is the next of its sender; of one in pieces, all are here and *control is the whole.
+static bool worker_in_order(struct worker *worker, Foreset__Control **control)
 {
     struct session *session = worker->session;
-    if (control->sequence <= session->sequence_in) return false;
-    if (control->sequence == session->sequence_in + 1) {
-        session->sequence_in++;
-        return true;
-    }
-    struct error err;
-    (void)error_set(&err, STATUS_ERROR, ERROR_RESTART_PIPELINE,
-                    "worker %s: message %llu of the leader is missing, %llu came", worker->config.name,
-                    (unsigned long long)session->sequence_in + 1, (unsigned long long)control->sequence);
-    worker_fail(worker, control->epoch, &err);
+    struct error err = {0};
+    enum control_pieces_step step;
+    enum status status =
+        control_pieces_take(&session->pieces, &session->sequence_in, worker->config.budget, control, &step, &err);
+    if (status == STATUS_OK) return step == CONTROL_PIECES_WHOLE;
+    (void)error_prefix(&err, "worker %s: of the leader", worker->config.name);
+    worker_fail(worker, (*control)->epoch, &err);
     return false;
 }
 
@@ -442,7 +480,8 @@ static void worker_message(void *role, uint32_t peer, const void *bytes, size_t 
         worker_assign(worker, peer, control);
         return;
     }
-    if (worker->session && !worker->session->closing && peer == worker->leader && worker_in_order(worker, control)) {
+    if (worker->session && !worker->session->closing && peer == worker->leader && worker_in_order(worker, &control)) {
+        assign = control->body_case == FORESET__CONTROL__BODY_ASSIGN;
         if (assign && worker->machine.state == WORKER_RUNNING &&
             control->assign->routing_version > worker->session->routing_version) {
             worker_reroute(worker, control);

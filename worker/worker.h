@@ -17,6 +17,7 @@ struct worker_config {
     dataflow_open flow_open;
     struct store_opener stores;
     struct budget *budget; // NULL: none
+    size_t piece_bytes;    // messages of up to this size go in one frame (P15); 0: CONTROL_PIECE_BYTES
     // Brings a data flow's event to worker_event, on the worker's thread; called from any thread.
     void (*post)(void *context, struct dataflow_event *event);
     // To other workers (exchange frames), which an Assign names. Any thread; NULL: there are none.

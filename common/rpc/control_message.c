@@ -8,10 +8,14 @@
 enum { CONTROL_MESSAGE_HEADER = 8 };
 #define CONTROL_MESSAGE_SEED 0x666F7265736574ull
 
-void control_message_pack(const Foreset__Control *control, struct text *ret_bytes)
+enum status control_message_pack_whole(const Foreset__Control *control, size_t bytes_max, struct text *ret_bytes,
+                                       struct error *err)
 {
     size_t size = foreset__control__get_packed_size(control);
-    ASSERT(size <= CONTROL_MESSAGE_BYTES_MAX);
+    if (size > bytes_max) {
+        return error_set(err, STATUS_INVALID, ERROR_FAIL_PIPELINE, "control message %s of %zu bytes, the limit is %zu",
+                         control_message_kind(control), size, bytes_max);
+    }
     text_reset(ret_bytes);
     text_reserve(ret_bytes, size + CONTROL_MESSAGE_HEADER);
     uint8_t *at = (uint8_t *)ret_bytes->data;
@@ -19,11 +23,18 @@ void control_message_pack(const Foreset__Control *control, struct text *ret_byte
     uint64_t hash = hash_64(at + CONTROL_MESSAGE_HEADER, size, CONTROL_MESSAGE_SEED);
     memcpy(at, &hash, sizeof hash);
     ret_bytes->length = size + CONTROL_MESSAGE_HEADER;
+    return STATUS_OK;
 }
 
-enum status control_message_unpack(const void *bytes, size_t size, Foreset__Control **ret_control, struct error *err)
+enum status control_message_pack(const Foreset__Control *control, struct text *ret_bytes, struct error *err)
 {
-    if (size < CONTROL_MESSAGE_HEADER || size > CONTROL_MESSAGE_BYTES_MAX + CONTROL_MESSAGE_HEADER) {
+    return control_message_pack_whole(control, CONTROL_MESSAGE_BYTES_MAX, ret_bytes, err);
+}
+
+enum status control_message_unpack_whole(const void *bytes, size_t size, size_t bytes_max,
+                                         Foreset__Control **ret_control, struct error *err)
+{
+    if (size < CONTROL_MESSAGE_HEADER || size > bytes_max + CONTROL_MESSAGE_HEADER) {
         return error_set(err, STATUS_CORRUPT, ERROR_RESTART_PIPELINE, "control message of %zu bytes", size);
     }
     uint64_t hash;
@@ -41,6 +52,11 @@ enum status control_message_unpack(const void *bytes, size_t size, Foreset__Cont
     }
     *ret_control = control;
     return STATUS_OK;
+}
+
+enum status control_message_unpack(const void *bytes, size_t size, Foreset__Control **ret_control, struct error *err)
+{
+    return control_message_unpack_whole(bytes, size, CONTROL_MESSAGE_BYTES_MAX, ret_control, err);
 }
 
 void control_message_destroy(Foreset__Control *control)
@@ -61,6 +77,7 @@ const char *control_message_kind(const Foreset__Control *control)
     case FORESET__CONTROL__BODY_FAILED: return "failed";
     case FORESET__CONTROL__BODY_ABORT_: return "abort";
     case FORESET__CONTROL__BODY_HEARTBEAT: return "heartbeat";
+    case FORESET__CONTROL__BODY_PIECE: return "piece";
     default: return "none";
     }
 }

@@ -358,6 +358,7 @@ void pipeline_destroy(struct pipeline *pipeline)
         table_logs_deinit(&pipeline->check_logs);
         table_logs_deinit(&pipeline->clean_logs);
     }
+    for (size_t i = 0; i < pipeline->worker_count; i++) control_pieces_reset(&pipeline->workers[i].pieces);
     routing_deinit(&pipeline->routing);
     vector_deinit(&pipeline->leaving);
     vector_deinit(&pipeline->bounds);

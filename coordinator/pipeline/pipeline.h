@@ -40,6 +40,7 @@ struct pipeline_config {
     struct catalog_opener catalogs;
     struct budget *budget;
     file_filter filter; // NULL: data files are Parquet (file_filter.h)
+    size_t piece_bytes; // messages of up to this size go in one frame (P15); 0: CONTROL_PIECE_BYTES
     bool available_now;
     bool full_refresh;
     bool adopt, overwrite;

@@ -15,6 +15,7 @@
 #include <stdatomic.h>
 
 #include "common/base/statemachine.h"
+#include "common/rpc/control_pieces.h"
 #include "coordinator/commit/table_logs.h"
 #include "coordinator/epoch/epoch.h"
 #include "coordinator/pipeline/pipeline.h"
@@ -78,6 +79,7 @@ struct pipeline_worker {
     bool assigned; // it said so
     bool met;      // it answered under this generation
     uint64_t sequence_in, sequence_out;
+    struct control_pieces pieces; // of a message that comes in pieces
     int64_t assign_us, taken_us; // its Assign went out last; first
     // It speaks, but did not answer, or it and another worker do not reach each other.
     int64_t left_out_us, left_out_until_us;

@@ -20,7 +20,6 @@
 #include "common/base/hash.h"
 #include "common/base/log.h"
 #include "common/base/planted.h"
-#include "common/rpc/control_message.h"
 
 static bool pipeline_workers_alive(const struct pipeline_worker *worker, int64_t now_us)
 {
@@ -65,13 +64,33 @@ bool pipeline_workers_leaves(const struct pipeline *pipeline, const struct pipel
 
 // ---- Sending ----
 
+struct pipeline_workers_target {
+    struct pipeline *pipeline;
+    uint32_t peer;
+};
+
+static void pipeline_workers_frame(void *context, const void *bytes, size_t size)
+{
+    const struct pipeline_workers_target *target = context;
+    target->pipeline->seam->ops->send(target->pipeline->seam, target->peer, bytes, size);
+}
+
 static void pipeline_workers_send(struct pipeline *pipeline, struct pipeline_worker *worker, Foreset__Control *control)
 {
+    struct pipeline_workers_target target = {pipeline, worker->peer};
+    struct error err = {0};
     control->generation = pipeline->context.generation;
     control->incarnation = worker->incarnation;
-    control->sequence = ++worker->sequence_out;
-    control_message_pack(control, &pipeline->bytes);
-    pipeline->seam->ops->send(pipeline->seam, worker->peer, pipeline->bytes.data, pipeline->bytes.length);
+    control->sequence = worker->sequence_out + 1;
+    enum status status = control_pieces_send(control, pipeline->config.piece_bytes, &pipeline->bytes,
+                                             pipeline_workers_frame, &target, &err);
+    if (status == STATUS_OK) {
+        worker->sequence_out++;
+        return;
+    }
+    (void)error_prefix(&err, "pipeline %s, epoch %" PRIu64 ", worker %s", pipeline->context.pipeline, control->epoch,
+                       worker->name);
+    pipeline_trouble(pipeline, &err);
 }
 
 static void pipeline_workers_assign(struct pipeline *pipeline, struct pipeline_worker *worker, int64_t now_us)
@@ -135,12 +154,14 @@ static void pipeline_workers_let_go(struct pipeline *pipeline, struct pipeline_w
     control.body_case = FORESET__CONTROL__BODY_ABORT_;
     control.abort_ = &body;
     pipeline_workers_send(pipeline, worker, &control);
+    control_pieces_reset(&worker->pieces);
     worker->in = false;
 }
 
 void pipeline_workers_abort(struct pipeline *pipeline, bool stop)
 {
     for (size_t i = 0; i < pipeline->worker_count; i++) {
+        control_pieces_reset(&pipeline->workers[i].pieces);
         if (pipeline->workers[i].in) pipeline_workers_let_go(pipeline, &pipeline->workers[i], stop);
     }
     pipeline->assigned_count = 0;
@@ -302,21 +323,21 @@ static void pipeline_workers_assigned(struct pipeline *pipeline, struct pipeline
     pipeline_move(pipeline, PIPELINE_RUNNING);
 }
 
-// True if the message is the next of its sender.
-static bool pipeline_workers_in_order(struct pipeline *pipeline, struct pipeline_worker *worker, uint64_t sequence)
+// True if the message is the next of its sender; of one in pieces, all are here and *control is the whole.
+static bool pipeline_workers_in_order(struct pipeline *pipeline, struct pipeline_worker *worker,
+                                      Foreset__Control **control)
 {
-    if (FORESET_BUG("gap-ignored")) return true;
-    if (sequence <= worker->sequence_in) {
-        pipeline->dropped++;
-        return false;
+    struct error err = {0};
+    enum control_pieces_step step;
+    if (FORESET_BUG("gap-ignored") && (*control)->body_case != FORESET__CONTROL__BODY_PIECE) return true;
+    enum status status =
+        control_pieces_take(&worker->pieces, &worker->sequence_in, pipeline->config.budget, control, &step, &err);
+    if (status == STATUS_OK) {
+        if (step == CONTROL_PIECES_REPEAT) pipeline->dropped++;
+        return step == CONTROL_PIECES_WHOLE;
     }
-    if (sequence == worker->sequence_in + 1) {
-        worker->sequence_in++;
-        return true;
-    }
-    char why[96];
-    snprintf(why, sizeof why, "said %" PRIu64 ", message %" PRIu64 " is missing", sequence, worker->sequence_in + 1);
-    pipeline_workers_lost(pipeline, worker, why);
+    (void)error_prefix(&err, "worker %s", worker->name);
+    if (pipeline_with_workers(pipeline)) pipeline_trouble(pipeline, &err); // else nobody needs what it says
     return false;
 }
 
@@ -364,7 +385,7 @@ void pipeline_workers_message(struct pipeline *pipeline, uint32_t peer, const vo
                 worker->cut_off = 0;
             }
             bool mixed = control->generation != pipeline->context.generation;
-            if (mixed || pipeline_workers_in_order(pipeline, worker, control->sequence)) {
+            if (mixed || pipeline_workers_in_order(pipeline, worker, &control)) {
                 pipeline_workers_handle(pipeline, worker, &control);
             }
         }
@@ -429,6 +450,7 @@ static void pipeline_workers_deal(struct pipeline *pipeline, struct pipeline_wor
             worker->met = false;
             worker->taken_us = now_us;
             worker->sequence_in = worker->sequence_out = 0;
+            control_pieces_reset(&worker->pieces);
         }
         worker->assigned = false;
         worker->index = i;

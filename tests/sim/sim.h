@@ -123,6 +123,7 @@ struct sim_knobs { // probabilities, drawn from the seed
     double others; // a tenth of a second's, for a pipeline: another writer's commit to one of its tables
     bool steers;   // workers are drained and undrained all the time, little else happens
     uint32_t partitions, workers, coordinators, pipelines;
+    size_t piece_bytes; // longer messages go in pieces (P15); 0: none is that long
     int64_t faults_until_us;
 };
 

@@ -153,6 +153,8 @@ static void cluster_knobs(void)
         random_chance(&sim->random, 0.5) ? 1 : 1 + (uint32_t)random_below(&sim->random, SIM_PIPELINES_MAX);
     knobs->command = cluster_draw(knobs->steers ? 0.4 : 0.02);
     knobs->coordinators = 1 + (uint32_t)random_below(&sim->random, 2);
+    struct random random = sim->random; // a copy: what is drawn here moves nothing else
+    knobs->piece_bytes = random_chance(&random, 0.5) ? 200 + random_below(&random, 600) : 0;
     knobs->faults_until_us = 30 * SIM_SECOND + (int64_t)random_below(&sim->random, 50 * SIM_SECOND);
 }
 

@@ -15,7 +15,8 @@ static void pack(struct text *bytes)
     control.epoch = 9;
     control.body_case = FORESET__CONTROL__BODY_FAILED;
     control.failed = &failed;
-    control_message_pack(&control, bytes);
+    struct error err;
+    assert_int_equal(control_message_pack(&control, bytes, &err), STATUS_OK);
 }
 
 static void comes_back_as_it_was(void **state)

@@ -53,7 +53,7 @@ static struct post fixture_pack(struct pipeline_fixture *fixture, Foreset__Contr
     control->generation = fixture->generation;
     control->incarnation = fixture->peer_incarnation;
     control->epoch = epoch;
-    control_message_pack(control, &post.bytes);
+    assert_int_equal(control_message_pack(control, &post.bytes, &fixture->err), STATUS_OK);
     return post;
 }
 
@@ -63,7 +63,7 @@ static void fixture_post(struct pipeline_fixture *fixture, struct post post)
     Foreset__Control *control = NULL;
     assert_int_equal(control_message_unpack(post.bytes.data, post.bytes.length, &control, &fixture->err), STATUS_OK);
     control->sequence = ++fixture->sequence;
-    control_message_pack(control, &post.bytes);
+    assert_int_equal(control_message_pack(control, &post.bytes, &fixture->err), STATUS_OK);
     control_message_destroy(control);
     vector_push(&fixture->posts, post);
 }

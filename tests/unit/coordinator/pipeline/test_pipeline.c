@@ -280,7 +280,7 @@ static void another_registers(struct pipeline_fixture *fixture)
     control.body_case = FORESET__CONTROL__BODY_REGISTER_;
     control.register_ = &body;
     struct text bytes = {0};
-    control_message_pack(&control, &bytes);
+    assert_int_equal(control_message_pack(&control, &bytes, &fixture->err), STATUS_OK);
     fixture->role.message(fixture->role.role, WORKER + 1, bytes.data, bytes.length);
     text_deinit(&bytes);
 }
