@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/base/log.h"
+#include "common/manifest/manifest_file.h"
 #include "common/rpc/control_message.h"
 
 struct session *session_create(const struct worker_config *config, struct seam *seam, Foreset__Control *assign,
@@ -177,15 +178,26 @@ static enum status session_unfit(const struct session *session, struct error *er
     return err->code;
 }
 
+// The manifest that an Assign names, once per attempt. The leader's recovery has read the same file.
+static enum status session_from(const struct session *session, const Foreset__Assign *assign,
+                                Foreset__Manifest **ret_from, struct error *err)
+{
+    if (!assign->from) return STATUS_OK;
+    const struct manifest_file file = {assign->from->name, assign->from->epoch, assign->from->generation,
+                                       assign->from->hash};
+    return manifest_file_get(session->state, &file, session->seam, ret_from, err);
+}
+
 enum status session_open(struct session *session, struct error *err)
 {
     enum status status = STATUS_OK;
     const Foreset__Assign *assign = session->assign->assign;
     bool shared = session->config->url != NULL; // with other hosts: the leader has made the places
     status = session_stores(session, shared, err);
+    if (status == STATUS_OK) status = session_from(session, assign, &session->from, err);
     if (status != STATUS_OK) return shared ? session_unfit(session, err) : status;
     struct dataflow_open_args args = {.plan = assign->plan,
-                                      .from = assign->from,
+                                      .from = session->from,
                                       .generation = session->generation,
                                       .incarnation = session->incarnation,
                                       .hash_seed = assign->hash_seed,
@@ -215,6 +227,12 @@ enum status session_reroute(struct session *session, Foreset__Control *assign, s
         return error_set(err, STATUS_INVALID, ERROR_RESTART_PIPELINE, "routing %llu: this worker cannot take it over",
                          (unsigned long long)next->routing_version);
     }
+    Foreset__Manifest *before = session->from, *from = NULL;
+    enum status status = session_from(session, next, &from, err);
+    if (status != STATUS_OK) {
+        control_message_destroy(assign);
+        return session->config->url ? session_unfit(session, err) : status;
+    }
     // Nothing runs: no frame is under way. The plan that stores and lanes know stays the first Assign's; only who is
     // who comes from the newer one.
     session_dial(session, next->routing, next->worker_index);
@@ -222,7 +240,10 @@ enum status session_reroute(struct session *session, Foreset__Control *assign, s
     control_message_destroy(session->rerouted);
     session->rerouted = assign;
     pthread_mutex_unlock(&session->lock);
-    return session->flow->ops->reroute(session->flow, next->routing, next->worker_index, next->from, err);
+    status = session->flow->ops->reroute(session->flow, next->routing, next->worker_index, from, err);
+    session->from = from;
+    if (before) foreset__manifest__free_unpacked(before, NULL);
+    return status;
 }
 
 void session_close(struct session *session)
@@ -258,6 +279,7 @@ void session_destroy(struct session *session)
     pthread_cond_destroy(&session->idle);
     memory_free(session->tables);
     control_pieces_reset(&session->pieces);
+    if (session->from) foreset__manifest__free_unpacked(session->from, NULL);
     control_message_destroy(session->assign);
     control_message_destroy(session->rerouted);
     memory_free(session);

@@ -22,6 +22,7 @@ struct session {
     uint64_t generation, incarnation;
     uint64_t routing_version;
     struct objstore *state;
+    Foreset__Manifest *from; // that the newest Assign names; NULL: from the beginning
     struct session_table *tables;
     size_t table_count;
     pthread_mutex_t lock;  // dead_letters are opened by whichever lane comes first; who the other workers are
@@ -32,8 +33,8 @@ struct session {
     // The worker's bookkeeping, on its own thread only.
     uint64_t sequence_in, sequence_out;
     struct control_pieces pieces; // of a message that comes in pieces
-    unsigned jobs;       // running
-    bool opened, failed; // failed: reported, waits for the leader
+    unsigned jobs;                // running
+    bool opened, failed;          // failed: reported, waits for the leader
     bool closing;
     struct dataflow_counters counted; // filled by session_close: what the data flow had counted
 };

@@ -1,9 +1,9 @@
-// Control messages in pieces (P15). The happy path of the sender: pack; a small message is one frame, a large one is cut
-// and each piece is a message of its own. Of the receiver: pieces are appended as they come; the last one makes the
+// Control messages in pieces (P15). The happy path of the sender: pack; a small message is one frame, a large one is
+// cut and each piece is a message of its own. Of the receiver: pieces are appended as they come; the last one makes the
 // message.
 //
 // What can fail:
-// - the message is larger than CONTROL_WHOLE_BYTES_MAX: FAIL_PIPELINE at the sender, as the next attempt makes it again;
+// - the message is larger than CONTROL_WHOLE_BYTES_MAX: FAIL_PIPELINE at the sender; a repeat would not help;
 // - a piece or a message is missing, or the pieces make no message: RESTART_PIPELINE;
 // - the budget refuses the message's bytes: its error.
 // The attempt's end forgets pieces (control_pieces_reset), and what is of another attempt never comes here (P2).
@@ -11,8 +11,6 @@
 
 #include <inttypes.h>
 #include <string.h>
-
-#include "common/base/planted.h"
 
 static enum status control_pieces_cut(const Foreset__Control *control, const struct text *whole, size_t piece_bytes,
                                       control_pieces_frame frame, void *context, struct error *err)
@@ -156,13 +154,11 @@ enum status control_pieces_take(struct control_pieces *pieces, uint64_t *sequenc
     uint32_t number = is_piece ? message->piece->number : 0;
     bool repeat =
         message->sequence <= *sequence || (is_piece && message->sequence == *sequence + 1 && number < pieces->next);
-    if (repeat && !(FORESET_BUG("piece-repeated") && message->sequence > *sequence)) {
+    if (repeat) {
         *ret_step = CONTROL_PIECES_REPEAT;
         return STATUS_OK;
     }
     bool follows = message->sequence == *sequence + 1 && (is_piece ? number == pieces->next : pieces->next == 0);
-    if (is_piece && (FORESET_BUG("piece-gap-ignored") || FORESET_BUG("piece-repeated")))
-        follows = message->sequence == *sequence + 1;
     if (!follows) return control_pieces_missing(*sequence + 1, pieces->next, message, err);
     *ret_step = CONTROL_PIECES_WHOLE;
     if (is_piece) TRY(control_pieces_append(pieces, budget, control, ret_step, err));

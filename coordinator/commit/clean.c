@@ -253,6 +253,8 @@ static enum status clean_manifests(struct clean_state *state, struct error *err)
         uint64_t epoch, generation;
         if (!manifest_name_parse(entry->key, &epoch, &generation) || !clean_is_old(state, entry)) continue;
         if (epoch > clean->published || epoch > clean->last.epoch) continue; // might still be decided, or put
+        // What recovery carried over to a changed plan: workers that come may still be assigned it.
+        if (epoch == clean->last.epoch && generation == clean->context->generation) continue;
         const struct clean_kept *kept = clean_kept_of(state, epoch);
         if (epoch >= oldest && (!kept || kept->name == clean_hash(entry->key))) continue;
         if (clean_is_commit(state, entry->key)) continue;

@@ -14,16 +14,38 @@
 #include "common/base/hash.h"
 #include "common/base/text.h"
 
-enum { MANIFEST_MAGIC_SIZE = 8, MANIFEST_TRAILER_SIZE = 8, MANIFEST_TRIES = 12 };
-static const char manifest_magic[MANIFEST_MAGIC_SIZE] = {'F', 'O', 'R', 'E', 'M', 'A', 'N', '1'};
+enum { MANIFEST_TRIES = 12 };
 #define MANIFEST_BACKOFF_US 100000
 
-struct manifest *manifest_create(const Foreset__Manifest *body, struct random *random)
+// Says which table's files make it so large. Only what the message holds counts: the same body fails again.
+static enum status manifest_too_large(const Foreset__Manifest *body, size_t size, struct error *err)
 {
+    size_t files = 0;
+    const Foreset__TableEpoch *most = NULL;
+    for (size_t i = 0; i < body->n_tables; i++) {
+        const Foreset__TableEpoch *table = body->tables[i];
+        size_t count = table->n_adds + table->n_pending + table->n_open + table->n_removes + table->n_dead_letters +
+                       table->n_dead_letters_pending;
+        if (most && count <= files) continue;
+        most = table;
+        files = count;
+    }
+    return error_set(err, STATUS_INVALID, ERROR_FAIL_PIPELINE,
+                     "epoch %" PRIu64 ": its manifest has %zu bytes, the limit is %u; table number %u alone has %zu "
+                     "files in it, with those of its unfinished batch. Read less per epoch (maxFilesPerTrigger, "
+                     "maxOffsetsPerTrigger), shorten trigger.interval, partition by fewer values, or set "
+                     "'delta.dataSkippingNumIndexedCols' lower",
+                     body->epoch, size, MANIFEST_PACKED_MAX, most ? most->table : 0, files);
+}
+
+enum status manifest_create(const Foreset__Manifest *body, struct random *random, struct manifest **ret_manifest,
+                            struct error *err)
+{
+    size_t size = foreset__manifest__get_packed_size(body);
+    if (size > MANIFEST_PACKED_MAX) return manifest_too_large(body, size, err);
     struct manifest *manifest = memory_calloc(1, sizeof *manifest);
     atomic_init(&manifest->refs, 1);
-    manifest->packed_size = foreset__manifest__get_packed_size(body);
-    ASSERT(manifest->packed_size <= MANIFEST_BYTES_MAX);
+    manifest->packed_size = size;
     manifest->packed = memory_alloc(manifest->packed_size);
     foreset__manifest__pack(body, manifest->packed);
     manifest->body = foreset__manifest__unpack(NULL, manifest->packed_size, manifest->packed);
@@ -35,7 +57,8 @@ struct manifest *manifest_create(const Foreset__Manifest *body, struct random *r
                                             .hash = hash_64(manifest->packed, manifest->packed_size, 0)};
     snprintf(manifest->record.name, sizeof manifest->record.name, "manifests/%020" PRIu64 "-%" PRIu64 "-%s.pb",
              body->epoch, body->generation, uuid);
-    return manifest;
+    *ret_manifest = manifest;
+    return STATUS_OK;
 }
 
 struct manifest *manifest_ref(struct manifest *manifest)
@@ -54,44 +77,33 @@ void manifest_unref(struct manifest *manifest)
 
 void manifest_encode(const struct manifest *manifest, struct text *ret_bytes)
 {
-    text_reset(ret_bytes);
-    text_append(ret_bytes, manifest_magic, sizeof manifest_magic);
-    text_append(ret_bytes, manifest->packed, manifest->packed_size);
-    text_append(ret_bytes, (const char *)&manifest->record.hash, sizeof manifest->record.hash);
+    manifest_file_encode(manifest->packed, manifest->packed_size, manifest->record.hash, ret_bytes);
+}
+
+static struct manifest_file manifest_file_of(const struct meta_record *record)
+{
+    return (struct manifest_file){record->name, record->epoch, record->generation, record->hash};
 }
 
 enum status manifest_decode(const void *bytes, size_t size, const char *name, const struct meta_record *record,
                             struct manifest **ret_manifest, struct error *err)
 {
-    const char *data = bytes;
-    if (size < MANIFEST_MAGIC_SIZE + MANIFEST_TRAILER_SIZE || size > MANIFEST_BYTES_MAX ||
-        memcmp(data, manifest_magic, sizeof manifest_magic) != 0) {
-        return error_set(err, STATUS_CORRUPT, ERROR_FAIL_PIPELINE, "manifest %s: %zu bytes that are no manifest", name,
-                         size);
-    }
-    uint64_t stored, hash;
-    size_t packed_size = size - MANIFEST_MAGIC_SIZE - MANIFEST_TRAILER_SIZE;
-    memcpy(&stored, data + size - MANIFEST_TRAILER_SIZE, sizeof stored);
-    hash = hash_64(data + MANIFEST_MAGIC_SIZE, packed_size, 0);
-    if (hash != stored || (record && hash != record->hash)) {
-        return error_set(err, STATUS_CORRUPT, ERROR_FAIL_PIPELINE,
-                         "manifest %s is damaged or not the one that was decided: its hash is %016" PRIx64
-                         ", expected %016" PRIx64 "; restore the file, or start anew with --full-refresh",
-                         name, hash, record ? record->hash : stored);
-    }
-    Foreset__Manifest *body = foreset__manifest__unpack(NULL, packed_size, (const uint8_t *)data + MANIFEST_MAGIC_SIZE);
-    if (!body || (record && (body->epoch != record->epoch || body->generation != record->generation))) {
-        if (body) foreset__manifest__free_unpacked(body, NULL);
-        return error_set(err, STATUS_CORRUPT, ERROR_FAIL_PIPELINE, "manifest %s: not the epoch it was decided for",
-                         name);
-    }
+    struct manifest_file file = {.name = name};
+    Foreset__Manifest *body = NULL;
+    const void *packed = NULL;
+    size_t packed_size = 0;
+    if (record) file = manifest_file_of(record);
+    file.name = name;
+    enum status status = manifest_file_decode(bytes, size, &file, !record, &body, &packed, &packed_size, err);
+    if (status != STATUS_OK) return status;
     struct manifest *manifest = memory_calloc(1, sizeof *manifest);
     atomic_init(&manifest->refs, 1);
     manifest->body = body;
     manifest->packed_size = packed_size;
     manifest->packed = memory_alloc(packed_size);
-    memcpy(manifest->packed, data + MANIFEST_MAGIC_SIZE, packed_size);
-    manifest->record = (struct meta_record){.epoch = body->epoch, .generation = body->generation, .hash = hash};
+    memcpy(manifest->packed, packed, packed_size);
+    manifest->record = (struct meta_record){
+        .epoch = body->epoch, .generation = body->generation, .hash = hash_64(packed, packed_size, 0)};
     snprintf(manifest->record.name, sizeof manifest->record.name, "%s", name);
     *ret_manifest = manifest;
     return STATUS_OK;
@@ -149,21 +161,10 @@ out:
 enum status manifest_get(struct objstore *state, const struct meta_record *record, struct seam *seam,
                          struct manifest **ret_manifest, struct error *err)
 {
-    enum status status = STATUS_OK;
     struct buffer *bytes = NULL;
-    for (unsigned attempt = 0; attempt < MANIFEST_TRIES; attempt++) {
-        status = objstore_get(state, record->name, &bytes, err);
-        if (status == STATUS_OK || status == STATUS_KILLED || status == STATUS_NOT_FOUND) break;
-        if (seam->ops->stopping(seam)) break;
-        seam->ops->sleep(seam, MANIFEST_BACKOFF_US);
-    }
-    if (status == STATUS_NOT_FOUND) {
-        return error_set(err, STATUS_CORRUPT, ERROR_FAIL_PIPELINE,
-                         "the manifest of the decided epoch %" PRIu64
-                         " is gone: %s/%s; restore the file, or start anew with --full-refresh",
-                         record->epoch, state->url ? state->url : "", record->name);
-    }
-    if (status != STATUS_OK) return error_prefix(err, "manifest of epoch %" PRIu64, record->epoch);
+    struct manifest_file file = manifest_file_of(record);
+    enum status status = manifest_file_read(state, &file, seam, &bytes, err);
+    if (status != STATUS_OK) return status;
     status = manifest_decode(bytes->data, bytes->size_bytes, record->name, record, ret_manifest, err);
     buffer_unref(bytes);
     return status;

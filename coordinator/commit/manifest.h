@@ -4,12 +4,8 @@
 #define FORESET_COMMIT_MANIFEST_H
 
 #include "common/base/text.h"
-#include "common/objstore/objstore.h"
-#include "common/rpc/seam.h"
+#include "common/manifest/manifest_file.h"
 #include "coordinator/meta/meta_store.h"
-#include "proto/manifest.pb-c.h"
-
-#define MANIFEST_BYTES_MAX (256u << 20)
 
 struct manifest {
     _Atomic uint32_t refs;
@@ -19,8 +15,10 @@ struct manifest {
     struct meta_record record; // epoch, generation, hash of packed, name
 };
 
-// Packs and takes a deep copy; the message is borrowed. The name is drawn with random.
-struct manifest *manifest_create(const Foreset__Manifest *body, struct random *random);
+// Packs and takes a deep copy; the message is borrowed. The name is drawn with random. FAIL_PIPELINE: larger than a
+// manifest may be (MANIFEST_BYTES_MAX).
+enum status manifest_create(const Foreset__Manifest *body, struct random *random, struct manifest **ret_manifest,
+                            struct error *err) MUST_USE;
 struct manifest *manifest_ref(struct manifest *manifest);
 void manifest_unref(struct manifest *manifest); // NULL allowed
 

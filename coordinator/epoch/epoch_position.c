@@ -20,7 +20,8 @@
 
 enum {
     EPOCH_POSITION_FILES_MAX = 10000,
-    EPOCH_POSITION_FILL_BYTES = 4 << 20, // of lines: they go into messages and the manifest
+    EPOCH_POSITION_FILL_BYTES = 4 << 20,   // of lines: they go into messages and the manifest
+    EPOCH_POSITION_NAMES_BYTES = 16 << 20, // of names, whatever maxFilesPerTrigger says: the same
 };
 
 static const char *epoch_position_option(const Foreset__Source *source, const char *key)
@@ -444,7 +445,9 @@ static void epoch_position_cut_files(struct epoch_position_source *source, const
         const Foreset__Range *range = epoch_position_bound_of(bound, source, NULL);
         max = range ? range->n_files : 0;
     }
-    uint64_t count = source->waiting.count < max ? source->waiting.count : max;
+    size_t count = 0, bytes = 0;
+    while (count < source->waiting.count && count < max && bytes < EPOCH_POSITION_NAMES_BYTES)
+        bytes += strlen(source->waiting.items[count++].name);
     if (count == 0) return;
     Foreset__Range *range = epoch_position_files_range(source, count, arena, cut);
     for (size_t i = 0; i < count; i++) {

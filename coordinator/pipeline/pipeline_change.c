@@ -368,7 +368,7 @@ static enum status pipeline_change_refresh(struct recover *recover, struct error
         TRY(pipeline_change_dead_letters(recover, i, &table->dead_letters_prev, err));
         table->has_dead_letters_overwrite = table->dead_letters_overwrite = table->dead_letters_prev > 0;
     }
-    manifest = manifest_create(&body, &recover->random);
+    TRY(manifest_create(&body, &recover->random, &manifest, err));
     struct decide decide = {.context = context,
                             .logs = recover->logs,
                             .manifests = {manifest},
@@ -389,6 +389,24 @@ out:
     return status;
 }
 
+// Workers read the manifest that they go on from. What was carried over to a changed plan is stored for them under a
+// name of this generation, so that cleaning finds it. No decision names it.
+static enum status pipeline_change_store_carried(struct pipeline_change *change, struct recover *recover,
+                                                 struct error *err)
+{
+    const struct commit_context *context = recover->context;
+    Foreset__Manifest body = *recover->last->body;
+    body.generation = context->generation;
+    struct manifest *manifest = NULL;
+    enum status status = STATUS_OK;
+    TRY(manifest_create(&body, &recover->random, &manifest, err));
+    TRY(manifest_put(manifest, context->state, context->seam, err));
+    change->carried = manifest->record;
+out:
+    manifest_unref(manifest);
+    return status;
+}
+
 enum status pipeline_change_run(struct pipeline_change *change, struct recover *recover, struct error *err)
 {
     enum status status = STATUS_OK;
@@ -398,6 +416,7 @@ enum status pipeline_change_run(struct pipeline_change *change, struct recover *
         if (change->full_refresh) TRY(pipeline_change_refresh(recover, err));
         for (size_t i = 0; !change->full_refresh && i < change->fills.count; i++)
             TRY(pipeline_fill_begin(recover, change->fills.items[i], err));
+        if (!same && !change->full_refresh) TRY(pipeline_change_store_carried(change, recover, err));
     } else {
         TRY(pipeline_change_store(recover->context, err));
     }

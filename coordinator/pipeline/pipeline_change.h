@@ -10,7 +10,9 @@
 struct pipeline_change {
     bool full_refresh;
     struct text differences; // out: a line each, for a person; empty: none
-    VECTOR(uint32_t) fills;  // SOURCE nodes of new tables that are filled first
+    struct meta_record
+        carried;            // out: the last manifest as the new plan numbers it, in the state store; epoch 0: as it was
+    VECTOR(uint32_t) fills; // SOURCE nodes of new tables that are filled first
 };
 // For recover.compare, with the change as its context. FAIL_PIPELINE: the change would lose state, and --full-refresh
 // was not given.

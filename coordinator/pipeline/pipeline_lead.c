@@ -125,6 +125,7 @@ static void pipeline_lead_take_over(struct pipeline *pipeline, struct pipeline_l
 {
     bool refresh = recovery->recover.full_refresh && recovery->recover.last;
     pipeline->context = recovery->context;
+    pipeline->carried = recovery->change.carried;
     if (pipeline->shaped) foreset__plan__free_unpacked(pipeline->shaped, NULL);
     pipeline->shaped = table_shape_plan(pipeline->config.plan, &recovery->logs, refresh);
     for (uint32_t i = 0; i < pipeline->shaped->n_tables; i++) {

@@ -80,7 +80,7 @@ struct pipeline_worker {
     bool met;      // it answered under this generation
     uint64_t sequence_in, sequence_out;
     struct control_pieces pieces; // of a message that comes in pieces
-    int64_t assign_us, taken_us; // its Assign went out last; first
+    int64_t assign_us, taken_us;  // its Assign went out last; first
     // It speaks, but did not answer, or it and another worker do not reach each other.
     int64_t left_out_us, left_out_until_us;
     unsigned cut_off; // pairs that it was one of, since it last took part for long
@@ -148,6 +148,7 @@ struct pipeline {
     struct text bytes;
     // Epochs
     struct manifest *recovered; // positions' evidence points into it; the last decided at recovery
+    struct meta_record carried; // recovered as the changed plan numbers it, for workers; epoch 0: it is as decided
     struct manifest *built;     // newest merged manifest; its successor starts from it
     struct meta_record decided;
     uint64_t published;

@@ -98,7 +98,17 @@ static void pipeline_workers_assign(struct pipeline *pipeline, struct pipeline_w
     Foreset__Assign body = FORESET__ASSIGN__INIT;
     body.pipeline_id = pipeline->context.pipeline_id;
     body.plan = pipeline->shaped ? pipeline->shaped : (Foreset__Plan *)pipeline->config.plan;
-    body.from = pipeline->built ? pipeline->built->body : NULL; // nothing is decided meanwhile
+    // Nothing is decided meanwhile. What recovery carried over to a changed plan lies beside the decided manifest.
+    const struct meta_record *record = pipeline->built ? &pipeline->built->record : NULL;
+    if (record && pipeline->built == pipeline->recovered && pipeline->carried.epoch > 0) record = &pipeline->carried;
+    Foreset__ManifestName from = FORESET__MANIFEST_NAME__INIT;
+    if (record) {
+        from.name = (char *)record->name;
+        from.epoch = record->epoch;
+        from.generation = record->generation;
+        from.hash = record->hash;
+        body.from = &from;
+    }
     body.routing_version = pipeline->routing.version;
     struct arena arena;
     arena_init(&arena, 0);
@@ -146,6 +156,12 @@ void pipeline_workers_watermark(struct pipeline *pipeline, struct epoch *epoch)
     }
 }
 
+// What came of a message in pieces ends with the attempt.
+static void pipeline_workers_forget(struct pipeline_worker *worker)
+{
+    if (!FORESET_BUG("pieces-kept")) control_pieces_reset(&worker->pieces);
+}
+
 static void pipeline_workers_let_go(struct pipeline *pipeline, struct pipeline_worker *worker, bool stop)
 {
     Foreset__Abort body = FORESET__ABORT__INIT;
@@ -154,14 +170,14 @@ static void pipeline_workers_let_go(struct pipeline *pipeline, struct pipeline_w
     control.body_case = FORESET__CONTROL__BODY_ABORT_;
     control.abort_ = &body;
     pipeline_workers_send(pipeline, worker, &control);
-    control_pieces_reset(&worker->pieces);
+    pipeline_workers_forget(worker);
     worker->in = false;
 }
 
 void pipeline_workers_abort(struct pipeline *pipeline, bool stop)
 {
     for (size_t i = 0; i < pipeline->worker_count; i++) {
-        control_pieces_reset(&pipeline->workers[i].pieces);
+        pipeline_workers_forget(&pipeline->workers[i]);
         if (pipeline->workers[i].in) pipeline_workers_let_go(pipeline, &pipeline->workers[i], stop);
     }
     pipeline->assigned_count = 0;
@@ -450,7 +466,7 @@ static void pipeline_workers_deal(struct pipeline *pipeline, struct pipeline_wor
             worker->met = false;
             worker->taken_us = now_us;
             worker->sequence_in = worker->sequence_out = 0;
-            control_pieces_reset(&worker->pieces);
+            pipeline_workers_forget(worker);
         }
         worker->assigned = false;
         worker->index = i;

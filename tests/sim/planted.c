@@ -8,8 +8,7 @@
 static const char *const planted_table[] = {
     "mixed-attempts",         // reports of an earlier attempt are taken
     "gap-ignored",            // lost and repeated messages go unnoticed
-    "piece-gap-ignored",      // a missing piece of a message goes unnoticed
-    "piece-repeated",         // a piece that came twice is taken twice
+    "pieces-kept",            // pieces of an earlier attempt's message are kept for the next
     "clean-by-old-leader",    // files are deleted without asking whether one still leads, or whether they may still run
     "pending-dropped",        // files of unfinished batches are forgotten
     "pending-not-kept",       // cleaning does not know pending files

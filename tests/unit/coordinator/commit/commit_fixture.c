@@ -314,7 +314,10 @@ struct manifest *commit_fixture_manifest(struct commit_fixture *fixture, const s
         table->dead_letters = fixture_file(fixture, "t0__dead_letters", epoch->dead_letters, epoch->epoch);
         table->n_dead_letters = 1;
     }
-    return manifest_create(&body, &fixture->random);
+    struct manifest *manifest = NULL;
+    struct error err;
+    assert_int_equal(manifest_create(&body, &fixture->random, &manifest, &err), STATUS_OK);
+    return manifest;
 }
 
 struct manifest *commit_fixture_decide(struct commit_fixture *fixture, const struct commit_epoch *epoch)

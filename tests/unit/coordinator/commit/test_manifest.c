@@ -17,7 +17,10 @@ static struct manifest *make(uint64_t epoch)
     body.plan_hash = (char *)"0123456789abcdef";
     body.epoch = epoch;
     body.generation = 3;
-    return manifest_create(&body, &random);
+    struct manifest *manifest = NULL;
+    struct error err;
+    assert_int_equal(manifest_create(&body, &random, &manifest, &err), STATUS_OK);
+    return manifest;
 }
 
 static void comes_back_as_it_was(void **state)
@@ -100,6 +103,46 @@ static void names_tell_epoch_and_generation(void **state)
     manifest_unref(manifest);
 }
 
+// What no epoch of a real size has: one file's statistics as large as a manifest.
+static void one_that_is_too_large_is_refused_with_count_and_limit(void **state)
+{
+    (void)state;
+    struct random random;
+    struct error err = {0};
+    struct manifest *manifest = NULL;
+    Foreset__Manifest body = FORESET__MANIFEST__INIT;
+    Foreset__TableEpoch table = FORESET__TABLE_EPOCH__INIT, *tables[] = {&table};
+    Foreset__DataFile file = FORESET__DATA_FILE__INIT, *files[] = {&file, &file, &file};
+    random_init(&random, 1);
+    body.pipeline_id = body.pipeline = body.plan_hash = (char *)"x";
+    body.epoch = 7;
+    body.tables = tables;
+    body.n_tables = 1;
+    table.table = 4;
+    table.pending = files;
+    table.n_pending = 3;
+    file.path = (char *)"part";
+    size_t size = MANIFEST_PACKED_MAX / 3;
+    char *stats = memory_alloc(size + 1);
+    memset(stats, 'x', size);
+    stats[size] = '\0';
+    file.stats = stats;
+    assert_int_equal(manifest_create(&body, &random, &manifest, &err), STATUS_INVALID);
+    assert_int_equal(err.class, ERROR_FAIL_PIPELINE);
+    assert_non_null(strstr(err.message, "epoch 7: its manifest has"));
+    assert_non_null(strstr(err.message, "table number 4 alone has 3 files"));
+    stats[size - 1000] = '\0';
+    assert_int_equal(manifest_create(&body, &random, &manifest, &err), STATUS_OK);
+    struct text bytes = {0};
+    struct manifest *back = NULL;
+    manifest_encode(manifest, &bytes); // what may be written can be read
+    assert_int_equal(manifest_decode(bytes.data, bytes.length, "m", &manifest->record, &back, &err), STATUS_OK);
+    text_deinit(&bytes);
+    manifest_unref(back);
+    manifest_unref(manifest);
+    memory_free(stats);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -107,6 +150,7 @@ int main(void)
         cmocka_unit_test(every_flipped_bit_is_seen),
         cmocka_unit_test(every_cut_is_seen),
         cmocka_unit_test(another_epochs_file_is_refused),
+        cmocka_unit_test(one_that_is_too_large_is_refused_with_count_and_limit),
         cmocka_unit_test(names_tell_epoch_and_generation),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

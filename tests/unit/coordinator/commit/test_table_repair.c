@@ -177,7 +177,10 @@ static struct manifest *next_epoch(void)
     body.generation = fixture->context.generation;
     body.tables = list;
     body.n_tables = 1;
-    return manifest_create(&body, &fixture->random);
+    struct manifest *manifest = NULL;
+    struct error err;
+    assert_int_equal(manifest_create(&body, &fixture->random, &manifest, &err), STATUS_OK);
+    return manifest;
 }
 
 // ---- Other writers ----

@@ -2,6 +2,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 #include <cmocka.h>
 
@@ -297,6 +298,36 @@ static void files_are_read_once_in_order(void **state)
     assert_false(epoch_position_has_input(&fixture.position));
 }
 
+// Names go into messages and the manifest: an epoch's are bounded in bytes, whatever the user's limit is.
+static void files_with_long_names_are_read_in_several_epochs(void **state)
+{
+    (void)state;
+    enum { NAME = 4000, FILES = 9000 };
+    char name[NAME + 1];
+    size_t files = 0, epochs = 0;
+    memset(name, 'x', NAME);
+    name[NAME] = '\0';
+    fixture.source.kind = FORESET__SOURCE__KIND__FILES;
+    option("maxFilesPerTrigger", "1000000");
+    open_position(NULL);
+    for (int i = 0; i < FILES; i++) {
+        snprintf(name, 8, "%07d", i);
+        name[7] = 'x';
+        file(name, i);
+    }
+    accept_offer();
+    while (epoch_position_has_input(&fixture.position)) {
+        cut(1);
+        size_t bytes = 0;
+        for (size_t i = 0; i < fixture.cut.ranges[0]->n_files; i++) bytes += strlen(fixture.cut.ranges[0]->files[i]);
+        assert_true(bytes < (16 << 20) + 2 * NAME);
+        files += fixture.cut.ranges[0]->n_files;
+        epochs++;
+    }
+    assert_int_equal(files, FILES);
+    assert_int_equal(epochs, 3);
+}
+
 static void limit_must_be_a_number(void **state)
 {
     (void)state;
@@ -432,6 +463,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(new_partition_starts_where_the_catalog_says, setup, teardown),
         cmocka_unit_test_setup_teardown(latest_start_is_decided_first, setup, teardown),
         cmocka_unit_test_setup_teardown(files_are_read_once_in_order, setup, teardown),
+        cmocka_unit_test_setup_teardown(files_with_long_names_are_read_in_several_epochs, setup, teardown),
         cmocka_unit_test_setup_teardown(limit_must_be_a_number, setup, teardown),
         cmocka_unit_test_setup_teardown(a_fill_comes_before_the_stream, setup, teardown),
         cmocka_unit_test_setup_teardown(a_gap_is_noted_in_an_empty_range, setup, teardown),
