@@ -5,7 +5,7 @@
 
 #include "common/delta/delta_table.h"
 #include "common/kv/kv.h"
-#include "common/rpc/control_message.h"
+#include "common/rpc/control_pieces.h"
 
 #define SCHEMA    "struct<v:int>"
 #define STEPS_MAX 100000
@@ -57,15 +57,53 @@ static struct post fixture_pack(struct pipeline_fixture *fixture, Foreset__Contr
     return post;
 }
 
+static void fixture_push(struct pipeline_fixture *fixture, const void *bytes, size_t size)
+{
+    struct post post = {0};
+    text_append(&post.bytes, bytes, size);
+    vector_push(&fixture->posts, post);
+}
+
+// The same piece with other bytes, of the generation before.
+static void fixture_stale(struct pipeline_fixture *fixture, const void *bytes, size_t size)
+{
+    struct text stale = {0};
+    Foreset__Control *control = NULL;
+    assert_int_equal(control_message_unpack(bytes, size, &control, &fixture->err), STATUS_OK);
+    control->generation--;
+    control->piece->bytes.data[0] ^= 1;
+    assert_int_equal(control_message_pack(control, &stale, &fixture->err), STATUS_OK);
+    fixture_push(fixture, stale.data, stale.length);
+    control_message_destroy(control);
+    text_deinit(&stale);
+}
+
+static void fixture_frame(void *context, const void *bytes, size_t size)
+{
+    struct pipeline_fixture *fixture = context;
+    fixture->pieces++;
+    if (fixture->pieces == fixture->lost_piece) return;
+    if (fixture->pieces == fixture->stale_piece) fixture_stale(fixture, bytes, size);
+    fixture_push(fixture, bytes, size);
+    if (fixture->pieces == fixture->repeated_piece) fixture_push(fixture, bytes, size);
+}
+
 // On its way now, and numbered so. Takes the post.
 static void fixture_post(struct pipeline_fixture *fixture, struct post post)
 {
     Foreset__Control *control = NULL;
     assert_int_equal(control_message_unpack(post.bytes.data, post.bytes.length, &control, &fixture->err), STATUS_OK);
     control->sequence = ++fixture->sequence;
-    assert_int_equal(control_message_pack(control, &post.bytes, &fixture->err), STATUS_OK);
+    if (fixture->piece_bytes > 0 && control->body_case == FORESET__CONTROL__BODY_PREPARED) {
+        assert_int_equal(
+            control_pieces_send(control, fixture->piece_bytes, &post.bytes, fixture_frame, fixture, &fixture->err),
+            STATUS_OK);
+        text_deinit(&post.bytes);
+    } else {
+        assert_int_equal(control_message_pack(control, &post.bytes, &fixture->err), STATUS_OK);
+        vector_push(&fixture->posts, post);
+    }
     control_message_destroy(control);
-    vector_push(&fixture->posts, post);
 }
 
 void pipeline_fixture_say(struct pipeline_fixture *fixture, Foreset__Control *control, uint64_t epoch)

@@ -68,6 +68,9 @@ struct pipeline_fixture {
     bool hold_prepared;   // keeps its Prepared back
     uint64_t fails_epoch; // says Failed of this epoch instead of Prepared; 0: of none
     enum error_class fails_class;
+    size_t piece_bytes;                               // what is longer goes in pieces; 0: none is that long
+    unsigned pieces;                                  // so many went. The one with these numbers, from 1, 0: none:
+    unsigned lost_piece, repeated_piece, stale_piece; // is lost; comes twice; comes as one of an earlier attempt before
     uint64_t generation, sequence, peer_incarnation;
     unsigned assigns, aborts;
     bool stopped;       // it was told that the pipeline is over
