@@ -46,7 +46,7 @@ def check(table):
 def test_one_file_holds_it_all_in_one_process_and_the_next_run_goes_on(wide, tmp_path):
     def run():
         return foreset.run("run", wide / "wide.sql", "--warehouse", tmp_path / "wh", "--available-now",
-                           "--progress", "json").check()
+                           "--progress", "json", timeout=900).check()
     first = run()
     assert [line["numInputRows"] for line in first.progress] == [ROWS]
     check(tmp_path / "wh" / "wide")
