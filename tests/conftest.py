@@ -1,11 +1,21 @@
 """Fixtures of all integration tests. tests/lib is on the path."""
 
+import os
 import pathlib
 import sys
 
 import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "lib"))
+
+
+def pytest_collection_modifyitems(config, items):
+    """Tests that are marked long belong to tests/run.sh --long: elsewhere they are no part of the run."""
+    if os.environ.get("FORESET_LONG"):
+        return
+    long = [item for item in items if item.get_closest_marker("long")]
+    config.hook.pytest_deselected(items=long)
+    items[:] = [item for item in items if item not in long]
 
 
 @pytest.fixture(scope="session")

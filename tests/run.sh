@@ -204,6 +204,8 @@ as_built_phase() {
 long_phase() {
     export FORESET_LONG=1
     pytest_phase kills-long tests/crash/test_kills.py -s
+    pytest_phase store-faults-long tests/crash/test_store_faults.py -s -n "$jobs"
+    pytest_phase kafka-long tests/interop/test_kafka_topics.py -m long
     pytest_phase cluster-kills-long tests/cluster/test_medallion.py::test_every_role_killed_again_and_again -s
     volume_phase
     pytest_phase beside-spark tests/conformance/test_spark_stream.py tests/conformance/test_spark_expr.py

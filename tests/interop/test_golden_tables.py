@@ -30,7 +30,7 @@ def refused():
 def unpack(name, target):
     archive = foreset.corpus("golden-tables", f"{name}.tar.zst").read_bytes()
     with tarfile.open(fileobj=io.BytesIO(zstandard.ZstdDecompressor().stream_reader(archive).read())) as tar:
-        tar.extractall(target, filter="data")
+        foreset.unpack(tar, target)
     return next(p for p in target.iterdir() if p.is_dir())
 
 

@@ -1,7 +1,6 @@
 """What happens to a topic between two runs and during one: records deleted up to the position or beyond it, the topic
 deleted or created again, an unclean election, offsets without records, a broker that stands still or lost its disk."""
 
-import os
 import shutil
 import signal
 import time
@@ -361,7 +360,7 @@ def test_starting_offsets_beyond_the_end_are_refused(broker, tmp_path, offset, c
 
 # ---- Brokers ----
 
-@pytest.mark.skipif(not os.environ.get("FORESET_LONG"), reason="its broker starts twice; tests/run.sh --long")
+@pytest.mark.long
 @pytest.mark.parametrize("options", ["", LOST])
 def test_a_broker_that_comes_back_with_an_empty_disk(tmp_path, options):
     with KafkaBroker(tmp_path / "kafka") as broker:
@@ -381,7 +380,7 @@ def test_a_broker_that_comes_back_with_an_empty_disk(tmp_path, options):
         assert bronze.values() == sorted(named("a", 100) + (named("b", 120) if options else []))
 
 
-@pytest.mark.skipif(not os.environ.get("FORESET_LONG"), reason="three JVMs; tests/run.sh --long")
+@pytest.mark.long
 @pytest.mark.parametrize("options", ["", LOST])
 def test_an_unclean_election_between_two_epochs(tmp_path, options):
     """A follower that has missed the tail is elected and filled beyond the position: the tail that was read is gone."""

@@ -96,7 +96,8 @@ def test_a_value_that_cannot_be_a_folder_goes_to_the_dead_letters(tmp_path, mode
 
 def test_on_error_fail_stops_for_it(tmp_path):
     done = run(tmp_path, [("a", 1), ("\0", 2)], foreset.EXIT_FAILED, head="SET pipeline.on_error = fail;\n")
-    assert "table t: [INVALID_PARTITION_VALUE] partition value of column k holds the character NUL" in done.stderr
+    assert 'table t: row {"k":"\\u0000","v":2}: [INVALID_PARTITION_VALUE] partition value' in done.stderr
+    assert "of column k holds the character NUL" in done.stderr
 
 
 def plan(directory, sql):

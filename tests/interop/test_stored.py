@@ -23,7 +23,7 @@ def kept():
         shutil.rmtree(PLACE, ignore_errors=True)
         PLACE.mkdir()
         with tarfile.open(foreset.data("stored-0.1.0", "kept.tar.gz")) as archive:
-            archive.extractall(PLACE, filter="data")
+            foreset.unpack(archive, PLACE)
         yield PLACE
         shutil.rmtree(PLACE)
 
