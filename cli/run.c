@@ -35,7 +35,7 @@ static const char run_help[] =
     "  --kafka KEY=VALUE       overrides a Kafka property of every read_kafka, e.g. --kafka "
     "bootstrap.servers=localhost:9092\n"
     "  --config FILE           settings as INI: [pipeline] trigger = 5 seconds, [kafka] security.protocol = SSL\n"
-    "  --full-refresh          start anew: state dropped, tables emptied by one commit, sources read from "
+    "  --full-refresh          start again: state dropped, tables emptied by one commit, sources read from "
     "startingOffsets\n"
     "  --adopt[=TABLE]         take over tables whose key-value store is lost, from their last commits; accept tables\n"
     "                          that were restored to an older version as they are\n"

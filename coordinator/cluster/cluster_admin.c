@@ -297,7 +297,7 @@ static void admin_apply(struct admin *admin)
     write->token = admin->token;
     Foreset__Plan *plan = admin_compile(admin, &write->definition, &differences, &loses);
     if (plan && loses && !refresh) {
-        admin_refuse(admin, "%s%s: the change would lose state or rows; apply it with --full-refresh to start anew",
+        admin_refuse(admin, "%s%s: the change would lose state or rows; apply it with --full-refresh to start again",
                      text_str(&differences), plan->pipeline);
         plan = NULL;
     }

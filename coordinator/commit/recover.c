@@ -106,7 +106,8 @@ static enum status recover_tables(struct recover *recover, struct error *err)
         if (!exists && epoch && epoch->commit_epoch > 0) {
             status = error_set(err, STATUS_NOT_FOUND, ERROR_BLOCKED,
                                "table %s: its log at %s is gone, though the pipeline wrote it in epoch %" PRIu64
-                               ". Bring it back, start anew with --full-refresh, or give it up with --abandon-table=%s",
+                               ". Bring it back, start again with --full-refresh, or give it up with "
+                               "--abandon-table=%s",
                                log->name, log->url, epoch->commit_epoch, log->name);
             goto out;
         }

@@ -431,7 +431,7 @@ static enum status table_log_extended(const struct table_log *log, struct text *
     if (!*ret_changed || need.min_reader_version <= log->table->protocol.min_reader_version) goto out;
     status = error_set(err, STATUS_UNSUPPORTED, ERROR_FAIL_PIPELINE,
                        "a new column is of a type that the table's protocol does not know (timestamp_ntz); cast it, or "
-                       "start anew with --full-refresh");
+                       "start again with --full-refresh");
 out:
     return status;
 }

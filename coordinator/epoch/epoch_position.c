@@ -197,7 +197,7 @@ static enum status epoch_position_end(struct epoch_position_source *source, stru
             return error_set(
                 err, STATUS_INVALID, ERROR_FAIL_PIPELINE,
                 "topic %s, partition %d ends at offset %" PRId64 ", but %" PRId64
-                " was read before: it was truncated or created anew. Start anew with --full-refresh, put the topic "
+                " was read before: it was truncated or created again. Start again with --full-refresh, put the topic "
                 "back, or set failOnDataLoss => false to go on with it",
                 offer->topic, offer->partition, offer->end, partition->next);
         }
@@ -239,7 +239,7 @@ static enum status epoch_position_missing(struct epoch_position_source *source, 
         if (source->fail_on_data_loss) {
             return error_set(err, STATUS_INVALID, ERROR_FAIL_PIPELINE,
                              "source %s: topic %s, partition %d was read before and is not there any more; was the "
-                             "topic deleted, or created again with fewer partitions? Start anew with --full-refresh, "
+                             "topic deleted, or created again with fewer partitions? Start again with --full-refresh, "
                              "or set failOnDataLoss => false to go on without it",
                              source->plan->name, partition->topic, partition->partition);
         }

@@ -17,7 +17,7 @@
 
 // ---- Merging ----
 
-// Complete mode: what others changed is made good by this epoch.
+// Complete mode: this epoch writes over what others changed.
 static void pipeline_commit_whole(struct pipeline *pipeline, const struct epoch *epoch)
 {
     for (size_t i = 0; i < epoch->table_count; i++) {

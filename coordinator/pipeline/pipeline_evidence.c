@@ -106,7 +106,7 @@ static void pipeline_evidence_replaced(struct pipeline *pipeline, const struct p
     if (source->fail_on_data_loss) {
         (void)error_set(&err, STATUS_INVALID, ERROR_FAIL_PIPELINE,
                         "source %s: topic %s, partition %d: the record at offset %" PRId64
-                        " is not the one that was read before: the topic was created anew or truncated. Epoch %" PRIu64
+                        " is not the one that was read before: the topic was created again or truncated. Epoch %" PRIu64
                         " was not decided. Start with --full-refresh to read the topic from its beginning, or set "
                         "failOnDataLoss => false to go on with it",
                         source->plan->name, range->topic, range->partition, range->last->offset, epoch);

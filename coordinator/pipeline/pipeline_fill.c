@@ -175,7 +175,7 @@ static enum status pipeline_fill_read(struct recover *recover, uint32_t number, 
     if (log->abandoned) {
         status = error_set(err, STATUS_NOT_FOUND, ERROR_FAIL_PIPELINE,
                            "it was given up with --abandon-table, so nobody knows its rows; take the new table out, or "
-                           "start anew with --full-refresh");
+                           "start again with --full-refresh");
         goto out;
     }
     TRY(table_log_open_store(log, err));
@@ -256,7 +256,7 @@ out:
     if (status == STATUS_NOT_FOUND) err->class = ERROR_FAIL_PIPELINE;
     return status == STATUS_OK ? status
                                : error_prefix(err,
-                                              "%s, which says what a new table is filled with; start anew with "
+                                              "%s, which says what a new table is filled with; start again with "
                                               "--full-refresh",
                                               position->fill);
 }

@@ -1,7 +1,8 @@
 // Epochs that wait for their sources. While one is read and nothing moves, the sources are asked again, so that a topic
-// which was deleted, truncated or created again is noticed though no epoch can be planned (P7); then the wait is told.
-// A drain does not wait for ever: after PIPELINE_STALL_DRAIN_US without progress the run ends (FAIL_PIPELINE). What is
-// decided is published; the epochs that were not read never happened and are read again by the next run.
+// which was deleted, truncated or created again is noticed though no epoch can be planned (P7); then a notice reports
+// the wait. A drain does not wait for ever: after PIPELINE_STALL_DRAIN_US without progress the run ends
+// (FAIL_PIPELINE). What is decided is published; the epochs that were not read never happened and are read again by the
+// next run.
 #include "coordinator/pipeline/pipeline_private.h"
 
 #include <inttypes.h>

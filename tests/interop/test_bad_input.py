@@ -159,7 +159,7 @@ def test_recreated_topic_stops_and_nothing_is_decided(broker, topic, tmp_path):
     broker.create_topic(topic, 2)
     foreset.produce(broker.address, topic, "user-events:8000:99", "--key", "user_id")
     version = delta_log.latest_version(small.table)
-    refused(small.run(), foreset.EXIT_FAILED, topic, "truncated|recreated|created anew|new")
+    refused(small.run(), foreset.EXIT_FAILED, topic, "truncated|recreated|created again|new")
     assert delta_log.latest_version(small.table) == version
 
 

@@ -265,7 +265,7 @@ static enum status kafka_source_message_error(struct kafka_source *source, struc
             return error_set(
                 err, STATUS_ERROR, ERROR_FAIL_PIPELINE,
                 "Kafka %s/%d ends at offset %lld, but offset %lld was read before: the topic was truncated or "
-                "created anew. Start with --full-refresh, or restore the topic",
+                "created again. Start with --full-refresh, or restore the topic",
                 partition->topic, partition->partition, (long long)message->offset, (long long)partition->check_offset);
         }
         if (partition->check_offset >= 0 && message->offset > partition->check_offset) partition->check_offset = -1;
@@ -308,7 +308,7 @@ static enum status kafka_partition_check(struct kafka_partition *partition, cons
     if (same && kafka_evidence_hash(message) == partition->check_hash) return STATUS_OK;
     return error_set(
         err, STATUS_ERROR, ERROR_FAIL_PIPELINE,
-        "Kafka %s/%d: the record at offset %lld is not the one that was read before: the topic was created anew. "
+        "Kafka %s/%d: the record at offset %lld is not the one that was read before: the topic was created again. "
         "Start with --full-refresh to read the new topic from its beginning",
         partition->topic, partition->partition, (long long)wanted);
 }

@@ -38,7 +38,7 @@ static enum status table_source_failed(const struct table_source *source, enum s
 {
     if (status == STATUS_OK) return status;
     if (status == STATUS_NOT_FOUND || err->class == ERROR_USAGE) err->class = ERROR_FAIL_PIPELINE;
-    return error_prefix(err, "filling a new table from %s (start anew with --full-refresh if this stays so)",
+    return error_prefix(err, "filling a new table from %s (start again with --full-refresh if this stays so)",
                         source->url);
 }
 

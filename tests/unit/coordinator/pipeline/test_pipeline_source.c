@@ -1,4 +1,4 @@
-// A pipeline whose source gives nothing while an epoch waits for it: what is told, asked and given up (P7).
+// A pipeline whose source gives nothing while an epoch waits for it: notices, questions and the limit (P7).
 #include "tests/unit/coordinator/pipeline/pipeline_fixture.h"
 
 static void assert_outcome(struct pipeline_fixture *fixture, enum pipeline_outcome outcome, const char *words)

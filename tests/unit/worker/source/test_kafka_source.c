@@ -173,7 +173,7 @@ static void another_record_at_the_evidence_offset_fails_the_pipeline(void **stat
     struct error err;
     assert_int_not_equal(read_epoch(fixture, 2, &range, 1, &values, &err), STATUS_OK);
     assert_int_equal(err.class, ERROR_FAIL_PIPELINE);
-    assert_non_null(strstr(err.message, "created anew"));
+    assert_non_null(strstr(err.message, "created again"));
     text_deinit(&values);
 }
 
