@@ -73,6 +73,26 @@ static bool recover_adopts(const struct recover *recover, const struct table_log
     return recover->adopt && (!recover->adopt_table || strcmp(recover->adopt_table, log->name) == 0);
 }
 
+static bool recover_is_ahead(const struct recover *recover, uint64_t txn)
+{
+    return recover->last && txn > recover->last->body->epoch;
+}
+
+// A table has an epoch that the store does not know: the store is an old copy. Its positions are behind the table, so
+// neither --adopt nor --overwrite helps here: every row read since would come twice. With --adopt a local store was
+// left behind already (torn_store.c); this is etcd's, or a run without --adopt.
+static enum status recover_old_store(const struct recover *recover, const struct table_log *log, uint64_t txn,
+                                     struct error *err)
+{
+    return error_set(err, STATUS_ERROR, ERROR_BLOCKED,
+                     "table %s: its last transaction is epoch %" PRIu64 ", but the pipeline's key-value store knows "
+                     "no epoch after %" PRIu64 ": the store is older than the table, as after a restore from a copy. "
+                     "Nothing is lost. Restore the newest copy of the store, or run with --adopt to go on from the "
+                     "manifests that the tables' logs name (cluster: let etcd's data go and adopt, "
+                     "docs/OPERATIONS.md)",
+                     log->name, txn, recover->last->body->epoch);
+}
+
 // A table that cannot be taken is refused before any table is made or changed.
 static enum status recover_admit(struct recover *recover, struct error *err)
 {
@@ -84,6 +104,8 @@ static enum status recover_admit(struct recover *recover, struct error *err)
         if (log->abandoned) continue;
         TRY(table_log_refresh(log, &exists, err));
         if (exists) TRY(table_log_admit(log, recover_adopts(recover, log), !refresh && !log->extends, err));
+        if (exists && recover_is_ahead(recover, table_log_txn(log)))
+            TRY(recover_old_store(recover, log, table_log_txn(log), err));
     }
 out:
     return status;
@@ -217,6 +239,8 @@ static enum status recover_expect_log(struct recover *recover, const struct mani
     uint64_t txn = exists ? table_log_txn(log) : expected.txn;
     bool ahead = expected.put > 0 && txn > recover->published, fits = txn == expected.txn || ahead;
     if (!exists || (fits && txn == 0)) return STATUS_OK;
+    if (recover_is_ahead(recover, txn)) return recover_old_store(recover, log, txn, err);
+    if (!fits) log->others.cleaned = true; // its log is not ours to the end: any file may hold rows of open groups
     status = fits ? recover_beside(log, &expected, err) : recover_mismatch(log, txn, expected.txn, err);
     if (status == STATUS_OK || err->class != ERROR_BLOCKED) return status;
     uint64_t accepted = ahead ? txn : expected.txn;

@@ -1,5 +1,6 @@
 // A torn kv store. An epoch is put into a table only when its decision is durable, so a table with a later epoch than
-// the store shows that the part which cannot be read was whole once: to cut it off would decide that epoch twice.
+// the store shows that the part which cannot be read was whole once: to cut it off would decide that epoch twice. With
+// --adopt a store that is whole is compared too: an old copy would read again what the tables have.
 // What can fail: a table's log cannot be read: its error, nothing is changed.
 #include "coordinator/commit/torn_store.h"
 
@@ -46,9 +47,11 @@ enum status torn_store_check(const struct commit_context *context, bool adopt, s
     struct table_logs logs = {0};
     struct meta_record last;
     char id[37] = "";
-    if (!kv_torn(context->meta->kv, &where)) goto out;
+    bool is_torn = kv_torn(context->meta->kv, &where);
+    if (!is_torn && !(adopt && context->meta->kv->ops->forget)) goto out;
     TRY(meta_store_last(context->meta, &last, err));
     TRY(meta_store_id(context->meta, id, err));
+    if (!is_torn && id[0] == '\0') goto out; // nothing to leave behind
     table_logs_init(&logs, &torn.context);
     for (size_t i = 0; i < logs.count; i++) {
         if (logs.items[i].dead_letters) continue; // they may be absent, and their tables know as much
@@ -56,9 +59,10 @@ enum status torn_store_check(const struct commit_context *context, bool adopt, s
     }
     torn.last = last.epoch;
     if (torn.known <= torn.last) {
-        log_warn("kv_torn", "at=\"%s\" epoch=%" PRIu64, text_str(&where), torn.last);
+        if (is_torn) log_warn("kv_torn", "at=\"%s\" epoch=%" PRIu64, text_str(&where), torn.last);
     } else if (adopt) {
-        log_warn("kv_damaged", "at=\"%s\" epoch=%" PRIu64 " adopted=%" PRIu64, text_str(&where), torn.last, torn.known);
+        log_warn(is_torn ? "kv_damaged" : "kv_old", "at=\"%s\" epoch=%" PRIu64 " adopted=%" PRIu64,
+                 is_torn ? text_str(&where) : "kv.log", torn.last, torn.known);
         TRY(context->meta->kv->ops->forget(context->meta->kv, err));
     } else {
         status = error_set(err, STATUS_CORRUPT, ERROR_FAIL_PIPELINE,

@@ -3,6 +3,8 @@
 Each record of the log in turn is the last one and has a flipped byte or a missing end. If a table has an epoch that the
 records before do not know, the run is refused, names file and offset, and changes nothing; --adopt goes on from the
 tables. Else the record was torn: the run goes on by itself. The tables are right at the end in every case.
+
+So with a whole store that is an old copy, and with a table of which the last commits are gone.
 """
 
 import json
@@ -122,3 +124,55 @@ def test_a_damaged_end_is_torn_unless_a_table_knows_more(case, how):
         case.check(FILES + 1)
         last = int(puts["last"].split()[0]) if "last" in puts else last
     assert refused > 0 and went_on > 0
+
+
+@pytest.mark.parametrize("behind", [1, 2])
+@pytest.mark.parametrize("way", ["--overwrite", "--full-refresh", "--adopt"])
+def test_an_old_copy_of_the_store_makes_no_row_come_twice(tmp_path, way, behind):
+    case = Case(tmp_path / "made").make()
+    case.run().check()
+    old = case.kv.read_bytes()
+    for number in range(FILES, FILES + behind):
+        case.add(number)
+        case.run().check()
+    case.kv.write_bytes(old)
+    case.add(FILES + behind)
+    for args in [(), (way,)] if way != "--adopt" else [()]:
+        run = case.run(*args)
+        assert run.returncode == foreset.EXIT_BLOCKED, f"{run}\n{run.stderr}"
+        assert "store is older than the table" in run.stderr and "--adopt" in run.stderr, run.stderr
+        case.check(FILES + behind)
+    case.run("--adopt").check()
+    case.check(FILES + behind + 1)
+    case.run().check()
+    case.check(FILES + behind + 1)
+
+
+COUNTS = """SET pipeline.name = damage;
+CREATE OR REFRESH STREAMING TABLE counts TBLPROPERTIES ('output.mode' = 'update') AS
+SELECT id % 10 AS k, count(*) AS n FROM STREAM read_files('in', format => 'json', schema => 'id INT',
+                                                        maxFilesPerTrigger => 1) GROUP BY id % 10;
+"""
+
+
+@pytest.mark.parametrize("lost", [1, 2])
+@pytest.mark.parametrize("way", ["--overwrite", "--adopt"])
+def test_a_table_that_lost_its_last_commits_has_each_group_once(tmp_path, way, lost):
+    case = Case(tmp_path / "made").make()
+    (case.folder / "p.sql").write_text(COUNTS)
+    case.add(10)
+    case.run().check()
+    table = case.warehouse / "counts"
+    for commit in sorted((table / "_delta_log").glob("*.json"))[-lost:]:
+        commit.unlink()
+    case.add(20)
+    run = case.run()
+    assert run.returncode == foreset.EXIT_BLOCKED and way in run.stderr, run.stderr
+    case.run(way).check()
+    case.add(11)
+    case.add(12)
+    case.add(21)
+    case.run().check()
+    rows = {row["k"]: row["n"] for row in readers.read_pyarrow(table).to_pylist()}
+    assert rows == {0: 3, 1: 3, 2: 2}
+    assert readers.read_pyarrow(table).num_rows == len(rows)
