@@ -77,6 +77,19 @@ out:
     return status;
 }
 
+// A table's column type. Types drop NOT NULL, which a schema of a source may do; a table must not.
+static enum status parse_column_type(struct sql_parser *parser, const struct type **ret_type, struct error *err)
+{
+    struct sql_parser scan = *parser;
+    enum status status = sql_type_parse(parser, ret_type, err);
+    for (; status == STATUS_OK && scan.at < parser->at; scan.at++) {
+        if (!sql_parser_is_word(&scan, 0, "not") || !sql_parser_is_word(&scan, 1, "null")) continue;
+        status = sql_parser_unsupported(parser, sql_parser_offset(&scan), "NOT NULL inside a column's type",
+                                        "NOT NULL can follow the type of a whole column", err);
+    }
+    return status;
+}
+
 static enum status parse_column(struct sql_parser *parser, struct sql_statement *statement, struct error *err)
 {
     enum status status = STATUS_OK;
@@ -89,7 +102,7 @@ static enum status parse_column(struct sql_parser *parser, struct sql_statement 
         goto out;
     }
     TRY(sql_parser_name(parser, "a column's name", &column.name, err));
-    TRY(sql_type_parse(parser, &column.type, err));
+    TRY(parse_column_type(parser, &column.type, err));
     for (;;) {
         struct slice comment;
         if (sql_parser_accept(parser, "comment")) {

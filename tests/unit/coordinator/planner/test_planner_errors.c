@@ -163,6 +163,10 @@ static const struct {
      "CONSTRAINT_ALREADY_EXISTS", "p.sql:1:56:", "two constraints are named C", NULL},
     {"CREATE STREAMING TABLE t (CONSTRAINT c EXPECT (v > 0) ON VIOLATION QUARANTINE) AS\nSELECT v" F, "",
      "p.sql:1:27:", "QUARANTINE is not built yet", NULL},
+    {"CREATE STREAMING TABLE t (s STRUCT<a: INT NOT NULL> NOT NULL) AS\nSELECT named_struct('a', 1) AS s" F, "",
+     "p.sql:1:43:", "NOT NULL inside a column's type is not built yet", NULL},
+    {"CREATE STREAMING TABLE t (s ARRAY<STRUCT<a INT NOT NULL>>) AS\nSELECT array(named_struct('a', 1)) AS s" F, "",
+     "p.sql:1:48:", "NOT NULL inside a column's type is not built yet", NULL},
     {T "SELECT id" F " IDENTIFIED BY x UNION ALL SELECT id" F " IDENTIFIED BY x", "",
      "p.sql:2:", "two sources are IDENTIFIED BY x", NULL},
 };
