@@ -73,6 +73,25 @@ static bool recover_adopts(const struct recover *recover, const struct table_log
     return recover->adopt && (!recover->adopt_table || strcmp(recover->adopt_table, log->name) == 0);
 }
 
+// A misspelt table would leave the one that was meant as it is, without a word.
+static enum status recover_knows(const struct recover *recover, const char *option, const char *name, struct error *err)
+{
+    enum status status = STATUS_OK;
+    struct text names = {0};
+    for (size_t i = 0; name && i < recover->logs->count; i++) {
+        const struct table_log *log = &recover->logs->items[i];
+        if (strcmp(log->name, name) == 0) goto out;
+        if (!log->dead_letters) text_printf(&names, "%s%s", names.length > 0 ? ", " : "", log->name);
+    }
+    if (name)
+        status = error_set(err, STATUS_INVALID, ERROR_FAIL_PIPELINE,
+                           "--%s=%s: the pipeline has no table of this name; its tables: %s. Nothing was changed",
+                           option, name, text_str(&names));
+out:
+    text_deinit(&names);
+    return status;
+}
+
 static bool recover_is_ahead(const struct recover *recover, uint64_t txn)
 {
     return recover->last && txn > recover->last->body->epoch;
@@ -339,6 +358,9 @@ enum status recover_run(struct recover *recover, struct error *err)
     recover->last = NULL;
     TRY(FAILPOINT("recover.before", err));
     TRY(lease_check(context->meta->lease, "recovery", err));
+    TRY(recover_knows(recover, "adopt", recover->adopt ? recover->adopt_table : NULL, err));
+    TRY(recover_knows(recover, "overwrite", recover->overwrite ? recover->overwrite_table : NULL, err));
+    TRY(recover_knows(recover, "abandon-table", recover->abandon_table, err));
     TRY(recover_identity(recover, &floor, err));
     TRY(meta_store_raise(context->meta, floor, &context->generation, err));
     TRY(meta_store_last(context->meta, &last, err));

@@ -176,3 +176,16 @@ def test_a_table_that_lost_its_last_commits_has_each_group_once(tmp_path, way, l
     rows = {row["k"]: row["n"] for row in readers.read_pyarrow(table).to_pylist()}
     assert rows == {0: 3, 1: 3, 2: 2}
     assert readers.read_pyarrow(table).num_rows == len(rows)
+
+
+@pytest.mark.parametrize("option", ["--adopt", "--overwrite", "--abandon-table"])
+def test_an_option_for_a_table_that_the_pipeline_does_not_have_changes_nothing(tmp_path, option):
+    case = Case(tmp_path / "made").make()
+    case.run().check()
+    case.add(FILES)
+    run = case.run(f"{option}=nope")
+    assert run.returncode == foreset.EXIT_FAILED, run.stderr
+    assert f"{option}=nope" in run.stderr and "its tables: lines, total" in run.stderr, run.stderr
+    case.check(FILES)
+    case.run(f"{option.replace('abandon-table', 'adopt')}=lines").check()
+    case.check(FILES + 1)
