@@ -87,6 +87,7 @@ inside() {
         set -e
         root=$1; shift
         mount --make-rprivate /
+        mount --bind "$root" "$root"   # ip netns wants the root to be a mount
         mount -t proc proc "$root/proc"
         mount --rbind /sys "$root/sys"
         mount --rbind /dev "$root/dev"

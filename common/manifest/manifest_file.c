@@ -40,7 +40,8 @@ enum status manifest_file_decode(const void *bytes, size_t size, const struct ma
     if (hash != stored || (!any && hash != file->hash)) {
         return error_set(err, STATUS_CORRUPT, ERROR_FAIL_PIPELINE,
                          "manifest %s is damaged or not the one that was decided: its hash is %016" PRIx64
-                         ", expected %016" PRIx64 "; restore the file, or start again with --full-refresh",
+                         ", expected %016" PRIx64
+                         "; restore the file, or move the tables and the state away and run again",
                          file->name, hash, any ? stored : file->hash);
     }
     Foreset__Manifest *manifest =
@@ -69,7 +70,7 @@ enum status manifest_file_read(struct objstore *state, const struct manifest_fil
     if (status == STATUS_NOT_FOUND) {
         return error_set(err, STATUS_CORRUPT, ERROR_FAIL_PIPELINE,
                          "the manifest of the decided epoch %" PRIu64
-                         " is gone: %s/%s; restore the file, or start again with --full-refresh",
+                         " is gone: %s/%s; restore the file, or move the tables and the state away and run again",
                          file->epoch, state->url ? state->url : "", file->name);
     }
     return status == STATUS_OK ? status : error_prefix(err, "manifest of epoch %" PRIu64, file->epoch);
