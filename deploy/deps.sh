@@ -13,7 +13,7 @@ build_packages=(librdkafka-dev libnng-dev libprotobuf-c-dev protobuf-c-compiler 
     libsnappy-dev zlib1g-dev liblz4-dev libxxhash-dev libicu-dev libpcre2-dev libinih-dev libmicrohttpd-dev
     cmake ninja-build pkg-config gcc)
 test_packages=(git libcmocka-dev python3-venv clang libclang-rt-14-dev clang-tidy clang-format etcd-server etcd-client
-    iproute2 mmdebstrap tzdata)
+    iproute2 mmdebstrap mount procps tzdata)
 
 say() { printf 'deps: %s\n' "$*" >&2; }
 

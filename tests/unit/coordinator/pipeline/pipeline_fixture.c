@@ -196,9 +196,10 @@ static void worker_prepared(struct pipeline_fixture *fixture, uint64_t epoch, co
     }
     body.tables = tables;
     body.n_tables = 1;
-    Foreset__Evidence last[PARTITIONS];
+    Foreset__Evidence last[PARTITIONS], *planned[PARTITIONS];
     for (size_t i = 0; i < plan->n_ranges; i++) {
         Foreset__Range *range = plan->ranges[i];
+        planned[i] = range->last;
         if (fixture->silent_topic || range->to <= range->from) continue;
         foreset__evidence__init(&last[i]);
         last[i].offset = range->to - 1;
@@ -209,7 +210,7 @@ static void worker_prepared(struct pipeline_fixture *fixture, uint64_t epoch, co
     control.body_case = FORESET__CONTROL__BODY_PREPARED;
     control.prepared = &body;
     struct post post = fixture_pack(fixture, &control, epoch);
-    for (size_t i = 0; i < plan->n_ranges; i++) plan->ranges[i]->last = NULL;
+    for (size_t i = 0; i < plan->n_ranges; i++) plan->ranges[i]->last = planned[i];
     if (fixture->hold_prepared || fixture->hold_read) {
         vector_push(&fixture->held_prepared, post);
     } else {
