@@ -26,7 +26,7 @@ struct delta_analyze {
 // Reads every live file of the table, which was loaded with DELTA_LOAD_REMOVES (statistics). Fails as delta_scan does.
 enum status delta_analyze_read(struct delta_table *table, struct budget *budget, struct delta_analyze *ret_analyze,
                                struct error *err) MUST_USE;
-// Puts one commit with the files that are not right and still live; none if there are none. Refuses tables with rules
+// Puts one commit with the wrong files that are still live; no commit if no file is wrong. Refuses tables with rules
 // that writers here cannot obey.
 enum status delta_analyze_mend(struct delta_table *table, struct delta_analyze *analyze, struct random *random,
                                struct error *err) MUST_USE;

@@ -49,7 +49,7 @@ static size_t encode(uint32_t code, char ret_bytes[4])
     return length;
 }
 
-// The next character in the place of this one; surrogates are none. False: it is the last, or the next has no room.
+// Replaces a character by the next one, skipping surrogates. False: no character follows, or the bound has no room.
 static bool raise_character(char *bound, size_t start, size_t *length)
 {
     char next[4];

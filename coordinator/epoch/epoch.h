@@ -50,7 +50,7 @@ struct epoch {
     bool watermark_sent;
     struct manifest *manifest;                            // from BUILT on
     bool verified;                                        // the records before its ranges are the ones read (P7)
-    struct manifest *before;                              // the epoch before's, from BUILT on; NULL: there is none
+    struct manifest *before;                              // of the previous epoch, from BUILT on; NULL: no epoch before
     uint64_t bytes;                                       // of its files
     int64_t planned_us, read_us, prepared_us, decided_us; // boot clock, for progress
 };

@@ -88,8 +88,9 @@ static size_t unescape(struct slice bytes, struct text *text)
     return 1;
 }
 
-// Bytes of a ${name} at the start, 0 if there is none. Spark replaces it in the text of a query by a setting of that
-// name; there are none here, and what is not set is empty. Names of other kinds (env:X, spark.x) stay.
+// Length in bytes of a ${name} at the start; 0: the text starts otherwise. Spark replaces it in the text of a query by
+// a setting of that name; Foreset has no such settings, so the name becomes empty text. Names of other kinds (env:X,
+// spark.x) stay.
 static size_t variable_length(struct slice rest)
 {
     if (rest.length < 4 || rest.data[0] != '$' || rest.data[1] != '{') return 0;
