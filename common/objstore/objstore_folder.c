@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -61,6 +62,23 @@ int objstore_folder_fsync(int fd)
         int result = fsync(fd);
         if (result == 0 || errno != EINTR) return result;
     }
+}
+
+static _Atomic uint64_t folder_sync_failures;
+
+uint64_t objstore_folder_sync_failures(void)
+{
+    return atomic_load(&folder_sync_failures);
+}
+
+bool objstore_folder_sync(int folder, uint64_t failures)
+{
+    if (objstore_folder_fsync(folder) != 0) {
+        atomic_fetch_add(&folder_sync_failures, 1);
+        return false;
+    }
+    errno = EIO;
+    return atomic_load(&folder_sync_failures) == failures;
 }
 
 enum status objstore_folder_fail(const struct objstore_folders *folders, const char *what, const char *key,
@@ -164,11 +182,12 @@ static void folder_learn_siblings(struct objstore_folders *folders, int parent, 
 static bool folder_ensure(struct objstore_folders *folders, int parent, const char *name, const char *path,
                           size_t length)
 {
+    uint64_t failures = objstore_folder_sync_failures();
     bool made = mkdirat(parent, name, 0777) == 0;
     if (!made && errno != EEXIST) return false;
     size_t before = folders->durable.count;
     if (!made && strchr(name, '=')) folder_learn_siblings(folders, parent, path, length - strlen(name));
-    if (objstore_folder_fsync(parent) == 0) {
+    if (objstore_folder_sync(parent, failures)) {
         folder_learn(folders, hash_64(path, length, 0));
         return true;
     }
@@ -228,7 +247,7 @@ enum status objstore_folder_open(struct objstore_folders *folders, const char *w
 
 // Makes one folder durable in its parent. A parent that was there before, and that this process may not write into or
 // read, holds nothing of ours.
-static bool folder_sync_parent(const char *path, bool made)
+static bool folder_sync_parent(const char *path, bool made, uint64_t failures)
 {
     char *parent = memory_strdup(path);
     char *slash = strrchr(parent, '/');
@@ -236,7 +255,7 @@ static bool folder_sync_parent(const char *path, bool made)
     int fd = objstore_folder_openat(AT_FDCWD, parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
     bool hidden = fd < 0 && (errno == EACCES || errno == EPERM);
     bool foreign = hidden || (fd >= 0 && faccessat(AT_FDCWD, parent, W_OK, AT_EACCESS) != 0);
-    bool done = (foreign && !made) || (fd >= 0 && objstore_folder_fsync(fd) == 0);
+    bool done = (foreign && !made) || (fd >= 0 && objstore_folder_sync(fd, failures));
     done = done || (!made && (errno == EINVAL || errno == EROFS)); // a mount that knows no sync of folders
     int saved = errno;
     if (fd >= 0) close(fd);
@@ -249,6 +268,7 @@ static bool folder_sync_parent(const char *path, bool made)
 static enum status folder_make_one(const char *path, struct error *err)
 {
     uint64_t hash = hash_64(path, strlen(path), 0);
+    uint64_t failures = objstore_folder_sync_failures();
     bool made = mkdir(path, 0777) == 0;
     struct stat found;
     if (!made && errno != EEXIST && errno != EISDIR) {
@@ -260,7 +280,7 @@ static enum status folder_make_one(const char *path, struct error *err)
     for (size_t i = 0; i < folder_roots.durable.count && !made; i++) {
         if (folder_roots.durable.items[i] == hash) return STATUS_OK;
     }
-    if (!folder_sync_parent(path, made)) {
+    if (!folder_sync_parent(path, made, failures)) {
         (void)error_set_errno(err, ERROR_FAIL_PIPELINE, "making the directory %s durable in its parent", path);
         if (made) (void)rmdir(path);
         return STATUS_ERROR;

@@ -4,6 +4,7 @@
 #define FORESET_OBJSTORE_OBJSTORE_FOLDER_H
 
 #include <pthread.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "common/base/error.h"
@@ -33,5 +34,11 @@ enum status objstore_folder_make(char *path, struct error *err) MUST_USE;
 // System calls that go on when a signal or a network file system interrupts them.
 int objstore_folder_openat(int folder, const char *name, int flags, mode_t mode);
 int objstore_folder_fsync(int fd);
+
+// Failed syncs of directories in this process. One may lose every name that was new in its directory, also those that
+// another thread or store made there, and a later sync that succeeds proves nothing for them.
+uint64_t objstore_folder_sync_failures(void);
+// Whether the names that were made when there were so many failures are durable; else errno says why not.
+bool objstore_folder_sync(int folder, uint64_t failures);
 
 #endif

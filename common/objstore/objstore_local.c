@@ -7,6 +7,8 @@
 //   - disk full, read-only, not a directory: the call fails with the directory's name, nothing of that name is visible;
 //   - fsync of a directory after the name is there: the name is made once more and the directory synced again, a few
 //   times; then the outcome is unknown (STATUS_UNKNOWN): the caller reads, and what it finds counts after settle only;
+//   - fsync of a directory may lose every name that was new in it, also those of other threads: a later sync that
+//   succeeds proves nothing for them. So a name counts as durable only if no sync failed since it was made;
 //   - fsync of a data file: final for that file (P16); it is not synced a second time;
 //   - a crash: at most a file ".<name>.<random>.tmp" or an unnamed data file is left, which no reader takes.
 // Folders are objstore_folder's.
@@ -36,6 +38,7 @@ enum {
 
 struct objstore_unsynced {
     char *key;
+    uint64_t sync_failures; // when its name was made
     int fd;
 };
 struct objstore_local {
@@ -49,6 +52,7 @@ struct objstore_local {
 struct objstore_writer {
     struct objstore_local *store;
     char *key;
+    uint64_t sync_failures; // when its name was made
     int fd;
     bool finished;
     bool failed;
@@ -62,9 +66,9 @@ static struct objstore_local *objstore_local_of(struct objstore *store)
 }
 
 // The name of a new file is durable with its directory.
-static bool objstore_local_sync_folder(int folder)
+static bool objstore_local_sync_folder(int folder, uint64_t sync_failures)
 {
-    return FORESET_BUG("directory-not-synced") || objstore_folder_fsync(folder) == 0;
+    return FORESET_BUG("directory-not-synced") || objstore_folder_sync(folder, sync_failures);
 }
 
 static bool objstore_local_write_all(int fd, const void *bytes, size_t size)
@@ -116,6 +120,7 @@ static enum status objstore_local_replace(struct objstore_local *store, int fold
 {
     char temporary[NAME_MAX + 1];
     for (unsigned attempt = 0; attempt < OBJSTORE_SYNC_TRIES; attempt++) {
+        uint64_t sync_failures = objstore_folder_sync_failures();
         int fd = objstore_local_stage(store, folder, name, true, bytes, size, temporary);
         if (fd < 0) return objstore_folder_fail(&store->folders, "writing", key, err);
         const struct timespec times[] = {{.tv_nsec = UTIME_OMIT}, modified ? *modified : (struct timespec){0}};
@@ -126,7 +131,7 @@ static enum status objstore_local_replace(struct objstore_local *store, int fold
             unlinkat(folder, temporary, 0);
             return status;
         }
-        if (objstore_local_sync_folder(folder)) return STATUS_OK;
+        if (objstore_local_sync_folder(folder, sync_failures)) return STATUS_OK;
     }
     (void)error_set_errno(err, ERROR_FAIL_PIPELINE, "fsync of the directory of %s/%s", store->base.url, key);
     if (err) err->code = STATUS_UNKNOWN;
@@ -170,6 +175,7 @@ static enum status objstore_local_put_staged(struct objstore_local *store, int f
                                              const char *key, const void *bytes, size_t size, struct error *err)
 {
     char temporary[NAME_MAX + 1];
+    uint64_t sync_failures = objstore_folder_sync_failures();
     int fd = objstore_local_stage(store, folder, name, named, bytes, size, temporary);
     if (fd < 0) return objstore_folder_fail(&store->folders, "writing", key, err);
     enum status status = STATUS_OK;
@@ -178,7 +184,7 @@ static enum status objstore_local_put_staged(struct objstore_local *store, int f
     if (temporary[0]) unlinkat(folder, temporary, 0);
     close(fd);
     if (linked) {
-        if (!objstore_local_sync_folder(folder)) {
+        if (!objstore_local_sync_folder(folder, sync_failures)) {
             status = objstore_local_replace(store, folder, name, key, NULL, bytes, size, err);
             if (status != STATUS_OK && err) err->code = STATUS_UNKNOWN;
             if (status != STATUS_OK) status = STATUS_UNKNOWN; // the name is there
@@ -481,6 +487,7 @@ static enum status objstore_local_create(struct objstore *base, const char *key,
     const char *name;
     enum status status = objstore_folder_open(&store->folders, "creating", key, true, &folder, &name, err);
     if (status != STATUS_OK) return status;
+    uint64_t sync_failures = objstore_folder_sync_failures();
     int fd = objstore_folder_openat(folder, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
     if (fd < 0) status = objstore_folder_fail(&store->folders, "creating", key, err);
     close(folder);
@@ -488,6 +495,7 @@ static enum status objstore_local_create(struct objstore *base, const char *key,
     struct objstore_writer *writer = memory_calloc(1, sizeof *writer);
     writer->store = store;
     writer->key = memory_strdup(key);
+    writer->sync_failures = sync_failures;
     writer->fd = fd;
     writer->buffer = memory_alloc(OBJSTORE_WRITE_BUFFER);
     *ret_writer = writer;
@@ -536,7 +544,7 @@ static enum status objstore_local_finish(struct objstore_writer *writer, struct 
     (void)!sync_file_range(writer->fd, 0, 0, SYNC_FILE_RANGE_WRITE);
     pthread_mutex_lock(&store->lock);
     if (store->unsynced.count < OBJSTORE_UNSYNCED_MAX) {
-        struct objstore_unsynced item = {memory_strdup(writer->key), writer->fd};
+        struct objstore_unsynced item = {memory_strdup(writer->key), writer->sync_failures, writer->fd};
         vector_push(&store->unsynced, item);
         writer->fd = -1;
     }
@@ -562,14 +570,17 @@ static void objstore_local_writer_close(struct objstore_writer *writer)
     memory_free(writer);
 }
 
-// The descriptor that wrote the file, else -1; the caller owns it.
-static int objstore_local_unsynced_take(struct objstore_local *store, const char *key)
+// The descriptor that wrote the file, else -1; the caller owns it. *ret_sync_failures: when its name was made, 0 where
+// that is not known.
+static int objstore_local_unsynced_take(struct objstore_local *store, const char *key, uint64_t *ret_sync_failures)
 {
     int fd = -1;
+    *ret_sync_failures = 0;
     pthread_mutex_lock(&store->lock);
     for (size_t i = 0; i < store->unsynced.count; i++) {
         if (strcmp(store->unsynced.items[i].key, key) != 0) continue;
         fd = store->unsynced.items[i].fd;
+        *ret_sync_failures = store->unsynced.items[i].sync_failures;
         memory_free(store->unsynced.items[i].key);
         vector_remove(&store->unsynced, i);
         break;
@@ -590,14 +601,16 @@ static bool objstore_local_folder_again(const char *const *keys, size_t count, s
     return false;
 }
 
-// Two passes: a folder is synced after the last of its files.
-static enum status objstore_local_sync(struct objstore *base, const char *const *keys, size_t count, struct error *err)
+// The content of each file. *ret_sync_failures: when the oldest of the names was made.
+static enum status objstore_local_sync_files(struct objstore_local *store, const char *const *keys, size_t count,
+                                             uint64_t *ret_sync_failures, struct error *err)
 {
-    struct objstore_local *store = objstore_local_of(base);
     enum status status = STATUS_OK;
     for (size_t i = 0; i < count; i++) {
-        int fd = objstore_local_unsynced_take(store, keys[i]);
+        uint64_t sync_failures;
+        int fd = objstore_local_unsynced_take(store, keys[i], &sync_failures);
         struct stat found;
+        if (sync_failures < *ret_sync_failures) *ret_sync_failures = sync_failures;
         if (fd < 0) {
             enum status opened =
                 objstore_local_read_open(store, keys[i], &fd, &found, status == STATUS_OK ? err : NULL);
@@ -610,15 +623,60 @@ static enum status objstore_local_sync(struct objstore *base, const char *const 
             status = objstore_folder_fail(&store->folders, "fsync of", keys[i], err);
         close(fd);
     }
+    return status;
+}
+
+// Makes the name once more, of a file that no reader knows yet.
+static enum status objstore_local_rename_again(struct objstore_local *store, const char *key, struct error *err)
+{
+    int folder;
+    const char *name;
+    char temporary[NAME_MAX + 1];
+    enum status status = objstore_folder_open(&store->folders, "renaming", key, false, &folder, &name, err);
+    if (status != STATUS_OK) return status;
+    objstore_local_temporary(store, name, temporary);
+    if (renameat(folder, name, folder, temporary) != 0 || renameat(folder, temporary, folder, name) != 0)
+        status = objstore_folder_fail(&store->folders, "renaming", key, err);
+    close(folder);
+    return status;
+}
+
+// sync_failures: before the names were made.
+static enum status objstore_local_sync_folders(struct objstore_local *store, const char *const *keys, size_t count,
+                                               uint64_t sync_failures, struct error *err)
+{
+    enum status status = STATUS_OK;
     for (size_t i = 0; i < count && status == STATUS_OK; i++) {
         int folder;
         const char *name;
         if (objstore_local_folder_again(keys, count, i)) continue;
         status = objstore_folder_open(&store->folders, "fsync of", keys[i], false, &folder, &name, err);
         if (status != STATUS_OK) break;
-        if (!objstore_local_sync_folder(folder))
+        if (!objstore_local_sync_folder(folder, sync_failures))
             status = objstore_folder_fail(&store->folders, "fsync of the directory of", keys[i], err);
         close(folder);
+    }
+    return status;
+}
+
+// A folder is synced after the last of its files. Where some folder's sync failed since the names were made they are
+// made once more, a few times.
+static enum status objstore_local_sync(struct objstore *base, const char *const *keys, size_t count, struct error *err)
+{
+    struct objstore_local *store = objstore_local_of(base);
+    uint64_t made = UINT64_MAX;
+    if (count == 0) return STATUS_OK;
+    enum status status = objstore_local_sync_files(store, keys, count, &made, err);
+    if (status != STATUS_OK) return status;
+    for (unsigned attempt = 0; attempt < OBJSTORE_SYNC_TRIES; attempt++) {
+        uint64_t now = objstore_folder_sync_failures();
+        for (size_t i = 0; i < count && now != made; i++) {
+            status = objstore_local_rename_again(store, keys[i], err);
+            if (status != STATUS_OK) return status;
+        }
+        made = now;
+        status = objstore_local_sync_folders(store, keys, count, made, err);
+        if (status == STATUS_OK) return STATUS_OK;
     }
     return status;
 }

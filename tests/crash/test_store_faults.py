@@ -95,13 +95,19 @@ class Case:
     # ---- What a power cut would leave
 
     def needed(self):
-        """Every name that must be there: logs, what they show, manifests, the key-value store, and their folders."""
+        """Every name that must be there: logs, what they show, decided manifests, the key-value store, their folders.
+
+        A manifest whose folder could not be synced is never decided: it stays as an orphan until it is cleaned.
+        """
         names = {self.warehouse / name / "_delta_log" / f"{version:020}.json"
                  for name in TABLES for version, _ in delta_log.commits(self.warehouse / name)}
         names |= {self.warehouse / name / path for name in TABLES
                   for path in delta_log.active_files(self.warehouse / name)}
         state = self.warehouse / "_foreset" / "faults"
-        names |= set(state.glob("manifests/*.pb")) | {state / "kv.log"}
+        decided = (state / "kv.log").read_bytes()  # each decision is a record that names its manifest
+        manifests = {path for path in state.glob("manifests/*.pb") if f"manifests/{path.name}".encode() in decided}
+        assert manifests
+        names |= manifests | {state / "kv.log"}
         for name in list(names):
             names |= {parent for parent in name.parents if self.warehouse in parent.parents}
         return names

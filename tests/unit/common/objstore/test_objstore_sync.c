@@ -127,21 +127,40 @@ static void a_data_file_that_cannot_be_synced_fails_the_sync(void **state)
     assert_non_null(strstr(err.message, "/a"));
 }
 
-static void a_directory_that_cannot_be_synced_fails_the_sync(void **state)
-{
-    (void)state;
-    static const char *const keys[] = {"a"};
-    assert_int_equal(data_file(keys[0]), STATUS_OK);
-    trace.fails = 'd';
-    assert_int_not_equal(store->ops->sync(store, keys, 1, &err), STATUS_OK);
-    assert_non_null(strstr(err.message, "directory"));
-}
-
 static void fail_syncs(char what, int times)
 {
     trace.count = 0;
     trace.fails = what;
     trace.times = times;
+}
+
+static void a_directory_that_cannot_be_synced_fails_the_sync(void **state)
+{
+    (void)state;
+    static const char *const keys[] = {"a"};
+    assert_int_equal(data_file(keys[0]), STATUS_OK);
+    fail_syncs('d', 3);
+    assert_int_not_equal(store->ops->sync(store, keys, 1, &err), STATUS_OK);
+    assert_non_null(strstr(err.message, "directory"));
+    assert_string_equal(trace.steps, "fdLLdLLd");
+}
+
+static void a_failed_sync_of_a_directory_counts_for_every_name_that_was_new(void **state)
+{
+    (void)state;
+    static const char *const keys[] = {"a", "b"};
+    static const char *const later[] = {"c"};
+    for (int i = 0; i < 2; i++) assert_int_equal(data_file(keys[i]), STATUS_OK);
+    fail_syncs('d', 1);
+    assert_int_equal(objstore_put(store, "0.json", "x", 1, &err), STATUS_OK);
+    assert_string_equal(trace.steps, "fLdfLd");
+    assert_int_equal(data_file(later[0]), STATUS_OK);
+    trace.count = 0;
+    assert_int_equal(store->ops->sync(store, keys, 2, &err), STATUS_OK);
+    assert_string_equal(trace.steps, "ffLLLLd"); // each is renamed away and back
+    trace.count = 0;
+    assert_int_equal(store->ops->sync(store, later, 1, &err), STATUS_OK);
+    assert_string_equal(trace.steps, "fd");
 }
 
 static void a_directory_is_synced_again_only_after_its_name_was_made_once_more(void **state)
@@ -235,6 +254,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(data_files_are_synced_first_then_each_of_their_folders_once, setup, teardown),
         cmocka_unit_test_setup_teardown(a_data_file_that_cannot_be_synced_fails_the_sync, setup, teardown),
         cmocka_unit_test_setup_teardown(a_directory_that_cannot_be_synced_fails_the_sync, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_failed_sync_of_a_directory_counts_for_every_name_that_was_new, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(a_directory_is_synced_again_only_after_its_name_was_made_once_more, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(a_name_whose_directory_cannot_be_synced_is_an_unknown_outcome, setup, teardown),
