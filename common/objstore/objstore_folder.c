@@ -65,6 +65,7 @@ int objstore_folder_fsync(int fd)
 }
 
 static _Atomic uint64_t folder_sync_failures;
+static _Atomic int folder_sync_errno; // of the last one
 
 uint64_t objstore_folder_sync_failures(void)
 {
@@ -74,11 +75,13 @@ uint64_t objstore_folder_sync_failures(void)
 bool objstore_folder_sync(int folder, uint64_t failures)
 {
     if (objstore_folder_fsync(folder) != 0) {
+        atomic_store(&folder_sync_errno, errno);
         atomic_fetch_add(&folder_sync_failures, 1);
         return false;
     }
-    errno = EIO;
-    return atomic_load(&folder_sync_failures) == failures;
+    if (atomic_load(&folder_sync_failures) == failures) return true;
+    errno = atomic_load(&folder_sync_errno); // another thread's
+    return false;
 }
 
 enum status objstore_folder_fail(const struct objstore_folders *folders, const char *what, const char *key,
