@@ -136,6 +136,13 @@ static void host_lost(void *context, const char *why)
     host_end(host, 1);
 }
 
+static void host_unreadable(void *context, const char *why)
+{
+    struct coordinator_host *host = context;
+    if (atomic_load(&host->exit_code) < 0) fprintf(stderr, "foreset coordinator: %s\n", why);
+    host_end(host, 1);
+}
+
 static int host_open(struct coordinator_host *host)
 {
     const struct role_options *options = &host->options;
@@ -182,7 +189,8 @@ static int host_open(struct coordinator_host *host)
                                                    .watch = host_watch,
                                                    .reply = coordinator_requests_reply,
                                                    .fenced = host_fenced,
-                                                   .lost = host_lost},
+                                                   .lost = host_lost,
+                                                   .unreadable = host_unreadable},
                                           .context = host};
     if (cluster_create(&config, role_thread_seam(host->thread), &host->cluster, &err) != STATUS_OK)
         return role_options_refuse(ROLE_COORDINATOR, "%s", err.message);

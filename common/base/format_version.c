@@ -6,9 +6,8 @@
 #include <ctype.h>
 #include <inttypes.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
-
-#include "common/base/text.h"
 
 #ifndef FORMAT_VERSION_AHEAD // tests build a program of the future
 #define FORMAT_VERSION_AHEAD(kind) 0
@@ -18,13 +17,13 @@ enum { FORMAT_WRITER_MAX = 24, FORMAT_NUMBER_MAX = 9999 };
 
 static const struct format_info format_infos[FORMAT_KINDS] = {
     [FORMAT_MANIFEST] = {"manifest", 1, 1},
-    [FORMAT_MANIFEST_LIST] = {"manifest list", 1, 1},
+    [FORMAT_MANIFEST_LIST] = {"manifest-list", 1, 1},
     [FORMAT_PLAN] = {"plan", 1, 1},
     [FORMAT_FILL] = {"fill", 1, 1},
-    [FORMAT_STATE_PART] = {"state part", 1, 1},
-    [FORMAT_KV_LOG] = {"kv log", 1, 1},
-    [FORMAT_PIPELINE_KEYS] = {"pipeline keys", 1, 1},
-    [FORMAT_CLUSTER_KEYS] = {"cluster keys", 1, 1},
+    [FORMAT_STATE_PART] = {"state-part", 1, 1},
+    [FORMAT_KV_LOG] = {"kv-log", 1, 1},
+    [FORMAT_PIPELINE_KEYS] = {"pipeline-keys", 1, 1},
+    [FORMAT_CLUSTER_KEYS] = {"cluster-keys", 1, 1},
 };
 
 struct format_info format_version_info(enum format_kind kind)
@@ -127,22 +126,69 @@ enum status format_version_check_packed(enum format_kind kind, uint32_t writer, 
     return format_version_judge(kind, sound ? text : "", silent ? 1 : least_reader, what, err);
 }
 
-void format_version_stamp(enum format_kind kind, char ret_stamp[FORMAT_VERSION_STAMP])
+// The stamp's number of a format; 1 where it does not name it. False: the stamp is damaged.
+static bool format_version_stamp_number(const char *stamp, const char *name, uint32_t *ret_number)
 {
-    snprintf(ret_stamp, FORMAT_VERSION_STAMP, "%s %" PRIu32, FORESET_VERSION, format_version_info(kind).writes);
+    *ret_number = 1;
+    const char *at = strchr(stamp, ' ');
+    if (!at) return false;
+    while (*at == ' ') {
+        const char *word = at + 1;
+        size_t length = strspn(word, "abcdefghijklmnopqrstuvwxyz-");
+        if (length == 0 || word[length] != '=') return false;
+        const char *digits = word + length + 1;
+        uint32_t number = 0;
+        for (at = digits; isdigit((unsigned char)*at) && at - digits < 5; at++)
+            number = number * 10 + (uint32_t)(*at - '0');
+        if (number == 0 || number > FORMAT_NUMBER_MAX) return false;
+        if (length == strlen(name) && strncmp(word, name, length) == 0) *ret_number = number;
+    }
+    return *at == '\0';
 }
 
-enum status format_version_check_stamp(enum format_kind kind, const char *stamp, struct error *err, const char *format,
-                                       ...)
+static bool format_version_stamp_writer(const char *stamp, char writer[FORMAT_WRITER_MAX + 1])
+{
+    size_t length = strcspn(stamp, " ");
+    if (length > FORMAT_WRITER_MAX) return false;
+    memcpy(writer, stamp, length);
+    writer[length] = '\0';
+    return true;
+}
+
+void format_version_stamp(const char *old, char ret_stamp[FORMAT_VERSION_STAMP])
+{
+    char writer[FORMAT_WRITER_MAX + 1] = FORESET_VERSION, numbers[FORMAT_VERSION_STAMP] = "";
+    size_t length = 0;
+    bool kept = false;
+    for (int kind = 0; kind < FORMAT_KINDS; kind++) {
+        struct format_info info = format_version_info((enum format_kind)kind);
+        uint32_t number = info.writes, before;
+        if (old && format_version_stamp_number(old, info.name, &before) && before > number) {
+            number = before;
+            kept = true;
+        }
+        int wrote = snprintf(numbers + length, sizeof numbers - length, " %s=%" PRIu32, info.name, number);
+        ASSERT(wrote > 0 && (size_t)wrote < sizeof numbers - length - FORMAT_WRITER_MAX);
+        length += (size_t)wrote;
+    }
+    if (kept) (void)format_version_stamp_writer(old, writer);
+    snprintf(ret_stamp, FORMAT_VERSION_STAMP, "%s%s", writer, numbers);
+}
+
+enum status format_version_check_stamp(const char *stamp, struct error *err, const char *format, ...)
 {
     char what[512], writer[FORMAT_WRITER_MAX + 1] = "";
-    uint64_t least = 0;
+    enum status status = STATUS_OK;
     va_list list;
     va_start(list, format);
     vsnprintf(what, sizeof what, format, list);
     va_end(list);
-    const char *space = strchr(stamp, ' ');
-    bool sound = space && (size_t)(space - stamp) <= FORMAT_WRITER_MAX && text_parse_u64(space + 1, &least);
-    if (sound) memcpy(writer, stamp, (size_t)(space - stamp));
-    return format_version_judge(kind, writer, sound && least <= FORMAT_NUMBER_MAX ? (uint32_t)least : 0, what, err);
+    bool sound = format_version_stamp_writer(stamp, writer);
+    for (int kind = 0; kind < FORMAT_KINDS && status == STATUS_OK; kind++) {
+        uint32_t number = 0;
+        struct format_info info = format_version_info((enum format_kind)kind);
+        if (!sound || !format_version_stamp_number(stamp, info.name, &number)) number = 0;
+        status = format_version_judge((enum format_kind)kind, writer, number, what, err);
+    }
+    return status;
 }

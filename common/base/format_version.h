@@ -44,10 +44,12 @@ enum status format_version_check(enum format_kind kind, const char *writer, uint
 enum status format_version_check_packed(enum format_kind kind, uint32_t writer, uint32_t least_reader,
                                         struct error *err, const char *format, ...) MUST_USE PRINTF_LIKE(5, 6);
 
-// "<writer> <least reader>", the value of a key that speaks for the keys beside it.
-enum { FORMAT_VERSION_STAMP = 32 };
-void format_version_stamp(enum format_kind kind, char ret_stamp[FORMAT_VERSION_STAMP]);
-enum status format_version_check_stamp(enum format_kind kind, const char *stamp, struct error *err, const char *format,
-                                       ...) MUST_USE PRINTF_LIKE(4, 5);
+// The stamp of a key-value store's prefix, "<writer> <format>=<least reader> …", speaks for all keys below it and for
+// all files that they name: a program that cannot read them is refused before it changes anything. old: the stamp that
+// is there, checked, or NULL; what it holds of greater numbers stays, with its writer.
+enum { FORMAT_VERSION_STAMP = 200 };
+void format_version_stamp(const char *old, char ret_stamp[FORMAT_VERSION_STAMP]);
+enum status format_version_check_stamp(const char *stamp, struct error *err, const char *format, ...) MUST_USE
+    PRINTF_LIKE(3, 4);
 
 #endif

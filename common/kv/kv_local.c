@@ -1,6 +1,8 @@
 // The local key-value store: <dir>/kv.log, append-only (P25). Contract: kv.h.
 //
-// File: 16 bytes of head ("FORESETKV" 00 01 and zeros), then records (kv_record.h). A transaction is one record;
+// File: 16 bytes of head, then records (kv_record.h). Head: "FORESETKV" 00 01, then the writer's version (3 bytes), the
+// least reader (1 byte; common/base/format_version.h) and a check over these four; five zeros are of 0.1.0. A
+// transaction is one record;
 // compaction writes the content, an item a record, into kv.log.new, fsyncs, renames it over kv.log and fsyncs the
 // directory. Happy path: compares under the lock, one write, one fdatasync, then memory is changed.
 //
@@ -27,6 +29,8 @@
 #include <unistd.h>
 
 #include "common/base/failpoint.h"
+#include "common/base/format_version.h"
+#include "common/base/hash.h"
 #include "common/base/log.h"
 #include "common/base/text.h"
 #include "common/base/vector.h"
@@ -35,7 +39,8 @@
 #define KV_LOCAL_RECORD_MAX  ((KV_OPS_MAX + 1) * (KV_VALUE_BYTES_MAX + 2048u))
 #define KV_LOCAL_COMPACT_MIN (1u << 20)
 enum { KV_LOCAL_HEAD = 16, KV_LOCAL_KEY_MAX = 1024 };
-static const char kv_local_head[KV_LOCAL_HEAD] = "FORESETKV\0\1";
+enum { KV_LOCAL_MAGIC = 11, KV_LOCAL_VERSION = KV_LOCAL_HEAD - KV_LOCAL_MAGIC };
+static const char kv_local_magic[KV_LOCAL_MAGIC] = "FORESETKV\0\1";
 
 struct kv_watch {
     char *prefix;
@@ -198,6 +203,23 @@ static enum status kv_local_check_alive(const struct kv_local *kv, struct error 
                      kv->dir, kv->died_of);
 }
 
+// ---- the head
+
+static uint8_t kv_local_version_check(const uint8_t *version)
+{
+    return (uint8_t)(hash_64(version, KV_LOCAL_VERSION - 1, 0) | 1); // never 0
+}
+
+static void kv_local_write_head(char head[KV_LOCAL_HEAD])
+{
+    uint32_t writer = format_version_program_packed();
+    uint8_t version[KV_LOCAL_VERSION] = {(uint8_t)(writer >> 16), (uint8_t)(writer >> 8), (uint8_t)writer,
+                                         (uint8_t)format_version_info(FORMAT_KV_LOG).writes};
+    version[KV_LOCAL_VERSION - 1] = kv_local_version_check(version);
+    memcpy(head, kv_local_magic, KV_LOCAL_MAGIC);
+    memcpy(head + KV_LOCAL_MAGIC, version, KV_LOCAL_VERSION);
+}
+
 // ---- compaction
 
 static bool kv_local_sync(int fd, bool content)
@@ -213,7 +235,9 @@ static bool kv_local_compact_write(const struct kv_local *kv, int fd, uint64_t *
 {
     struct text record = {0};
     uint64_t offset = KV_LOCAL_HEAD;
-    bool done = kv_local_write_all(fd, kv_local_head, KV_LOCAL_HEAD, 0);
+    char head[KV_LOCAL_HEAD];
+    kv_local_write_head(head);
+    bool done = kv_local_write_all(fd, head, KV_LOCAL_HEAD, 0);
     for (size_t i = 0; i <= kv->items.count && done; i++) { // the last one holds the revision only
         kv_record_begin(&record, kv->revision);
         if (i < kv->items.count) kv_record_add(&record, KV_PUT, &kv->items.items[i]);
@@ -663,6 +687,16 @@ static enum status kv_local_corrupt(const struct kv_local *kv, uint64_t offset, 
                      kv->dir, (unsigned long)offset, why);
 }
 
+static enum status kv_local_check_version(const struct kv_local *kv, const uint8_t *version, struct error *err)
+{
+    static const uint8_t silent[KV_LOCAL_VERSION] = {0};
+    uint32_t writer = (uint32_t)version[0] << 16 | (uint32_t)version[1] << 8 | version[2];
+    if (memcmp(version, silent, KV_LOCAL_VERSION) == 0) return STATUS_OK;
+    if (version[KV_LOCAL_VERSION - 1] != kv_local_version_check(version))
+        return kv_local_corrupt(kv, KV_LOCAL_MAGIC, "its version fields", err);
+    return format_version_check_packed(FORMAT_KV_LOG, writer, version[3], err, "%s/kv.log", kv->dir);
+}
+
 // Records one after the other. A bad one is the torn tail if no whole record follows it.
 static enum status kv_local_replay(struct kv_local *kv, const struct buffer *log, struct error *err)
 {
@@ -703,7 +737,7 @@ static enum status kv_local_load(struct kv_local *kv, struct error *err)
         if (got <= 0) TRY(error_set_errno(err, ERROR_FAIL_PIPELINE, "reading %s/kv.log", kv->dir));
         done += (size_t)got;
     }
-    bool head_fits = memcmp(log->data, kv_local_head, size < KV_LOCAL_HEAD ? size : KV_LOCAL_HEAD) == 0;
+    bool head_fits = memcmp(log->data, kv_local_magic, size < KV_LOCAL_MAGIC ? size : KV_LOCAL_MAGIC) == 0;
     if (size <= KV_LOCAL_HEAD) {
         char zeros[KV_LOCAL_HEAD] = {0}; // size was durable before the content
         if (!head_fits && memcmp(log->data, zeros, size) != 0) {
@@ -711,6 +745,7 @@ static enum status kv_local_load(struct kv_local *kv, struct error *err)
         }
     } else {
         if (!head_fits) TRY(kv_local_corrupt(kv, 0, "not a log of this program", err));
+        TRY(kv_local_check_version(kv, log->data + KV_LOCAL_MAGIC, err));
         log->size_bytes = size;
         TRY(kv_local_replay(kv, log, err));
     }

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "common/base/format_version.h"
 #include "common/base/memory.h"
 #include "common/columnar/type.h"
 
@@ -229,6 +230,9 @@ static const char *plan_table_rule(const Foreset__Plan *plan, size_t number)
 enum status plan_check(const Foreset__Plan *plan, struct error *err)
 {
     const char *rule = NULL;
+    enum status status = format_version_check(FORMAT_PLAN, plan->writer,
+                                              plan->has_least_reader ? plan->least_reader : 0, err, "the plan");
+    if (status != STATUS_OK) return status;
     if (plan->shards == 0 || plan->shards > PLAN_CHECK_SHARDS_MAX) return plan_refuse(err, "shards", plan->shards, "");
     for (size_t i = 0; i < plan->n_exprs; i++) {
         if ((rule = plan_expr_rule(plan, i))) return plan_refuse(err, "expression", i, rule);

@@ -126,6 +126,8 @@ static void cluster_note_trouble(struct cluster *cluster, const struct error *tr
         log_warn("kv_trouble", "coordinator=%s error=\"%s\"", cluster->config.name, trouble->message);
     if (trouble && kv_failed_as(trouble, KV_REPLACED))
         cluster->config.host.lost(cluster->config.context, trouble->message);
+    bool readable = !trouble || (trouble->code != STATUS_UNSUPPORTED && trouble->code != STATUS_CORRUPT);
+    if (!readable) cluster->config.host.unreadable(cluster->config.context, trouble->message);
     if (!trouble && cluster->trouble[0]) log_info("kv_back", "coordinator=%s", cluster->config.name);
     snprintf(cluster->trouble, sizeof cluster->trouble, "%s", trouble ? trouble->message : "");
     text_utf8_clean(cluster->trouble);

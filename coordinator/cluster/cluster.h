@@ -39,8 +39,10 @@ struct cluster_host { // called on the role's thread
     void (*watch)(void *context, const char *url); // role.gone(CLUSTER_LEADER_PEER) when the process there has ended;
                                                    // NULL: nobody any more
     void (*reply)(void *context, void *token, const Foreset__AdminReply *reply);
-    void (*fenced)(void *context, const char *why); // another process leads under our name: the process ends
-    void (*lost)(void *context, const char *why);   // the kv store is another one now (P21): the process ends
+    void (*fenced)(void *context, const char *why);     // another process leads under our name: the process ends
+    void (*lost)(void *context, const char *why);       // the kv store is another one now (P21): the process ends
+    void (*unreadable)(void *context, const char *why); // a newer program wrote the kv store, or its stamp is damaged:
+                                                        // the process ends
 };
 struct cluster_config {
     const char *name, *url, *version;

@@ -4,6 +4,7 @@
 #include <jansson.h>
 #include <string.h>
 
+#include "common/base/format_version.h"
 #include "common/base/hash.h"
 
 static const char *const definition_desires[] = {"running", "stopped", "failed"};
@@ -74,7 +75,8 @@ static json_t *definition_json_settings(const struct planner_setting *settings, 
 void definition_json_pack(const struct definition *definition, struct text *ret_json)
 {
     json_t *json = json_pack(
-        "{s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:b, s:s, s:s*, s:I, s:I}", "name", definition->name, "instance",
+        "{s:s, s:i, s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:b, s:s, s:s*, s:I, s:I}", "writer", format_version_program(),
+        "leastReader", (int)format_version_info(FORMAT_CLUSTER_KEYS).writes, "name", definition->name, "instance",
         definition->instance, "file", definition->file_name, "directory", definition->directory, "sql", definition->sql,
         "settings", definition_json_settings(definition->settings, definition->setting_count), "kafka",
         definition_json_settings(definition->kafka, definition->kafka_count), "availableNow",
@@ -135,6 +137,18 @@ static const char *definition_json_fill(struct definition *definition, const jso
     return NULL;
 }
 
+// Before anything else of it is believed.
+static enum status definition_json_version(const json_t *json, struct error *err)
+{
+    const json_t *writer = json_object_get(json, "writer"), *least = json_object_get(json, "leastReader");
+    const char *name = json_string_value(json_object_get(json, "name"));
+    json_int_t number = json_integer_value(least);
+    bool silent = !writer && !least;
+    if (!silent && (number < 1 || number > INT32_MAX)) number = 0;
+    return format_version_check(FORMAT_CLUSTER_KEYS, silent ? NULL : json_string_value(writer), (uint32_t)number, err,
+                                "the definition of pipeline %.100s", name ? name : "without a name");
+}
+
 enum status definition_json_unpack(const void *json, size_t size, struct definition *ret_definition, struct error *err)
 {
     json_error_t where;
@@ -142,6 +156,11 @@ enum status definition_json_unpack(const void *json, size_t size, struct definit
     if (!read) {
         return error_set(err, STATUS_CORRUPT, ERROR_FAIL_PIPELINE, "a pipeline's definition, line %d: %s", where.line,
                          where.text);
+    }
+    enum status status = definition_json_version(read, err);
+    if (status != STATUS_OK) {
+        json_decref(read);
+        return status;
     }
     definition_init(ret_definition);
     const char *wrong = definition_json_fill(ret_definition, read);

@@ -1,5 +1,6 @@
 // The pipeline's facts in the kv store. Keys below "foreset/pipelines/<name>/": id, leader, generation, last,
-// decided/<epoch>, published, abandoned/<table>. Values are short texts.
+// decided/<epoch>, published, abandoned/<table>, format. Values are short texts. "format" is the stamp of all of them
+// and of the files that they name (common/base/format_version.h): whoever cannot read them does not stand for election.
 //
 // The happy path of a write is one transaction that compares the leader key's create-revision and what was read.
 // What can fail:
@@ -14,6 +15,7 @@
 #include <string.h>
 
 #include "common/base/failpoint.h"
+#include "common/base/format_version.h"
 #include "common/base/log.h"
 #include "common/base/planted.h"
 #include "common/base/text.h"
@@ -168,24 +170,46 @@ static bool meta_leader_is(const struct meta_value *value, const char *name, int
            sscanf(value->text + length, " %" SCNd64, ret_lease) == 1;
 }
 
+// Before anything is written: STATUS_UNSUPPORTED where a newer program wrote what is below the prefix.
+static enum status meta_read_format(struct meta_store *meta, struct meta_value *ret_value, struct error *err)
+{
+    char key[META_KEY_SIZE];
+    enum status status = meta_read_tries(meta, meta_key(meta, "format", key), 1, ret_value, err);
+    if (status != STATUS_OK || !ret_value->present) return status;
+    status = format_version_check_stamp(ret_value->text, err, "what kv key %s speaks for", key);
+    meta->format_read = status == STATUS_OK;
+    return status;
+}
+
+// Takes the leader's key, where nobody has it, and stamps what is below the prefix with this program's formats.
+static enum status meta_take(struct meta_store *meta, const char *key, const char *text, int64_t lease,
+                             const struct meta_value *format, struct error *err)
+{
+    char format_key[META_KEY_SIZE], stamp[FORMAT_VERSION_STAMP];
+    meta_key(meta, "format", format_key);
+    format_version_stamp(format->present ? format->text : NULL, stamp);
+    struct kv_compare compares[] = {{.key = key, .kind = KV_ABSENT}, meta_value_is(format_key, format)};
+    struct kv_op ops[] = {meta_put_op(key, text), meta_put_op(format_key, stamp)};
+    ops[0].lease = lease;
+    return kv_txn(meta->kv, compares, 2, ops, strcmp(format->text, stamp) == 0 ? 1 : 2, err);
+}
+
 enum status meta_store_campaign(struct meta_store *meta, const char *name, bool *ret_won, struct error *err)
 {
     char key[META_KEY_SIZE], text[META_VALUE_SIZE];
     meta_key(meta, "leader", key);
     int64_t id = 0, holds = 0;
-    struct meta_value now;
+    struct meta_value now, format = {0};
     *ret_won = false;
     enum status status = meta_read_tries(meta, key, 1, &now, err); // who stands says soon that nobody answers
+    if (status == STATUS_OK && !(now.present && meta->format_read)) status = meta_read_format(meta, &format, err);
     if (status != STATUS_OK) return status;
     if (now.present && !meta_leader_is(&now, name, &holds)) return STATUS_OK; // no lease is granted for nothing
     int64_t asked_us = clock_boot_us(meta->seam->clock);
     status = meta->kv->ops->lease_grant(meta->kv, meta->lease->ttl_us ? meta->lease->ttl_us / 1000 : 10000, &id, err);
     if (status != STATUS_OK) return status;
     snprintf(text, sizeof text, "%s %" PRId64, name, id);
-    struct kv_compare absent = {.key = key, .kind = KV_ABSENT};
-    struct kv_op put = meta_put_op(key, text);
-    put.lease = id;
-    status = kv_txn(meta->kv, &absent, 1, &put, 1, err);
+    status = meta_take(meta, key, text, id, &format, err);
     if (status != STATUS_OK && status != STATUS_CONFLICT && status != STATUS_UNKNOWN) return status;
     status = meta_read(meta, key, &now, err);
     if (status != STATUS_OK) return status;

@@ -23,6 +23,7 @@ struct meta_store {
     struct seam *seam;
     struct lease *lease;
     char prefix[META_KEY_SIZE - 64]; // "foreset/pipelines/<name>/"
+    bool format_read;                // and this program can read what is below it
 };
 enum status meta_store_init(struct meta_store *meta, struct kv *kv, struct seam *seam, struct lease *lease,
                             const char *pipeline, struct error *err) MUST_USE;
@@ -32,6 +33,7 @@ void meta_store_init_at(struct meta_store *meta, struct kv *kv, struct seam *sea
                         const char *prefix);
 
 // Stands for election under `name` (unique per incarnation). *ret_won false: another leads. RETRY errors: ask again.
+// STATUS_UNSUPPORTED, STATUS_CORRUPT: a newer program wrote what is there, or its stamp is damaged; nothing is written.
 enum status meta_store_campaign(struct meta_store *meta, const char *name, bool *ret_won, struct error *err) MUST_USE;
 // Who leads, in the words of its campaign; "": nobody.
 enum status meta_store_leader(struct meta_store *meta, char ret_name[META_LEADER_SIZE], struct error *err) MUST_USE;

@@ -19,6 +19,7 @@
 #include "common/base/hash.h"
 #include "common/base/log.h"
 #include "common/base/planted.h"
+#include "common/plan/plan_file.h"
 
 static const struct statemachine_state pipeline_states[] = {
     [PIPELINE_STANDBY] = {"standby", STATEMACHINE_TO(PIPELINE_RECOVERING) | STATEMACHINE_TO(PIPELINE_ENDING)},
@@ -294,12 +295,7 @@ void pipeline_role(struct pipeline *pipeline, struct seam_role *ret_role)
 
 static void pipeline_hash_plan(struct pipeline *pipeline)
 {
-    size_t size = foreset__plan__get_packed_size(pipeline->config.plan);
-    uint8_t *packed = memory_alloc(size);
-    foreset__plan__pack(pipeline->config.plan, packed);
-    snprintf(pipeline->context.plan_hash, sizeof pipeline->context.plan_hash, "%016llx",
-             (unsigned long long)hash_64(packed, size, 0));
-    memory_free(packed);
+    plan_file_hash(pipeline->config.plan, pipeline->context.plan_hash);
 }
 
 enum status pipeline_create(const struct pipeline_config *config, struct seam *seam, struct pipeline **ret_pipeline,

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "common/base/hash.h"
+#include "common/plan/plan_file.h"
 #include "common/plan/plan_source.h"
 #include "coordinator/commit/decide.h"
 #include "coordinator/commit/table_put.h"
@@ -236,27 +237,25 @@ static void pipeline_change_name(const char *hash, char key[64])
 static enum status pipeline_change_load(const struct commit_context *context, const char *hash,
                                         Foreset__Plan **ret_plan, struct error *err)
 {
-    char key[64], found[17];
+    char key[64];
     struct buffer *bytes = NULL;
     pipeline_change_name(hash, key);
     enum status status = objstore_get(context->state, key, &bytes, err);
     if (status == STATUS_NOT_FOUND) return STATUS_OK;
     if (status != STATUS_OK) return status;
-    snprintf(found, sizeof found, "%016llx", (unsigned long long)hash_64(bytes->data, bytes->size_bytes, 0));
-    if (strcmp(found, hash) == 0) *ret_plan = foreset__plan__unpack(NULL, bytes->size_bytes, bytes->data);
+    status = plan_file_unpack(bytes->data, bytes->size_bytes, key, hash, ret_plan, err);
     buffer_unref(bytes);
-    return STATUS_OK;
+    return status == STATUS_UNSUPPORTED ? status : STATUS_OK; // a damaged one is as good as gone
 }
 
 static enum status pipeline_change_store(const struct commit_context *context, struct error *err)
 {
     char key[64];
-    size_t size = foreset__plan__get_packed_size(context->plan);
-    uint8_t *packed = memory_alloc(size);
-    foreset__plan__pack(context->plan, packed);
+    struct text packed = {0};
+    plan_file_pack(context->plan, &packed);
     pipeline_change_name(context->plan_hash, key);
-    enum status status = objstore_put(context->state, key, packed, size, err);
-    memory_free(packed);
+    enum status status = objstore_put(context->state, key, packed.data, packed.length, err);
+    text_deinit(&packed);
     if (status == STATUS_UNKNOWN) err->class = ERROR_RETRY;
     return status;
 }

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/format_version.h"
 #include "common/base/hash.h"
 #include "common/base/planted.h"
 #include "common/delta/delta_action_json.h"
@@ -159,6 +160,9 @@ static Foreset__Fill *pipeline_fill_make(struct pipeline_fill_files *files)
         pipeline_fill_line(file, joined, fill, &line);
     }
     text_deinit(&line);
+    fill->writer = memory_strdup(format_version_program());
+    fill->least_reader = format_version_info(FORMAT_FILL).writes;
+    fill->has_least_reader = true;
     return fill;
 }
 
@@ -247,6 +251,10 @@ static enum status pipeline_fill_get(struct recover *recover, const Foreset__Fil
     snprintf(hash, sizeof hash, "-%016llx.pb", (unsigned long long)hash_64(bytes->data, bytes->size_bytes, 0));
     if (strstr(position->fill, hash)) ret_fill->lines = foreset__fill__unpack(NULL, bytes->size_bytes, bytes->data);
     const Foreset__Fill *lines = ret_fill->lines;
+    if (lines) {
+        uint32_t least = lines->has_least_reader ? lines->least_reader : 0;
+        TRY(format_version_check(FORMAT_FILL, lines->writer, least, err, "%s", position->fill));
+    }
     if (!lines || lines->n_adds != position->count || lines->n_rows != lines->n_adds ||
         lines->n_epochs != lines->n_adds || lines->n_joined != lines->n_adds) {
         status = error_set(err, STATUS_CORRUPT, ERROR_FAIL_PIPELINE, "it is damaged");
@@ -254,6 +262,7 @@ static enum status pipeline_fill_get(struct recover *recover, const Foreset__Fil
 out:
     buffer_unref(bytes);
     if (status == STATUS_NOT_FOUND) err->class = ERROR_FAIL_PIPELINE;
+    if (status == STATUS_UNSUPPORTED) return status; // starting again does not help
     return status == STATUS_OK ? status
                                : error_prefix(err,
                                               "%s, which says what a new table is filled with; start again with "

@@ -4,6 +4,7 @@
 #include <strings.h>
 
 #include "common/base/hash.h"
+#include "common/plan/plan_file.h"
 #include "coordinator/planner/planner_private.h"
 #include "coordinator/sql/sql_parse.h"
 
@@ -152,6 +153,7 @@ static Foreset__Plan *make_plan(struct planner *planner)
     plan->shards = planner->shards ? planner->shards : 256;
     plan->on_error_fail = planner->on_error_fail;
     plan->trigger_us = planner->trigger_us;
+    plan_file_stamp(plan);
     plan->settings = arena_calloc(planner->arena, planner->settings.count + 1, sizeof *plan->settings);
     for (uint32_t i = 0; i < planner->settings.count; i++) {
         Foreset__Property *property = arena_alloc(planner->arena, sizeof *property);

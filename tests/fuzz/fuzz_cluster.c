@@ -190,7 +190,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
                                                    .hangup = fuzz_hangup,
                                                    .reply = fuzz_reply,
                                                    .fenced = fuzz_ends,
-                                                   .lost = fuzz_ends}};
+                                                   .lost = fuzz_ends,
+                                                   .unreadable = fuzz_ends}};
     ASSERT(cluster_create(&config, &role.seam, &cluster, &err) == STATUS_OK);
     cluster_role(cluster, &role.role);
     fuzz_role_pump(&role);

@@ -194,7 +194,8 @@ static void host_start_coordinator(struct sim_process *process)
                                                    .watch = host_watch,
                                                    .reply = host_reply,
                                                    .fenced = host_fenced,
-                                                   .lost = host_lost},
+                                                   .lost = host_lost,
+                                                   .unreadable = host_lost},
                                           .context = process};
     enum status status = cluster_create(&config, &role->seam, &role->cluster, &err);
     ASSERT(status == STATUS_OK);

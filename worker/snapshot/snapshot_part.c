@@ -1,14 +1,17 @@
 // Writes and reads state snapshot parts (format in the header). Reading checks everything that it will follow.
 #include "worker/snapshot/snapshot_part.h"
 
+#include "common/base/format_version.h"
 #include "common/base/hash.h"
 #include "common/base/planted.h"
 
-#define MAGIC       "FSNP0001"
-#define HEADER_SIZE 24u
-#define INDEX_SIZE  32u
-#define SHARDS_MAX  65536u
-#define FLAG_BASE   1u
+#define MAGIC        "FSNP0002"
+#define MAGIC_FIRST  "FSNP0001" // of 0.1.0: without version
+#define HEADER_SIZE  32u
+#define HEADER_FIRST 24u
+#define INDEX_SIZE   32u
+#define SHARDS_MAX   65536u
+#define FLAG_BASE    1u
 
 static void put_varint(struct text *text, uint64_t value)
 {
@@ -96,6 +99,9 @@ static void write_head(uint8_t *bytes, uint32_t shards, bool is_base, uint64_t e
     memcpy(bytes + 8, &shards, 4);
     memcpy(bytes + 12, &flags, 4);
     memcpy(bytes + 16, &entries, 8);
+    uint32_t writer = format_version_program_packed(), least = format_version_info(FORMAT_STATE_PART).writes;
+    memcpy(bytes + 24, &writer, 4);
+    memcpy(bytes + 28, &least, 4);
 }
 
 // Checksums of every shard's records, then of all that stands before them.
@@ -197,7 +203,7 @@ static enum status check_index(const struct snapshot_reader *reader, size_t head
     uint64_t expected = head, entries = 0;
     int64_t last = -1;
     for (uint32_t i = 0; i < reader->shard_count; i++) {
-        const uint8_t *at = reader->bytes + HEADER_SIZE + (size_t)i * INDEX_SIZE;
+        const uint8_t *at = reader->bytes + reader->header_size + (size_t)i * INDEX_SIZE;
         uint32_t shard, count;
         uint64_t offset, size, hash;
         memcpy(&shard, at, 4);
@@ -218,25 +224,40 @@ static enum status check_index(const struct snapshot_reader *reader, size_t head
     return entries == reader->entries ? STATUS_OK : corrupt(err, "its entries differ from what its index says");
 }
 
+// Behind the header's checksum and before anything that a newer program may have changed.
+static enum status check_version(const struct snapshot_reader *reader, struct error *err)
+{
+    uint32_t writer, least;
+    if (reader->header_size == HEADER_FIRST) return STATUS_OK;
+    memcpy(&writer, reader->bytes + 24, 4);
+    memcpy(&least, reader->bytes + 28, 4);
+    if (writer == 0) return corrupt(err, "its version fields are damaged");
+    return format_version_check_packed(FORMAT_STATE_PART, writer, least, err, "the part");
+}
+
 enum status snapshot_reader_open(struct snapshot_reader *reader, const void *bytes, size_t size, struct error *err)
 {
     memset(reader, 0, sizeof *reader);
     reader->bytes = bytes;
     reader->size = size;
-    if (size < HEADER_SIZE + sizeof(uint64_t) || memcmp(bytes, MAGIC, 8) != 0)
+    bool first = size >= 8 && memcmp(bytes, MAGIC_FIRST, 8) == 0;
+    reader->header_size = first ? HEADER_FIRST : HEADER_SIZE;
+    if (size < reader->header_size + sizeof(uint64_t) || (!first && memcmp(bytes, MAGIC, 8) != 0))
         return corrupt(err, "it is none, or cut off");
     uint32_t flags;
     memcpy(&reader->shard_count, reader->bytes + 8, 4);
     memcpy(&flags, reader->bytes + 12, 4);
     memcpy(&reader->entries, reader->bytes + 16, 8);
     reader->is_base = flags & FLAG_BASE;
-    size_t head = HEADER_SIZE + (size_t)reader->shard_count * INDEX_SIZE + sizeof(uint64_t);
-    if (reader->shard_count > SHARDS_MAX || head > size || flags > FLAG_BASE)
-        return corrupt(err, "its header is broken");
+    size_t head = reader->header_size + (size_t)reader->shard_count * INDEX_SIZE + sizeof(uint64_t);
+    if (reader->shard_count > SHARDS_MAX || head > size) return corrupt(err, "its header is broken");
     uint64_t hash;
     memcpy(&hash, reader->bytes + head - sizeof hash, sizeof hash);
     if (hash != hash_64(reader->bytes, head - sizeof hash, 0))
         return corrupt(err, "the checksum of its header differs");
+    enum status status = check_version(reader, err);
+    if (status != STATUS_OK) return status;
+    if (flags > FLAG_BASE) return corrupt(err, "its header is broken");
     return check_index(reader, head, err);
 }
 
@@ -257,7 +278,7 @@ static bool get_varint(const uint8_t **at, const uint8_t *end, uint64_t *ret_val
 static enum status next_shard(struct snapshot_reader *reader, struct error *err)
 {
     if (reader->at != reader->end) return corrupt(err, "bytes are left behind a shard's last record");
-    const uint8_t *index = reader->bytes + HEADER_SIZE + (size_t)reader->next_shard++ * INDEX_SIZE;
+    const uint8_t *index = reader->bytes + reader->header_size + (size_t)reader->next_shard++ * INDEX_SIZE;
     uint32_t entries;
     uint64_t offset, size;
     memcpy(&reader->shard, index, 4);

@@ -1,11 +1,12 @@
 // The format of a state snapshot part (P11): the changes of one operator on one lane in one epoch, or all of its state
 // (base), as records by shard behind an index of shards. Little-endian.
 //
-//   "FSNP0001"  u32 shards in the index  u32 flags (1: base)  u64 entries
+//   "FSNP0002"  u32 shards in the index  u32 flags (1: base)  u64 entries  u32 writer  u32 least reader
 //   index       per shard, rising: u32 shard, u32 entries, u64 offset, u64 size, u64 XXH3 of its records
 //   u64         XXH3 of everything before
 //   records     per shard: varint key length, varint value length + 1 (0: removed), key, value
-// Offsets count from the start of the part.
+// Offsets count from the start of the part. Writer and least reader: common/base/format_version.h. "FSNP0001", of
+// 0.1.0, is the same without them.
 #ifndef FORESET_SNAPSHOT_SNAPSHOT_PART_H
 #define FORESET_SNAPSHOT_SNAPSHOT_PART_H
 
@@ -67,6 +68,7 @@ struct snapshot_record {
 struct snapshot_reader {
     const uint8_t *bytes;
     size_t size;
+    size_t header_size;
     bool is_base;
     uint64_t entries;
     uint32_t shard_count;

@@ -95,20 +95,48 @@ static void stamps_are_read_as_they_are_written(void **state)
 {
     (void)state;
     struct error err;
-    char stamp[FORMAT_VERSION_STAMP], text[FORMAT_VERSION_TEXT];
-    for (int kind = 0; kind < FORMAT_KINDS; kind++) {
-        format_version_stamp((enum format_kind)kind, stamp);
-        assert_int_equal(format_version_check_stamp((enum format_kind)kind, stamp, &err, "key %s", "k"), STATUS_OK);
-    }
-    assert_int_equal(format_version_check_stamp(FORMAT_PLAN, "9.8.7 77", &err, "key %s", "k"), STATUS_UNSUPPORTED);
+    char stamp[FORMAT_VERSION_STAMP], again[FORMAT_VERSION_STAMP], text[FORMAT_VERSION_TEXT];
+    format_version_stamp(NULL, stamp);
+    assert_int_equal(format_version_check_stamp(stamp, &err, "key %s", "k"), STATUS_OK);
+    format_version_stamp(stamp, again);
+    assert_string_equal(again, stamp);
+    assert_int_equal(format_version_check_stamp("0.1.0 of-the-future=9", &err, "key k"), STATUS_OK);
+    assert_int_equal(format_version_check_stamp("9.8.7 plan=77", &err, "key %s", "k"), STATUS_UNSUPPORTED);
     assert_non_null(strstr(err.message, "key k was written by Foreset 9.8.7 in plan format 77;"));
-    static const char *const damaged[] = {
-        "",         " ",   "1.0.0",   "1.0.0 ", "1.0.0 x", "1.0.0 0", "1.0.0 -1", " 1", "1.0.0 99999999999999999999",
-        "1.0.0 1 ", "x 1", "1.0.0  1"};
+    static const char *const damaged[] = {"",
+                                          " ",
+                                          "1.0.0",
+                                          "1.0.0 ",
+                                          "1.0.0 x",
+                                          "1.0.0 plan=",
+                                          "plan=1",
+                                          "x plan=1",
+                                          "1.0.0 =1",
+                                          "1.0.0 plan=0",
+                                          "1.0.0 plan=-1",
+                                          "1.0.0 plan=99999",
+                                          "1.0.0 plan=1 ",
+                                          "1.0.0  plan=1",
+                                          "1.0.0 PLAN=1",
+                                          "1.0.0 plan=1,fill=1"};
     for (size_t i = 0; i < sizeof damaged / sizeof *damaged; i++)
-        assert_int_equal(format_version_check_stamp(FORMAT_PLAN, damaged[i], &err, "k"), STATUS_CORRUPT);
+        assert_int_equal(format_version_check_stamp(damaged[i], &err, "k"), STATUS_CORRUPT);
     format_version_unpack(format_version_program_packed(), text);
     assert_string_equal(text, format_version_program());
+}
+
+// A program that reads more than it writes takes over: what is there already stays in its format.
+static void a_stamp_keeps_its_greater_numbers_and_their_writer(void **state)
+{
+    (void)state;
+    struct error err;
+    char stamp[FORMAT_VERSION_STAMP];
+    format_version_stamp("9.8.7 plan=77 fill=1", stamp);
+    assert_memory_equal(stamp, "9.8.7 ", 6);
+    assert_non_null(strstr(stamp, " plan=77"));
+    assert_int_equal(format_version_check_stamp(stamp, &err, "k"), STATUS_UNSUPPORTED);
+    format_version_stamp("0.0.9 plan=1", stamp);
+    assert_memory_equal(stamp, format_version_program(), strlen(format_version_program()));
 }
 
 int main(void)
@@ -119,6 +147,7 @@ int main(void)
         cmocka_unit_test(what_says_nothing_is_of_the_first_version),
         cmocka_unit_test(damaged_fields_are_damage_and_not_the_future),
         cmocka_unit_test(stamps_are_read_as_they_are_written),
+        cmocka_unit_test(a_stamp_keeps_its_greater_numbers_and_their_writer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -13,6 +13,8 @@
 #include <cmocka.h>
 
 #include "common/base/failpoint.h"
+#include "common/base/format_version.h"
+#include "common/base/hash.h"
 #include "common/kv/kv.h"
 #include "tests/unit/lib/unit_folder.h"
 
@@ -250,6 +252,34 @@ static void damage_before_the_tail_is_never_guessed_at(void **state)
     free(bytes);
 }
 
+// The check over the version fields, so that damage of them is not taken for the future.
+static char version_check(const char *version)
+{
+    return (char)(hash_64(version, 4, 0) | 1);
+}
+
+static void a_log_of_a_newer_program_is_refused_and_one_of_the_first_is_read(void **state)
+{
+    (void)state;
+    size_t size;
+    char *bytes = torn_log(&size);
+    struct stat before, after;
+    uint32_t reads = format_version_info(FORMAT_KV_LOG).reads;
+    const char version[4] = {9, 8, 7, (char)(reads + 1)};
+    memcpy(bytes + 11, version, 4);
+    bytes[15] = version_check(version);
+    log_write_bytes(bytes, size);
+    assert_int_equal(stat(log_path, &before), 0);
+    assert_int_equal(kv_local_open(folder, &kv, &err), STATUS_UNSUPPORTED);
+    assert_non_null(strstr(err.message, "/kv.log was written by Foreset 9.8.7 in kv-log format"));
+    assert_int_equal(stat(log_path, &after), 0);
+    assert_true(before.st_ino == after.st_ino && before.st_mtim.tv_nsec == after.st_mtim.tv_nsec);
+    memset(bytes + 11, 0, 5);
+    log_write_bytes(bytes, size);
+    assert_records(TORN_RECORDS);
+    free(bytes);
+}
+
 // What the process before could not sync can be read and is not on the disk: nothing is decided behind it.
 static void opening_changes_nothing_and_the_first_transaction_writes_a_new_log(void **state)
 {
@@ -329,6 +359,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_second_process_is_refused_by_pid, setup, teardown),
         cmocka_unit_test_setup_teardown(a_log_torn_at_any_byte_keeps_the_whole_records, setup, teardown),
         cmocka_unit_test_setup_teardown(a_tail_of_unwritten_blocks_is_cut, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_log_of_a_newer_program_is_refused_and_one_of_the_first_is_read, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(damage_before_the_tail_is_never_guessed_at, setup, teardown),
         cmocka_unit_test_setup_teardown(opening_changes_nothing_and_the_first_transaction_writes_a_new_log, setup,
                                         teardown),

@@ -138,7 +138,7 @@ static int setup(void **state)
             .kv = fixture->kv,
             .kv_name = "kv",
             .lease_ttl_us = 3 * SECOND,
-            .host = {.watch = fixture_watch, .fenced = fixture_end, .lost = fixture_end},
+            .host = {.watch = fixture_watch, .fenced = fixture_end, .lost = fixture_end, .unreadable = fixture_end},
             .context = coordinator};
         assert_int_equal(cluster_create(&config, &coordinator->seam, &coordinator->cluster, &err), STATUS_OK);
         cluster_role(coordinator->cluster, &coordinator->role);

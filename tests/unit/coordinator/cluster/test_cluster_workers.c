@@ -184,7 +184,8 @@ static int setup(void **state)
                                                    .dial = fixture_dial,
                                                    .hangup = fixture_hangup,
                                                    .fenced = fixture_end,
-                                                   .lost = fixture_end},
+                                                   .lost = fixture_end,
+                                                   .unreadable = fixture_end},
                                           .context = fixture};
     assert_int_equal(cluster_create(&config, &fixture->seam, &fixture->cluster, &err), STATUS_OK);
     cluster_role(fixture->cluster, &fixture->role);

@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "common/base/format_version.h"
 #include "common/kv/kv.h"
 #include "coordinator/meta/meta_store.h"
 
@@ -151,10 +152,65 @@ static void a_leader_that_is_none_any_more_writes_nothing(void **state)
     assert_false(is_there(fixture, "drained/a"));
 }
 
+static void put_format(struct fixture *fixture, const char *stamp)
+{
+    const struct kv_op op = {.kind = KV_PUT, .key = "foreset/cluster/format", .bytes = stamp, .size = strlen(stamp)};
+    assert_int_equal(kv_txn(fixture->late.store, NULL, 0, &op, 1, &fixture->err), STATUS_OK);
+}
+
+static struct kv_list all(struct fixture *fixture)
+{
+    struct kv_list list;
+    assert_int_equal(kv_list(fixture->late.store, "", &list, &fixture->err), STATUS_OK);
+    return list;
+}
+
+// Each format in turn is newer, or the stamp is damaged: nobody stands for election, and nothing is written.
+static void what_a_newer_program_wrote_is_refused_before_the_election(void **state)
+{
+    struct fixture *fixture = *state;
+    for (int kind = 0; kind <= FORMAT_KINDS; kind++) {
+        char stamp[128] = "9.8.7 plan=";
+        bool won = true, newer = kind < FORMAT_KINDS;
+        if (newer) {
+            struct format_info info = format_version_info((enum format_kind)kind);
+            snprintf(stamp, sizeof stamp, "9.8.7 %s=%u", info.name, info.reads + 1);
+        }
+        put_format(fixture, stamp);
+        struct kv_list before = all(fixture);
+        enum status status = meta_store_campaign(&fixture->meta, "me", &won, &fixture->err);
+        struct kv_list after = all(fixture);
+        assert_int_equal(status, newer ? STATUS_UNSUPPORTED : STATUS_CORRUPT);
+        assert_false(won);
+        if (newer) assert_non_null(strstr(fixture->err.message, "foreset/cluster/format was written by Foreset 9.8.7"));
+        assert_int_equal(after.revision, before.revision);
+        assert_int_equal(after.count, before.count);
+        kv_list_deinit(&before);
+        kv_list_deinit(&after);
+    }
+}
+
+static void who_is_elected_stamps_what_it_writes(void **state)
+{
+    struct fixture *fixture = *state;
+    char stamp[FORMAT_VERSION_STAMP];
+    struct kv_value value;
+    bool won = false;
+    format_version_stamp(NULL, stamp);
+    assert_int_equal(meta_store_campaign(&fixture->meta, "me", &won, &fixture->err), STATUS_OK);
+    assert_true(won);
+    assert_int_equal(kv_get(fixture->late.store, "foreset/cluster/format", &value, &fixture->err), STATUS_OK);
+    assert_int_equal(value.size, strlen(stamp));
+    assert_memory_equal(value.bytes, stamp, value.size);
+    kv_value_deinit(&value);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_late_write_does_not_undo_a_later_one, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_leader_that_is_none_any_more_writes_nothing, setup, teardown)};
+        cmocka_unit_test_setup_teardown(a_leader_that_is_none_any_more_writes_nothing, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_a_newer_program_wrote_is_refused_before_the_election, setup, teardown),
+        cmocka_unit_test_setup_teardown(who_is_elected_stamps_what_it_writes, setup, teardown)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

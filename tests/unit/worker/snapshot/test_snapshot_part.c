@@ -5,6 +5,8 @@
 
 #include <cmocka.h>
 
+#include "common/base/format_version.h"
+#include "common/base/hash.h"
 #include "common/base/random.h"
 #include "worker/snapshot/snapshot_part.h"
 
@@ -98,6 +100,66 @@ static void every_flipped_bit_is_noticed(void **state)
     buffer_unref(bytes);
 }
 
+enum { SHARDS = 3, HEAD = 32 + SHARDS * 32 };
+
+// As a newer program would have written it.
+static void set_version(struct buffer *bytes, uint32_t writer, uint32_t least, uint32_t flags)
+{
+    memcpy(bytes->data + 24, &writer, 4);
+    memcpy(bytes->data + 28, &least, 4);
+    memcpy(bytes->data + 12, &flags, 4);
+    uint64_t hash = hash_64(bytes->data, HEAD, 0);
+    memcpy(bytes->data + HEAD, &hash, 8);
+}
+
+static void a_part_of_a_newer_program_is_refused_by_name(void **state)
+{
+    (void)state;
+    struct snapshot_reader reader;
+    struct error err;
+    size_t size;
+    struct buffer *bytes = sample(&size, true);
+    uint32_t reads = format_version_info(FORMAT_STATE_PART).reads;
+    for (uint32_t least = 1; least < reads + 4; least++) {
+        set_version(bytes, 0x090807, least, least > reads ? 0xFF01 : 1); // flags that it alone knows
+        enum status wanted = least <= reads ? STATUS_OK : STATUS_UNSUPPORTED;
+        assert_int_equal(snapshot_reader_open(&reader, bytes->data, size, &err), wanted);
+        if (wanted != STATUS_OK)
+            assert_non_null(strstr(err.message, "the part was written by Foreset 9.8.7 in state-part format"));
+    }
+    static const uint32_t damaged[][2] = {{0, 0}, {0, 1}, {0x000100, 0}, {0x01000000, 1}, {0x000100, 100000}};
+    for (size_t i = 0; i < sizeof damaged / sizeof *damaged; i++) {
+        set_version(bytes, damaged[i][0], damaged[i][1], 1);
+        assert_int_equal(snapshot_reader_open(&reader, bytes->data, size, &err), STATUS_CORRUPT);
+    }
+    buffer_unref(bytes);
+}
+
+// The same part without writer and least reader.
+static void a_part_of_the_first_version_is_read(void **state)
+{
+    (void)state;
+    struct text seen = {0}, expected = {0};
+    size_t size;
+    struct buffer *bytes = sample(&size, true);
+    assert_int_equal(read_all(bytes->data, size, &expected), STATUS_OK);
+    memcpy(bytes->data, "FSNP0001", 8);
+    memmove(bytes->data + 24, bytes->data + 32, size - 32);
+    for (size_t i = 0; i < SHARDS; i++) {
+        uint64_t offset;
+        memcpy(&offset, bytes->data + 24 + i * 32 + 8, 8);
+        offset -= 8;
+        memcpy(bytes->data + 24 + i * 32 + 8, &offset, 8);
+    }
+    uint64_t hash = hash_64(bytes->data, HEAD - 8, 0);
+    memcpy(bytes->data + HEAD - 8, &hash, 8);
+    assert_int_equal(read_all(bytes->data, size - 8, &seen), STATUS_OK);
+    assert_string_equal(text_str(&seen), text_str(&expected));
+    text_deinit(&seen);
+    text_deinit(&expected);
+    buffer_unref(bytes);
+}
+
 static void a_refused_budget_leaves_nothing_behind(void **state)
 {
     (void)state;
@@ -122,6 +184,8 @@ int main(void)
         cmocka_unit_test(an_empty_base_is_a_part),
         cmocka_unit_test(every_cut_is_noticed),
         cmocka_unit_test(every_flipped_bit_is_noticed),
+        cmocka_unit_test(a_part_of_a_newer_program_is_refused_by_name),
+        cmocka_unit_test(a_part_of_the_first_version_is_read),
         cmocka_unit_test(a_refused_budget_leaves_nothing_behind),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
