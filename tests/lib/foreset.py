@@ -66,7 +66,7 @@ def json_lines(text):
 class Run:
     """One process of the program."""
 
-    def __init__(self, args, env=None, failpoints=None, cwd=None, wrapper=()):
+    def __init__(self, args, env=None, failpoints=None, cwd=None, wrapper=(), program=None):
         environment = {**os.environ, **(env or {})}
         environment.pop("FORESET_FAILPOINTS", None)
         if failpoints:
@@ -79,7 +79,7 @@ class Run:
             environment["LD_PRELOAD"] = os.environ["FORESET_PRELOAD"]
         self.args = [str(a) for a in args]
         self._out, self._err = tempfile.TemporaryFile(), tempfile.TemporaryFile()
-        self.process = subprocess.Popen([*wrapper, str(binary()), *self.args], stdin=subprocess.DEVNULL,
+        self.process = subprocess.Popen([*wrapper, str(program or binary()), *self.args], stdin=subprocess.DEVNULL,
                                         stdout=self._out, stderr=self._err, env=environment, cwd=cwd)
 
     @staticmethod
