@@ -315,9 +315,8 @@ static enum status clean_prefix(struct clean_state *state, struct table_log *log
     TRY(objstore_list(log->store, prefix, NULL, &list, err));
     for (size_t i = 0; i < list.entries.count; i++) {
         const struct objstore_entry *entry = &list.entries.items[i];
-        const char *slash = strrchr(entry->key, '/'), *name = slash ? slash + 1 : entry->key;
         uint64_t epoch, generation;
-        if (!manifest_part_parse(name, "part-", &epoch, &generation) || !clean_is_old(state, entry)) continue;
+        if (!manifest_data_parse(entry->key, &epoch, &generation) || !clean_is_old(state, entry)) continue;
         bool running = generation > clean->context->generation || epoch > clean->last.epoch;
         bool known = clean_kept_of(state, epoch) != NULL;
         if (FORESET_BUG("clean-by-old-leader")) known = !running || (running = false, true);

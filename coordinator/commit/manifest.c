@@ -201,3 +201,43 @@ bool manifest_name_parse(const char *name, uint64_t *ret_epoch, uint64_t *ret_ge
 {
     return manifest_part_parse(name, "manifests/", ret_epoch, ret_generation);
 }
+
+// A number as the program writes it, and the dash behind it: "00001", as other writers have it, is none of ours.
+static bool manifest_data_number(const char **at, uint64_t *ret_number)
+{
+    const char *from = *at;
+    char digits[24] = "";
+    size_t length = strspn(from, "0123456789");
+    if (length == 0 || length > 20 || from[length] != '-' || (*from == '0' && length > 1)) return false;
+    memcpy(digits, from, length);
+    *at = from + length + 1;
+    return text_parse_u64(digits, ret_number);
+}
+
+static bool manifest_data_uuid(const char *text)
+{
+    for (size_t i = 0; i < 36; i++) {
+        bool dash = i == 8 || i == 13 || i == 18 || i == 23;
+        if (dash ? text[i] != '-' : !text[i] || !strchr("0123456789abcdef", text[i])) return false;
+    }
+    return text[14] == '4';
+}
+
+bool manifest_data_parse(const char *path, uint64_t *ret_epoch, uint64_t *ret_generation)
+{
+    const char *slash = strrchr(path, '/'), *at = slash ? slash + 1 : path;
+    bool part = strncmp(at, "part-", 5) == 0;
+    uint64_t numbers[5];
+    if (!part && strncmp(at, "rest-", 5) != 0) return false;
+    at += 5;
+    for (size_t i = 0; i < (part ? 5 : 2); i++) {
+        if (!manifest_data_number(&at, &numbers[i])) return false;
+    }
+    if (numbers[0] == 0 || !manifest_data_uuid(at) || at[36] != '.') return false;
+    at += 37;
+    size_t codec = strspn(at, "abcdefghijklmnopqrstuvwxyz0123456789_");
+    if (codec == 0 || strcmp(at + codec, ".parquet") != 0) return false;
+    *ret_epoch = numbers[0];
+    *ret_generation = numbers[1];
+    return true;
+}

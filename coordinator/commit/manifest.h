@@ -41,8 +41,14 @@ const Foreset__TableEpoch *manifest_table(const struct manifest *manifest, uint3
 bool manifest_commits(const Foreset__TableEpoch *table);
 bool manifest_commits_dead_letters(const Foreset__TableEpoch *table);
 
-// "manifests/<epoch>-<generation>-<uuid>.pb", "part-<epoch>-<generation>-…": false if it is not such a name.
+// Objects of the state store, which is ours alone: "manifests/<epoch>-<generation>-<uuid>.pb",
+// "state/part-<epoch>-<generation>-…"; false if it is not such a name.
 bool manifest_name_parse(const char *name, uint64_t *ret_epoch, uint64_t *ret_generation);
 bool manifest_part_parse(const char *key, const char *prefix, uint64_t *ret_epoch, uint64_t *ret_generation);
+// Data files of a table, where others write too: whole names of ours alone,
+// "part-<epoch>-<generation>-<incarnation>-<lane>-<sequence>-<uuid>.<codec>.parquet" and
+// "rest-<epoch>-<generation>-<uuid>.<codec>.parquet" (a repair's), in any folder. What is not one is not ours: never
+// deleted, never counted to an epoch.
+bool manifest_data_parse(const char *path, uint64_t *ret_epoch, uint64_t *ret_generation);
 
 #endif

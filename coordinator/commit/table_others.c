@@ -15,6 +15,7 @@
 #include "common/base/hash.h"
 #include "common/base/planted.h"
 #include "common/delta/delta_path.h"
+#include "coordinator/commit/manifest.h"
 
 enum { OTHERS_SCAN_MAX = 10000 };
 
@@ -55,20 +56,10 @@ bool table_others_is_own(const struct delta_commit *commit, const char *app_id)
     return false;
 }
 
-// "part-<epoch>-<generation>-<incarnation>-<lane>-<sequence>-<uuid>.": Spark's "part-00000-<uuid>-c000." has less.
 bool table_others_is_own_name(const char *path)
 {
-    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
-    uint64_t epoch, generation, incarnation;
-    unsigned lane, sequence;
-    char uuid[40] = "";
-    if (strncmp(name, "rest-", 5) == 0) {
-        int fields = sscanf(name, "rest-%20" SCNu64 "-%20" SCNu64 "-%36[0-9a-f-]", &epoch, &generation, uuid);
-        return fields == 3 && strlen(uuid) == 36;
-    }
-    int fields = sscanf(name, "part-%20" SCNu64 "-%20" SCNu64 "-%20" SCNu64 "-%10u-%10u-%36[0-9a-f-]", &epoch,
-                        &generation, &incarnation, &lane, &sequence, uuid);
-    return fields == 6 && strlen(uuid) == 36 && uuid[8] == '-' && uuid[13] == '-';
+    uint64_t epoch, generation;
+    return manifest_data_parse(path, &epoch, &generation);
 }
 
 // ---- One commit ----

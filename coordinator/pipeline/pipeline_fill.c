@@ -78,9 +78,8 @@ struct pipeline_fill_files {
 static void pipeline_fill_push(struct pipeline_fill_files *files, const struct delta_add *add)
 {
     struct pipeline_fill_file file = {.add = *add};
-    const char *slash = strrchr(add->path, '/');
     uint64_t generation;
-    file.own = manifest_part_parse(slash ? slash + 1 : add->path, "part-", &file.epoch, &generation);
+    file.own = manifest_data_parse(add->path, &file.epoch, &generation);
     if (!file.own) file.epoch = 0;
     vector_push(&files->items, file);
 }
@@ -240,29 +239,40 @@ out:
                                               plan->tables[plan->nodes[node]->table]->name, read->name);
 }
 
+enum status pipeline_fill_unpack(const void *bytes, size_t size, const char *key, uint64_t count,
+                                 Foreset__Fill **ret_fill, struct error *err)
+{
+    char hash[24];
+    snprintf(hash, sizeof hash, "-%016llx.pb", (unsigned long long)hash_64(bytes, size, 0));
+    Foreset__Fill *fill = strstr(key, hash) ? foreset__fill__unpack(NULL, size, bytes) : NULL;
+    enum status status = STATUS_OK;
+    if (fill) {
+        uint32_t least = fill->has_least_reader ? fill->least_reader : 0;
+        status = format_version_check(FORMAT_FILL, fill->writer, least, err, "%s", key);
+    }
+    bool whole =
+        fill && fill->n_adds == count && fill->n_rows == count && fill->n_epochs == count && fill->n_joined == count;
+    if (status == STATUS_OK && !whole) status = error_set(err, STATUS_CORRUPT, ERROR_FAIL_PIPELINE, "it is damaged");
+    if (status == STATUS_OK) {
+        *ret_fill = fill;
+    } else if (fill) {
+        foreset__fill__free_unpacked(fill, NULL);
+    }
+    return status;
+}
+
 static enum status pipeline_fill_get(struct recover *recover, const Foreset__FilesPosition *position,
                                      struct pipeline_fill *ret_fill, struct error *err)
 {
     enum status status = STATUS_OK;
     struct buffer *bytes = NULL;
-    char hash[24];
     *ret_fill = (struct pipeline_fill){.node = position->source};
     TRY(objstore_get(recover->context->state, position->fill, &bytes, err));
-    snprintf(hash, sizeof hash, "-%016llx.pb", (unsigned long long)hash_64(bytes->data, bytes->size_bytes, 0));
-    if (strstr(position->fill, hash)) ret_fill->lines = foreset__fill__unpack(NULL, bytes->size_bytes, bytes->data);
-    const Foreset__Fill *lines = ret_fill->lines;
-    if (lines) {
-        uint32_t least = lines->has_least_reader ? lines->least_reader : 0;
-        TRY(format_version_check(FORMAT_FILL, lines->writer, least, err, "%s", position->fill));
-    }
-    if (!lines || lines->n_adds != position->count || lines->n_rows != lines->n_adds ||
-        lines->n_epochs != lines->n_adds || lines->n_joined != lines->n_adds) {
-        status = error_set(err, STATUS_CORRUPT, ERROR_FAIL_PIPELINE, "it is damaged");
-    }
+    TRY(pipeline_fill_unpack(bytes->data, bytes->size_bytes, position->fill, position->count, &ret_fill->lines, err));
 out:
     buffer_unref(bytes);
-    if (status == STATUS_NOT_FOUND) err->class = ERROR_FAIL_PIPELINE;
     if (status == STATUS_UNSUPPORTED) return status; // starting again does not help
+    if (status == STATUS_NOT_FOUND) err->class = ERROR_FAIL_PIPELINE;
     return status == STATUS_OK ? status
                                : error_prefix(err,
                                               "%s, which says what a new table is filled with; start again with "

@@ -25,6 +25,9 @@ const Foreset__Table *pipeline_fill_wanted(const Foreset__Plan *old, const Fores
 enum status pipeline_fill_begin(struct recover *recover, uint32_t node, struct error *err) MUST_USE;
 // Pure. A fill that is not read to the end; NULL: none.
 const Foreset__FilesPosition *pipeline_fill_unfinished(const Foreset__Manifest *manifest);
+// Pure. The bytes of the object `key`, which names their hash, with `count` lines. STATUS_CORRUPT, STATUS_UNSUPPORTED.
+enum status pipeline_fill_unpack(const void *bytes, size_t size, const char *key, uint64_t count,
+                                 Foreset__Fill **ret_fill, struct error *err) MUST_USE;
 // What recover->last has not read to the end. STATUS_CORRUPT, STATUS_NOT_FOUND: with the object's name.
 enum status pipeline_fill_load(struct recover *recover, struct pipeline_fills *ret_fills, struct error *err) MUST_USE;
 

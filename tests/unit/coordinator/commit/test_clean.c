@@ -1,6 +1,8 @@
 // Cleaning (P24): what a lost kv store needs stays, whatever time passes without a commit.
 #include "coordinator/commit/clean.h"
 
+#include <unistd.h>
+
 #include "common/base/text.h"
 #include "tests/unit/coordinator/commit/commit_fixture.h"
 
@@ -132,6 +134,39 @@ static void a_commit_that_was_followed_by_another_is_kept_no_longer(void **state
     assert_true(manifest_is_there(fixture, 3));
 }
 
+static const char *in_table(struct commit_fixture *fixture, const char *name, char path[256])
+{
+    snprintf(path, 256, "%s/t0/%s", fixture->folder, name);
+    return path;
+}
+
+// Of an epoch that is decided, without a name in its manifest: what an attempt left. Others' names may look so too.
+static void only_files_of_our_own_names_are_deleted(void **state)
+{
+    struct commit_fixture *fixture = *state;
+    static const char own[] = "part-38-1-99-0-0-0b3cbc1f-0e6e-4a49-8b3e-6a0c1f3c0a11.zstd.parquet";
+    static const char *const foreign[] = {"part-00038-00000001-1234-4123-8123-123456789012-c000.snappy.parquet",
+                                          "part-00038-00000001-1234-4123-8123-123456789012.c000.zstd.parquet",
+                                          "part-38-1-1234-4123.parquet", "part-38-1-0-0-0.parquet", "part-38-1-x"};
+    char path[256];
+    recover_well(fixture);
+    decide(fixture, 1, 40, 5, 3);
+    recover_well(fixture);
+    FILE *file = fopen(in_table(fixture, own, path), "w");
+    assert_non_null(file);
+    fclose(file);
+    for (size_t i = 0; i < sizeof foreign / sizeof *foreign; i++) {
+        file = fopen(in_table(fixture, foreign[i], path), "w");
+        assert_non_null(file);
+        fclose(file);
+    }
+    clean(fixture, 40);
+    assert_int_not_equal(access(in_table(fixture, own, path), F_OK), 0);
+    for (size_t i = 0; i < sizeof foreign / sizeof *foreign; i++) {
+        if (access(in_table(fixture, foreign[i], path), F_OK) != 0) fail_msg("%s was deleted", foreign[i]);
+    }
+}
+
 #define FACT(name) cmocka_unit_test_setup_teardown(name, commit_fixture_setup, commit_fixture_teardown)
 
 int main(void)
@@ -139,6 +174,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         FACT(the_manifest_of_each_tables_last_commit_stays_through_quiet_hours),
         FACT(adopt_goes_on_after_quiet_hours_and_a_cleaning),
+        FACT(only_files_of_our_own_names_are_deleted),
         FACT(a_commit_that_was_followed_by_another_is_kept_no_longer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

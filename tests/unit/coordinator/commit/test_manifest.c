@@ -103,6 +103,50 @@ static void names_tell_epoch_and_generation(void **state)
     manifest_unref(manifest);
 }
 
+// Names that other writers give, the random parts drawn so that they look most like ours: digits alone.
+static void names_of_other_writers_are_never_ours(void **state)
+{
+    (void)state;
+    static const char *const shapes[] = {
+        "part-%05u-%08u-%04u-4%03u-8%03u-%012u-c000.snappy.parquet",       // Spark, delta-rs
+        "part-%05u-%08u-%04u-4%03u-8%03u-%012u.c000.snappy.parquet",       // Spark
+        "part-%05u-%08u-%04u-4%03u-8%03u-%012u.c000.zstd.parquet",         // Databricks
+        "part-%05u-tid-%08u%04u4%03u8%03u-%012u-%u-1-c000.snappy.parquet", // Databricks
+        "part-%u-%u-%u-%u-%u-%u.parquet",                                  // Flink and its like
+        "part-%u-%u",
+        "part-%08u-%04u-4%03u-8%03u-%012u-%u.snappy.parquet", // Flink: part-<uuid>-<n>
+        "part-%u-%u-%u-%u-%u-%08u-0000-4000-8000-000000000000-c000.zstd.parquet",
+        "data_%u.parquet",
+        "%08u-%04u-4%03u-8%03u-%012u.parquet", // DuckDB, Trino
+        "%u-%08u-%04u-4%03u-8%03u-%012u-0.parquet",
+        "part-%u.parquet",
+        "%u-%u.parquet",
+        "part-%u-%u-%u-%u-%u-%08u-0000-1000-8000-000000000000.zstd.parquet",  // another kind of UUID
+        "part-0%u-%u-%u-%u-%u-%08u-0000-4000-8000-000000000000.zstd.parquet", // a leading zero
+    };
+    uint64_t epoch, generation;
+    struct random random;
+    char name[160];
+    random_init(&random, 5);
+    for (unsigned round = 0; round < 20000; round++) {
+        const char *shape = shapes[round % (sizeof shapes / sizeof *shapes)];
+        unsigned n[6];
+        for (size_t i = 0; i < 6; i++) n[i] = (unsigned)random_below(&random, round % 3 ? 10 : 1000);
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+        snprintf(name, sizeof name, shape, n[0], n[1], n[2], n[3], n[4], n[5]);
+#pragma GCC diagnostic pop
+        if (manifest_data_parse(name, &epoch, &generation)) fail_msg("taken for ours: %s", name);
+    }
+    assert_true(manifest_data_parse("d=1/part-7-2-99-1-0-0b3cbc1f-0e6e-4a49-8b3e-6a0c1f3c0a11.zstd.parquet", &epoch,
+                                    &generation));
+    assert_true(epoch == 7 && generation == 2);
+    assert_true(manifest_data_parse("rest-8-3-0b3cbc1f-0e6e-4a49-8b3e-6a0c1f3c0a11.zstd.parquet", &epoch, &generation));
+    assert_true(epoch == 8 && generation == 3);
+    assert_false(
+        manifest_data_parse("part-7-2-99-1-0-0b3cbc1f-0e6e-4a49-8b3e-6a0c1f3c0a1.zstd.parquet", &epoch, &generation));
+}
+
 // What no epoch of a real size has: one file's statistics as large as a manifest.
 static void one_that_is_too_large_is_refused_with_count_and_limit(void **state)
 {
@@ -152,6 +196,7 @@ int main(void)
         cmocka_unit_test(another_epochs_file_is_refused),
         cmocka_unit_test(one_that_is_too_large_is_refused_with_count_and_limit),
         cmocka_unit_test(names_tell_epoch_and_generation),
+        cmocka_unit_test(names_of_other_writers_are_never_ours),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
