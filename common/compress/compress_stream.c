@@ -58,9 +58,9 @@ const char *compress_stream_foreign(const uint8_t *bytes, size_t size)
         {"PARE", 4, "a Parquet file"},
         {"PK\x03\x04", 4, "a ZIP archive"},
         {"PK\x05\x06", 4, "a ZIP archive"},
-        {"\x1f\x8b", 2, "gzip without .gz at the end of its name"},
-        {"BZh", 3, "bzip2 without .bz2 at the end of its name"},
-        {"\x28\xb5\x2f\xfd", 4, "zstd without .zst at the end of its name"},
+        {"\x1f\x8b", 2, "gzip data"},
+        {"BZh", 3, "bzip2 data"},
+        {"\x28\xb5\x2f\xfd", 4, "zstd data"},
         {"\xfd"
          "7zXZ",
          5, "an xz archive"},

@@ -4,6 +4,7 @@ import bz2
 import gzip
 import io
 import json
+import re
 import zipfile
 import zlib
 
@@ -35,6 +36,10 @@ def run(directory, files, *args):
     for name, data in files.items():
         (directory / "in" / name).write_bytes(data)
     (directory / "p.sql").write_text(SQL)
+    return run_again(directory, *args)
+
+
+def run_again(directory, *args):
     return foreset.run("run", "p.sql", "--available-now", "--warehouse", "w", "--progress", "none", *args,
                        cwd=directory, timeout=90)
 
@@ -72,6 +77,7 @@ def test_damage_is_an_error_with_the_name_and_nothing_is_written(tmp_path, suffi
     done = run(tmp_path, {"good.json": lines(0, 3), f"bad.{suffix}": bytes(packed)})
     assert done.returncode == foreset.EXIT_FAILED, done.stderr
     assert f"bad.{suffix}" in done.stderr
+    assert re.search(rf"put a whole copy in the place of \S*bad\.{suffix}, or move it out of the folder", done.stderr)
     assert not (tmp_path / "w" / "t").exists() or not numbers(tmp_path)
 
 
@@ -96,3 +102,16 @@ def test_what_is_not_lines_of_json_is_refused_by_name(tmp_path, name):
     assert done.returncode != foreset.EXIT_DONE
     assert name in done.stderr and word in done.stderr
     assert not (tmp_path / "w" / "t").exists() or not numbers(tmp_path)
+
+
+@pytest.mark.parametrize("inner", ["bz2", "gz", "zst"])  # zlib data have no mark of their own
+@pytest.mark.parametrize("outer", sorted(CODECS))
+def test_a_file_that_was_compressed_twice_is_told_so_and_read_once_mended(tmp_path, inner, outer):
+    name = f"a.json.{inner}.{outer}"
+    done = run(tmp_path, {name: CODECS[outer](CODECS[inner](lines(0, 3)))})
+    assert done.returncode == foreset.EXIT_FAILED
+    assert name in done.stderr and "it was compressed twice: decompressed once, it is" in done.stderr
+    assert "end of the name" not in done.stderr
+    (tmp_path / "in" / name).write_bytes(CODECS[outer](lines(0, 3)))
+    run_again(tmp_path).check()
+    assert numbers(tmp_path) == [0, 1, 2]

@@ -115,9 +115,36 @@ static enum status file_look(struct files_source *files, struct error *err)
     files->looked = true;
     const char *what = compress_stream_foreign(files->block->data + files->from, files->to - files->from);
     if (!what) return STATUS_OK;
+    static const char *const kinds[] = {"gzip data", "bzip2 data", "zstd data"}, *const ends[] = {".gz", ".bz2",
+                                                                                                  ".zst"};
+    size_t kind = 0;
+    while (kind < 3 && strcmp(what, kinds[kind]) != 0) kind++;
+    if (kind < 3 && files->stream) {
+        return error_set(err, STATUS_UNSUPPORTED, ERROR_FAIL_PIPELINE,
+                         "it was compressed twice: decompressed once, it is %s; put the file in its place that is "
+                         "compressed once, and run again",
+                         what);
+    }
+    if (kind < 3) {
+        return error_set(err, STATUS_UNSUPPORTED, ERROR_FAIL_PIPELINE,
+                         "it is %s, which read_files knows by the end of the name alone: rename it to %s%s and run "
+                         "again",
+                         what, file_name(files), ends[kind]);
+    }
     return error_set(err, STATUS_UNSUPPORTED, ERROR_FAIL_PIPELINE,
-                     "it is %s; read_files reads lines of JSON in UTF-8, plain or as .gz, .deflate, .bz2 or .zst",
-                     what);
+                     "%s is %s; read_files reads lines of JSON in UTF-8, plain or as .gz, .deflate, .bz2 or .zst",
+                     files->stream ? "decompressed, it" : "it", what);
+}
+
+// Nothing of the file is decided: whatever stands in its place when the pipeline starts again is read.
+static void file_say_cure(const struct files_source *files, struct error *err)
+{
+    char why[ERROR_MESSAGE_SIZE];
+    if (!err || err->code != STATUS_CORRUPT) return;
+    snprintf(why, sizeof why, "%s", err->message);
+    error_set(err, STATUS_CORRUPT, err->class,
+              "%s; put a whole copy in the place of %s, or move it out of the folder, and run again", why,
+              file_name(files));
 }
 
 // The next piece of the file as it is stored.
@@ -188,7 +215,10 @@ static enum status file_read(struct files_source *files, struct error *err)
 out:
     buffer_unref(piece);
     buffer_unref(block);
-    if (status != STATUS_OK) error_prefix(err, "file %s", file_name(files));
+    if (status != STATUS_OK) {
+        file_say_cure(files, err);
+        error_prefix(err, "file %s", file_name(files));
+    }
     return status;
 }
 
