@@ -149,6 +149,7 @@ enum status budget_take(struct budget *budget, uint64_t bytes, struct error *err
     for (struct budget *at = budget; at; at = at->parent) {
         uint64_t used = atomic_fetch_add(&at->used_bytes, bytes) + bytes;
         if (at->limit_bytes && used > at->limit_bytes) {
+            atomic_store_explicit(&at->refused, true, memory_order_relaxed);
             for (struct budget *back = budget;; back = back->parent) {
                 atomic_fetch_sub(&back->used_bytes, bytes);
                 if (back == at) break;

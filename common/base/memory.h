@@ -5,6 +5,7 @@
 #define FORESET_BASE_MEMORY_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -35,6 +36,7 @@ struct budget {
     uint64_t limit_bytes;
     _Atomic uint64_t used_bytes;
     _Atomic uint64_t peak_bytes;
+    _Atomic bool refused; // this one's limit was met; whoever asks clears it
 };
 void budget_init(struct budget *budget, const char *name, struct budget *parent, uint64_t limit_bytes);
 enum status budget_take(struct budget *budget, uint64_t bytes, struct error *err) MUST_USE; // budget NULL: always OK

@@ -13,28 +13,34 @@
 void text_deinit(struct text *text)
 {
     memory_free(text->data);
-    memset(text, 0, sizeof *text);
+    *text = (struct text){.limit = text->limit};
 }
 
 void text_reset(struct text *text)
 {
     text->length = 0;
+    text->over = false;
     if (text->data) text->data[0] = '\0';
 }
 
-void text_reserve(struct text *text, size_t extra)
+bool text_reserve(struct text *text, size_t extra)
 {
     size_t want = text->length + extra + 1;
-    if (want <= text->capacity) return;
+    if (want <= text->capacity) return true;
+    if (text->limit && (extra > text->limit || text->length + extra > text->limit)) {
+        text->over = true;
+        return false;
+    }
     size_t capacity = text->capacity ? text->capacity : 64;
     while (capacity < want) capacity *= 2;
     text->data = memory_realloc(text->data, capacity);
     text->capacity = capacity;
+    return true;
 }
 
 void text_append(struct text *text, const char *bytes, size_t length)
 {
-    text_reserve(text, length);
+    if (!text_reserve(text, length)) return;
     if (length) memcpy(text->data + text->length, bytes, length);
     text->length += length;
     text->data[text->length] = '\0';
@@ -57,7 +63,7 @@ void text_printf(struct text *text, const char *format, ...)
     int length = vsnprintf(NULL, 0, format, args);
     va_end(args);
     ASSERT(length >= 0);
-    text_reserve(text, (size_t)length);
+    if (!text_reserve(text, (size_t)length)) return;
     va_start(args, format);
     vsnprintf(text->data + text->length, (size_t)length + 1, format, args);
     va_end(args);

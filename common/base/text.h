@@ -12,10 +12,12 @@ struct text {
     char *data; // NULL while empty: use text_str()
     size_t length;
     size_t capacity;
+    size_t limit; // 0: none. What would make it longer than this is dropped, and over says so
+    bool over;    // until text_reset; the content is then of no use
 };
 void text_deinit(struct text *text);
 void text_reset(struct text *text);
-void text_reserve(struct text *text, size_t extra);
+bool text_reserve(struct text *text, size_t extra); // false: beyond the limit; nothing changed but over
 void text_append(struct text *text, const char *bytes, size_t length);
 void text_append_str(struct text *text, const char *str);
 void text_append_char(struct text *text, char c);

@@ -81,6 +81,18 @@ struct batch *batch_select(const struct batch *batch, struct buffer *selection_b
     return selected;
 }
 
+enum status batch_part(struct budget *budget, const struct batch *batch, uint32_t from, uint32_t count,
+                       struct batch **ret_batch, struct error *err)
+{
+    struct buffer *selection;
+    enum status status = buffer_create(budget, (count + (size_t)1) * sizeof(uint32_t), &selection, err);
+    if (status != STATUS_OK) return status;
+    uint32_t *rows = (uint32_t *)(void *)selection->data;
+    for (uint32_t i = 0; i < count; i++) rows[i] = batch_row(batch, from + i);
+    *ret_batch = batch_select(batch, selection, count);
+    return STATUS_OK;
+}
+
 struct batch *batch_ref(struct batch *batch)
 {
     atomic_fetch_add_explicit(&batch->refs, 1, memory_order_relaxed);

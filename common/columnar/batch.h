@@ -35,6 +35,9 @@ void batch_origin_set(struct batch *batch, struct batch *origin); // counts it; 
 // The same columns and origin, other selection; selection_buffer holds row_count uint32 and is taken.
 // NULL with row_count == column_rows: all.
 struct batch *batch_select(const struct batch *batch, struct buffer *selection_buffer, uint32_t row_count);
+// `count` of the selected rows, from the `from`-th on, over the same columns.
+enum status batch_part(struct budget *budget, const struct batch *batch, uint32_t from, uint32_t count,
+                       struct batch **ret_batch, struct error *err) MUST_USE;
 struct batch *batch_ref(struct batch *batch);
 void batch_unref(struct batch *batch); // NULL allowed
 // The i-th selected row's number in the columns.

@@ -103,6 +103,8 @@ enum status column_builder_copy(struct column_builder *builder, const struct col
 // For nested types: append to the children (struct: one value to each; array, map: any number), then call this once.
 struct column_builder *column_builder_child(struct column_builder *builder, uint32_t child);
 enum status column_builder_nested(struct column_builder *builder, struct error *err) MUST_USE;
+// Drops the values behind the first `length`, and what nested ones had begun: a row that was given up half-way.
+void column_builder_truncate(struct column_builder *builder, uint32_t length);
 // Makes the column and resets the builder.
 enum status column_builder_finish(struct column_builder *builder, struct column **ret_column,
                                   struct error *err) MUST_USE;

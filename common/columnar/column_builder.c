@@ -225,6 +225,24 @@ enum status column_builder_copy(struct column_builder *builder, const struct col
     return copy_nested(builder, column, row, err);
 }
 
+void column_builder_truncate(struct column_builder *builder, uint32_t length)
+{
+    if (builder->length < length) length = builder->length;
+    for (uint32_t row = length; builder->validity && row < builder->length; row++) {
+        uint8_t *byte = builder->validity->data + (row >> 3), bit = (uint8_t)(1u << (row & 7));
+        builder->null_count -= !(*byte & bit);
+        *byte |= bit;
+    }
+    builder->length = length;
+    uint32_t below = length; // values that children keep
+    if (builder->has_offsets) {
+        const int32_t *offsets = builder->offsets ? (const int32_t *)(const void *)builder->offsets->data : NULL;
+        below = length && offsets ? (uint32_t)offsets[length] : 0;
+    }
+    if (type_is_string_like(builder->type)) builder->byte_count = below;
+    for (uint32_t i = 0; i < builder->type->child_count; i++) column_builder_truncate(builder->children[i], below);
+}
+
 enum status column_builder_finish(struct column_builder *builder, struct column **ret_column, struct error *err)
 {
     enum status status = STATUS_OK;

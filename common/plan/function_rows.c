@@ -64,7 +64,7 @@ const struct function_row function_rows[] = {
     ALIAS("<<", "shiftleft"),
     ALIAS(">>", "shiftright"),
     ALIAS(">>>", "shiftrightunsigned"),
-    SCALAR("bit_count", "a>i"),
+    RULE("bit_count", function_rules_bit_count, 1, 1),
     SCALAR("bit_get", "Ii>i"),
     ALIAS("getbit", "bit_get"),
     // comparison and logic

@@ -257,6 +257,15 @@ enum status function_rules_unary(struct function_rule_call *call, struct error *
     return status;
 }
 
+enum status function_rules_bit_count(struct function_rule_call *call, struct error *err)
+{
+    const struct type *type = function_rules_type(call, 0);
+    call->binding->type = type_of(TYPE_INT);
+    if (type->kind == TYPE_BOOLEAN || type->kind == TYPE_VOID || type_is_integral(type)) return STATUS_OK;
+    return function_coerce_fail(err, "DATATYPE_MISMATCH.UNEXPECTED_INPUT_TYPE",
+                                "bit_count takes an integral number or a boolean, not %s", type->text);
+}
+
 enum status function_rules_bitwise(struct function_rule_call *call, struct error *err)
 {
     for (uint32_t i = 0; i < 2; i++) {

@@ -20,13 +20,31 @@ struct expr_errors {
 };
 void expr_errors_deinit(struct expr_errors *errors);
 
+// How much rows may make of themselves. A text beyond value_bytes_max raises VALUE_SIZE_LIMIT_EXCEEDED, for its row
+// alone. The columns of one evaluation are counted in `budget`: when they met batch_bytes_max, evaluation fails with
+// STATUS_NO_MEMORY and budget.refused is set; the caller then goes on with fewer rows (operator_give), and the row that
+// is too large even alone (row_bytes_max) raises ROW_SIZE_LIMIT_EXCEEDED.
+struct expr_bound {
+    struct budget budget; // its limit moves: what is out at the beginning, and one evaluation's bytes
+    uint64_t value_bytes_max, batch_bytes_max, row_bytes_max;
+};
+#define EXPR_VALUE_BYTES_MAX (64u << 20) // of one text, however much memory there is
+#define EXPR_ROW_CONDITION   "ROW_SIZE_LIMIT_EXCEEDED"
+// Of `memory_bytes` (0: no limit) that `lanes` lanes share; parent: what the columns count in besides.
+void expr_bound_init(struct expr_bound *bound, struct budget *parent, uint64_t memory_bytes, uint32_t lanes);
+void expr_bound_begin(struct expr_bound *bound, uint32_t rows); // of one evaluation
+bool expr_bound_met(const struct expr_bound *bound);            // by the evaluation that failed; NULL: no
+
 struct expr_context {
     struct budget *budget;
-    int64_t timestamp_us; // current_timestamp(): the batch's (P12)
+    struct expr_bound *bound; // NULL: texts have EXPR_VALUE_BYTES_MAX, batches their budget alone
+    int64_t timestamp_us;     // current_timestamp(): the batch's (P12)
     struct expr_errors *errors;
     uint64_t rows_malformed; // from_json counts here
     uint64_t random_seed;    // rand(), uuid(): per (epoch, lane)
 };
+
+void expr_bound_raise(struct expr_context *context, uint32_t row); // the row was too large alone
 
 struct expr;
 // Compiles exprs[root] of a plan for input rows of the struct type `input`. Checks every index, type and function name.

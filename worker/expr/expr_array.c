@@ -6,6 +6,7 @@
 #include "common/columnar/datetime_text.h"
 #include "worker/expr/expr_arithmetic_row.h"
 #include "worker/expr/expr_families.h"
+#include "worker/expr/expr_index.h"
 #include "worker/expr/expr_nested.h"
 
 #define ARRAY_LENGTH_MAX 10000000
@@ -122,6 +123,11 @@ static enum expr_outcome row_sort(struct expr_row *row, const struct expr_datum 
     return good ? finish(row) : EXPR_BROKEN;
 }
 
+static enum status index_of(struct expr_row *row, const struct expr_nested_list *list, struct expr_index *index)
+{
+    return expr_index_init(index, row->call->frame->budget, list->elements, list->from, list->count, row->err);
+}
+
 static bool found_in(const struct expr_nested_list *list, uint32_t count, const struct column *value, uint32_t at)
 {
     for (uint32_t i = 0; i < count; i++) {
@@ -134,11 +140,13 @@ static enum expr_outcome row_array_distinct(struct expr_row *row, const struct e
 {
     (void)ret;
     struct expr_nested_list list = expr_nested_list_of(&args[0]);
-    for (uint32_t i = 0; i < list.count; i++) {
-        if (found_in(&list, i, list.elements, list.from + i)) continue;
-        if (!put(row, 0, list.elements, list.from + i)) return EXPR_BROKEN;
-    }
-    return finish(row);
+    struct expr_index seen;
+    if (index_of(row, &list, &seen) != STATUS_OK) return EXPR_BROKEN;
+    bool good = true;
+    for (uint32_t at = list.from; at < list.from + list.count && good; at++)
+        good = !expr_index_add(&seen, at) || put(row, 0, list.elements, at);
+    expr_index_deinit(&seen);
+    return good ? finish(row) : EXPR_BROKEN;
 }
 
 static enum expr_outcome row_array_compact(struct expr_row *row, const struct expr_datum *args, struct expr_datum *ret)
@@ -158,32 +166,43 @@ static enum expr_outcome row_array_pair(struct expr_row *row, const struct expr_
     (void)ret;
     struct expr_nested_list a = expr_nested_list_of(&args[0]), b = expr_nested_list_of(&args[1]);
     char kind = row->call->step->name[6]; // u, i, e
-    for (uint32_t i = 0; i < a.count; i++) {
-        if (found_in(&a, i, a.elements, a.from + i)) continue;
-        bool in_b = kind != 'u' && found_in(&b, b.count, a.elements, a.from + i);
-        if ((kind == 'i' && !in_b) || (kind == 'e' && in_b)) continue;
-        if (!put(row, 0, a.elements, a.from + i)) return EXPR_BROKEN;
+    struct expr_index in_a = {0}, in_b = {0};
+    bool good = index_of(row, &a, &in_a) == STATUS_OK && index_of(row, &b, &in_b) == STATUS_OK;
+    for (uint32_t at = b.from; at < b.from + b.count && good && kind != 'u'; at++) expr_index_add(&in_b, at);
+    for (uint32_t at = a.from; at < a.from + a.count && good; at++) {
+        if (!expr_index_add(&in_a, at)) continue;
+        if (kind != 'u' && expr_index_has(&in_b, a.elements, at, expr_index_hash(&in_a, at)) != (kind == 'i')) continue;
+        good = put(row, 0, a.elements, at);
     }
-    for (uint32_t i = 0; i < b.count && kind == 'u'; i++) {
-        if (found_in(&a, a.count, b.elements, b.from + i) || found_in(&b, i, b.elements, b.from + i)) continue;
-        if (!put(row, 0, b.elements, b.from + i)) return EXPR_BROKEN;
+    for (uint32_t at = b.from; at < b.from + b.count && good && kind == 'u'; at++) {
+        if (!expr_index_add(&in_b, at)) continue;
+        if (expr_index_has(&in_a, b.elements, at, expr_index_hash(&in_b, at))) continue;
+        good = put(row, 0, b.elements, at);
     }
-    return finish(row);
+    expr_index_deinit(&in_a);
+    expr_index_deinit(&in_b);
+    return good ? finish(row) : EXPR_BROKEN;
 }
 
 static enum expr_outcome row_arrays_overlap(struct expr_row *row, const struct expr_datum *args, struct expr_datum *ret)
 {
-    (void)row;
     struct expr_nested_list a = expr_nested_list_of(&args[0]), b = expr_nested_list_of(&args[1]);
-    bool null = false;
-    for (uint32_t i = 0; i < a.count; i++) {
-        if (column_is_null(a.elements, a.from + i)) {
-            null = true;
-        } else if (found_in(&b, b.count, a.elements, a.from + i)) {
-            return expr_row_int(ret, 1);
-        }
+    struct expr_index in_a = {0}, in_b = {0};
+    bool null = false, found = false;
+    bool good = index_of(row, &a, &in_a) == STATUS_OK && index_of(row, &b, &in_b) == STATUS_OK;
+    for (uint32_t at = b.from; at < b.from + b.count && good; at++) {
+        null = null || column_is_null(b.elements, at);
+        expr_index_add(&in_b, at);
     }
-    for (uint32_t i = 0; i < b.count; i++) null = null || column_is_null(b.elements, b.from + i);
+    for (uint32_t at = a.from; at < a.from + a.count && good && !found; at++) {
+        bool is_null = column_is_null(a.elements, at);
+        null = null || is_null;
+        found = !is_null && expr_index_has(&in_b, a.elements, at, expr_index_hash(&in_a, at));
+    }
+    expr_index_deinit(&in_a);
+    expr_index_deinit(&in_b);
+    if (!good) return EXPR_BROKEN;
+    if (found) return expr_row_int(ret, 1);
     return null && a.count && b.count ? EXPR_NULL : expr_row_int(ret, 0);
 }
 
@@ -261,6 +280,8 @@ static enum expr_outcome row_array_repeat(struct expr_row *row, const struct exp
     if (args[1].null) return EXPR_NULL;
     if (args[1].i > ARRAY_LENGTH_MAX)
         return expr_row_fail(row, "COLLECTION_SIZE_LIMIT_EXCEEDED.PARAMETER", "array_repeat: too long");
+    if (args[1].i > 0 && expr_nested_bytes(value, at) * (uint64_t)args[1].i > expr_row_bytes_max(row))
+        return expr_row_too_large(row);
     for (int64_t i = 0; i < args[1].i; i++) {
         if (!put(row, 0, value, at)) return EXPR_BROKEN;
     }
@@ -304,6 +325,10 @@ static enum expr_outcome row_sequence(struct expr_row *row, const struct expr_da
     if ((step == 0 && start != stop) || (step > 0 && start > stop) || (step < 0 && start < stop)) {
         return expr_row_fail(row, "ILLEGAL_SEQUENCE_BOUNDARIES", "Illegal sequence boundaries");
     }
+    uint64_t most = expr_row_bytes_max(row) / type_width(type);
+    if (!months && step &&
+        (uint64_t)(step > 0 ? stop - start : start - stop) / (step > 0 ? (uint64_t)step : 0 - (uint64_t)step) >= most)
+        return expr_row_too_large(row);
     int64_t value = start, days = date ? start : start / DATETIME_DAY_US - (start % DATETIME_DAY_US < 0);
     for (int64_t n = 1; step >= 0 ? value <= stop : value >= stop; n++) {
         struct expr_datum datum = {.null = false};
@@ -355,15 +380,17 @@ static enum expr_outcome row_map_contains_key(struct expr_row *row, const struct
 static enum expr_outcome build_map(struct expr_row *row, const struct column *keys, uint32_t key_from,
                                    const struct column *values, uint32_t value_from, uint32_t count)
 {
-    for (uint32_t i = 0; i < count; i++) {
-        if (column_is_null(keys, key_from + i))
-            return expr_row_fail(row, "NULL_MAP_KEY", "Cannot use null as map key.");
-        for (uint32_t j = 0; j < i; j++) {
-            if (column_compare(keys, key_from + i, keys, key_from + j) == 0) {
-                return expr_row_fail(row, "DUPLICATED_MAP_KEY", "Duplicate map key was found.");
-            }
-        }
+    struct expr_nested_list list = {keys, NULL, key_from, count};
+    struct expr_index seen;
+    if (index_of(row, &list, &seen) != STATUS_OK) return EXPR_BROKEN;
+    bool null = false, twice = false;
+    for (uint32_t at = key_from; at < key_from + count && !null && !twice; at++) {
+        null = column_is_null(keys, at);
+        twice = !expr_index_add(&seen, at);
     }
+    expr_index_deinit(&seen);
+    if (null) return expr_row_fail(row, "NULL_MAP_KEY", "Cannot use null as map key.");
+    if (twice) return expr_row_fail(row, "DUPLICATED_MAP_KEY", "Duplicate map key was found.");
     for (uint32_t i = 0; i < count; i++) {
         if (!put(row, 0, keys, key_from + i) || !put(row, 1, values, value_from + i)) return EXPR_BROKEN;
     }

@@ -14,6 +14,8 @@
 #include "worker/expr/expr_datetime.h"
 #include "worker/expr/expr_decimal.h"
 
+#define CAST_SHOWN_MAX 4096u // of a value in a message
+
 struct cast {
     struct expr_row *row;
     const struct type *from;
@@ -25,7 +27,7 @@ static enum expr_outcome cast_fail(const struct cast *cast, const struct expr_da
                                    const char *why)
 {
     if (cast->try_cast) return EXPR_NULL;
-    struct text text = {0};
+    struct text text = {.limit = CAST_SHOWN_MAX};
     char from[128], to[128];
     expr_cast_text_append(cast->from, value, &text);
     enum expr_outcome outcome = expr_row_fail(

@@ -5,6 +5,9 @@
 
 #include "worker/expr/expr_program.h"
 
+#define BOUND_BATCH_MAX (256ull << 20)
+#define BOUND_BATCH_MIN (8ull << 20)
+
 void expr_errors_deinit(struct expr_errors *errors)
 {
     for (size_t i = 0; i < errors->items.count; i++) memory_free(errors->items.items[i].message);
@@ -77,6 +80,33 @@ void expr_raise(struct expr_call *call, uint32_t row, const char *condition, con
         expr_errors_add(call->frame->errors, row, condition, message);
     }
     if (expr_vector_null_at(call, row, NULL) != STATUS_OK) call->broken = true;
+}
+
+void expr_bound_init(struct expr_bound *bound, struct budget *parent, uint64_t memory_bytes, uint32_t lanes)
+{
+    uint64_t batch = memory_bytes ? memory_bytes / 4 / (lanes ? lanes : 1) : BOUND_BATCH_MAX;
+    uint64_t row = memory_bytes ? memory_bytes / 8 : BOUND_BATCH_MAX;
+    if (batch > BOUND_BATCH_MAX) batch = BOUND_BATCH_MAX;
+    if (batch < BOUND_BATCH_MIN) batch = BOUND_BATCH_MIN;
+    if (row > BOUND_BATCH_MAX) row = BOUND_BATCH_MAX;
+    bound->batch_bytes_max = batch;
+    bound->row_bytes_max = row > batch ? row : batch;
+    bound->value_bytes_max = bound->row_bytes_max / 4;
+    if (bound->value_bytes_max > EXPR_VALUE_BYTES_MAX) bound->value_bytes_max = EXPR_VALUE_BYTES_MAX;
+    budget_init(&bound->budget, "one evaluation", parent, 0);
+    expr_bound_begin(bound, BATCH_ROWS_MAX);
+}
+
+void expr_bound_begin(struct expr_bound *bound, uint32_t rows)
+{
+    uint64_t most = rows > 1 ? bound->batch_bytes_max : bound->row_bytes_max;
+    bound->budget.limit_bytes = bound->budget.used_bytes + most;
+    bound->budget.refused = false;
+}
+
+bool expr_bound_met(const struct expr_bound *bound)
+{
+    return bound && bound->budget.refused;
 }
 
 uint64_t expr_scope_id(struct expr_frame *frame)
@@ -528,6 +558,17 @@ enum status expr_eval(struct expr *expr, const struct batch *batch, struct expr_
     return status;
 }
 
+void expr_bound_raise(struct expr_context *context, uint32_t row)
+{
+    char message[200];
+    snprintf(message, sizeof message,
+             "the expressions of this row need more than %llu bytes, which is the limit of one row; make its values "
+             "shorter, or give more --memory",
+             (unsigned long long)context->bound->row_bytes_max);
+    expr_errors_add(context->errors, row, EXPR_ROW_CONDITION, message);
+    context->bound->budget.refused = false;
+}
+
 static uint32_t filter_rows(const struct batch *batch, const struct expr_value *value, uint32_t *rows)
 {
     uint32_t count = 0;
@@ -542,23 +583,62 @@ static uint32_t filter_rows(const struct batch *batch, const struct expr_value *
     return count;
 }
 
+static enum status filter_once(struct expr *expr, const struct batch *batch, struct expr_context *context,
+                               uint32_t *rows, uint32_t *ret_count, struct error *err)
+{
+    enum status status = STATUS_OK;
+    struct expr_value value = {NULL, false};
+    *ret_count = 0;
+    TRY(eval_root(expr, batch, context, true, &value, err));
+    if (value.column->type->kind == TYPE_BOOLEAN) *ret_count = filter_rows(batch, &value, rows);
+out:
+    expr_value_free(&value);
+    return status;
+}
+
+// What is kept of a batch is small however large its rows grow on the way: a batch that meets the bound is looked at in
+// halves. A row that meets it alone raises.
+static enum status filter_part(struct expr *expr, const struct batch *batch, struct expr_context *context,
+                               uint32_t *rows, uint32_t *ret_count, struct error *err)
+{
+    if (context->bound) expr_bound_begin(context->bound, batch->row_count);
+    enum status status = filter_once(expr, batch, context, rows, ret_count, err);
+    if (status != STATUS_NO_MEMORY || !expr_bound_met(context->bound)) return status;
+    if (err) error_clear(err);
+    if (batch->row_count <= 1) {
+        expr_bound_raise(context, batch_row(batch, 0));
+        return STATUS_OK;
+    }
+    struct budget *budget = context->bound->budget.parent;
+    uint32_t half = batch->row_count / 2, count = 0, more = 0;
+    status = STATUS_OK;
+    for (uint32_t k = 0; k < 2; k++) {
+        struct batch *part = NULL;
+        TRY(batch_part(budget, batch, k ? half : 0, k ? batch->row_count - half : half, &part, err));
+        status = filter_part(expr, part, context, rows + count, &more, err);
+        count += more;
+        batch_unref(part);
+        if (status != STATUS_OK) goto out;
+    }
+    *ret_count = count;
+out:
+    return status;
+}
+
 enum status expr_filter(struct expr *expr, const struct batch *batch, struct expr_context *context,
                         struct buffer **ret_selection, uint32_t *ret_count, struct error *err)
 {
     enum status status = STATUS_OK;
-    struct expr_value value = {NULL, false};
     struct buffer *selection = NULL;
-    TRY(eval_root(expr, batch, context, true, &value, err));
-    TRY(buffer_create(context->budget, (batch->row_count + (size_t)1) * sizeof(uint32_t), &selection, err));
     uint32_t count = 0;
-    if (value.column->type->kind == TYPE_BOOLEAN) {
-        count = filter_rows(batch, &value, (uint32_t *)(void *)selection->data);
-    }
+    struct budget *budget = context->bound ? context->bound->budget.parent : context->budget;
+    TRY(buffer_create(budget, (batch->row_count + (size_t)1) * sizeof(uint32_t), &selection, err));
+    TRY(filter_part(expr, batch, context, (uint32_t *)(void *)selection->data, &count, err));
+    expr_errors_sort(context->errors);
     *ret_selection = selection;
     *ret_count = count;
     selection = NULL;
 out:
-    expr_value_free(&value);
     buffer_unref(selection);
     return status;
 }

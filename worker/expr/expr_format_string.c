@@ -39,7 +39,7 @@ static enum expr_outcome mismatch(struct expr_row *row, const struct expr_specif
 static void insert_fill(struct text *out, size_t at, int64_t count, char fill)
 {
     if (count <= 0) return;
-    text_reserve(out, (size_t)count);
+    if (!text_reserve(out, (size_t)count)) return;
     memmove(out->data + at + count, out->data + at, out->length - at + 1);
     memset(out->data + at, fill, (size_t)count);
     out->length += (size_t)count;
@@ -74,7 +74,7 @@ static void append_text(struct text *out, const struct expr_specifier *spec, str
     }
     if (spec->upper && end) {
         size_t size = end * 3 + 4;
-        text_reserve(out, size);
+        if (!text_reserve(out, size)) return;
         out->length += expr_icu_case(slice_of(s.data, end), true, out->data + out->length, size);
         out->data[out->length] = '\0';
     } else {
@@ -121,7 +121,7 @@ static void append_decimal(struct text *out, const struct type *type, __int128 v
 static void append_value(struct text *out, const struct expr_specifier *spec, const struct type *type,
                          const struct expr_datum *datum)
 {
-    struct text value = {0};
+    struct text value = {.limit = out->limit};
     if (datum->null || type->kind == TYPE_STRING) {
         append_text(out, spec, datum->null ? slice_str("null") : datum->s);
         return;
@@ -134,6 +134,7 @@ static void append_value(struct text *out, const struct expr_specifier *spec, co
         expr_cast_text_append(type, datum, &value);
     }
     append_text(out, spec, slice_of(text_str(&value), value.length));
+    out->over = out->over || value.over;
     text_deinit(&value);
 }
 
@@ -223,7 +224,7 @@ static void append_fixed(struct text *out, const struct expr_specifier *spec, co
                          int64_t precision)
 {
     int64_t whole = digits->point > 0 ? digits->point : 1;
-    for (int64_t at = digits->point - whole; at < digits->point + precision; at++) {
+    for (int64_t at = digits->point - whole; at < digits->point + precision && !out->over; at++) {
         int64_t left = digits->point - at; // digits before the point, this one included
         if (left == 0) text_append_char(out, '.');
         text_append_char(out, at >= 0 && at < digits->count ? digits->data[at] : '0');

@@ -25,6 +25,22 @@ struct expr_nested_list expr_nested_list_of(const struct expr_datum *datum)
                                      from, (uint32_t)column->offsets[datum->nested.row + 1] - from};
 }
 
+uint64_t expr_nested_bytes(const struct column *column, uint32_t row)
+{
+    const struct type *type = column->type;
+    if (column_is_null(column, row) || type->kind == TYPE_VOID) return 1;
+    if (type_width(type)) return type_width(type);
+    if (type_is_string_like(type)) return column_slice(column, row).length + sizeof(int32_t);
+    bool is_struct = type->kind == TYPE_STRUCT;
+    uint32_t from = is_struct ? row : (uint32_t)column->offsets[row];
+    uint32_t to = is_struct ? row + 1 : (uint32_t)column->offsets[row + 1];
+    uint64_t bytes = sizeof(int32_t);
+    for (uint32_t i = 0; i < type->child_count; i++) {
+        for (uint32_t at = from; at < to; at++) bytes += expr_nested_bytes(column->children[i], at);
+    }
+    return bytes;
+}
+
 static enum status make_struct(struct expr_call *call, struct error *err)
 {
     enum status status = STATUS_OK;

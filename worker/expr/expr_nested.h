@@ -10,6 +10,7 @@ struct expr_nested_list {
     uint32_t from, count;          // in elements and values
 };
 struct expr_nested_list expr_nested_list_of(const struct expr_datum *datum);
+uint64_t expr_nested_bytes(const struct column *column, uint32_t row); // of one value, its parts included
 // The value as the row's result: appended to the builder for nested types, else in *ret.
 enum expr_outcome expr_nested_return(struct expr_row *row, const struct column *column, uint32_t at,
                                      struct expr_datum *ret);

@@ -234,7 +234,14 @@ struct expr_row {
     struct text text;               // scratch: a result may point into it until the next row
     struct column_builder *builder; // results of nested type are appended here (one value), or EXPR_NULL returned
     struct error *err;              // for EXPR_BROKEN
+    const char *refused;            // why the row fails whatever its function returns: set by what is deep below it
 };
+// A row's limits. Functions whose result is as long as a number says ask before they begin; what grows with its input
+// is stopped by the limit of row->text. EXPR_FAIL, with the row's error.
+uint64_t expr_row_bytes_max(const struct expr_row *row);
+enum expr_outcome expr_row_too_large(struct expr_row *row);
+enum expr_outcome expr_row_too_much(struct expr_row *row, const char *what); // work, not bytes
+#define EXPR_WORK_MAX (1ull << 30) // steps of a function whose time is the product of its arguments' lengths
 enum expr_outcome expr_row_fail(struct expr_row *row, const char *condition, const char *format, ...) PRINTF_LIKE(3, 4);
 struct expr_datum expr_datum_of(const struct column *column, uint32_t row);
 enum status expr_datum_append(struct column_builder *builder, const struct type *type, const struct expr_datum *datum,

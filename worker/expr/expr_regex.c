@@ -17,12 +17,19 @@ struct regex_state {
     pcre2_code *code;
     pcre2_match_data *match;
     uint32_t groups;
+    struct expr_row *row; // at work
+    pcre2_match_context *limits;
+    pcre2_jit_stack *stack; // made when the thread's own was too small
     bool tried;
     char why[128];    // it is no pattern
     bool unsupported; // for Java it is one
 };
 
-#define REGEX_MAX 2 // patterns of one call
+#define REGEX_MAX         2         // patterns of one call
+#define REGEX_STEPS_MAX   10000000u // PCRE2's default: a tenth of a second
+#define REGEX_HEAP_KIB    65536u    // where there is no JIT
+#define REGEX_STACK_FIRST (64u << 10)
+#define REGEX_STACK_MAX   (16u << 20)
 typedef VECTOR(struct slice) slice_vector;
 
 static void regex_state_free(void *state)
@@ -32,6 +39,8 @@ static void regex_state_free(void *state)
         text_deinit(&regexes[i].pattern);
         pcre2_code_free(regexes[i].code);
         pcre2_match_data_free(regexes[i].match);
+        pcre2_match_context_free(regexes[i].limits);
+        pcre2_jit_stack_free(regexes[i].stack);
     }
     memory_free(regexes);
 }
@@ -61,6 +70,11 @@ static void regex_compile(struct regex_state *regex, struct slice pattern)
     }
     if (regex->code) {
         pcre2_jit_compile(regex->code, PCRE2_JIT_COMPLETE);
+        if (!regex->limits) {
+            regex->limits = pcre2_match_context_create(NULL);
+            pcre2_set_match_limit(regex->limits, REGEX_STEPS_MAX);
+            pcre2_set_heap_limit(regex->limits, REGEX_HEAP_KIB);
+        }
         regex->match = pcre2_match_data_create_from_pattern(regex->code, NULL);
         pcre2_pattern_info(regex->code, PCRE2_INFO_CAPTURECOUNT, &regex->groups);
     }
@@ -92,6 +106,7 @@ static struct regex_state *regex_at(struct expr_row *row, size_t number, struct 
     bool same = regex->tried && regex->pattern.length == pattern.length &&
                 memcmp(text_str(&regex->pattern), pattern.data, pattern.length) == 0;
     if (!same) regex_compile(regex, pattern);
+    regex->row = row;
     if (regex->code) return regex;
     expr_row_fail(row, "INVALID_PARAMETER_VALUE.PATTERN",
                   "The value of parameter `regexp` in %s is invalid: '%.*s': %s", row->call->step->name,
@@ -104,12 +119,28 @@ static struct regex_state *regex_of(struct expr_row *row, struct slice pattern)
     return regex_at(row, 0, pattern);
 }
 
+static int match_once(struct regex_state *regex, struct slice s, size_t from)
+{
+    return pcre2_match(regex->code, (PCRE2_SPTR)(s.data ? s.data : ""), s.length, from, PCRE2_NO_UTF_CHECK,
+                       regex->match, regex->limits);
+}
+
+// A pattern that remembers a place for each character of a long text needs more than the thread's stack.
+static bool match_widen(struct regex_state *regex)
+{
+    regex->stack = pcre2_jit_stack_create(REGEX_STACK_FIRST, REGEX_STACK_MAX, NULL);
+    if (regex->stack && regex->limits) pcre2_jit_stack_assign(regex->limits, NULL, regex->stack);
+    return regex->stack && regex->limits;
+}
+
 // The next match at or behind `from`. ret_found: [start, end)
 static bool match_next(struct regex_state *regex, struct slice s, size_t from, size_t *ret_start, size_t *ret_end)
 {
     if (from > s.length) return false;
-    int count = pcre2_match(regex->code, (PCRE2_SPTR)(s.data ? s.data : ""), s.length, from, PCRE2_NO_UTF_CHECK,
-                            regex->match, NULL);
+    int count = match_once(regex, s, from);
+    if (count == PCRE2_ERROR_JIT_STACKLIMIT && !regex->stack && match_widen(regex)) count = match_once(regex, s, from);
+    if (count < 0 && count != PCRE2_ERROR_NOMATCH) // no answer is not "no match"
+        regex->row->refused = "the regular expression needs too many steps for this text";
     if (count < 0) return false;
     PCRE2_SIZE *vector = pcre2_get_ovector_pointer(regex->match);
     *ret_start = vector[0];
@@ -298,6 +329,7 @@ static enum expr_outcome row_regexp_replace(struct expr_row *row, const struct e
         text_append(&row->text, s.data + done, start - done);
         enum expr_outcome outcome = append_replacement(row, regex, s, args[2].s);
         if (outcome != EXPR_VALUE) return outcome;
+        if (row->text.over) return EXPR_FAIL;
         done = end;
     }
     text_append(&row->text, s.data + done, s.length - done);

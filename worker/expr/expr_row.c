@@ -16,6 +16,27 @@ enum expr_outcome expr_row_fail(struct expr_row *row, const char *condition, con
     return EXPR_FAIL;
 }
 
+uint64_t expr_row_bytes_max(const struct expr_row *row)
+{
+    const struct expr_bound *bound = row->call->frame->context->bound;
+    return bound ? bound->value_bytes_max : EXPR_VALUE_BYTES_MAX;
+}
+
+enum expr_outcome expr_row_too_large(struct expr_row *row)
+{
+    return expr_row_fail(row, "VALUE_SIZE_LIMIT_EXCEEDED",
+                         "%s makes a value of more than %llu bytes, which is the limit of one value; make it shorter, "
+                         "or filter such rows out",
+                         row->call->step->name ? row->call->step->name : "a cast",
+                         (unsigned long long)expr_row_bytes_max(row));
+}
+
+enum expr_outcome expr_row_too_much(struct expr_row *row, const char *what)
+{
+    return expr_row_fail(row, "ROW_WORK_LIMIT_EXCEEDED", "%s: %s; use shorter arguments, or filter such rows out",
+                         row->call->step->name, what);
+}
+
 uint32_t expr_row_args(const struct expr_row *row)
 {
     return row->call->step->arg_count;
@@ -130,6 +151,16 @@ out:
     return status;
 }
 
+// Met below the function, which knows nothing of it and may have begun a value.
+static enum expr_outcome refuse_row(struct expr_row *row)
+{
+    const char *refused = row->refused;
+    row->refused = NULL;
+    text_reset(&row->text);
+    if (row->builder) column_builder_truncate(row->builder, row->row);
+    return refused ? expr_row_too_much(row, refused) : expr_row_too_large(row);
+}
+
 // Runs the function over the rows, with every argument fetched; nulls of strict functions are skipped.
 static enum status run_rows(struct expr_call *call, struct row_output *output, struct expr_row *row, struct error *err)
 {
@@ -152,6 +183,7 @@ static enum status run_rows(struct expr_call *call, struct row_output *output, s
                 if (!call->args[i].constant) args[i] = expr_datum_of(call->args[i].column, row->row);
             }
             outcome = call->step->function->row(row, args, &ret);
+            if (row->text.over || row->refused) outcome = refuse_row(row);
         }
         TRY(output_row(call, output, row, outcome, &ret, err));
     }
@@ -179,6 +211,7 @@ enum status expr_row_kernel(struct expr_call *call, struct error *err)
     struct row_output output = {.width = type_width(type)};
     struct expr_row row = {.call = call, .err = err};
     bool strings = type_is_string_like(type);
+    row.text.limit = expr_row_bytes_max(&row);
     if (strings) {
         TRY(expr_vector_values(call, 16, &output.values, err));
         TRY(buffer_create(call->frame->budget, ((size_t)call->length + 1) * sizeof(int32_t), &output.offsets, err));

@@ -6,6 +6,8 @@
 #include "worker/expr/expr_icu.h"
 #include "worker/expr/expr_utf8.h"
 
+#define TOO_LONG "the text and the characters to look for are too long together"
+
 static bool is_ascii(struct slice s)
 {
     size_t i = 0;
@@ -23,7 +25,7 @@ static bool is_ascii(struct slice s)
 static enum expr_outcome map_case(struct expr_row *row, struct slice s, bool upper, struct expr_datum *ret)
 {
     text_reset(&row->text);
-    text_reserve(&row->text, s.length * 3 + 4);
+    if (!text_reserve(&row->text, is_ascii(s) ? s.length : s.length * 3 + 4)) return EXPR_FAIL; // refused by run_rows
     if (!is_ascii(s))
         return expr_row_string(ret, row->text.data, expr_icu_case(s, upper, row->text.data, s.length * 3 + 4));
     for (size_t i = 0; i < s.length; i++) {
@@ -49,8 +51,8 @@ static enum expr_outcome row_initcap(struct expr_row *row, const struct expr_dat
 {
     struct slice s = args[0].s;
     struct expr_datum lower = {.null = false};
-    struct text out = {0};
-    map_case(row, s, false, &lower);
+    struct text out = {.limit = row->text.limit};
+    if (map_case(row, s, false, &lower) != EXPR_VALUE) return EXPR_FAIL;
     bool start = true;
     for (size_t at = 0; at < lower.s.length;) {
         size_t next = at + expr_utf8_size(lower.s.data + at, lower.s.length - at);
@@ -66,6 +68,7 @@ static enum expr_outcome row_initcap(struct expr_row *row, const struct expr_dat
     }
     text_reset(&row->text);
     text_append(&row->text, text_str(&out), out.length);
+    row->text.over = row->text.over || out.over;
     text_deinit(&out);
     return expr_row_string(ret, text_str(&row->text), row->text.length);
 }
@@ -123,6 +126,7 @@ static enum expr_outcome row_trim(struct expr_row *row, const struct expr_datum 
 {
     const char *name = row->call->step->name;
     struct slice set = expr_row_args(row) == 2 ? args[1].s : slice_of(" ", 1);
+    if (args[0].s.length * (uint64_t)set.length > EXPR_WORK_MAX) return expr_row_too_much(row, TOO_LONG);
     ret->s = trim(args[0].s, set, name[0] != 'r', name[0] != 'l');
     return EXPR_VALUE;
 }
@@ -191,6 +195,7 @@ static enum expr_outcome row_replace(struct expr_row *row, const struct expr_dat
         text_append(&row->text, by.data, by.length);
         s.length -= (size_t)(at - s.data) + search.length;
         s.data = at + search.length;
+        if (row->text.over) return EXPR_FAIL;
     }
     text_append(&row->text, s.data, s.length);
     return expr_row_string(ret, text_str(&row->text), row->text.length);
@@ -252,8 +257,10 @@ static enum expr_outcome pad(struct expr_row *row, const struct expr_datum *args
         return EXPR_VALUE;
     }
     text_reset(&row->text);
-    if (!left) text_append(&row->text, s.data, s.length);
     int64_t missing = wanted - have, per = units(row, fill);
+    if ((uint64_t)missing / (uint64_t)per * fill.length + s.length > expr_row_bytes_max(row))
+        return expr_row_too_large(row);
+    if (!left) text_append(&row->text, s.data, s.length);
     for (; missing >= per; missing -= per) text_append(&row->text, fill.data, fill.length);
     struct slice part = cut(row, fill, 0, missing);
     text_append(&row->text, part.data, part.length);
@@ -274,10 +281,10 @@ static enum expr_outcome row_rpad(struct expr_row *row, const struct expr_datum 
 static enum expr_outcome row_repeat(struct expr_row *row, const struct expr_datum *args, struct expr_datum *ret)
 {
     text_reset(&row->text);
-    if (args[1].i > 0 && args[0].s.length * (size_t)args[1].i > INT32_MAX) {
-        return expr_row_fail(row, "COLLECTION_SIZE_LIMIT_EXCEEDED.FUNCTION", "repeat makes more than 2 GiB");
-    }
-    for (int64_t i = 0; i < args[1].i; i++) text_append(&row->text, args[0].s.data, args[0].s.length);
+    if (args[1].i > 0 && args[0].s.length * (uint64_t)args[1].i > expr_row_bytes_max(row))
+        return expr_row_too_large(row);
+    for (int64_t i = 0; i < args[1].i && args[0].s.length; i++)
+        text_append(&row->text, args[0].s.data, args[0].s.length);
     return expr_row_string(ret, text_str(&row->text), row->text.length);
 }
 
@@ -354,6 +361,7 @@ static enum expr_outcome row_translate(struct expr_row *row, const struct expr_d
 {
     struct slice s = args[0].s;
     text_reset(&row->text);
+    if (s.length * (uint64_t)args[1].s.length > EXPR_WORK_MAX) return expr_row_too_much(row, TOO_LONG);
     for (size_t at = 0; at < s.length;) {
         size_t size = expr_utf8_size(s.data + at, s.length - at);
         size_t from = 0, to = 0;

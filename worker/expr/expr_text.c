@@ -38,6 +38,7 @@ static enum expr_outcome row_chr(struct expr_row *row, const struct expr_datum *
 static enum expr_outcome row_space(struct expr_row *row, const struct expr_datum *args, struct expr_datum *ret)
 {
     text_reset(&row->text);
+    if (args[0].i > 0 && (uint64_t)args[0].i > expr_row_bytes_max(row)) return expr_row_too_large(row);
     for (int64_t i = 0; i < args[0].i; i++) text_append_char(&row->text, ' ');
     return finish(row, ret);
 }
@@ -193,6 +194,7 @@ static enum expr_outcome row_soundex(struct expr_row *row, const struct expr_dat
 static enum expr_outcome row_levenshtein(struct expr_row *row, const struct expr_datum *args, struct expr_datum *ret)
 {
     struct slice a = args[0].s, b = args[1].s;
+    if (a.length * (uint64_t)b.length > EXPR_WORK_MAX) return expr_row_too_much(row, "the texts are too long together");
     size_t columns = expr_utf8_count(b) + 1, at = 0, row_number = 0;
     uint32_t *costs = memory_alloc(columns * sizeof *costs);
     for (size_t j = 0; j < columns; j++) costs[j] = (uint32_t)j;

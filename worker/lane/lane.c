@@ -42,6 +42,9 @@ void lane_init(struct lane *lane, struct lane_group *group, uint32_t index)
     host->incarnation = group->args.incarnation;
     host->hash_seed = group->args.hash_seed;
     host->budget = group->args.budget;
+    uint64_t memory_bytes = group->args.budget ? group->args.budget->limit_bytes : 0;
+    expr_bound_init(&lane->bound, group->args.budget, memory_bytes, group->lane_count);
+    host->bound = &lane->bound;
     host->state_budget = &group->state_budget;
     host->writer_budget = &group->writer_budget;
     host->random = &lane->random;

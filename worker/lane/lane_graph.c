@@ -48,7 +48,7 @@ static enum status node_take_batch(struct lane_node *node, uint32_t input, struc
     enum status status = node_begin(node, err);
     if (status != STATUS_OK) return status;
     if (!node->op) return lane_graph_emit(node, batch, err);
-    return node->op->ops->on_batch(node->op, input, batch, err);
+    return operator_give(node->op, input, batch, err);
 }
 
 // The innermost node knows in which epoch it failed: an error of the data is final only in its epoch's turn.

@@ -23,6 +23,7 @@
 #include "worker/lane/dataflow.h"
 #include "worker/lane/lane_clock.h"
 #include "worker/lane/lane_group.h"
+#include "worker/expr/expr.h"
 #include "worker/operator/operator.h"
 #include "worker/source/source.h"
 
@@ -194,6 +195,7 @@ struct lane {
     struct lane_group *group;
     uint32_t index; // among this worker's; host.lane is its number among all
     struct operator_host host;
+    struct expr_bound bound; // host.bound
     struct random random;
     struct mailbox mailbox;
     pthread_t thread;

@@ -65,3 +65,22 @@ int64_t aggregate_group_time(const struct column *key, uint32_t row)
     if (key->type->kind == TYPE_STRUCT) return aggregate_group_time(key->children[1], row);
     return key->i64[row];
 }
+
+enum status aggregate_group_failed(const struct operator* op, uint64_t keys, enum status status, struct error *err)
+{
+    if (status != STATUS_NO_MEMORY || !err) return status;
+    return error_prefix(err,
+                        "table %s: the aggregates of %llu keys (collect_list and collect_set grow with their group)",
+                        operator_table_of(op)->name, (unsigned long long)keys);
+}
+
+enum status aggregate_group_held(const struct operator* op, uint64_t keys, struct error *err)
+{
+    const struct budget *budget = op->host->budget;
+    uint64_t used = budget ? budget->used_bytes : 0;
+    if (!budget || !budget->limit_bytes || used <= budget->limit_bytes) return STATUS_OK;
+    enum status status = error_set(err, STATUS_NO_MEMORY, ERROR_FAIL_PIPELINE,
+                                   "%llu of %llu bytes are in use; group by more, or give more --memory",
+                                   (unsigned long long)used, (unsigned long long)budget->limit_bytes);
+    return aggregate_group_failed(op, keys, status, err);
+}

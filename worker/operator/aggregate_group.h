@@ -28,4 +28,10 @@ enum status aggregate_group_merge(struct aggregate_group *group, struct key_entr
 // A key's event time (a window's end); INT64_MAX: null, never late, never due.
 int64_t aggregate_group_time(const struct column *key, uint32_t row);
 
+// Lists and sets grow with their group: asked once a batch whether what they hold is more than there is. The error
+// names table and keys.
+enum status aggregate_group_held(const struct operator* op, uint64_t keys, struct error *err) MUST_USE;
+// What an aggregate failed with, with table and keys where it was memory.
+enum status aggregate_group_failed(const struct operator* op, uint64_t keys, enum status status, struct error *err);
+
 #endif

@@ -247,10 +247,7 @@ static enum status dedup_on_batch(struct operator* op, uint32_t input, struct ba
     struct dedup_operator *dedup = (struct dedup_operator *)op;
     if (batch->tag && batch->schema == dedup->keys_type) return dedup_on_keys(dedup, batch, err);
     struct expr_errors errors = {0};
-    struct expr_context context = {.budget = op->host->budget,
-                                   .timestamp_us = op->epoch.timestamp_us,
-                                   .errors = &errors,
-                                   .random_seed = operator_random_seed(op)};
+    struct expr_context context = operator_context(op, batch, &errors);
     struct batch *left = NULL, *passed = NULL;
     struct buffer *rows = NULL;
     uint32_t made = 0, count = 0;

@@ -69,10 +69,7 @@ static enum status exchange_on_batch(struct operator* op, uint32_t input, struct
     if (op->host->lanes == 1) return op->host->send(op, 0, batch, err);
     if (exchange->key_count == 0) return op->host->send(op, op->host->shard_lanes[0], batch, err);
     struct expr_errors errors = {0};
-    struct expr_context context = {.budget = op->host->budget,
-                                   .timestamp_us = op->epoch.timestamp_us,
-                                   .errors = &errors,
-                                   .random_seed = operator_random_seed(op)};
+    struct expr_context context = operator_context(op, batch, &errors);
     struct batch *left = NULL;
     uint32_t made = 0;
     enum status status = STATUS_OK;

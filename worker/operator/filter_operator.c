@@ -20,10 +20,7 @@ static enum status filter_on_batch(struct operator* op, uint32_t input, struct b
     (void)input;
     struct filter_operator *filter = (struct filter_operator *)op;
     struct expr_errors errors = {0};
-    struct expr_context context = {.budget = op->host->budget,
-                                   .timestamp_us = op->epoch.timestamp_us,
-                                   .errors = &errors,
-                                   .random_seed = operator_random_seed(op)};
+    struct expr_context context = operator_context(op, batch, &errors);
     struct buffer *selection = NULL;
     struct batch *selected = NULL, *left = NULL;
     uint32_t count = 0;

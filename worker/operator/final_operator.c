@@ -91,6 +91,7 @@ static enum status final_on_batch(struct operator* op, uint32_t input, struct ba
         TRY(aggregate_group_merge(&final->group, entry, column_slice(batch->columns[keys], row), err));
         final_touch(final, entry, op->epoch.batch);
     }
+    TRY(aggregate_group_held(op, final->state.table.count, err));
 out:
     return status;
 }

@@ -158,6 +158,50 @@ out:
     return status;
 }
 
+struct expr_context operator_context(const struct operator* op, const struct batch *batch, struct expr_errors *errors)
+{
+    struct expr_bound *bound = op->host->bound;
+    if (bound) expr_bound_begin(bound, batch->row_count);
+    return (struct expr_context){.budget = bound ? &bound->budget : op->host->budget,
+                                 .bound = bound,
+                                 .timestamp_us = op->epoch.timestamp_us,
+                                 .errors = errors,
+                                 .random_seed = operator_random_seed(op)};
+}
+
+// The row that is too large alone.
+static enum status give_refused(struct operator* op, struct batch *batch, struct error *err)
+{
+    struct expr_errors errors = {0};
+    struct expr_context context = {.bound = op->host->bound, .errors = &errors};
+    struct batch *left = NULL;
+    expr_bound_raise(&context, batch_row(batch, 0));
+    enum status status = operator_settle(op, batch, &errors, &left, err);
+    expr_errors_deinit(&errors);
+    batch_unref(left);
+    return status;
+}
+
+enum status operator_give(struct operator* op, uint32_t input, struct batch *batch, struct error *err)
+{
+    struct expr_bound *bound = op->host->bound;
+    if (bound) bound->budget.refused = false; // what is found there afterwards is this operator's
+    enum status status = op->ops->on_batch(op, input, batch, err);
+    if (status != STATUS_NO_MEMORY || !expr_bound_met(bound)) return status;
+    if (err) error_clear(err);
+    if (batch->row_count <= 1) return give_refused(op, batch, err);
+    uint32_t half = batch->row_count / 2;
+    for (uint32_t k = 0; k < 2; k++) {
+        struct batch *part = NULL;
+        status = batch_part(op->host->budget, batch, k ? half : 0, k ? batch->row_count - half : half, &part, err);
+        if (status != STATUS_OK) return status;
+        status = operator_give(op, input, part, err);
+        batch_unref(part);
+        if (status != STATUS_OK) return status;
+    }
+    return STATUS_OK;
+}
+
 void operator_frozen_deinit(struct operator_frozen *frozen)
 {
     for (size_t i = 0; i < frozen->parts.count; i++) {

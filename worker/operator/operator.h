@@ -21,6 +21,8 @@ struct operator;
 struct file_sink_rest; // worker/sink/file_sink.h
 struct snapshot_late;  // worker/snapshot/snapshot_part.h
 struct expr_errors;
+struct expr_context;
+struct expr_bound;
 
 // Where a table's clock stands (P10, P12). L, W, timestamp and number are those of the batch, which may span epochs.
 struct operator_epoch {
@@ -80,6 +82,7 @@ struct operator_host {
     uint32_t shard_count;          // of this lane
     uint64_t generation, incarnation, hash_seed;
     struct budget *budget;        // batches, writers
+    struct expr_bound *bound;     // of what rows make of themselves; NULL: none
     struct budget *state_budget;  // state tables
     struct budget *writer_budget; // open files
     struct random *random;        // names of files
@@ -153,6 +156,12 @@ static inline MUST_USE enum status operator_emit(struct operator* op, struct bat
 // errors. *ret_batch is counted; NULL if no row is left.
 enum status operator_settle(struct operator* op, struct batch *batch, struct expr_errors *errors,
                             struct batch **ret_batch, struct error *err) MUST_USE;
+struct expr_context operator_context(const struct operator* op, const struct batch *batch, struct expr_errors *errors);
+// is too large alone is settled as one that raised. An operator evaluates before it does anything else, so that a batch
+// given again is given once.
+enum status operator_give(struct operator* op, uint32_t input, struct batch *batch, struct error *err) MUST_USE;
+// What on_batch evaluates expressions over the batch with.
+struct expr_context operator_context(const struct operator* op, const struct batch *batch, struct expr_errors *errors);
 // "<table>/<name>": what snapshot parts are kept under. Static text of the plan's life, made in operator_init.
 const char *operator_name(const struct operator* op, struct text *text);
 const Foreset__Table *operator_table_of(const struct operator* op);

@@ -158,8 +158,9 @@ static enum status partial_fold(struct partial_operator *partial, struct batch *
         partial->states[i] = entry->payload;
     }
     for (uint32_t i = 0; i < partial->group.count; i++) {
-        TRY(aggregate_update(partial->group.aggregates[i], widened, partial->states, partial->group.offsets[i], context,
-                             err));
+        status = aggregate_update(partial->group.aggregates[i], widened, partial->states, partial->group.offsets[i],
+                                  context, err);
+        TRY(aggregate_group_failed(op, partial->table.count, status, err));
     }
     if (partial->table.count > PARTIAL_GROUPS_MAX) TRY(partial_flush(partial, err));
 out:
@@ -172,10 +173,7 @@ static enum status partial_on_batch(struct operator* op, uint32_t input, struct 
     (void)input;
     struct partial_operator *partial = (struct partial_operator *)op;
     struct expr_errors errors = {0};
-    struct expr_context context = {.budget = op->host->budget,
-                                   .timestamp_us = op->epoch.timestamp_us,
-                                   .errors = &errors,
-                                   .random_seed = operator_random_seed(op)};
+    struct expr_context context = operator_context(op, batch, &errors);
     struct batch *left = NULL, *timely = NULL;
     uint32_t made = 0;
     enum status status = STATUS_OK;
@@ -188,6 +186,8 @@ static enum status partial_on_batch(struct operator* op, uint32_t input, struct 
     } else if (left) {
         timely = batch_ref(left);
     }
+    context.budget = op->host->budget; // states change from here on: nothing is given again
+    context.bound = NULL;
     if (timely) TRY(partial_fold(partial, timely, &context, err));
     op->counts.rows_malformed += context.rows_malformed;
 out:

@@ -25,10 +25,7 @@ static enum status project_on_batch(struct operator* op, uint32_t input, struct 
     (void)input;
     struct project_operator *project = (struct project_operator *)op;
     struct expr_errors errors = {0};
-    struct expr_context context = {.budget = op->host->budget,
-                                   .timestamp_us = op->epoch.timestamp_us,
-                                   .errors = &errors,
-                                   .random_seed = operator_random_seed(op)};
+    struct expr_context context = operator_context(op, batch, &errors);
     struct batch *left = NULL, *projected = NULL;
     enum status status = STATUS_OK;
     uint32_t made = 0;

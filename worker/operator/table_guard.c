@@ -192,10 +192,7 @@ static enum status guard_constraint(struct table_guard *guard, size_t number, st
 {
     struct operator* op = guard->op;
     struct expr_errors errors = {0};
-    struct expr_context context = {.budget = op->host->budget,
-                                   .timestamp_us = op->epoch.timestamp_us,
-                                   .errors = &errors,
-                                   .random_seed = operator_random_seed(op)};
+    struct expr_context context = operator_context(op, *batch, &errors);
     struct buffer *met = NULL;
     uint32_t count = 0;
     enum status status = STATUS_OK;

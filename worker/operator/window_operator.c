@@ -87,10 +87,7 @@ static enum status window_on_batch(struct operator* op, uint32_t input, struct b
     (void)input;
     struct window_operator *window = (struct window_operator *)op;
     struct expr_errors errors = {0};
-    struct expr_context context = {.budget = op->host->budget,
-                                   .timestamp_us = op->epoch.timestamp_us,
-                                   .errors = &errors,
-                                   .random_seed = operator_random_seed(op)};
+    struct expr_context context = operator_context(op, batch, &errors);
     struct column *time = NULL;
     struct batch *left = NULL, *out_batch = NULL;
     enum status status = STATUS_OK;

@@ -39,7 +39,7 @@ static enum status bench_emit(struct operator* op, struct batch *batch, struct e
     size_t at = 0;
     while (bench->ops[at] != op) at++;
     bench->emitted[at] += batch->row_count;
-    if (at + 1 < bench->count) return bench->ops[at + 1]->ops->on_batch(bench->ops[at + 1], 0, batch, err);
+    if (at + 1 < bench->count) return operator_give(bench->ops[at + 1], 0, batch, err);
     for (uint32_t i = 0; i < batch->row_count; i++) {
         if (bench->rows.length) text_append_char(&bench->rows, ' ');
         batch_json(batch, i, &bench->rows);
@@ -143,7 +143,7 @@ static void bench_rows(struct bench *bench, const struct flow_row *rows, uint32_
         column_builder_destroy(builders[c]);
     }
     struct batch *batch = batch_create(schema, count, columns);
-    if (bench->ops[0]->ops->on_batch(bench->ops[0], 0, batch, err) != STATUS_OK) fail_msg("%s", err->message);
+    if (operator_give(bench->ops[0], 0, batch, err) != STATUS_OK) fail_msg("%s", err->message);
     batch_unref(batch);
 }
 
