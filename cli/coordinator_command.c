@@ -14,6 +14,8 @@
 #include "common/base/log.h"
 #include "common/kv/kv_etcd.h"
 
+#define CLUSTER_JOB_THREADS 3 // one may compile a text of others, the lease is kept beside it
+
 #define COORDINATOR_LEASE_US   3000000
 #define COORDINATOR_LEASE_MIN  1000000
 #define COORDINATOR_PEER_FIRST 0x10000u
@@ -153,7 +155,7 @@ static int host_open(struct coordinator_host *host)
     budget_init(&host->budget, "memory", NULL, 0);
     channel_table_init(&host->hosted);
     reaper_start(&host->reaper);
-    host->thread = role_thread_create("cluster", 2, host_cluster_send, host);
+    host->thread = role_thread_create("cluster", CLUSTER_JOB_THREADS, host_cluster_send, host);
     const struct kv_etcd_config etcd = {.endpoints = options->etcd,
                                         .ca = options->etcd_ca,
                                         .cert = options->etcd_cert,

@@ -9,6 +9,7 @@
 
 #define GATHER_US   200000
 #define JOB_THREADS 4
+#define COMPILE_US  20000000
 
 struct hosted { // a pipeline's role
     struct coordinator_host *host;
@@ -31,6 +32,12 @@ static void hosted_send(void *context, uint32_t peer, const void *bytes, size_t 
     role_network_send(hosted->host->rpc, ENVELOPE_CONTROL, hosted->channel, peer, bytes, size);
 }
 
+// Compiling reads no clock of its own: this is how long a text may take, on a thread where nobody else waits.
+static bool compile_stop(void *until_us)
+{
+    return clock_boot_us(clock_system()) > *(const int64_t *)until_us;
+}
+
 enum status coordinator_pipelines_compile(void *context, const struct definition *definition, struct arena *arena,
                                           Foreset__Plan **ret_plan, const char *const **ret_warnings, struct error *err)
 {
@@ -43,13 +50,16 @@ enum status coordinator_pipelines_compile(void *context, const struct definition
         warehouse = warehouse || strcmp(settings[count].key, "pipeline.warehouse") == 0;
     }
     if (!warehouse) settings[count++] = (struct planner_setting){"pipeline.warehouse", host->warehouse};
+    int64_t until_us = clock_boot_us(clock_system()) + COMPILE_US;
     const struct planner_options options = {.file_name = definition->file_name,
                                             .directory = definition->directory,
                                             .settings = settings,
                                             .setting_count = count,
                                             .kafka = definition->kafka,
                                             .kafka_count = definition->kafka_count,
-                                            .check = expr_check_plan};
+                                            .check = expr_check_plan,
+                                            .stop = compile_stop,
+                                            .stop_context = &until_us};
     return planner_compile(definition->sql, &options, arena, ret_plan, ret_warnings, err);
 }
 

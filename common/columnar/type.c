@@ -82,6 +82,14 @@ static const struct type *type_intern(const struct type *wanted, struct text *te
     return found;
 }
 
+const struct type *type_known(const char *text)
+{
+    pthread_mutex_lock(&type_lock);
+    const struct type *found = type_slot_count ? type_slots[slot_of(type_slots, type_slot_count, text)] : NULL;
+    pthread_mutex_unlock(&type_lock);
+    return found;
+}
+
 const struct type *type_of(enum type_kind kind)
 {
     ASSERT((size_t)kind < sizeof type_simple / sizeof *type_simple && type_simple[kind].text);

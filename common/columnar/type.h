@@ -67,6 +67,9 @@ const struct type *type_struct(const struct field *fields, uint32_t count); // n
 const struct type *type_array(const struct type *element);
 const struct type *type_map(const struct type *key, const struct type *value);
 
+// Of a type's text: types that double their parts end here. 10,000 columns with names of 15 characters fit.
+#define TYPE_TEXT_BYTES_MAX (256u << 10)
+const struct type *type_known(const char *text); // by its canonical text, if it has been made before; else NULL
 // Parses a type ("int", "DECIMAL(10,2)", "struct<a:int,`odd name`:array<string>>", "STRUCT<a: INT>"), any case, Spark's
 // aliases (long, integer, byte, short, real, dec, numeric, timestamp_ltz). Errors name the place in the text.
 enum status type_parse(const char *text, const struct type **ret_type, struct error *err) MUST_USE;

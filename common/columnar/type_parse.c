@@ -283,11 +283,25 @@ static enum status parse_type(struct type_parser *parser, const struct type **re
     return status;
 }
 
+static enum status check_length(const char *text, struct error *err)
+{
+    size_t length = strlen(text);
+    if (length <= TYPE_TEXT_BYTES_MAX) return STATUS_OK;
+    return error_set(err, STATUS_INVALID, ERROR_USAGE, "a type of %zu bytes of text, the limit is %u; use fewer fields",
+                     length, TYPE_TEXT_BYTES_MAX);
+}
+
 enum status type_parse(const char *text, const struct type **ret_type, struct error *err)
 {
+    const struct type *known = strchr(text, '<') ? type_known(text) : NULL; // a plan names a wide one for each field
+    if (known) {
+        *ret_type = known;
+        return STATUS_OK;
+    }
     struct type_parser parser = {.text = text, .at = text};
     const struct type *type = NULL;
-    enum status status = STATUS_OK;
+    enum status status = check_length(text, err);
+    if (status != STATUS_OK) return status;
     TRY(parse_type(&parser, &type, err));
     skip_space(&parser);
     if (*parser.at) TRY(refuse(&parser, "the end", err));
@@ -299,6 +313,8 @@ out:
 enum status type_parse_ddl(const char *text, const struct type **ret_struct, struct error *err)
 {
     struct type_parser parser = {.text = text, .at = text};
+    enum status fits = check_length(text, err);
+    if (fits != STATUS_OK) return fits;
     struct slice word = peek_word(&parser);
     if (slice_equal_nocase(word, slice_str("struct"))) {
         const char *behind = word.data + word.length;

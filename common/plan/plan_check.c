@@ -22,6 +22,7 @@ static const char *plan_expr_rule(const Foreset__Plan *plan, size_t number)
     const Foreset__Expr *expr = plan->exprs[number];
     const struct type *type = NULL;
     struct error ignored;
+    if (expr->n_args > PLAN_CHECK_ARGS_MAX) return "too many arguments";
     for (size_t i = 0; i < expr->n_args; i++) {
         if (expr->args[i] >= number) return "an argument stands behind it";
     }
@@ -40,12 +41,10 @@ static const char *plan_expr_rule(const Foreset__Plan *plan, size_t number)
     return type->kind == TYPE_STRUCT && expr->ordinal < type->child_count ? NULL : "a field that its struct lacks";
 }
 
-// Every column that the expression reads is one of the input, of its type. `seen` marks what was looked at.
-static bool plan_reads(const Foreset__Plan *plan, uint32_t root, const struct type *input, bool *seen)
+// Every column that the marked expressions read is one of the input, of its type. One walk for all of a node.
+static bool plan_reads(const Foreset__Plan *plan, const struct type *input, bool *seen)
 {
-    if (seen[root]) return true;
-    seen[root] = true;
-    for (uint32_t i = root + 1; i-- > 0;) { // arguments stand before whoever uses them
+    for (size_t i = plan->n_exprs; i-- > 0;) { // arguments stand before whoever uses them
         if (!seen[i]) continue;
         const Foreset__Expr *expr = plan->exprs[i];
         for (size_t k = 0; k < expr->n_args; k++) seen[expr->args[k]] = true;
@@ -61,18 +60,16 @@ static bool plan_reads(const Foreset__Plan *plan, uint32_t root, const struct ty
 static bool plan_reads_all(const Foreset__Plan *plan, const Foreset__Node *node, const struct type *input)
 {
     bool *seen = memory_calloc(plan->n_exprs + 1, sizeof *seen);
-    bool reads = true;
-    for (size_t i = 0; reads && i < node->n_exprs; i++) reads = plan_reads(plan, node->exprs[i], input, seen);
-    for (size_t i = 0; reads && i < node->n_sort_keys; i++)
-        reads = plan_reads(plan, node->sort_keys[i]->expr, input, seen);
-    for (size_t i = 0; i < node->n_aggregates; i++) {
+    for (size_t i = 0; i < node->n_exprs; i++) seen[node->exprs[i]] = true;
+    for (size_t i = 0; i < node->n_sort_keys; i++) seen[node->sort_keys[i]->expr] = true;
+    // Those of the final half are read from states, by the partial one's input.
+    bool states = node->kind == FORESET__NODE__KIND__AGGREGATE_FINAL;
+    for (size_t i = 0; i < node->n_aggregates && !states; i++) {
         const Foreset__Aggregate *aggregate = node->aggregates[i];
-        // Those of the final half are read from states, by the partial one's input.
-        bool states = node->kind == FORESET__NODE__KIND__AGGREGATE_FINAL;
-        for (size_t k = 0; reads && !states && k < aggregate->n_args; k++)
-            reads = plan_reads(plan, aggregate->args[k], input, seen);
-        if (reads && !states && aggregate->has_filter) reads = plan_reads(plan, aggregate->filter, input, seen);
+        for (size_t k = 0; k < aggregate->n_args; k++) seen[aggregate->args[k]] = true;
+        if (aggregate->has_filter) seen[aggregate->filter] = true;
     }
+    bool reads = plan_reads(plan, input, seen);
     memory_free(seen);
     return reads;
 }
@@ -193,7 +190,8 @@ static const char *plan_table_rows(const Foreset__Plan *plan, const Foreset__Tab
         if (expr >= plan->n_exprs) return "a constraint that is not there";
         if (strcmp(plan->exprs[expr]->type, "boolean") != 0) return "a constraint that is no boolean";
         bool *seen = memory_calloc(plan->n_exprs + 1, sizeof *seen);
-        bool reads = plan_reads(plan, expr, schema, seen);
+        seen[expr] = true;
+        bool reads = plan_reads(plan, schema, seen);
         memory_free(seen);
         if (!reads) return "a constraint over a column that it lacks";
     }
@@ -234,6 +232,9 @@ enum status plan_check(const Foreset__Plan *plan, struct error *err)
                                               plan->has_least_reader ? plan->least_reader : 0, err, "the plan");
     if (status != STATUS_OK) return status;
     if (plan->shards == 0 || plan->shards > PLAN_CHECK_SHARDS_MAX) return plan_refuse(err, "shards", plan->shards, "");
+    if (plan->n_tables > PLAN_CHECK_TABLES_MAX) return plan_refuse(err, "tables", plan->n_tables, "too many");
+    if (plan->n_nodes > PLAN_CHECK_NODES_MAX) return plan_refuse(err, "operators", plan->n_nodes, "too many");
+    if (plan->n_exprs > PLAN_CHECK_EXPRS_MAX) return plan_refuse(err, "expressions", plan->n_exprs, "too many");
     for (size_t i = 0; i < plan->n_exprs; i++) {
         if ((rule = plan_expr_rule(plan, i))) return plan_refuse(err, "expression", i, rule);
     }

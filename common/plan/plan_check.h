@@ -8,6 +8,11 @@
 #include "proto/plan.pb-c.h"
 
 #define PLAN_CHECK_SHARDS_MAX 65536u
+#define PLAN_CHECK_TABLES_MAX 1000u
+#define PLAN_CHECK_NODES_MAX  20000u
+#define PLAN_CHECK_EXPRS_MAX  100000u
+#define PLAN_CHECK_ARGS_MAX   1024u       // of one expression: FUNCTION_ARGS_MAX
+#define PLAN_CHECK_BYTES_MAX  (32u << 20) // as a message
 
 enum status plan_check(const Foreset__Plan *plan, struct error *err) MUST_USE;
 // What a manifest says by number of the plan's tables, nodes and shards. The plan was checked.

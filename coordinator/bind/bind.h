@@ -45,8 +45,10 @@ struct bind_expr {
     uint32_t index;
 };
 
-#define BIND_DEPTH_MAX   1500u // of an expression once names are replaced by what they stand for
-#define BIND_QUERIES_MAX 200u  // queries within queries: brackets, views, unions
+#define BIND_DEPTH_MAX   1500u        // of an expression once names are replaced by what they stand for
+#define BIND_QUERIES_MAX 200u         // queries within queries: brackets, views, unions
+#define BIND_COLUMNS_MAX 10000u       // of one operator
+#define BIND_BYTES_MAX   (256u << 20) // that one text may take while it is compiled
 
 enum bind_node_kind {
     BIND_NODE_SOURCE,
@@ -128,10 +130,18 @@ struct bind_context {
                               struct error *err);
     const char *const *(*table_names)(void *data); // NULL-terminated, for hints
     void *data;
+    bool (*stop)(void *context); // the time for compiling is over; NULL: there is no limit
+    void *stop_context;
     uint32_t next_id;
     uint32_t depth;  // of queries within queries
     uint32_t *marks; // walks so far; shared by all copies of this context
 };
+
+// Whether the text may go on costing: memory and time. Asked at each query, relation, expression and operator.
+enum status bind_node_cost(const struct bind_context *context, uint32_t offset, struct error *err) MUST_USE;
+// Whether an operator may have these columns: how many, and how long their types are as text.
+enum status bind_node_width(const struct bind_context *context, struct bind_column *const *columns, uint32_t count,
+                            uint32_t offset, struct error *err) MUST_USE;
 
 // ---- columns and expressions (bind_expr.c)
 struct bind_column *bind_expr_column(struct bind_context *context, const char *name, const struct type *type,

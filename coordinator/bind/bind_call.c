@@ -1,5 +1,6 @@
 // Calls: operators and functions through function_resolve, the forms that are made of others (BETWEEN, CASE x WHEN,
 // struct), aggregates and time windows.
+#include <string.h>
 #include <strings.h>
 
 #include "common/plan/function_table.h"
@@ -16,12 +17,20 @@ static enum status resolve(struct bind_env *env, const struct sql_expr *at, cons
     struct arena *arena = env->context->arena;
     const struct type **types = arena_alloc(arena, (count + 1) * sizeof *types);
     const Foreset__Expr **literals = arena_calloc(arena, count + 1, sizeof *literals);
+    size_t bytes = 0; // a struct of structs of structs doubles with each view
     for (uint32_t i = 0; i < count; i++) {
         types[i] = args[i]->type;
+        if (types[i]->child_count) bytes += strlen(types[i]->text);
         if (args[i]->kind != BIND_LITERAL) continue;
         Foreset__Expr *literal = arena_alloc(arena, sizeof *literal);
         bind_expr_fill_literal(arena, &args[i]->value, literal);
         literals[i] = literal;
+    }
+    if (bytes > TYPE_TEXT_BYTES_MAX) {
+        return sql_text_error(env->context->text, at ? at->offset : 0, STATUS_INVALID, NULL,
+                              "name the fields that are needed", err,
+                              "the types of what %.100s is given take %zu bytes of text, the limit is %u", name, bytes,
+                              TYPE_TEXT_BYTES_MAX);
     }
     struct function_call call = {.name = name, .arg_count = count, .arg_types = types, .literals = literals};
     enum status status = function_resolve(&call, arena, ret_binding, err);

@@ -70,6 +70,7 @@ enum status bind_expression(struct bind_env *env, const struct sql_expr *expr, s
 {
     enum status status = STATUS_OK;
     struct bind_expr *bound = NULL;
+    TRY(bind_node_cost(env->context, expr->offset, err));
     TRY(bind_any(env, expr, &bound, err));
     if (bound->depth > BIND_DEPTH_MAX) {
         return sql_text_error(

@@ -1,6 +1,33 @@
 // Operators of a query while it is bound.
 #include "coordinator/bind/bind.h"
 
+enum status bind_node_cost(const struct bind_context *context, uint32_t offset, struct error *err)
+{
+    if (context->arena->used_bytes > BIND_BYTES_MAX) {
+        return sql_text_error(context->text, offset, STATUS_INVALID, NULL, "make some of its views tables, or split it",
+                              err, "this pipeline takes more than %u MiB to compile", BIND_BYTES_MAX >> 20);
+    }
+    if (!context->stop || !context->stop(context->stop_context)) return STATUS_OK;
+    return sql_text_error(context->text, offset, STATUS_INVALID, NULL,
+                          "make some of its views tables, or split it; or apply it when less is going on", err,
+                          "compiling this pipeline takes too long");
+}
+
+enum status bind_node_width(const struct bind_context *context, struct bind_column *const *columns, uint32_t count,
+                            uint32_t offset, struct error *err)
+{
+    size_t bytes = 0;
+    if (count > BIND_COLUMNS_MAX) {
+        return sql_text_error(context->text, offset, STATUS_INVALID, NULL, "name the columns that are needed", err,
+                              "%u columns, at most %u are allowed", count, BIND_COLUMNS_MAX);
+    }
+    for (uint32_t i = 0; i < count; i++) bytes += strlen(columns[i]->name) + strlen(columns[i]->type->text) + 2;
+    if (bytes <= TYPE_TEXT_BYTES_MAX) return STATUS_OK;
+    return sql_text_error(context->text, offset, STATUS_INVALID, NULL, "name the columns and fields that are needed",
+                          err, "the types of these columns take %zu bytes of text, the limit is %u", bytes,
+                          TYPE_TEXT_BYTES_MAX);
+}
+
 struct bind_node *bind_node_new(struct bind_context *context, enum bind_node_kind kind, struct bind_node *input,
                                 uint32_t offset)
 {

@@ -476,6 +476,7 @@ enum status bind_query(struct bind_context *context, const struct sql_query *que
         return sql_text_error(context->text, query->offset, STATUS_INVALID, NULL, "make some of them tables", err,
                               "queries stand within queries deeper than %u", BIND_QUERIES_MAX);
     }
+    TRY(bind_node_cost(context, query->offset, err));
     context->depth++;
     for (uint32_t i = 0; i < query->ctes.count; i++) {
         struct bind_view view = {.query = query->ctes.items[i].query};

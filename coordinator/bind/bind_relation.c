@@ -252,6 +252,7 @@ enum status bind_relation(struct bind_context *context, const struct sql_relatio
         return sql_text_error(context->text, relation->offset, STATUS_INVALID, NULL, NULL, err,
                               "the views of this pipeline unfold to more than %u columns", COLUMNS_MAX);
     }
+    TRY(bind_node_cost(context, relation->offset, err));
     switch (relation->kind) {
     case SQL_RELATION_JOIN:
         return unsupported(context, relation->offset,
@@ -265,6 +266,7 @@ enum status bind_relation(struct bind_context *context, const struct sql_relatio
     if (relation->watermark) TRY(add_watermark(context, relation, &node, err));
     if (relation->dedup) TRY(add_dedup(context, relation, &node, err));
     TRY(rename_columns(context, relation, &node, err));
+    TRY(bind_node_width(context, node->columns.items, node->columns.count, relation->offset, err));
     make_scope(context, node, relation, ret_scope);
     *ret_node = node;
 out:

@@ -371,6 +371,7 @@ void cluster_destroy(struct cluster *cluster)
 {
     if (!cluster) return;
     cluster_store_forget(cluster);
+    cluster_compile_forget(cluster);
     for (size_t i = 0; i < cluster->pipelines.count; i++) definition_deinit(&cluster->pipelines.items[i].definition);
     vector_deinit(&cluster->pipelines);
     vector_deinit(&cluster->workers);

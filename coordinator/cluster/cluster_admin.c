@@ -9,22 +9,11 @@
 
 #include "common/base/log.h"
 #include "coordinator/cluster/cluster_private.h"
-#include "coordinator/pipeline/pipeline_change.h"
-#include "coordinator/pipeline/pipeline_fill.h"
-
-enum { ADMIN_DONE = 0, ADMIN_FAILED = 1, ADMIN_USAGE = 2 };
-
-struct admin { // a command under way
-    struct cluster *cluster;
-    void *token;
-    const Foreset__AdminRequest *request; // not beyond the call
-    struct text json, message;
-};
 
 // ---- Answers ----
 
-static void admin_reply(struct cluster *cluster, void *token, unsigned exit_code, const char *message,
-                        const struct text *json)
+void cluster_admin_reply(struct cluster *cluster, void *token, unsigned exit_code, const char *message,
+                         const struct text *json)
 {
     Foreset__AdminReply reply = FORESET__ADMIN_REPLY__INIT;
     reply.exit_code = exit_code;
@@ -36,18 +25,17 @@ static void admin_reply(struct cluster *cluster, void *token, unsigned exit_code
     cluster->config.host.reply(cluster->config.context, token, &reply);
 }
 
-static void admin_refuse(const struct admin *admin, const char *format, ...) PRINTF_LIKE(2, 3);
-static void admin_refuse(const struct admin *admin, const char *format, ...)
+void cluster_admin_refuse(const struct cluster_admin *admin, const char *format, ...)
 {
     char message[8192];
     va_list args;
     va_start(args, format);
     vsnprintf(message, sizeof message, format, args);
     va_end(args);
-    admin_reply(admin->cluster, admin->token, ADMIN_USAGE, message, NULL);
+    cluster_admin_reply(admin->cluster, admin->token, ADMIN_USAGE, message, NULL);
 }
 
-static const char *admin_option(const Foreset__AdminRequest *request, const char *key)
+const char *cluster_admin_option(const Foreset__AdminRequest *request, const char *key)
 {
     for (size_t i = 0; i < request->n_options; i++) {
         if (strcmp(request->options[i]->key, key) == 0) return request->options[i]->value;
@@ -55,48 +43,39 @@ static const char *admin_option(const Foreset__AdminRequest *request, const char
     return NULL;
 }
 
-static const char *admin_name(const struct admin *admin)
+static const char *admin_name(const struct cluster_admin *admin)
 {
     return admin->request->n_names > 0 ? admin->request->names[0] : NULL;
 }
 
 // The pipeline that the command names; NULL: refused already.
-static struct cluster_pipeline *admin_pipeline(const struct admin *admin)
+static struct cluster_pipeline *admin_pipeline(const struct cluster_admin *admin)
 {
     const char *name = admin_name(admin);
     struct cluster_pipeline *found = name ? cluster_pipeline_find(admin->cluster, name) : NULL;
     if (found) return found;
     if (!name) {
-        admin_refuse(admin, "foreset %s: name a pipeline; `foreset pipelines list` shows them", admin->request->verb);
+        cluster_admin_refuse(admin, "foreset %s: name a pipeline; `foreset pipelines list` shows them",
+                             admin->request->verb);
     } else {
-        admin_refuse(admin, "there is no pipeline %s; `foreset pipelines list` shows those that are applied", name);
+        cluster_admin_refuse(admin, "there is no pipeline %s; `foreset pipelines list` shows those that are applied",
+                             name);
     }
     return NULL;
 }
 
 // ---- What is written, then done ----
 
-struct admin_write { // waits for the kv store
-    void *token;
-    struct definition definition; // as it will be
-    struct text message, json;
-    bool starts; // when written: run it
-    bool stops;  // when written: end it
-    bool drains; // and publish what runs before
-    bool deletes;
-    struct cluster_start start;
-};
-
-static void admin_write_free(void *argument)
+void cluster_admin_write_free(void *argument)
 {
-    struct admin_write *write = argument;
+    struct cluster_write *write = argument;
     definition_deinit(&write->definition);
     text_deinit(&write->message);
     text_deinit(&write->json);
     memory_free(write);
 }
 
-static void admin_begin(struct cluster *cluster, struct cluster_pipeline *pipeline, struct admin_write *write,
+static void admin_begin(struct cluster *cluster, struct cluster_pipeline *pipeline, struct cluster_write *write,
                         struct error *err)
 {
     pipeline->start = write->start; // its texts live in the definition, which the pipeline has taken over
@@ -109,7 +88,7 @@ static void admin_begin(struct cluster *cluster, struct cluster_pipeline *pipeli
         cluster_admin_ended(cluster, pipeline, PIPELINE_FAILED, err);
 }
 
-static void admin_end(struct cluster *cluster, struct cluster_pipeline *pipeline, const struct admin_write *write)
+static void admin_end(struct cluster *cluster, struct cluster_pipeline *pipeline, const struct cluster_write *write)
 {
     pipeline->restart = false;
     if (pipeline->runs && write->drains) {
@@ -124,11 +103,11 @@ static void admin_end(struct cluster *cluster, struct cluster_pipeline *pipeline
 
 static void admin_written(struct cluster *cluster, void *argument, enum status status, const struct error *err)
 {
-    struct admin_write *write = argument;
+    struct cluster_write *write = argument;
     struct error failed = {0};
     if (status != STATUS_OK) {
-        admin_reply(cluster, write->token, ADMIN_FAILED, err->message, NULL);
-        admin_write_free(write);
+        cluster_admin_reply(cluster, write->token, ADMIN_FAILED, err->message, NULL);
+        cluster_admin_write_free(write);
         return;
     }
     struct cluster_pipeline *pipeline = cluster_pipeline_find(cluster, write->definition.name);
@@ -151,29 +130,29 @@ static void admin_written(struct cluster *cluster, void *argument, enum status s
         if (write->starts) admin_begin(cluster, pipeline, write, &failed);
     }
     bool ok = failed.code == STATUS_OK;
-    admin_reply(cluster, write->token, ok ? ADMIN_DONE : ADMIN_FAILED, ok ? text_str(&write->message) : failed.message,
-                &write->json);
-    admin_write_free(write);
+    cluster_admin_reply(cluster, write->token, ok ? ADMIN_DONE : ADMIN_FAILED,
+                        ok ? text_str(&write->message) : failed.message, &write->json);
+    cluster_admin_write_free(write);
 }
 
-static void admin_write(struct cluster *cluster, struct admin_write *write)
+void cluster_admin_write(struct cluster *cluster, struct cluster_write *write)
 {
     char key[META_KEY_SIZE];
     struct text value = {0};
     cluster_store_definition_key(write->definition.name, key);
     definition_json_pack(&write->definition, &value);
     if (write->deletes) {
-        cluster_store_delete(cluster, write->definition.name, admin_written, admin_write_free, write);
+        cluster_store_delete(cluster, write->definition.name, admin_written, cluster_admin_write_free, write);
     } else {
-        cluster_store_write(cluster, key, &value, admin_written, admin_write_free, write);
+        cluster_store_write(cluster, key, &value, admin_written, cluster_admin_write_free, write);
     }
     text_deinit(&value);
 }
 
-static struct admin_write *admin_change(const struct admin *admin, const struct cluster_pipeline *pipeline,
-                                        enum definition_desired desired)
+static struct cluster_write *admin_change(const struct cluster_admin *admin, const struct cluster_pipeline *pipeline,
+                                          enum definition_desired desired)
 {
-    struct admin_write *write = memory_calloc(1, sizeof *write);
+    struct cluster_write *write = memory_calloc(1, sizeof *write);
     write->token = admin->token;
     definition_copy(&pipeline->definition, &write->definition);
     write->definition.desired = desired;
@@ -181,168 +160,28 @@ static struct admin_write *admin_change(const struct admin *admin, const struct 
     return write;
 }
 
-// ---- plan, apply ----
-
-static void admin_definition(const struct admin *admin, struct definition *definition)
-{
-    const Foreset__AdminRequest *request = admin->request;
-    definition_init(definition);
-    struct arena *arena = &definition->arena;
-    const char *file = admin_option(request, "file");
-    definition->file_name = arena_strdup(arena, file ? file : "pipeline.sql");
-    const char *directory = admin_option(request, "directory");
-    definition->directory = arena_strdup(arena, directory && *directory == '/' ? directory : "/");
-    definition->sql = arena_strndup(arena, (const char *)request->text.data, request->text.len);
-    definition->settings = arena_calloc(arena, request->n_options + 1, sizeof *definition->settings);
-    definition->kafka = arena_calloc(arena, request->n_options + 1, sizeof *definition->kafka);
-    for (size_t i = 0; i < request->n_options; i++) {
-        const Foreset__Property *option = request->options[i];
-        bool kafka = strncmp(option->key, "kafka:", 6) == 0;
-        if (!kafka && strncmp(option->key, "set:", 4) != 0) continue;
-        struct planner_setting setting = {arena_strdup(arena, strchr(option->key, ':') + 1),
-                                          arena_strdup(arena, option->value)};
-        if (kafka) definition->kafka[definition->kafka_count++] = setting;
-        if (!kafka) definition->settings[definition->setting_count++] = setting;
-    }
-    definition->available_now = admin_option(request, "available-now") != NULL;
-    definition->desired = DEFINITION_RUNNING;
-}
-
-// The plan of a pipeline as it is applied now, for comparison; NULL: it does not compile any more.
-static Foreset__Plan *admin_plan_of(struct cluster *cluster, const struct cluster_pipeline *pipeline,
-                                    struct arena *arena)
-{
-    Foreset__Plan *plan = NULL;
-    const char *const *warnings;
-    struct error err;
-    if (cluster->config.host.compile(cluster->config.context, &pipeline->definition, arena, &plan, &warnings, &err) !=
-        STATUS_OK)
-        return NULL;
-    return plan;
-}
-
-// Compiles what came and says what it changes. NULL: refused already. *ret_loses: it would lose state.
-static Foreset__Plan *admin_compile(struct admin *admin, struct definition *definition, struct text *differences,
-                                    bool *ret_loses)
-{
-    struct cluster *cluster = admin->cluster;
-    Foreset__Plan *plan = NULL;
-    const char *const *warnings = NULL;
-    struct error err;
-    *ret_loses = false;
-    const ProtobufCBinaryData *sql = &admin->request->text;
-    if (!admin->request->has_text || sql->len > DEFINITION_SQL_BYTES_MAX || memchr(sql->data, 0, sql->len) ||
-        !text_utf8_valid(sql->data, sql->len)) {
-        admin_refuse(admin, "give the text of a pipeline, in UTF-8, of at most %u KiB", DEFINITION_SQL_BYTES_MAX >> 10);
-        return NULL;
-    }
-    admin_definition(admin, definition);
-    if (cluster->config.host.compile(cluster->config.context, definition, &definition->arena, &plan, &warnings, &err) !=
-        STATUS_OK) {
-        admin_refuse(admin, "%s", err.message);
-        return NULL;
-    }
-    for (; warnings && *warnings; warnings++) text_printf(&admin->message, "warning: %s\n", *warnings);
-    definition->name = plan->pipeline;
-    const struct cluster_pipeline *known = cluster_pipeline_find(cluster, plan->pipeline);
-    if (known) {
-        Foreset__Plan *old = admin_plan_of(cluster, known, &definition->arena);
-        if (old) {
-            pipeline_change_compare(old, plan, differences, ret_loses);
-            bool fills = false; // recovery would refuse a second one (pipeline_change.c): said before it is drained
-            for (uint32_t node = 0; node < plan->n_nodes; node++)
-                fills = fills || pipeline_fill_wanted(old, plan, node);
-            if (fills && cluster_json_filling(cluster, known, differences)) *ret_loses = true;
-        }
-        // What failed may never have run as it was applied; recovery compares with what did.
-        if (known->definition.desired == DEFINITION_FAILED) *ret_loses = false;
-    }
-    return plan;
-}
-
-// What becomes of each operator's state (P23).
-static void admin_plan_states(struct admin *admin, const Foreset__Plan *plan, struct arena *arena)
-{
-    const struct cluster_pipeline *known = cluster_pipeline_find(admin->cluster, plan->pipeline);
-    const Foreset__Plan *old = known ? admin_plan_of(admin->cluster, known, arena) : NULL;
-    if (old) pipeline_change_states(old, plan, &admin->message);
-}
-
-static void admin_plan(struct admin *admin)
-{
-    struct definition definition = {0};
-    struct text differences = {0};
-    bool loses;
-    Foreset__Plan *plan = admin_compile(admin, &definition, &differences, &loses);
-    if (plan) {
-        bool known = cluster_pipeline_find(admin->cluster, plan->pipeline) != NULL;
-        text_printf(&admin->message, "%s", known ? "" : "new pipeline\n");
-        if (known && differences.length == 0) text_printf(&admin->message, "no difference to what is applied\n");
-        text_append(&admin->message, text_str(&differences), differences.length);
-        if (loses) text_printf(&admin->message, "apply needs --full-refresh: it would lose state\n");
-        if (differences.length > 0) admin_plan_states(admin, plan, &definition.arena);
-        planner_print(plan, &admin->message);
-        admin_reply(admin->cluster, admin->token, ADMIN_DONE, text_str(&admin->message), NULL);
-    }
-    text_deinit(&differences);
-    definition_deinit(&definition);
-}
-
-static void admin_apply(struct admin *admin)
-{
-    struct cluster *cluster = admin->cluster;
-    struct admin_write *write = memory_calloc(1, sizeof *write);
-    struct text differences = {0};
-    bool loses, refresh = admin_option(admin->request, "full-refresh") != NULL;
-    write->token = admin->token;
-    Foreset__Plan *plan = admin_compile(admin, &write->definition, &differences, &loses);
-    if (plan && loses && !refresh) {
-        admin_refuse(admin, "%s%s: the change would lose state or rows; apply it with --full-refresh to start again",
-                     text_str(&differences), plan->pipeline);
-        plan = NULL;
-    }
-    if (!plan) {
-        admin_write_free(write);
-        text_deinit(&differences);
-        return;
-    }
-    const struct cluster_pipeline *known = cluster_pipeline_find(cluster, plan->pipeline);
-    struct arena *arena = &write->definition.arena;
-    char instance[37];
-    random_uuid(cluster->seam->random, instance);
-    write->definition.instance = arena_strdup(arena, known ? known->definition.instance : instance);
-    write->definition.version = known ? known->definition.version + 1 : 1;
-    write->definition.applied_ms = clock_wall_us(cluster->seam->clock) / 1000;
-    write->start.full_refresh = refresh;
-    write->starts = true;
-    text_printf(&write->message, "%s%spipeline %s applied, version %llu", text_str(&admin->message),
-                text_str(&differences), plan->pipeline, (unsigned long long)write->definition.version);
-    admin_write(cluster, write);
-    text_deinit(&differences);
-}
-
 // ---- start, stop, delete ----
 
-static void admin_run(struct admin *admin)
+static void admin_run(struct cluster_admin *admin)
 {
     struct cluster_pipeline *pipeline = admin_pipeline(admin);
     if (!pipeline) return;
-    const char *verb = admin->request->verb, *table = admin_option(admin->request, "table");
+    const char *verb = admin->request->verb, *table = cluster_admin_option(admin->request, "table");
     bool adopt = strcmp(verb, "pipelines adopt") == 0, abandon = strcmp(verb, "pipelines abandon-table") == 0;
     if (abandon && !table) {
-        admin_refuse(admin, "foreset pipelines abandon-table PIPELINE TABLE: name the table");
+        cluster_admin_refuse(admin, "foreset pipelines abandon-table PIPELINE TABLE: name the table");
         return;
     }
-    bool overwrite = strcmp(verb, "pipelines retry") == 0 && admin_option(admin->request, "overwrite");
+    bool overwrite = strcmp(verb, "pipelines retry") == 0 && cluster_admin_option(admin->request, "overwrite");
     if (table && strcmp(verb, "pipelines retry") == 0 && !overwrite) {
-        admin_refuse(admin, "foreset pipelines retry PIPELINE --table TABLE: only with --overwrite");
+        cluster_admin_refuse(admin, "foreset pipelines retry PIPELINE --table TABLE: only with --overwrite");
         return;
     }
     if (pipeline->runs && !pipeline->stopping) {
-        admin_refuse(admin, "pipeline %s runs; stop it first", pipeline->definition.name);
+        cluster_admin_refuse(admin, "pipeline %s runs; stop it first", pipeline->definition.name);
         return;
     }
-    struct admin_write *write = admin_change(admin, pipeline, DEFINITION_RUNNING);
+    struct cluster_write *write = admin_change(admin, pipeline, DEFINITION_RUNNING);
     struct arena *arena = &write->definition.arena;
     write->starts = true;
     write->start.adopt = adopt;
@@ -351,26 +190,26 @@ static void admin_run(struct admin *admin)
     write->start.overwrite = overwrite;
     if (overwrite && table) write->start.overwrite_table = arena_strdup(arena, table);
     text_printf(&write->message, "pipeline %s starts", write->definition.name);
-    admin_write(admin->cluster, write);
+    cluster_admin_write(admin->cluster, write);
 }
 
-static void admin_stop(struct admin *admin)
+static void admin_stop(struct cluster_admin *admin)
 {
     struct cluster_pipeline *pipeline = admin_pipeline(admin);
     if (!pipeline) return;
     bool deletes = strcmp(admin->request->verb, "pipelines delete") == 0;
     if (deletes && pipeline->runs) { // its role would write the keys again
-        admin_refuse(admin, "pipeline %s runs; stop it first", pipeline->definition.name);
+        cluster_admin_refuse(admin, "pipeline %s runs; stop it first", pipeline->definition.name);
         return;
     }
-    struct admin_write *write = admin_change(admin, pipeline, DEFINITION_STOPPED);
+    struct cluster_write *write = admin_change(admin, pipeline, DEFINITION_STOPPED);
     write->stops = true;
     write->deletes = deletes;
-    write->drains = admin_option(admin->request, "drain") != NULL;
+    write->drains = cluster_admin_option(admin->request, "drain") != NULL;
     text_printf(&write->message, "pipeline %s %s%s", write->definition.name,
                 write->deletes ? "is deleted; its tables stay" : "stops",
                 write->drains && pipeline->runs ? " when what runs is published" : "");
-    admin_write(admin->cluster, write);
+    cluster_admin_write(admin->cluster, write);
 }
 
 void cluster_admin_ended(struct cluster *cluster, struct cluster_pipeline *pipeline, enum pipeline_outcome outcome,
@@ -422,17 +261,17 @@ static void admin_drained(struct cluster *cluster, void *argument, enum status s
                  drain->drains ? "hands over what it holds" : "may hold partitions and shards again");
     }
     bool ok = status == STATUS_OK;
-    admin_reply(cluster, drain->token, ok ? ADMIN_DONE : ADMIN_FAILED, ok ? message : err->message, NULL);
+    cluster_admin_reply(cluster, drain->token, ok ? ADMIN_DONE : ADMIN_FAILED, ok ? message : err->message, NULL);
     memory_free(drain);
 }
 
-static void admin_workers_drain(struct admin *admin)
+static void admin_workers_drain(struct cluster_admin *admin)
 {
     const char *name = admin_name(admin);
     bool drains = strcmp(admin->request->verb, "workers drain") == 0;
     bool known = name && (cluster_workers_find(admin->cluster, name) || cluster_workers_drained(admin->cluster, name));
     if (!known) {
-        admin_refuse(admin, "there is no worker %s; `foreset workers list` shows them", name ? name : "named");
+        cluster_admin_refuse(admin, "there is no worker %s; `foreset workers list` shows them", name ? name : "named");
         return;
     }
     struct admin_drain *drain = memory_calloc(1, sizeof *drain);
@@ -449,49 +288,58 @@ static void admin_workers_drain(struct admin *admin)
 
 // ---- Reads ----
 
-static void admin_read_pipelines(struct admin *admin)
+static void admin_read_pipelines(struct cluster_admin *admin)
 {
     const char *name = admin_name(admin);
     if (name && !admin_pipeline(admin)) return;
     bool sql = strcmp(admin->request->verb, "pipelines describe") == 0;
     cluster_json_pipelines(admin->cluster, name, sql, &admin->json);
-    admin_reply(admin->cluster, admin->token, ADMIN_DONE, NULL, &admin->json);
+    cluster_admin_reply(admin->cluster, admin->token, ADMIN_DONE, NULL, &admin->json);
 }
 
-static void admin_read_workers(struct admin *admin)
+static void admin_read_workers(struct cluster_admin *admin)
 {
     const char *name = admin_name(admin);
     if (name && !cluster_workers_find(admin->cluster, name)) {
-        admin_refuse(admin, "there is no worker %s; `foreset workers list` shows them", name);
+        cluster_admin_refuse(admin, "there is no worker %s; `foreset workers list` shows them", name);
         return;
     }
     cluster_json_workers(admin->cluster, name, &admin->json);
-    admin_reply(admin->cluster, admin->token, ADMIN_DONE, NULL, &admin->json);
+    cluster_admin_reply(admin->cluster, admin->token, ADMIN_DONE, NULL, &admin->json);
 }
 
-static void admin_read_status(struct admin *admin)
+static void admin_read_status(struct cluster_admin *admin)
 {
     cluster_json_status(admin->cluster, &admin->json);
-    admin_reply(admin->cluster, admin->token, ADMIN_DONE, NULL, &admin->json);
+    cluster_admin_reply(admin->cluster, admin->token, ADMIN_DONE, NULL, &admin->json);
 }
 
 static const struct {
     const char *verb;
-    void (*run)(struct admin *admin);
+    void (*run)(struct cluster_admin *admin);
 } admin_verbs[] = {
-    {"pipelines plan", admin_plan},           {"pipelines apply", admin_apply},
-    {"pipelines list", admin_read_pipelines}, {"pipelines describe", admin_read_pipelines},
-    {"pipelines start", admin_run},           {"pipelines retry", admin_run},
-    {"pipelines adopt", admin_run},           {"pipelines abandon-table", admin_run},
-    {"pipelines stop", admin_stop},           {"pipelines delete", admin_stop},
-    {"workers list", admin_read_workers},     {"workers describe", admin_read_workers},
-    {"workers drain", admin_workers_drain},   {"workers undrain", admin_workers_drain},
-    {"epochs", admin_read_pipelines},         {"lag", admin_read_pipelines},
-    {"shards", admin_read_pipelines},         {"cluster status", admin_read_status},
+    {"pipelines plan", cluster_compile_begin},
+    {"pipelines apply", cluster_compile_begin},
+    {"pipelines list", admin_read_pipelines},
+    {"pipelines describe", admin_read_pipelines},
+    {"pipelines start", admin_run},
+    {"pipelines retry", admin_run},
+    {"pipelines adopt", admin_run},
+    {"pipelines abandon-table", admin_run},
+    {"pipelines stop", admin_stop},
+    {"pipelines delete", admin_stop},
+    {"workers list", admin_read_workers},
+    {"workers describe", admin_read_workers},
+    {"workers drain", admin_workers_drain},
+    {"workers undrain", admin_workers_drain},
+    {"epochs", admin_read_pipelines},
+    {"lag", admin_read_pipelines},
+    {"shards", admin_read_pipelines},
+    {"cluster status", admin_read_status},
 };
 
 // Somebody else leads: says who, as far as it is known.
-static void admin_redirect(struct cluster *cluster, void *token)
+void cluster_admin_redirect(struct cluster *cluster, void *token)
 {
     Foreset__AdminReply reply = FORESET__ADMIN_REPLY__INIT;
     char url[256] = "";
@@ -521,18 +369,18 @@ static bool admin_is_text(const Foreset__AdminRequest *request)
 
 void cluster_admin_request(struct cluster *cluster, void *token, const Foreset__AdminRequest *request)
 {
-    struct admin admin = {.cluster = cluster, .token = token, .request = request};
+    struct cluster_admin admin = {.cluster = cluster, .token = token, .request = request};
     if (!admin_is_text(request)) {
-        admin_refuse(&admin, "a name, setting or path of the command is not in UTF-8");
+        cluster_admin_refuse(&admin, "a name, setting or path of the command is not in UTF-8");
         return;
     }
     if (strcmp(request->version, cluster->config.version) != 0) {
-        admin_refuse(&admin, "this command line is of version %.20s, the coordinator of %s: use the same",
-                     request->version, cluster->config.version);
+        cluster_admin_refuse(&admin, "this command line is of version %.20s, the coordinator of %s: use the same",
+                             request->version, cluster->config.version);
         return;
     }
     if (cluster->machine.state != CLUSTER_LEADING) {
-        admin_redirect(cluster, token);
+        cluster_admin_redirect(cluster, token);
         return;
     }
     for (size_t i = 0; i < sizeof admin_verbs / sizeof *admin_verbs; i++) {
@@ -542,5 +390,5 @@ void cluster_admin_request(struct cluster *cluster, void *token, const Foreset__
         text_deinit(&admin.message);
         return;
     }
-    admin_refuse(&admin, "the coordinator knows no command '%.60s'", request->verb);
+    cluster_admin_refuse(&admin, "the coordinator knows no command '%.60s'", request->verb);
 }

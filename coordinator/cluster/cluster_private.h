@@ -4,6 +4,7 @@
 //   cluster_workers.c  who is there, who may not be
 //   cluster_store.c    jobs that read and write the kv store
 //   cluster_admin.c    a person's commands
+//   cluster_compile.c  those that compile
 //   cluster_json.c     their answers
 #ifndef FORESET_CLUSTER_CLUSTER_PRIVATE_H
 #define FORESET_CLUSTER_CLUSTER_PRIVATE_H
@@ -51,6 +52,7 @@ struct cluster_refusal { // of a worker process
     int64_t at_us;
 };
 struct store_job;
+struct compile_job;
 struct cluster_name {
     char text[CLUSTER_NAME_SIZE];
 };
@@ -71,6 +73,8 @@ struct cluster {
     unsigned jobs;
     bool electing, keeping, writing;
     struct store_job *writes; // that wait for the one under way
+    bool compiling;
+    struct compile_job *compiles; // that wait, too
     int64_t elect_at_us, keep_at_us;
     char trouble[256]; // the kv store's, for a person; "": it answers
     VECTOR(struct cluster_worker) workers;
@@ -123,6 +127,36 @@ void cluster_loaded(struct cluster *cluster, struct definition *definitions, siz
 void cluster_admin_request(struct cluster *cluster, void *token, const Foreset__AdminRequest *request);
 void cluster_admin_ended(struct cluster *cluster, struct cluster_pipeline *pipeline, enum pipeline_outcome outcome,
                          const struct error *err);
+
+// A command under way, and what it has written before it is done: cluster_admin.c, cluster_compile.c.
+enum { ADMIN_DONE = 0, ADMIN_FAILED = 1, ADMIN_USAGE = 2 };
+struct cluster_admin {
+    struct cluster *cluster;
+    void *token;
+    const Foreset__AdminRequest *request; // not beyond the call
+    struct text json, message;
+};
+struct cluster_write { // waits for the kv store
+    void *token;
+    struct definition definition; // as it will be
+    struct text message, json;
+    bool starts; // when written: run it
+    bool stops;  // when written: end it
+    bool drains; // and publish what runs before
+    bool deletes;
+    struct cluster_start start;
+};
+void cluster_admin_reply(struct cluster *cluster, void *token, unsigned exit_code, const char *message,
+                         const struct text *json);
+void cluster_admin_refuse(const struct cluster_admin *admin, const char *format, ...) PRINTF_LIKE(2, 3);
+const char *cluster_admin_option(const Foreset__AdminRequest *request, const char *key); // NULL: not given
+void cluster_admin_redirect(struct cluster *cluster, void *token);
+void cluster_admin_write(struct cluster *cluster, struct cluster_write *write);
+void cluster_admin_write_free(void *argument);
+
+// cluster_compile.c: plan and apply. Compiles in a job; answered when that is done.
+void cluster_compile_begin(struct cluster_admin *admin);
+void cluster_compile_forget(struct cluster *cluster); // what waits
 
 // cluster_json.c: each appends one JSON document.
 void cluster_json_status(struct cluster *cluster, struct text *ret_json);

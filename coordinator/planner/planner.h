@@ -24,7 +24,9 @@ struct planner_options {
     size_t default_count;
     const struct planner_setting *kafka; // --kafka KEY=VALUE
     size_t kafka_count;
-    planner_check check; // NULL: none
+    planner_check check;         // NULL: none
+    bool (*stop)(void *context); // asked often: compiling is to end with an error; NULL: it takes what it takes
+    void *stop_context;
 };
 // The plan lives in the arena. Errors are ERROR_USAGE with file:line:column, the line, a caret, what was expected and
 // what to write instead, and Spark's condition where Spark has one. `ret_warnings` (NULL allowed): one line each, e.g.

@@ -4,11 +4,13 @@
 #include <strings.h>
 
 #include "common/base/hash.h"
+#include "common/plan/plan_check.h"
 #include "common/plan/plan_file.h"
 #include "coordinator/planner/planner_private.h"
 #include "coordinator/sql/sql_parse.h"
 
 #define TABLE_DEPTH_MAX 100u
+#define VIEWS_MAX       5000u // of one pipeline; tables: PLAN_CHECK_TABLES_MAX
 
 static enum status compile_table(struct planner *planner, struct planner_table *table, struct error *err);
 
@@ -95,14 +97,22 @@ out:
 
 static enum status collect(struct planner *planner, struct error *err)
 {
+    SQL_LIST(const char *) names = {0};
     for (uint32_t i = 0; i < planner->script->statements.count; i++) {
         const struct sql_statement *statement = planner->script->statements.items[i];
         if (statement->kind == SQL_STATEMENT_SET) continue;
         const char *name = lower_joined(planner->arena, &statement->name);
-        for (const char *const *known = table_names(planner); *known; known++) {
-            if (strcmp(*known, name) != 0) continue;
+        for (uint32_t k = 0; k < names.count; k++) {
+            if (strcmp(names.items[k], name) != 0) continue;
             return sql_text_error(&planner->text, statement->name.offset, STATUS_INVALID,
                                   "TABLE_OR_VIEW_ALREADY_EXISTS", NULL, err, "%.200s is defined twice", name);
+        }
+        sql_list_push(planner->arena, &names, name);
+        bool view_too_many = planner->bind.views.count >= VIEWS_MAX;
+        if (view_too_many || planner->tables.count >= PLAN_CHECK_TABLES_MAX) {
+            return sql_text_error(&planner->text, statement->name.offset, STATUS_INVALID, NULL,
+                                  "make several pipelines of it", err, "a pipeline has at most %u tables and %u views",
+                                  PLAN_CHECK_TABLES_MAX, VIEWS_MAX);
         }
         if (statement->kind == SQL_STATEMENT_VIEW) {
             struct bind_view view = {statement->name, statement->query};
@@ -167,6 +177,21 @@ static Foreset__Plan *make_plan(struct planner *planner)
     return plan;
 }
 
+// What workers would refuse (plan_check), said at the line that goes too far.
+static enum status check_size(struct planner *planner, const Foreset__Plan *plan, struct error *err)
+{
+    if (plan->n_exprs > PLAN_CHECK_EXPRS_MAX) {
+        return sql_text_error(&planner->text, planner->expr_offsets.items[PLAN_CHECK_EXPRS_MAX], STATUS_INVALID, NULL,
+                              "make several pipelines of it", err, "this pipeline has %zu expressions, the limit is %u",
+                              plan->n_exprs, PLAN_CHECK_EXPRS_MAX);
+    }
+    size_t bytes = foreset__plan__get_packed_size(plan);
+    if (bytes <= PLAN_CHECK_BYTES_MAX) return STATUS_OK;
+    return sql_text_error(
+        &planner->text, 0, STATUS_INVALID, NULL, "make several pipelines of it, or name fewer columns", err,
+        "the plan of this pipeline takes %zu MiB, the limit is %u MiB", bytes >> 20, PLAN_CHECK_BYTES_MAX >> 20);
+}
+
 static enum status check_plan(struct planner *planner, const Foreset__Plan *plan, struct error *err)
 {
     uint32_t at = 0;
@@ -188,6 +213,8 @@ static void start(struct planner *planner, const struct planner_options *options
                                           .find_table = find_table,
                                           .table_names = table_names,
                                           .marks = arena_calloc(arena, 1, sizeof(uint32_t)),
+                                          .stop = options->stop,
+                                          .stop_context = options->stop_context,
                                           .data = planner};
 }
 
@@ -213,6 +240,7 @@ enum status planner_compile(const char *sql, const struct planner_options *optio
     }
     TRY(check_places(planner, err));
     Foreset__Plan *plan = make_plan(planner);
+    TRY(check_size(planner, plan, err));
     TRY(check_plan(planner, plan, err));
     *ret_plan = plan;
     if (ret_warnings) {

@@ -2,6 +2,7 @@
 // fields (proto/plan.proto binds). Fails only where a name that identifies state is taken twice.
 #include <stdio.h>
 
+#include "common/plan/plan_check.h"
 #include "common/plan/plan_source.h"
 #include "coordinator/planner/planner_private.h"
 
@@ -458,6 +459,16 @@ static uint32_t emit_table_read(struct emit *emit, const struct bind_node *bound
 
 static enum status emit_node(struct emit *emit, const struct bind_node *bound, uint32_t *ret_index, struct error *err)
 {
+    const struct bind_context *context = &emit->planner->bind;
+    enum status status = bind_node_cost(context, bound->offset, err);
+    if (status == STATUS_OK)
+        status = bind_node_width(context, bound->columns.items, bound->columns.count, bound->offset, err);
+    if (status != STATUS_OK) return status;
+    if (emit->planner->nodes.count > PLAN_CHECK_NODES_MAX) {
+        return sql_text_error(&emit->planner->text, bound->offset, STATUS_INVALID, NULL,
+                              "make a table of what is read several times", err,
+                              "this pipeline has more than %u operators", PLAN_CHECK_NODES_MAX);
+    }
     switch (bound->kind) {
     case BIND_NODE_SOURCE: return emit_source(emit, bound, ret_index, err);
     case BIND_NODE_TABLE: *ret_index = emit_table_read(emit, bound); return STATUS_OK;

@@ -5,8 +5,12 @@
 
 #include <string.h>
 
+#include "common/base/clock.h"
 #include "common/base/vector.h"
 #include "worker/expr/expr_program.h"
+
+#define CHECK_BYTES_MAX (256u << 20) // of the constants of one operator
+#define CHECK_TIME_US   10000000     // of all
 
 // Functions that Spark gives a literal to when the query starts, whatever the rows: the literal arguments that are
 // needed for it, and whether the first argument must be text.
@@ -46,6 +50,7 @@ struct check {
     uint8_t *constant; // by step: depends on nothing but literals
     uint8_t *seen;     // by step: 1 unconditionally, 2 in a branch
     uint32_t at;       // the step refused
+    int64_t until_us;  // boot clock
 };
 
 static bool named(const struct expr_step *step, const char *name)
@@ -232,6 +237,12 @@ static enum status check_step(struct check *check, uint32_t index, bool branch, 
     const struct expr_step *step = &check->program->steps[index];
     if (step->kind == EXPR_LITERAL || check->seen[index] == 1 || (branch && check->seen[index])) return STATUS_OK;
     check->seen[index] = branch ? 2 : 1;
+    if (clock_boot_us(clock_system()) > check->until_us) {
+        check->at = index;
+        return error_set(err, STATUS_INVALID, ERROR_USAGE,
+                         "the constants of this text take more than %d s to compute; write their values",
+                         CHECK_TIME_US / 1000000);
+    }
     if (check->constant[index]) {
         check->at = index;
         TRY(expr_step_constant(check->program, index, &errors, &column, err));
@@ -259,12 +270,15 @@ static void roots_of(const Foreset__Node *node, root_list *roots)
     }
 }
 
-static enum status check_roots(const Foreset__Plan *plan, const root_list *roots, uint32_t *ret_expr, struct error *err)
+static enum status check_roots(const Foreset__Plan *plan, const root_list *roots, int64_t until_us, uint32_t *ret_expr,
+                               struct error *err)
 {
     enum status status = STATUS_OK;
-    struct check check = {NULL, NULL, NULL, 0};
+    struct check check = {.until_us = until_us};
+    struct budget budget;
+    budget_init(&budget, "constants", NULL, CHECK_BYTES_MAX);
     struct expr **exprs = memory_calloc(roots->count + 1, sizeof *exprs);
-    TRY(expr_compile_located(plan, roots->items, (uint32_t)roots->count, NULL, NULL, exprs, ret_expr, err));
+    TRY(expr_compile_located(plan, roots->items, (uint32_t)roots->count, NULL, &budget, exprs, ret_expr, err));
     check.program = exprs[0]->program;
     check.constant = memory_calloc(check.program->step_count + (size_t)1, 1);
     check.seen = memory_calloc(check.program->step_count + (size_t)1, 1);
@@ -273,6 +287,12 @@ static enum status check_roots(const Foreset__Plan *plan, const root_list *roots
         status = check_step(&check, exprs[i]->root, false, err);
         if (status == STATUS_OK) continue;
         *ret_expr = check.program->steps[check.at].source;
+        if (status == STATUS_NO_MEMORY && budget.refused) {
+            status = error_set(err, STATUS_INVALID, ERROR_USAGE,
+                               "this constant needs more than %u MiB, which is the limit; make it shorter",
+                               CHECK_BYTES_MAX >> 20);
+            if (err) snprintf(err->condition, sizeof err->condition, "%s", EXPR_ROW_CONDITION);
+        }
         break;
     }
 out:
@@ -287,10 +307,11 @@ enum status expr_check_plan(const Foreset__Plan *plan, uint32_t *ret_expr, struc
 {
     enum status status = STATUS_OK;
     root_list roots = {0};
+    int64_t until_us = clock_boot_us(clock_system()) + CHECK_TIME_US;
     for (size_t i = 0; i < plan->n_nodes && status == STATUS_OK; i++) {
         vector_reset(&roots);
         roots_of(plan->nodes[i], &roots);
-        if (roots.count) status = check_roots(plan, &roots, ret_expr, err);
+        if (roots.count) status = check_roots(plan, &roots, until_us, ret_expr, err);
     }
     vector_deinit(&roots);
     return status;

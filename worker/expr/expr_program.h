@@ -241,7 +241,7 @@ struct expr_row {
 uint64_t expr_row_bytes_max(const struct expr_row *row);
 enum expr_outcome expr_row_too_large(struct expr_row *row);
 enum expr_outcome expr_row_too_much(struct expr_row *row, const char *what); // work, not bytes
-#define EXPR_WORK_MAX (1ull << 30) // steps of a function whose time is the product of its arguments' lengths
+#define EXPR_WORK_MAX (1ull << 28) // steps of a function whose time is the product of its arguments' lengths
 enum expr_outcome expr_row_fail(struct expr_row *row, const char *condition, const char *format, ...) PRINTF_LIKE(3, 4);
 struct expr_datum expr_datum_of(const struct column *column, uint32_t row);
 enum status expr_datum_append(struct column_builder *builder, const struct type *type, const struct expr_datum *datum,

@@ -52,6 +52,9 @@ static void each_broken_rule_is_named(void **state)
     fixture_compile(&fixture, sql);
     Foreset__Plan *plan = (Foreset__Plan *)fixture.plan;
     Foreset__Node *dedup = node_of(plan, FORESET__NODE__KIND__DEDUP);
+    BREAKS(plan->n_nodes, PLAN_CHECK_NODES_MAX + 1, "too many"); // before anything of them is read
+    BREAKS(plan->n_exprs, PLAN_CHECK_EXPRS_MAX + 1, "too many");
+    BREAKS(plan->n_tables, PLAN_CHECK_TABLES_MAX + 1, "too many");
     BREAKS(dedup->inputs[0], (uint32_t)plan->n_nodes, "an input stands behind it");
     BREAKS(dedup->n_inputs, 0, "one input is needed");
     BREAKS(dedup->exprs[0], (uint32_t)plan->n_exprs, "an expression that is not there");

@@ -366,6 +366,61 @@ static void many_queries_unite(void **state)
     text_deinit(&sql);
 }
 
+// Each limit by its name, at the line that goes too far, before memory is taken for what is beyond.
+static void what_a_text_may_cost_is_bounded(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    struct text views = {0}, wide = {0}, many = {0}, tables = {0};
+    text_append_str(&views, "CREATE TEMPORARY VIEW v0 AS SELECT id AS x FROM STREAM " FIXTURE_FILES ";\n");
+    for (int i = 1; i < 40; i++)
+        text_printf(&views, "CREATE TEMPORARY VIEW v%d AS SELECT struct(x AS a, x AS b) AS x FROM v%d;\n", i, i - 1);
+    text_append_str(&views, "CREATE STREAMING TABLE t AS SELECT x FROM v39");
+    assert_int_equal(fixture_try(&fixture, text_str(&views), NULL), STATUS_INVALID);
+    assert_non_null(strstr(fixture.err.message, "bytes of text, the limit is"));
+    assert_non_null(strstr(fixture.err.message, ":15:"));
+    fixture_end(&fixture);
+    text_append_str(&wide, "CREATE STREAMING TABLE t AS SELECT id");
+    for (int i = 0; i < 10001; i++) text_printf(&wide, ", id AS c%d", i);
+    text_append_str(&wide, " FROM STREAM " FIXTURE_FILES);
+    assert_int_equal(fixture_try(&fixture, text_str(&wide), NULL), STATUS_INVALID);
+    assert_non_null(strstr(fixture.err.message, "10002 columns, at most 10000"));
+    fixture_end(&fixture);
+    for (int i = 0; i < 5001; i++)
+        text_printf(&many, "CREATE TEMPORARY VIEW v%d AS SELECT id FROM STREAM " FIXTURE_FILES ";\n", i);
+    assert_int_equal(fixture_try(&fixture, text_str(&many), NULL), STATUS_INVALID);
+    assert_non_null(strstr(fixture.err.message, "at most 1000 tables and 5000 views"));
+    fixture_end(&fixture);
+    for (int i = 0; i < 1001; i++)
+        text_printf(&tables, "CREATE STREAMING TABLE t%d AS SELECT id FROM STREAM " FIXTURE_FILES ";\n", i);
+    assert_int_equal(fixture_try(&fixture, text_str(&tables), NULL), STATUS_INVALID);
+    assert_non_null(strstr(fixture.err.message, ":1001:"));
+    fixture_end(&fixture);
+    text_deinit(&views);
+    text_deinit(&wide);
+    text_deinit(&many);
+    text_deinit(&tables);
+}
+
+static bool stop_at_once(void *context)
+{
+    return ++*(int *)context > 3;
+}
+
+static void compiling_ends_when_it_is_told_to(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    int asked = 0;
+    struct planner_options options = {
+        .file_name = "t.sql", .directory = "/", .stop = stop_at_once, .stop_context = &asked};
+    enum status status = fixture_try(
+        &fixture, "CREATE STREAMING TABLE t AS SELECT id + 1 + 2 + 3 + 4 AS x FROM STREAM " FIXTURE_FILES, &options);
+    assert_int_equal(status, STATUS_INVALID);
+    assert_non_null(strstr(fixture.err.message, "takes too long"));
+    fixture_end(&fixture);
+}
+
 static void what_unfolds_without_bound_is_refused(void **state)
 {
     (void)state;
@@ -414,6 +469,8 @@ int main(void)
         cmocka_unit_test(state_without_bound_is_warned_of),
         cmocka_unit_test(aliases_that_double_each_other_stay_small),
         cmocka_unit_test(many_queries_unite),
+        cmocka_unit_test(what_a_text_may_cost_is_bounded),
+        cmocka_unit_test(compiling_ends_when_it_is_told_to),
         cmocka_unit_test(what_unfolds_without_bound_is_refused),
         cmocka_unit_test(expressions_compile_over_given_columns),
     };

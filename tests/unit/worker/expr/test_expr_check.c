@@ -58,6 +58,11 @@ static const struct {
     {"try_cast('abc' AS INT)", NULL},
     {"url_decode('%zz')", "CANNOT_DECODE_URL"},
     {"map(1, 2, 1, 3)", "DUPLICATED_MAP_KEY"},
+    {"repeat('x', 1000000000)", "VALUE_SIZE_LIMIT_EXCEEDED"},
+    {"array_repeat(array_repeat(repeat('x', 1000000), 60), 1000000)", "VALUE_SIZE_LIMIT_EXCEEDED"},
+    {"flatten(array(sequence(1, 8000000), sequence(1, 8000000), sequence(1, 8000000), sequence(2, 8000000), "
+     "sequence(3, 8000000), sequence(4, 8000000), sequence(5, 8000000), sequence(6, 8000000)))",
+     "ROW_SIZE_LIMIT_EXCEEDED"},
     {"CAST(x AS INT)", NULL},
     {"extract(FOO FROM d)", "INVALID_EXTRACT_FIELD"},
     {"from_json(x, 'map<int,int>')", "DATATYPE_MISMATCH.INVALID_JSON_MAP_KEY_TYPE"},
