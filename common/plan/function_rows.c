@@ -301,7 +301,7 @@ const struct function_row function_rows[] = {
     SCALAR("from_utc_timestamp", "Ts>T"),
     SCALAR("to_utc_timestamp", "Ts>T"),
     SCALAR("convert_timezone", "ss?z>z"),
-    SCALAR("window_time", "a>T"),
+    RULE("window_time", function_rules_window_time, 1, 1),
     // nested values
     RULE_TOLERANT("struct", function_rules_struct, 1, FUNCTION_MANY),
     RULE_TOLERANT("named_struct", function_rules_named_struct, 2, FUNCTION_MANY),

@@ -257,6 +257,18 @@ enum status function_rules_unary(struct function_rule_call *call, struct error *
     return status;
 }
 
+// What window() made: a start and an end.
+enum status function_rules_window_time(struct function_rule_call *call, struct error *err)
+{
+    const struct type *type = function_rules_type(call, 0);
+    call->binding->type = type_of(TYPE_TIMESTAMP);
+    bool window = type->kind == TYPE_STRUCT && type->child_count == 2;
+    for (uint32_t i = 0; i < 2 && window; i++) window = type->children[i].type->kind == TYPE_TIMESTAMP;
+    if (window) return STATUS_OK;
+    return function_coerce_fail(err, "DATATYPE_MISMATCH.UNEXPECTED_INPUT_TYPE",
+                                "window_time takes a window (of two timestamps), not %s", type->text);
+}
+
 enum status function_rules_bit_count(struct function_rule_call *call, struct error *err)
 {
     const struct type *type = function_rules_type(call, 0);

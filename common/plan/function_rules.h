@@ -8,6 +8,7 @@
 // function_rules.c: operators, comparison, conditionals, rounding.
 enum status function_rules_arithmetic(struct function_rule_call *call, struct error *err);
 enum status function_rules_bit_count(struct function_rule_call *call, struct error *err);
+enum status function_rules_window_time(struct function_rule_call *call, struct error *err);
 enum status function_rules_unary(struct function_rule_call *call, struct error *err);
 enum status function_rules_bitwise(struct function_rule_call *call, struct error *err);
 enum status function_rules_shift(struct function_rule_call *call, struct error *err);

@@ -23,8 +23,8 @@ struct cluster_start {
 };
 
 struct cluster_host { // called on the role's thread
-    // Compiles and checks a definition as the pipelines would run it; the plan lives in the arena. In a job: any thread,
-    // one call at a time; it ends within seconds, whatever the text.
+    // Compiles and checks a definition as the pipelines would run it; the plan lives in the arena. In a job: on any
+    // thread, one call at a time; it ends within seconds, whatever the text.
     enum status (*compile)(void *context, const struct definition *definition, struct arena *arena,
                            Foreset__Plan **ret_plan, const char *const **ret_warnings, struct error *err);
     // Gives it a pipeline role; `leaving` are workers that it shall not use. When that ends: cluster_ended_event.

@@ -133,7 +133,7 @@ static const struct hostile_case cases[] = {
     {"to_date", SMALL, "try_to_date(s)"},
     {"date_format", SMALL, "date_format(t, 'yyyy-MM-dd HH:mm:ss.SSSSSS')"},
     {"from_unixtime", SMALL, "from_unixtime(l)"},
-    {"window_time", PLANNED, NULL},
+    {"window_time", SMALL, "window_time(named_struct('start', t, 'end', t))"},
     {"window", PLANNED, NULL},
     {"explode", PLANNED, NULL},
     {"explode_outer", PLANNED, NULL},
@@ -452,6 +452,8 @@ static struct batch *make_batch(const struct bench *bench)
     return batch_create(bench->schema, ROWS, columns);
 }
 
+static struct batch *batches[2]; // without the hostile row, with it: made once
+
 // ---- The operator's surroundings ----
 
 static enum status bench_emit(struct operator* op, struct batch *batch, struct error *err)
@@ -534,9 +536,8 @@ static enum status run_once(struct bench *bench, const char *select, bool with_h
                                          .emit = bench_emit,
                                          .dead = bench_dead};
     TRY(project_operator_open(&bench->host, 1, &op, err));
-    struct batch *batch = make_batch(bench);
-    status = operator_give(op, 0, batch, err);
-    batch_unref(batch);
+    if (!batches[with_hostile]) batches[with_hostile] = make_batch(bench);
+    status = operator_give(op, 0, batches[with_hostile], err);
 out:
     if (op) op->ops->close(op);
     return status;
@@ -770,5 +771,8 @@ int main(void)
         cmocka_unit_test(a_pattern_that_never_ends_is_said),
         cmocka_unit_test(rows_that_are_large_together_pass_in_parts),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    batch_unref(batches[0]);
+    batch_unref(batches[1]);
+    return failed;
 }
