@@ -5,8 +5,8 @@
 
 #include "worker/expr/expr_program.h"
 
-#define BOUND_BATCH_MAX (256ull << 20)
-#define BOUND_BATCH_MIN (8ull << 20)
+#define BOUND_ROW_MAX (256ull << 20)
+#define BOUND_ROW_MIN (8ull << 20)
 
 void expr_errors_deinit(struct expr_errors *errors)
 {
@@ -84,13 +84,12 @@ void expr_raise(struct expr_call *call, uint32_t row, const char *condition, con
 
 void expr_bound_init(struct expr_bound *bound, struct budget *parent, uint64_t memory_bytes, uint32_t lanes)
 {
-    uint64_t batch = memory_bytes ? memory_bytes / 4 / (lanes ? lanes : 1) : BOUND_BATCH_MAX;
-    uint64_t row = memory_bytes ? memory_bytes / 8 : BOUND_BATCH_MAX;
-    if (batch > BOUND_BATCH_MAX) batch = BOUND_BATCH_MAX;
-    if (batch < BOUND_BATCH_MIN) batch = BOUND_BATCH_MIN;
-    if (row > BOUND_BATCH_MAX) row = BOUND_BATCH_MAX;
-    bound->batch_bytes_max = batch;
-    bound->row_bytes_max = row > batch ? row : batch;
+    uint64_t row = memory_bytes && memory_bytes / 8 < BOUND_ROW_MAX ? memory_bytes / 8 : BOUND_ROW_MAX;
+    if (row < BOUND_ROW_MIN) row = BOUND_ROW_MIN;
+    uint64_t batch = memory_bytes ? memory_bytes / 4 / (lanes ? lanes : 1) : row;
+    if (batch < BOUND_ROW_MIN) batch = BOUND_ROW_MIN;
+    bound->row_bytes_max = row;
+    bound->batch_bytes_max = batch < row ? batch : row;
     bound->value_bytes_max = bound->row_bytes_max / 4;
     if (bound->value_bytes_max > EXPR_VALUE_BYTES_MAX) bound->value_bytes_max = EXPR_VALUE_BYTES_MAX;
     budget_init(&bound->budget, "one evaluation", parent, 0);
