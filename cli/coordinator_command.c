@@ -221,6 +221,7 @@ static void host_run(struct coordinator_host *host)
 static void host_close(struct coordinator_host *host)
 {
     http_server_close(host->http);
+    coordinator_pipelines_forget(host);
     while (host->hosted.entries.count > 0) coordinator_pipelines_abandon(host, host->hosted.entries.items[0].channel);
     reaper_stop(&host->reaper);
     rpc_close(host->rpc); // nobody sends any more

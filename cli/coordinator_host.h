@@ -14,6 +14,7 @@
 #include "coordinator/api/http_server.h"
 #include "coordinator/cluster/cluster.h"
 
+struct hosted_start; // coordinator_pipelines.c
 struct coordinator_host {
     struct role_options options;
     const char *warehouse, *state;
@@ -24,6 +25,8 @@ struct coordinator_host {
     struct role_thread *thread;
     struct cluster *cluster;
     struct channel_table hosted;
+    struct hosted_start *starts; // pipelines that wait to be compiled; the cluster's thread
+    bool starting;
     struct reaper reaper;
     struct http_server *http; // NULL: none
     struct budget budget;
@@ -38,6 +41,7 @@ enum status coordinator_pipelines_compile(void *context, const struct definition
                                           struct error *err);
 enum status coordinator_pipelines_start(void *context, const struct definition *definition,
                                         const struct cluster_start *start, struct error *err);
+void coordinator_pipelines_forget(struct coordinator_host *host); // what waits; after the cluster's thread has stopped
 void coordinator_pipelines_drain(void *context, uint64_t channel);
 void coordinator_pipelines_leaving(void *context, uint64_t channel, const char *const *workers, size_t count);
 void coordinator_pipelines_abandon(void *context, uint64_t channel);

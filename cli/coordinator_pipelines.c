@@ -23,7 +23,8 @@ struct hosted { // a pipeline's role
     struct role_thread *thread;
     struct pipeline *pipeline;
     pthread_mutex_t lock;
-    char *said; // under lock
+    char *said;                // under lock
+    bool compiling, abandoned; // the cluster's thread: a job has it
 };
 
 static void hosted_send(void *context, uint32_t peer, const void *bytes, size_t size)
@@ -67,6 +68,7 @@ static void hosted_end(void *item)
 {
     struct hosted *hosted = item;
     if (hosted->pipeline) role_thread_stop(hosted->thread);
+    if (!hosted->pipeline) role_thread_forget(hosted->thread, pipeline_event_free);
     if (hosted->pipeline) {
         pipeline_resign(hosted->pipeline);
         pipeline_destroy(hosted->pipeline);
@@ -110,7 +112,6 @@ static enum status hosted_open(struct hosted *hosted, const struct cluster_start
     struct coordinator_host *host = hosted->host;
     enum status status = STATUS_OK;
     TRY(objstore_open(hosted->state_url, true, &hosted->state, err));
-    hosted->thread = role_thread_create("pipeline", JOB_THREADS, hosted_send, hosted);
     const struct pipeline_config config = {.process = host->options.name,
                                            .plan = hosted->plan,
                                            .state_url = hosted->state_url,
@@ -138,34 +139,109 @@ out:
     return status;
 }
 
+// A pipeline that starts is compiled in a job: the cluster's thread keeps its lease and answers meanwhile. One at a
+// time, so that job threads are left for the kv store. What is said to the pipeline until then waits in its mailbox.
+struct hosted_start {
+    struct seam_job job;
+    struct hosted *hosted;
+    struct cluster_start once; // texts live in the hosted's arena
+    enum status status;
+    struct error err;
+    struct hosted_start *behind; // waits until this one is done
+};
+
+static void start_run(struct seam_job *base)
+{
+    struct hosted_start *start = (struct hosted_start *)base;
+    struct hosted *hosted = start->hosted;
+    const char *const *warnings;
+    start->status = coordinator_pipelines_compile(hosted->host, &hosted->definition, &hosted->arena, &hosted->plan,
+                                                  &warnings, &start->err);
+}
+
+static void start_drop(struct seam_job *base)
+{
+    struct hosted_start *start = (struct hosted_start *)base;
+    start->hosted->compiling = false;
+    if (start->hosted->abandoned) hosted_end(start->hosted);
+    memory_free(start);
+}
+
+static void start_next(struct coordinator_host *host)
+{
+    while (host->starts && !host->starting) {
+        struct hosted_start *start = host->starts;
+        host->starts = start->behind;
+        if (start->hosted->abandoned) {
+            start_drop(&start->job);
+            continue;
+        }
+        host->starting = true;
+        struct seam *seam = role_thread_seam(host->thread);
+        seam->ops->spawn(seam, &start->job);
+    }
+}
+
+void coordinator_pipelines_forget(struct coordinator_host *host)
+{
+    while (host->starts) {
+        struct hosted_start *start = host->starts;
+        host->starts = start->behind;
+        start_drop(&start->job);
+    }
+}
+
+static void start_done(struct seam_job *base)
+{
+    struct hosted_start *start = (struct hosted_start *)base;
+    struct hosted *hosted = start->hosted;
+    struct coordinator_host *host = hosted->host;
+    struct seam_role role;
+    host->starting = false;
+    start_next(host);
+    if (hosted->abandoned) {
+        start_drop(base);
+        return;
+    }
+    hosted->compiling = false;
+    enum status status = start->status;
+    if (status == STATUS_OK) status = hosted_open(hosted, &start->once, hosted->definition.available_now, &start->err);
+    if (status == STATUS_OK) {
+        pipeline_role(hosted->pipeline, &role);
+        role_thread_start(hosted->thread, &role);
+    } else {
+        hosted_on_ended(hosted, PIPELINE_FAILED, &start->err);
+    }
+    memory_free(start);
+}
+
 enum status coordinator_pipelines_start(void *context, const struct definition *definition,
                                         const struct cluster_start *start, struct error *err)
 {
     struct coordinator_host *host = context;
     struct hosted *hosted = memory_calloc(1, sizeof *hosted);
-    const char *const *warnings;
+    struct hosted_start *job = memory_calloc(1, sizeof *job);
+    (void)err;
     hosted->host = host;
     hosted->channel = definition_channel(definition);
     arena_init(&hosted->arena, 0);
     pthread_mutex_init(&hosted->lock, NULL);
     hosted->name = arena_strdup(&hosted->arena, definition->name);
-    struct definition *own = &hosted->definition;
-    definition_copy(definition, own);
+    definition_copy(definition, &hosted->definition);
     struct cluster_start once = *start;
     if (once.adopt_table) once.adopt_table = arena_strdup(&hosted->arena, once.adopt_table);
     if (once.overwrite_table) once.overwrite_table = arena_strdup(&hosted->arena, once.overwrite_table);
     if (once.abandon_table) once.abandon_table = arena_strdup(&hosted->arena, once.abandon_table);
     hosted->state_url = arena_printf(&hosted->arena, "%s/%s", host->state, definition->name);
-    enum status status = coordinator_pipelines_compile(host, own, &hosted->arena, &hosted->plan, &warnings, err);
-    if (status == STATUS_OK) status = hosted_open(hosted, &once, own->available_now, err);
-    if (status != STATUS_OK) {
-        hosted_end(hosted);
-        return status;
-    }
-    struct seam_role role;
-    pipeline_role(hosted->pipeline, &role);
+    hosted->thread = role_thread_create("pipeline", JOB_THREADS, hosted_send, hosted);
+    hosted->compiling = true;
+    *job = (struct hosted_start){
+        .job = {.run = start_run, .done = start_done, .drop = start_drop}, .hosted = hosted, .once = once};
     channel_table_add(&host->hosted, hosted->channel, hosted);
-    role_thread_start(hosted->thread, &role);
+    struct hosted_start **end = &host->starts;
+    while (*end) end = &(*end)->behind;
+    *end = job;
+    start_next(host);
     return STATUS_OK;
 }
 
@@ -190,7 +266,10 @@ void coordinator_pipelines_abandon(void *context, uint64_t channel)
 {
     struct coordinator_host *host = context;
     struct hosted *hosted = channel_table_remove(&host->hosted, channel);
-    if (hosted) reaper_take(&host->reaper, hosted_end, hosted);
+    if (hosted && hosted->compiling)
+        hosted->abandoned = true; // the job ends it
+    else if (hosted)
+        reaper_take(&host->reaper, hosted_end, hosted);
 }
 
 static void hosted_copy_said(void *owner, void *context)

@@ -226,6 +226,12 @@ void role_thread_stop(struct role_thread *thread)
     role_thread_drop(thread, &thread->mailbox);
 }
 
+void role_thread_forget(struct role_thread *thread, void (*event_drop)(void *event))
+{
+    ASSERT(!thread->started);
+    thread->role.event_drop = event_drop;
+}
+
 void role_thread_destroy(struct role_thread *thread)
 {
     if (!thread) return;

@@ -21,6 +21,8 @@ void role_thread_gone(struct role_thread *thread, uint32_t peer); // to roles th
 void role_thread_lost(struct role_thread *thread, uint32_t peer, bool silent); // the same
 // Lets the running jobs end (they see stopping), drops what is queued, joins all threads. Once.
 void role_thread_stop(struct role_thread *thread);
+// Instead of start, before destroy: what was posted meanwhile is freed with event_drop.
+void role_thread_forget(struct role_thread *thread, void (*event_drop)(void *event));
 void role_thread_destroy(struct role_thread *thread); // NULL allowed; after stop
 
 #endif

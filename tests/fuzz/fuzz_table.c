@@ -84,7 +84,7 @@ static enum status fuzz_show(const struct table_rows_query *query, FILE *out, st
     char url[80];
     snprintf(url, sizeof url, "file://%s", fuzz_folder);
     TRY(objstore_open(url, false, &store, err));
-    TRY(delta_table_open(store, -1, DELTA_LOAD_FILES, &table, err));
+    TRY(delta_table_open(store, DELTA_VERSION_LATEST, DELTA_LOAD_FILES, &table, err));
     TRY(table_rows_read(table, query, &rows, err));
     table_print_rows(&rows, TABLE_PRINT_TABLE, out);
     table_print_rows(&rows, TABLE_PRINT_JSON, out);
