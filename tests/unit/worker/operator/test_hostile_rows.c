@@ -739,6 +739,51 @@ static void a_pattern_that_never_ends_is_said(void **state)
     bench_down(&bench);
 }
 
+// A list is as long as its group: one key ends the pipeline, not the process, and the message says whose it is.
+static void a_list_of_one_key_is_held_by_memory(void **state)
+{
+    (void)state;
+    struct bench bench;
+    struct error err = {0};
+    Foreset__Plan *plan = NULL;
+    struct operator* op = NULL;
+    uint32_t node = 0;
+    bench_up(&bench);
+    const struct planner_options options = {.file_name = "t.sql", .directory = "/tmp", .warehouse = "/tmp/w"};
+    const char *sql =
+        "CREATE STREAMING TABLE t TBLPROPERTIES ('output.mode' = 'complete') AS SELECT w, collect_list(s) AS "
+        "l FROM STREAM read_files('/tmp', format => 'json', schema => 'w STRING, s STRING') GROUP BY w";
+    assert_int_equal(planner_compile(sql, &options, &bench.arena, &plan, NULL, &err), STATUS_OK);
+    while (plan->nodes[node]->kind != FORESET__NODE__KIND__AGGREGATE_PARTIAL) node++;
+    bench.host = (struct operator_host){.plan = plan,
+                                        .lanes = 1,
+                                        .budget = &bench.budget,
+                                        .state_budget = &bench.budget,
+                                        .bound = &bench.bound,
+                                        .lane_context = &bench,
+                                        .emit = bench_emit,
+                                        .dead = bench_dead};
+    assert_int_equal(partial_operator_open(&bench.host, node, &op, &err), STATUS_OK);
+    bench.with_hostile = true;
+    struct batch *all = make_batch(&bench);
+    struct column *columns[2];
+    for (uint32_t c = 0; c < op->inputs[0]->child_count; c++) {
+        int from = type_field_find(bench.schema, op->inputs[0]->children[c].name);
+        assert_true(from >= 0 && c < 2);
+        columns[c] = column_ref(all->columns[from]);
+    }
+    struct batch *batch = batch_create(op->inputs[0], ROWS, columns);
+    enum status status = STATUS_OK;
+    for (int i = 0; i < 1000 && status == STATUS_OK; i++) status = operator_give(op, 0, batch, &err);
+    assert_int_equal(status, STATUS_NO_MEMORY);
+    if (!strstr(err.message, "table t: the aggregates of 1 keys")) fail_msg("%s", err.message);
+    assert_false(bench.dead);
+    batch_unref(batch);
+    batch_unref(all);
+    op->ops->close(op);
+    bench_down(&bench);
+}
+
 // Each row is below its limit, all together are far above the batch's.
 static void rows_that_are_large_together_pass_in_parts(void **state)
 {
@@ -769,6 +814,7 @@ int main(void)
         cmocka_unit_test(a_hostile_row_of_any_function_harms_no_other),
         cmocka_unit_test(what_grows_by_nesting_is_held_too),
         cmocka_unit_test(a_pattern_that_never_ends_is_said),
+        cmocka_unit_test(a_list_of_one_key_is_held_by_memory),
         cmocka_unit_test(rows_that_are_large_together_pass_in_parts),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
