@@ -15,6 +15,14 @@
 #include "worker/expr/expr.h"
 #include "worker/operator/operator.h"
 
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SANITIZED 1 // wants all address space there is
+#elif defined(__has_feature)
+#define SANITIZED (__has_feature(address_sanitizer) || __has_feature(thread_sanitizer))
+#else
+#define SANITIZED 0
+#endif
+
 #define MEMORY_BYTES (64ull << 20)
 #define SCHEMA                                                                                                         \
     "n INT, l BIGINT, d DOUBLE, q BOOLEAN, s STRING, u STRING, y BINARY, e DATE, t TIMESTAMP, z TIMESTAMP_NTZ, "       \
@@ -173,177 +181,22 @@ static const struct hostile_case cases[] = {
 };
 
 // Of signatures and fixed results: called with what their signature takes.
-static const char *const small[] = {
-    "+",
-    "-",
-    "*",
-    "/",
-    "%",
-    "div",
-    "pmod",
-    "try_add",
-    "try_subtract",
-    "try_multiply",
-    "try_divide",
-    "try_mod",
-    "negative",
-    "positive",
-    "abs",
-    "&",
-    "|",
-    "^",
-    "~",
-    "shiftleft",
-    "shiftright",
-    "shiftrightunsigned",
-    "bit_count",
-    "bit_get",
-    "=",
-    "<>",
-    "<",
-    "<=",
-    ">",
-    ">=",
-    "<=>",
-    "isnull",
-    "isnotnull",
-    "isnan",
-    "upper",
-    "lower",
-    "initcap",
-    "length",
-    "octet_length",
-    "bit_length",
-    "ltrim",
-    "rtrim",
-    "substring",
-    "substring_index",
-    "left",
-    "right",
-    "split_part",
-    "instr",
-    "locate",
-    "startswith",
-    "endswith",
-    "contains",
-    "ascii",
-    "chr",
-    "unhex",
-    "base64",
-    "unbase64",
-    "bin",
-    "conv",
-    "soundex",
-    "find_in_set",
-    "quote",
-    "luhn_check",
-    "url_encode",
-    "url_decode",
-    "try_url_decode",
-    "parse_url",
-    "try_parse_url",
-    "is_valid_utf8",
-    "regexp_extract",
-    "regexp_instr",
-    "regexp_substr",
-    "hash",
-    "xxhash64",
-    "md5",
-    "sha",
-    "sha2",
-    "crc32",
-    "sqrt",
-    "cbrt",
-    "exp",
-    "expm1",
-    "ln",
-    "log",
-    "log10",
-    "log2",
-    "log1p",
-    "power",
-    "hypot",
-    "sin",
-    "cos",
-    "tan",
-    "cot",
-    "sec",
-    "csc",
-    "asin",
-    "acos",
-    "atan",
-    "atan2",
-    "sinh",
-    "cosh",
-    "tanh",
-    "asinh",
-    "acosh",
-    "atanh",
-    "degrees",
-    "radians",
-    "rint",
-    "e",
-    "pi",
-    "factorial",
-    "width_bucket",
-    "rand",
-    "randn",
-    "uuid",
-    "try_to_timestamp",
-    "to_timestamp_ntz",
-    "try_to_date",
-    "date_trunc",
-    "trunc",
-    "year",
-    "quarter",
-    "month",
-    "day",
-    "dayofweek",
-    "weekday",
-    "dayofyear",
-    "weekofyear",
-    "hour",
-    "minute",
-    "second",
-    "dayname",
-    "monthname",
-    "datediff",
-    "add_months",
-    "months_between",
-    "next_day",
-    "last_day",
-    "unix_timestamp",
-    "to_unix_timestamp",
-    "unix_seconds",
-    "unix_millis",
-    "unix_micros",
-    "unix_date",
-    "date_from_unix_date",
-    "timestamp_seconds",
-    "timestamp_millis",
-    "timestamp_micros",
-    "current_timestamp",
-    "localtimestamp",
-    "current_date",
-    "current_timezone",
-    "make_date",
-    "timestampadd",
-    "timestampdiff",
-    "from_utc_timestamp",
-    "to_utc_timestamp",
-    "convert_timezone",
-    "array_size",
-    "array_sort",
-    "sort_array",
-    "array_compact",
-    "slice",
-    "str_to_map",
-    "get_json_object",
-    "json_array_length",
-    "json_object_keys",
-    "typeof",
-    "version",
-};
+static const char small[] =
+    " + - * / % div pmod try_add try_subtract try_multiply try_divide try_mod negative positive abs & | ^ ~ "
+    "shiftleft shiftright shiftrightunsigned bit_count bit_get = <> < <= > >= <=> isnull isnotnull isnan upper "
+    "lower initcap length octet_length bit_length ltrim rtrim substring substring_index left right split_part "
+    "instr locate startswith endswith contains ascii chr unhex base64 unbase64 bin conv soundex find_in_set "
+    "quote luhn_check url_encode url_decode try_url_decode parse_url try_parse_url is_valid_utf8 "
+    "regexp_extract regexp_instr regexp_substr hash xxhash64 md5 sha sha2 crc32 sqrt cbrt exp expm1 ln log "
+    "log10 log2 log1p power hypot sin cos tan cot sec csc asin acos atan atan2 sinh cosh tanh asinh acosh "
+    "atanh degrees radians rint e pi factorial width_bucket rand randn uuid try_to_timestamp to_timestamp_ntz "
+    "try_to_date date_trunc trunc year quarter month day dayofweek weekday dayofyear weekofyear hour minute "
+    "second dayname monthname datediff add_months months_between next_day last_day unix_timestamp "
+    "to_unix_timestamp unix_seconds unix_millis unix_micros unix_date date_from_unix_date timestamp_seconds "
+    "timestamp_millis timestamp_micros current_timestamp localtimestamp current_date current_timezone "
+    "make_date timestampadd timestampdiff from_utc_timestamp to_utc_timestamp convert_timezone array_size "
+    "array_sort sort_array array_compact slice str_to_map get_json_object json_array_length json_object_keys "
+    "typeof version ";
 
 struct bench {
     struct arena arena;
@@ -610,10 +463,9 @@ static const struct hostile_case *case_of(const char *name)
 
 static bool is_small(const char *name)
 {
-    for (size_t i = 0; i < sizeof small / sizeof *small; i++) {
-        if (strcmp(small[i], name) == 0) return true;
-    }
-    return false;
+    char word[64];
+    snprintf(word, sizeof word, " %s ", name);
+    return strstr(small, word) != NULL;
 }
 
 static void every_function_is_said_to_grow_or_not(void **state)
@@ -711,11 +563,10 @@ static void what_grows_by_nesting_is_held_too(void **state)
         "hex(hex(hex(s)))",
         "array_join(array_repeat(s, 1000), u)",
         "map(1, array_repeat(a, 1000))",
-        "sequence(TIMESTAMP '2020-01-01 00:00:00', TIMESTAMP '2024-01-01 00:00:00' + make_dt_interval(n % 5), "
-        "INTERVAL '0.001' SECOND)",
+        "sequence(t, t + make_dt_interval(least(n, 3000)), INTERVAL '10' SECOND)",
     };
     uint32_t bad = 0;
-    for (size_t i = 0; i + 1 < sizeof nested / sizeof *nested; i++) bad += !hold("nested", nested[i], GROWS);
+    for (size_t i = 0; i < sizeof nested / sizeof *nested; i++) bad += !hold("nested", nested[i], GROWS);
     assert_int_equal(bad, 0);
 }
 
@@ -805,7 +656,7 @@ int main(void)
 {
     static const struct rlimit no_core = {0, 0};
     setrlimit(RLIMIT_CORE, &no_core);
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#if !SANITIZED
     static const struct rlimit space = {2ull << 30, 2ull << 30}; // 64 MiB, libraries, and room for the allocator
     setrlimit(RLIMIT_AS, &space);
 #endif
