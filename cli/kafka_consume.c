@@ -30,7 +30,8 @@ static const char consume_help[] =
     "\n"
     "  --batch N          records printed between commits (default 500)\n"
     "  --count N          stop after N records\n"
-    "  --kafka KEY=VALUE  a librdkafka property, e.g. security.protocol=SASL_SSL; may be repeated\n"
+    "  --kafka KEY=VALUE  a property of librdkafka, e.g. security.protocol=SASL_SSL; may be repeated;\n"
+    "                     names and translations are those of read_kafka (docs/SQL.md)\n"
     "\n"
     "Example:\n"
     "  foreset consume --brokers localhost:9092 --topic user-events --group looking --count 10\n";
@@ -206,7 +207,9 @@ int kafka_consume_main(int argc, char **argv)
     for (size_t i = 0; i < options.property_count; i++) all[count++] = options.properties[i];
     struct kafka_client *client = NULL;
     struct error err;
-    if (kafka_client_plain(false, all, count, &client, &err) != STATUS_OK) {
+    if (kafka_client_check_given(KAFKA_USE_CONSUME, all + count - options.property_count, options.property_count,
+                                 &err) != STATUS_OK ||
+        kafka_client_plain(false, all, count, &client, &err) != STATUS_OK) {
         fprintf(stderr, "foreset consume: %s\n", err.message);
         return 2;
     }

@@ -42,7 +42,8 @@ static const char produce_help[] =
     "                          user_id or action, 0.2 % broken JSON, 0.1 % with an amount that is no number; sent as "
     "they are\n"
     "  --flush-timeout SECONDS how long to wait for the last delivery reports (default 60)\n"
-    "  --kafka KEY=VALUE       a librdkafka property, e.g. security.protocol=SASL_SSL; may be repeated\n"
+    "  --kafka KEY=VALUE       a property of librdkafka, e.g. security.protocol=SASL_SSL; may be repeated;\n"
+    "                          names and translations are those of read_kafka (docs/SQL.md)\n"
     "\n"
     "Examples:\n"
     "  foreset produce --brokers localhost:9092 --topic user-events --generate user-events:1000000\n"
@@ -223,9 +224,11 @@ static int produce_open(struct produce *produce, struct produce_options *options
     size_t count = 0;
     all[count++] = (struct kafka_client_property){"bootstrap.servers", options->brokers};
     for (size_t i = 0; i < sizeof fixed / sizeof *fixed; i++) all[count++] = fixed[i];
+    size_t fixed_count = count;
     for (size_t i = 0; i < options->property_count; i++) all[count++] = options->properties[i];
     struct error err;
-    if (kafka_client_plain(true, all, count, &produce->client, &err) != STATUS_OK) {
+    if (kafka_client_check_given(KAFKA_USE_PRODUCE, all + fixed_count, options->property_count, &err) != STATUS_OK ||
+        kafka_client_plain(true, all, count, &produce->client, &err) != STATUS_OK) {
         fprintf(stderr, "foreset produce: %s\n", err.message);
         return 2;
     }

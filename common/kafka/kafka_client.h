@@ -4,6 +4,8 @@
 #define FORESET_KAFKA_KAFKA_CLIENT_H
 
 #include "common/base/thread.h"
+#include "common/base/vector.h"
+#include "common/kafka/kafka_property.h"
 #include "proto/plan.pb-c.h"
 
 struct rd_kafka_s;
@@ -16,7 +18,8 @@ struct kafka_client_property {
 // One handle. Not thread-safe but for kafka_client_last_error.
 struct kafka_client {
     struct rd_kafka_s *handle;
-    char *brokers; // for messages
+    char *brokers;         // for messages
+    VECTOR(char *) hidden; // values of secrets, for masking what librdkafka says
     pthread_mutex_t lock;
     char last_error[256];                                // librdkafka's newest error, "" if none since it last worked
     bool down;                                           // no broker can be reached, as far as librdkafka knows
@@ -26,9 +29,15 @@ struct kafka_client {
 };
 
 // Options of read_kafka that name the broker: bootstrapServers and every kafka.NAME (secrets resolved here, never
-// kept). extra[count] come last and win. ERROR_USAGE for a property that librdkafka does not know, with its own words.
+// kept in a plan). extra[count] come last and win. ERROR_USAGE for a property that kafka_property_check refuses, and
+// for a file or variable that this process may not use.
 enum status kafka_client_consumer(const Foreset__Source *source, const struct kafka_client_property *extra,
                                   size_t count, struct kafka_client **ret_client, struct error *err) MUST_USE;
+// May this process open the files and variables that a source's options name (common/base/confine.h)? Opens nothing.
+enum status kafka_client_check(const Foreset__Source *source, struct error *err) MUST_USE;
+// --kafka KEY=VALUE of a command: each by kafka_property_check, and all together; names become canonical.
+enum status kafka_client_check_given(enum kafka_property_use use, struct kafka_client_property *properties,
+                                     size_t count, struct error *err) MUST_USE;
 // From plain properties ("bootstrap.servers" among them). A producer's owner may set delivery before its first message.
 enum status kafka_client_plain(bool producer, const struct kafka_client_property *properties, size_t count,
                                struct kafka_client **ret_client, struct error *err) MUST_USE;

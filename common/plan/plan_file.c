@@ -6,15 +6,16 @@
 
 #include "common/base/format_version.h"
 #include "common/base/hash.h"
+#include "common/base/memory.h"
+#include "common/plan/plan_secret.h"
 
 static void plan_file_put(const Foreset__Plan *plan, struct text *ret_bytes)
 {
-    size_t size = foreset__plan__get_packed_size(plan);
+    size_t size;
+    uint8_t *packed = plan_secret_pack(plan, &size);
     text_reset(ret_bytes);
-    text_reserve(ret_bytes, size + 1);
-    ret_bytes->length = foreset__plan__pack(plan, (uint8_t *)ret_bytes->data);
-    ASSERT(ret_bytes->length == size);
-    ret_bytes->data[size] = '\0';
+    text_append(ret_bytes, (const char *)packed, size);
+    memory_free(packed);
 }
 
 static void plan_file_hash_bytes(const void *bytes, size_t size, char ret_hash[PLAN_FILE_HASH])

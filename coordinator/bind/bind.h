@@ -123,6 +123,7 @@ struct bind_context {
     const char *directory;           // absolute; relative paths start there
     const struct bind_option *kafka; // overrides: canonical keys
     size_t kafka_count;
+    void (*warn)(void *data, const char *line); // NULL: nobody listens
     bool update_mode; // of the table being bound: decides how a session window is refused
     SQL_LIST(struct bind_view) views;
     // Finds a table by name, binding it first if its statement comes later. *ret_table NULL: there is none.

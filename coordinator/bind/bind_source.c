@@ -2,8 +2,11 @@
 // An option that is unknown gets the nearest known one; one that Spark knows and Foreset lacks is refused by name.
 #include <strings.h>
 
+#include "common/kafka/kafka_property.h"
 #include "common/plan/function_table.h"
 #include "coordinator/bind/bind.h"
+
+#define SECRET_REFERENCE_MAX 1000u
 
 enum option_kind {
     OPTION_TEXT,
@@ -47,6 +50,14 @@ static enum status fail(struct bind_context *context, uint32_t offset, const cha
     return sql_text_error(context->text, offset, STATUS_INVALID, NULL, hint, err, "%s", message);
 }
 
+static bool text_printable(const char *text)
+{
+    for (; *text; text++) {
+        if ((unsigned char)*text < ' ' || *text == 0x7F) return false;
+    }
+    return true;
+}
+
 // secret('file:/path') and secret('env:NAME') stay as they are written; a worker resolves them.
 static enum status secret_text(struct bind_context *context, const struct sql_expr *call, const char **ret_text,
                                struct error *err)
@@ -54,7 +65,11 @@ static enum status secret_text(struct bind_context *context, const struct sql_ex
     const struct sql_expr *arg = call->args.count == 1 ? call->args.items[0] : NULL;
     bool string = arg && arg->kind == SQL_EXPR_LITERAL && !arg->value.null && arg->value.type->kind == TYPE_STRING;
     const char *where = string ? arg->value.bytes.data : "";
-    if (strncmp(where, "file:", 5) == 0 || strncmp(where, "env:", 4) == 0) {
+    if (strncmp(where, "file:", 5) == 0 && where[5] != '/') {
+        return fail(context, call->offset, "secret('file:/path')", err, "the path of a secret's file is absolute");
+    }
+    if ((strncmp(where, "file:", 5) == 0 || (strncmp(where, "env:", 4) == 0 && where[4])) && text_printable(where) &&
+        strlen(where) < SECRET_REFERENCE_MAX) {
         *ret_text = arena_printf(context->arena, "secret('%s')", where);
         return STATUS_OK;
     }
@@ -69,6 +84,8 @@ static enum status option_text(struct bind_context *context, const struct sql_ex
         return secret_text(context, value, ret_text, err);
     const struct sql_value *literal = &value->value;
     if (value->kind == SQL_EXPR_LITERAL && !literal->null) {
+        if (literal->type->kind == TYPE_STRING && memchr(literal->bytes.data, 0, literal->bytes.length))
+            return fail(context, value->offset, NULL, err, "an option's value holds no NUL character");
         if (literal->type->kind == TYPE_STRING)
             *ret_text = literal->bytes.data;
         else if (literal->type->kind == TYPE_BOOLEAN)
@@ -88,7 +105,51 @@ const char *bind_source_kafka_key(struct arena *arena, const char *key)
     if (strncasecmp(key, "kafka.", 6) == 0) key += 6;
     if (strcasecmp(key, "bootstrap.servers") == 0 || strcasecmp(key, "bootstrapServers") == 0)
         return "bootstrapServers";
-    return arena_printf(arena, "kafka.%s", key);
+    const struct kafka_property *property = kafka_property_find(key);
+    return arena_printf(arena, "kafka.%s", property ? property->name : key);
+}
+
+// A property that the text gives: at its place. A secret in plain words is warned of: whoever reads the file has it.
+static enum status kafka_option(struct bind_context *context, const struct sql_option *option, const char *key,
+                                const char *value, struct error *err)
+{
+    if (kafka_property_check(KAFKA_USE_SOURCE, key + 6, value, err) != STATUS_OK)
+        return sql_text_locate(context->text, option->offset, NULL, err);
+    bool literal = kafka_property_option_is_secret(key) && *value && !kafka_property_is_reference(value);
+    if (literal && context->warn) {
+        struct sql_place place = sql_text_place(context->text, option->offset);
+        context->warn(context->data,
+                      arena_printf(context->arena,
+                                   "%s:%u:%u: %s is written in the text, where everybody who may read it sees it; "
+                                   "write secret('env:NAME') or secret('file:/path')",
+                                   context->text->name, place.line, place.column, key));
+    }
+    return STATUS_OK;
+}
+
+static const char *kafka_get(const void *context, const char *name)
+{
+    const struct bind_source *source = context;
+    for (uint32_t i = 0; i < source->options.count; i++) {
+        const char *key = source->options.items[i].key;
+        if (strncmp(key, "kafka.", 6) == 0 && strcmp(key + 6, name) == 0) return source->options.items[i].value;
+    }
+    return NULL;
+}
+
+// What --kafka and the configuration file give, and all together.
+static enum status kafka_check(struct bind_context *context, const struct sql_relation *relation,
+                               struct bind_source *source, struct error *err)
+{
+    for (size_t i = 0; i < context->kafka_count; i++) {
+        const struct bind_option *option = &context->kafka[i];
+        if (strncmp(option->key, "kafka.", 6) != 0) continue;
+        enum status status = kafka_property_check(KAFKA_USE_SOURCE, option->key + 6, option->value, err);
+        if (status != STATUS_OK) return error_prefix(err, "--kafka %.100s", option->key + 6);
+    }
+    if (kafka_property_check_together(kafka_get, source, err) != STATUS_OK)
+        return sql_text_locate(context->text, relation->offset, NULL, err);
+    return STATUS_OK;
 }
 
 static enum status unknown_option(struct bind_context *context, const struct option_known *known, const char *function,
@@ -164,8 +225,14 @@ static enum status read_option(struct bind_context *context, const struct option
     bool kafka = known == kafka_options;
     if (kafka && strncasecmp(key, "kafka.", 6) == 0) {
         key = bind_source_kafka_key(context->arena, key);
+        if (strncmp(key, "kafka.", 6) == 0) TRY(kafka_option(context, option, key, value, err));
     } else {
         if (kafka && strcasecmp(key, "bootstrap.servers") == 0) key = "bootstrapServers";
+        if (kafka_property_is_reference(value) && !(kafka && strcasecmp(key, "bootstrapServers") == 0)) {
+            status = fail(context, option->value->offset, "a literal", err,
+                          "secret(…) is for bootstrapServers and properties kafka.* alone");
+            goto out;
+        }
         uint32_t at = 0;
         while (known[at].key && strcasecmp(known[at].key, key) != 0) at++;
         if (!known[at].key) return unknown_option(context, known, function, option, err);
@@ -205,6 +272,7 @@ static enum status bind_kafka(struct bind_context *context, const struct sql_rel
     }
     for (size_t i = 0; i < context->kafka_count; i++)
         set_option(context, source, context->kafka[i].key, context->kafka[i].value);
+    TRY(kafka_check(context, relation, source, err));
     if (!get_option(source, "bootstrapServers")) {
         status = fail(context, relation->offset, "bootstrapServers => 'host:9092'", err,
                       "read_kafka needs the option bootstrapServers");

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/plan/plan_secret.h"
 #include "coordinator/cluster/cluster_private.h"
 #include "coordinator/pipeline/pipeline_change.h"
 #include "coordinator/pipeline/pipeline_fill.h"
@@ -157,6 +158,20 @@ static bool compile_is_compared(const struct compile_job *job, const struct clus
            strcmp(job->applied.instance, known->definition.instance) == 0;
 }
 
+// etcd would keep it for whoever reads etcd, or a backup of it.
+static bool compile_refuses_secret(const struct cluster_admin *admin, const Foreset__Plan *plan)
+{
+    const char *source = NULL;
+    const Foreset__Property *option = plan_secret_find(plan, &source);
+    if (!option) return false;
+    cluster_admin_refuse(admin,
+                         "source %s: %s is given in plain words, which would be stored with the pipeline; write "
+                         "secret('env:NAME') or secret('file:/path') in the text, and allow it with --allow-env or "
+                         "--allow-path of the coordinators and workers",
+                         source, option->key);
+    return true;
+}
+
 // False: it goes on in another job.
 static bool compile_went_on(struct compile_job *job)
 {
@@ -170,6 +185,7 @@ static bool compile_went_on(struct compile_job *job)
         cluster_admin_refuse(&admin, "%s", job->err.message);
         return true;
     }
+    if (compile_refuses_secret(&admin, job->plan)) return true;
     struct cluster_pipeline *known = cluster_pipeline_find(cluster, job->plan->pipeline);
     if (known && !compile_is_compared(job, known)) {
         definition_deinit(&job->applied);

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "coordinator/cluster/cluster_private.h"
+#include "coordinator/sql/sql_text.h"
 
 static void json_put(json_t *json, struct text *ret_json)
 {
@@ -43,6 +44,16 @@ static const char *json_pipeline_state(const struct cluster_pipeline *pipeline, 
     return state ? state : "starting";
 }
 
+// A text that was applied before secrets in it were refused may hold one.
+static json_t *json_masked(const char *sql)
+{
+    char *masked = memory_strdup(sql);
+    sql_text_mask(masked, strlen(masked));
+    json_t *text = json_string(masked);
+    memory_free(masked);
+    return text;
+}
+
 static json_t *json_pipeline(struct cluster *cluster, const struct cluster_pipeline *pipeline, bool with_sql)
 {
     const struct definition *definition = &pipeline->definition;
@@ -53,7 +64,7 @@ static json_t *json_pipeline(struct cluster *cluster, const struct cluster_pipel
                   "version", (json_int_t)definition->version, "appliedMs", (json_int_t)definition->applied_ms, "file",
                   definition->file_name, "availableNow", (int)definition->available_now, "error", definition->error);
     ASSERT(json);
-    if (with_sql) json_object_set_new(json, "sql", json_string(definition->sql));
+    if (with_sql) json_object_set_new(json, "sql", json_masked(definition->sql));
     json_object_set_new(json, "status", said);
     return json;
 }

@@ -202,6 +202,16 @@ static enum status check_plan(struct planner *planner, const Foreset__Plan *plan
     return sql_text_locate(&planner->text, offset, NULL, err);
 }
 
+// A view is bound wherever it is used: what is said of it is said once.
+static void warn(void *data, const char *line)
+{
+    struct planner *planner = data;
+    for (uint32_t i = 0; i < planner->warnings.count; i++) {
+        if (strcmp(planner->warnings.items[i], line) == 0) return;
+    }
+    sql_list_push(planner->arena, &planner->warnings, line);
+}
+
 static void start(struct planner *planner, const struct planner_options *options, const char *sql, const char *name,
                   struct arena *arena)
 {
@@ -212,6 +222,7 @@ static void start(struct planner *planner, const struct planner_options *options
                                           .directory = options->directory,
                                           .find_table = find_table,
                                           .table_names = table_names,
+                                          .warn = warn,
                                           .marks = arena_calloc(arena, 1, sizeof(uint32_t)),
                                           .stop = options->stop,
                                           .stop_context = options->stop_context,

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "common/columnar/type.h"
+#include "common/kafka/kafka_property.h"
 #include "common/plan/plan_source.h"
 #include "coordinator/planner/planner.h"
 #include "coordinator/sql/sql_interval.h"
@@ -156,13 +157,7 @@ static void print_project(struct printer *printer, const Foreset__Node *node)
 
 static bool is_secret(const char *key, const char *value)
 {
-    static const char *const words[] = {"password", "secret",     "sasl.jaas",  "token",
-                                        "private",  "credential", "ssl.key.pem"};
-    if (strncmp(value, "secret(", 7) == 0) return true;
-    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
-        if (strcasestr(key, words[i])) return true;
-    }
-    return false;
+    return kafka_property_is_reference(value) || kafka_property_option_is_secret(key);
 }
 
 static void print_source(struct printer *printer, const Foreset__Node *node)

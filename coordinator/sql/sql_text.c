@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/base/memory.h"
+
 #define EXCERPT_MAX    100u // bytes of a line that are shown
 #define NAME_MAX_SHOWN 160u
 #define MESSAGE_MAX    400u // so that line, caret and hint still fit into ERROR_MESSAGE_SIZE
@@ -52,6 +54,91 @@ static size_t excerpt(const struct sql_text *text, size_t offset, char *out, uns
     return end - start;
 }
 
+// ---- Secrets ----
+
+static bool mask_is_word(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '.' ||
+           (unsigned char)c >= 0x80;
+}
+
+static bool mask_is_secret(const char *key, size_t length)
+{
+    static const char *const words[] = {"password",         "passphrase",   "secret",  "jaas",
+                                        "credential",       "token",        "private", "key.pem",
+                                        "ssl.keystore.key", "bearer.config"};
+    char copy[128];
+    snprintf(copy, sizeof copy, "%.*s", (int)(length < sizeof copy ? length : sizeof copy - 1), key);
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        if (strcasestr(copy, words[i])) return true;
+    }
+    return false;
+}
+
+// The end of what begins with a quote at `at`: behind its last quote, or the text's end. A doubled quote goes on.
+static size_t mask_quoted_end(const char *bytes, size_t at, size_t length, bool raw)
+{
+    char quote = bytes[at++];
+    for (; at < length; at++) {
+        if (bytes[at] == '\\' && quote != '`' && !raw) {
+            at++;
+        } else if (bytes[at] == quote) {
+            if (at + 1 >= length || bytes[at + 1] != quote) return at + 1;
+            at++;
+        }
+    }
+    return length;
+}
+
+static size_t mask_skip(const char *bytes, size_t at, size_t length)
+{
+    for (; at < length; at++) {
+        bool line = at + 1 < length && bytes[at] == '-' && bytes[at + 1] == '-';
+        bool block = at + 1 < length && bytes[at] == '/' && bytes[at + 1] == '*';
+        if (!line && !block && (unsigned char)bytes[at] > ' ') return at;
+        if (line) {
+            while (at < length && bytes[at] != '\n') at++;
+        } else if (block) {
+            for (at += 2; at + 1 < length && (bytes[at] != '*' || bytes[at + 1] != '/');) at++;
+            at++;
+        }
+    }
+    return length;
+}
+
+// The literals at `at`, which follow one another as parts of one value.
+static size_t mask_values(char *bytes, size_t at, size_t length)
+{
+    for (;;) {
+        bool raw = at + 1 < length && (bytes[at] | 32) == 'r' && (bytes[at + 1] == '\'' || bytes[at + 1] == '"');
+        size_t start = at + (raw ? 1 : 0);
+        if (start >= length || (bytes[start] != '\'' && bytes[start] != '"')) return at;
+        size_t end = mask_quoted_end(bytes, start, length, raw);
+        for (size_t i = start + 1; i < end; i++) {
+            bool close = i + 1 == end && bytes[i] == bytes[start];
+            if (!close && bytes[i] != '\n' && bytes[i] != '\r') bytes[i] = '*';
+        }
+        at = mask_skip(bytes, end, length);
+    }
+}
+
+void sql_text_mask(char *bytes, size_t length)
+{
+    for (size_t at = mask_skip(bytes, 0, length); at < length; at = mask_skip(bytes, at, length)) {
+        size_t start = at, end = at;
+        if (bytes[at] == '`' || bytes[at] == '\'' || bytes[at] == '"') {
+            end = mask_quoted_end(bytes, at, length, false);
+        } else {
+            while (end < length && mask_is_word(bytes[end])) end++;
+        }
+        bool key = end > start && mask_is_secret(bytes + start, end - start);
+        at = mask_skip(bytes, end > start ? end : end + 1, length);
+        if (!key || at >= length || bytes[at] != '=') continue;
+        at += at + 1 < length && bytes[at + 1] == '>' ? 2u : 1u;
+        at = mask_values(bytes, mask_skip(bytes, at, length), length);
+    }
+}
+
 enum status sql_text_locate(const struct sql_text *text, size_t offset, const char *hint, struct error *err)
 {
     if (!err) return STATUS_INVALID;
@@ -59,7 +146,10 @@ enum status sql_text_locate(const struct sql_text *text, size_t offset, const ch
     memcpy(old, err->message, sizeof old);
     struct sql_place place = sql_text_place(text, offset);
     unsigned caret;
-    excerpt(text, offset, line, &caret);
+    struct sql_text masked = {text->name, memory_strndup(text->bytes, text->length), text->length};
+    sql_text_mask((char *)(uintptr_t)masked.bytes, masked.length);
+    excerpt(&masked, offset, line, &caret);
+    memory_free((char *)(uintptr_t)masked.bytes);
     char condition[sizeof err->condition + 4] = "";
     if (err->condition[0]) snprintf(condition, sizeof condition, "[%s] ", err->condition);
     size_t name_length = strlen(text->name);

@@ -11,7 +11,9 @@ SELECT CAST(key AS STRING) AS kafka_key, data.*, topic, partition, offset, times
 FROM (SELECT *, from_json(CAST(value AS STRING),
         'user_id STRING, action STRING, page STRING, element STRING, amount DOUBLE, _event_time STRING, _event_id STRING') AS data
       FROM STREAM read_kafka(bootstrapServers => 'kafka-broker-1:9092', subscribe => 'user-events',
-                             startingOffsets => 'earliest', maxOffsetsPerTrigger => 100000, `kafka.security.protocol` => 'SASL_SSL'));
+                             startingOffsets => 'earliest', maxOffsetsPerTrigger => 100000,
+                             `kafka.security.protocol` => 'SASL_SSL', `kafka.sasl.mechanism` => 'SCRAM-SHA-512',
+                             `kafka.sasl.username` => 'foreset', `kafka.sasl.password` => secret('env:KAFKA_PASSWORD')));
 
 CREATE OR REFRESH STREAMING TABLE streaming.silver.user_events PARTITIONED BY (event_date) AS
 SELECT *, CAST(event_time AS DATE) AS event_date,
