@@ -131,23 +131,6 @@ static enum status collect(struct planner *planner, struct error *err)
                           "this pipeline makes no table");
 }
 
-// Two tables in one place would overwrite each other.
-static enum status check_places(struct planner *planner, struct error *err)
-{
-    for (uint32_t i = 0; i < planner->plan_tables.count; i++) {
-        for (uint32_t k = 0; k < i; k++) {
-            const Foreset__Table *a = planner->plan_tables.items[k], *b = planner->plan_tables.items[i];
-            bool same = strcmp(a->url, b->url) == 0 || strcmp(a->url, b->dead_letters_url) == 0 ||
-                        strcmp(a->dead_letters_url, b->url) == 0;
-            if (!same) continue;
-            return error_set(err, STATUS_INVALID, ERROR_USAGE,
-                             "%s: tables %.200s and %.200s would be stored in the same place, %.300s",
-                             planner->text.name, a->name, b->name, b->url);
-        }
-    }
-    return STATUS_OK;
-}
-
 static Foreset__Plan *make_plan(struct planner *planner)
 {
     Foreset__Plan *plan = arena_alloc(planner->arena, sizeof *plan);
@@ -249,7 +232,7 @@ enum status planner_compile(const char *sql, const struct planner_options *optio
         if (planner->tables.items[i]->progress == PLANNER_WAITING)
             TRY(compile_table(planner, planner->tables.items[i], err));
     }
-    TRY(check_places(planner, err));
+    TRY(planner_place_check(planner, err));
     Foreset__Plan *plan = make_plan(planner);
     TRY(check_size(planner, plan, err));
     TRY(check_plan(planner, plan, err));

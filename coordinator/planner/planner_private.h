@@ -68,6 +68,11 @@ enum status planner_table_fill(struct planner *planner, struct planner_table *ta
                                struct error *err) MUST_USE;
 const char *planner_table_property(const struct planner_table *table, const char *key);
 
+// planner_place.c: where tables go. own_letters: the dead letters' table has the same name and a suffix.
+enum status planner_place_name(struct planner *planner, const char *const *parts, uint32_t count, bool own_letters,
+                               uint32_t offset, struct error *err) MUST_USE;
+enum status planner_place_check(struct planner *planner, struct error *err) MUST_USE; // plan_tables
+
 // planner_mode.c: the rules of output modes, and warnings about state that grows without bound.
 enum status planner_mode_check(struct planner *planner, struct planner_table *table, struct error *err) MUST_USE;
 bool planner_mode_has_aggregate(const struct bind_node *node);

@@ -383,11 +383,16 @@ static enum status fill_dead_letters(struct planner *planner, const struct plann
     }
     SQL_LIST(const char *) parts = {0};
     char *copy = arena_strdup(planner->arena, given), *rest = NULL;
-    for (char *part = strtok_r(copy, ".", &rest); part; part = strtok_r(NULL, ".", &rest))
+    for (char *part = copy; part; part = rest) {
+        rest = strchr(part, '.');
+        if (rest) *rest++ = '\0';
         sql_list_push(planner->arena, &parts, (const char *)part);
+    }
     if (parts.count < 1 || parts.count > 3)
         return fail(planner, table->statement->offset, NULL, NULL, err,
                     "'dlq.table' is a table's name of one to three parts");
+    enum status status = planner_place_name(planner, parts.items, parts.count, false, table->statement->offset, err);
+    if (status != STATUS_OK) return status;
     message->dead_letters = arena_strdup(planner->arena, given);
     for (char *c = message->dead_letters; *c; c++) {
         if (*c >= 'A' && *c <= 'Z') *c = (char)(*c | 32);
@@ -431,6 +436,10 @@ enum status planner_table_fill(struct planner *planner, struct planner_table *ta
                                struct error *err)
 {
     const struct sql_statement *statement = table->statement;
+    bool own_letters = !planner_table_property(table, "dlq.table");
+    enum status status = planner_place_name(planner, statement->name.parts.items, statement->name.parts.count,
+                                            own_letters, statement->name.offset, err);
+    if (status != STATUS_OK) return status;
     foreset__table__init(message);
     message->name = (char *)table->name;
     message->mode = table->mode;

@@ -1,6 +1,7 @@
 // Every message of binder and planner: condition, line and column, words, hint.
 #include <stdio.h>
 
+#include "common/plan/plan_secret.h"
 #include "tests/unit/coordinator/planner/planner_fixture.h"
 
 #define T             "CREATE STREAMING TABLE t AS\n"
@@ -215,6 +216,129 @@ static void every_error_names_condition_place_and_remedy(void **state)
     assert_int_equal(failed, 0);
 }
 
+#define LONG64      "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+#define NAMED(name) "CREATE STREAMING TABLE " name " AS SELECT id" F ";"
+
+static const struct {
+    const char *sql, *words;
+} places[] = {
+    // names that leave the warehouse, or hide in it
+    {NAMED("`../escaped`"), "'/'"},
+    {NAMED("a.`..`"), "leave its folder"},
+    {NAMED("`..`.`..`.x"), "leave its folder"},
+    {NAMED("`.`"), "leave its folder"},
+    {NAMED("`a/b`"), "'/'"},
+    {NAMED("`a\\b`"), "'\\'"},
+    {NAMED("`.hidden`"), "begins with '.'"},
+    {NAMED("a.`_Delta_Log`"), "keep for themselves"},
+    {NAMED("`_foreset`.p"), "keep for themselves"},
+    {NAMED("`_change_data`"), "keep for themselves"},
+    {NAMED("`a\nb`"), "control character"},
+    {NAMED("`a\x7f`"), "control character"},
+    {NAMED("`a\xc2\x85`"), "control character"},
+    {NAMED(LONG64 LONG64 LONG64 LONG64), "too long"},
+    {NAMED(LONG64 LONG64 LONG64 "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"), "255 bytes"},
+    {NAMED("`e\xcc\x81`"), "composed characters"},                // e and an accent: NFD of é
+    {NAMED("`\xe2\x84\xab`"), "composed characters"},             // the sign of ångström
+    {NAMED("`\xe1\x84\x80\xe1\x85\xa1`"), "composed characters"}, // Hangul in letters
+    {NAMED("`a\xe2\x80\x8b`"), "may store as another"},           // no width
+    {"CREATE STREAMING TABLE t TBLPROPERTIES ('dlq.table' = '../x') AS SELECT id" F, "empty part"},
+    {"CREATE STREAMING TABLE t TBLPROPERTIES ('dlq.table' = 'a..b') AS SELECT id" F, "empty part"},
+    {"CREATE STREAMING TABLE t TBLPROPERTIES ('dlq.table' = 'a/b') AS SELECT id" F, "'/'"},
+    {"CREATE STREAMING TABLE t TBLPROPERTIES ('dlq.table' = '_delta_log') AS SELECT id" F, "keep for themselves"},
+    // two in one place, or one in the other
+    {NAMED("`\xc3\x84`") NAMED("`\xc3\xa4`"), "same place"}, // Ä and ä
+    {NAMED("a.b") NAMED("`a.b`"), "defined twice"},
+    {NAMED("a") NAMED("a.b"), "table a.b would be stored inside table a"},
+    {NAMED("a.b.c") NAMED("a.b"), "table a.b.c would be stored inside table a.b"},
+    {NAMED("a") "CREATE STREAMING TABLE b LOCATION '/srv/warehouse/a' AS SELECT id" F, "same place"},
+    {NAMED("a") "CREATE STREAMING TABLE b LOCATION '/srv//warehouse/./x/../A/' AS SELECT id" F, "same place"},
+    {NAMED("a") "CREATE STREAMING TABLE b LOCATION '/srv/warehouse/a/_delta_log/x' AS SELECT id" F, "log of a Delta"},
+    {NAMED("a") "CREATE STREAMING TABLE b LOCATION '/srv/warehouse/a/x' AS SELECT id" F, "inside table a"},
+    {NAMED("a") "CREATE STREAMING TABLE b LOCATION '/srv/warehouse' AS SELECT id" F, "inside table b"},
+    {NAMED("a") NAMED("a__dead_letters"), "same place"},
+    {"CREATE STREAMING TABLE t TBLPROPERTIES ('dlq.table' = 't') AS SELECT id" F, "same place"},
+    {"CREATE STREAMING TABLE t TBLPROPERTIES ('dlq.table' = 't.x') AS SELECT id" F, "inside table t"},
+};
+
+static void no_table_leaves_its_place_or_takes_anothers(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
+        struct fixture fixture;
+        if (fixture_try(&fixture, places[i].sql, NULL) == STATUS_OK)
+            fail_msg("%s\nis accepted, at %s", places[i].sql, fixture.plan->tables[0]->url);
+        if (!strstr(fixture.err.message, places[i].words))
+            fail_msg("%s\n\"%s\" is not in: %s", places[i].sql, places[i].words, fixture.err.message);
+        assert_int_equal(fixture.err.class, ERROR_USAGE);
+        fixture_end(&fixture);
+    }
+}
+
+static void names_of_folders_stay(void **state)
+{
+    (void)state;
+    static const char *const good[] = {
+        NAMED("a.b.c") NAMED("a.b.d"),
+        NAMED("a") NAMED("ab"),
+        NAMED("_mine"),
+        NAMED("`a b-c`"),
+        NAMED("`\xc3\xa9t\xc3\xa9`"),
+        NAMED("`\xe5\xa3\xb2\xe4\xb8\x8a`") NAMED("`\xe9\xa1\xa7\xe5\xae\xa2`"),
+        NAMED("`\xe0\xa4\xb9\xe0\xa4\xbf`"), // Devanagari writes its vowels as marks
+        NAMED(LONG64 LONG64 LONG64 "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"),
+        "CREATE STREAMING TABLE a TBLPROPERTIES ('dlq.table' = 'bad.rows') AS SELECT id" F
+        "; CREATE STREAMING TABLE b TBLPROPERTIES ('dlq.table' = 'bad.rows') AS SELECT id" F};
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+        struct fixture fixture;
+        fixture_compile(&fixture, good[i]);
+        assert_int_equal(strncmp(fixture.plan->tables[0]->url, "file:///srv/warehouse/", 22), 0);
+        fixture_end(&fixture);
+    }
+}
+
+static void secrets_in_plain_words_are_warned_of_and_never_shown(void **state)
+{
+    (void)state;
+    static const char *const shown[] = {
+        K("bootstrapServers => 'h:1', subscribe => 'x', `kafka.sasl.password` => 'hunter2', nosuch => 1"),
+        K("bootstrapServers => 'h:1', subscribe => 'x', `kafka.ssl.key.pem` => r\"hunter2\" 'hunter2', nosuch => 1"),
+        K("bootstrapServers => 'h:1', subscribe => 'x', `kafka.sasl.jaas.config` => 'x password=\"hunter2\"'"),
+        K("bootstrapServers => 'h:1', nosuch => 1, kafka.ssl.key.password=>/*hm*/'it''s \\'hunter2"),
+        K("bootstrapServers => 'h:1', subscribe => 'x', `kafka.ssl.key.pem` => 'hunter2\nhunter2', nosuch => 1"),
+    };
+    struct fixture fixture;
+    for (size_t i = 0; i < sizeof shown / sizeof *shown; i++) {
+        assert_int_not_equal(fixture_try(&fixture, shown[i], NULL), STATUS_OK);
+        if (strstr(fixture.err.message, "hunter2")) fail_msg("a secret is shown: %s", fixture.err.message);
+        fixture_end(&fixture);
+    }
+    fixture_compile(&fixture, K("bootstrapServers => 'h:1', subscribe => 'x', `kafka.sasl.password` => 'hunter2'"));
+    assert_null(strstr(text_str(&fixture.printed), "hunter2"));
+    assert_non_null(strstr(text_str(&fixture.printed), "kafka.sasl.password=***"));
+    assert_non_null(strstr(fixture.warnings[0], "p.sql:2:"));
+    assert_non_null(strstr(fixture.warnings[0], "secret('env:NAME')"));
+    assert_null(strstr(fixture.warnings[0], "hunter2"));
+    const char *source = NULL;
+    const Foreset__Property *found = plan_secret_find(fixture.plan, &source);
+    assert_non_null(found);
+    assert_string_equal(source, "t/source-1");
+    size_t size;
+    uint8_t *packed = plan_secret_pack(fixture.plan, &size);
+    assert_null(memmem(packed, size, "hunter2", 7));
+    Foreset__Plan *read = foreset__plan__unpack(NULL, size, packed);
+    assert_non_null(read);
+    assert_null(plan_secret_find(read, &source));
+    foreset__plan__free_unpacked(read, NULL);
+    memory_free(packed);
+    fixture_end(&fixture);
+    fixture_compile(&fixture,
+                    K("bootstrapServers => 'h:1', subscribe => 'x', `kafka.sasl.password` => secret('env:P')"));
+    assert_null(fixture.warnings[0]);
+    assert_null(plan_secret_find(fixture.plan, &source));
+    fixture_end(&fixture);
+}
+
 static void flags_without_meaning_are_refused(void **state)
 {
     (void)state;
@@ -231,6 +355,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_error_names_condition_place_and_remedy),
+        cmocka_unit_test(no_table_leaves_its_place_or_takes_anothers),
+        cmocka_unit_test(names_of_folders_stay),
+        cmocka_unit_test(secrets_in_plain_words_are_warned_of_and_never_shown),
         cmocka_unit_test(flags_without_meaning_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
