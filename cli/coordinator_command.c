@@ -10,6 +10,7 @@
 #include "cli/process_metrics.h"
 #include "cli/role_network.h"
 #include "cli/signals.h"
+#include "common/base/confine.h"
 #include "common/base/failpoint.h"
 #include "common/base/log.h"
 #include "common/kv/kv_etcd.h"
@@ -36,6 +37,10 @@ static const char coordinator_help[] =
     "  --etcd-user NAME     with the password in FORESET_ETCD_PASSWORD or in the configuration file\n"
     "  --warehouse URL      where tables go, as all workers reach it\n"
     "  --state URL          where manifests and state go, as all workers reach it\n"
+    "  --allow-path DIR     what SQL may name besides the warehouse: LOCATION, read_files, secret('file:…'),\n"
+    "                       kafka.ssl.*.location; separated by commas, or repeated\n"
+    "  --allow-env NAME     variables that secret('env:…') may name; NAME or PREFIX*, separated by commas, or "
+    "repeated\n"
     "  --lease SECONDS      how long a leader that is not heard of stays leader (default: 3)\n"
     "  --http ADDR          metrics, health and read-only JSON over HTTP, e.g. 127.0.0.1:7480\n"
     "  --tls-ca FILE --tls-cert FILE --tls-key FILE   PEM files, for tls+tcp://; both sides show a certificate\n"
@@ -243,6 +248,19 @@ static int host_needs_place(const char *flag, const char *url)
     return 0;
 }
 
+// From here on the text of a pipeline names nothing but the warehouse and what the operator allows.
+static int host_confine(struct coordinator_host *host)
+{
+    struct error err;
+    char *warehouse = objstore_path(host->warehouse), *state = objstore_path(host->state);
+    enum status status = confine_start(host->options.allow_path, host->options.allow_env, &err);
+    if (warehouse) confine_allow(warehouse);
+    if (state) confine_close(state);
+    memory_free(warehouse);
+    memory_free(state);
+    return status == STATUS_OK ? 0 : role_options_refuse(ROLE_COORDINATOR, "%s", err.message);
+}
+
 // Stores must be told; a path stands for a file:// URL.
 static int host_needs(struct coordinator_host *host)
 {
@@ -259,7 +277,8 @@ static int host_needs(struct coordinator_host *host)
     host->warehouse = pipeline_options_absolute(&host->options.arena, options->warehouse);
     host->state = pipeline_options_absolute(&host->options.arena, options->state);
     int refused = host_needs_place("warehouse", host->warehouse);
-    return refused ? refused : host_needs_place("state", host->state);
+    if (!refused) refused = host_needs_place("state", host->state);
+    return refused ? refused : host_confine(host);
 }
 
 int coordinator_main(int argc, char **argv)

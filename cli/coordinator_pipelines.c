@@ -4,6 +4,7 @@
 #include "cli/coordinator_host.h"
 #include "cli/role_network.h"
 #include "common/base/log.h"
+#include "coordinator/pipeline/plan_places.h"
 #include "coordinator/pipeline/topic_catalog.h"
 #include "worker/expr/expr_check.h"
 
@@ -61,7 +62,18 @@ enum status coordinator_pipelines_compile(void *context, const struct definition
                                             .check = expr_check_plan,
                                             .stop = compile_stop,
                                             .stop_context = &until_us};
-    return planner_compile(definition->sql, &options, arena, ret_plan, ret_warnings, err);
+    enum status status = planner_compile(definition->sql, &options, arena, ret_plan, ret_warnings, err);
+    if (status != STATUS_OK) return status;
+    const char *state = arena_printf(arena, "%s/%s", host->state, (*ret_plan)->pipeline);
+    return plan_places_check(*ret_plan, state, err);
+}
+
+// Tables, whose places a text names.
+static enum status hosted_open_table(void *context, const char *url, bool create, struct objstore **ret_store,
+                                     struct error *err)
+{
+    (void)context;
+    return objstore_open_confined("table", url, create, ret_store, err);
 }
 
 static void hosted_end(void *item)
@@ -112,12 +124,13 @@ static enum status hosted_open(struct hosted *hosted, const struct cluster_start
     struct coordinator_host *host = hosted->host;
     enum status status = STATUS_OK;
     TRY(objstore_open(hosted->state_url, true, &hosted->state, err));
+    objstore_set_private(hosted->state);
     const struct pipeline_config config = {.process = host->options.name,
                                            .plan = hosted->plan,
                                            .state_url = hosted->state_url,
                                            .kv = host->kv,
                                            .state = hosted->state,
-                                           .stores = {.open = role_network_open_store},
+                                           .stores = {.open = hosted_open_table},
                                            .catalogs = {.open = topic_catalog_open},
                                            .budget = &host->budget,
                                            .available_now = available_now || hosted->plan->trigger_us == 0,

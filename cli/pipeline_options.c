@@ -262,3 +262,10 @@ const char *pipeline_options_setting(const Foreset__Plan *plan, const char *key)
     }
     return NULL;
 }
+
+const char *pipeline_options_state(struct arena *arena, const Foreset__Plan *plan)
+{
+    const char *state = pipeline_options_setting(plan, "pipeline.state");
+    const char *warehouse = pipeline_options_setting(plan, "pipeline.warehouse");
+    return state ? state : arena_printf(arena, "%s/_foreset/%s", warehouse, plan->pipeline);
+}

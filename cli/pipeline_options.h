@@ -41,6 +41,8 @@ int pipeline_options_parse(struct pipeline_options *options, const char *command
 void pipeline_options_deinit(struct pipeline_options *options);
 // A path as an absolute one, relative to where the command is given; a URL as it is.
 const char *pipeline_options_absolute(struct arena *arena, const char *path);
+// Where manifests and state of a compiled plan go: pipeline.state, else below the warehouse.
+const char *pipeline_options_state(struct arena *arena, const Foreset__Plan *plan);
 // The value of a setting of the compiled plan; NULL if it has none.
 const char *pipeline_options_setting(const Foreset__Plan *plan, const char *key);
 

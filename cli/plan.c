@@ -3,6 +3,7 @@
 
 #include "cli/pipeline_commands.h"
 #include "cli/pipeline_options.h"
+#include "coordinator/pipeline/plan_places.h"
 
 static const char plan_help[] =
     "usage: foreset plan FILE.sql [--warehouse URL] [--set KEY=VALUE]… [--kafka KEY=VALUE]… [--config FILE]\n"
@@ -26,7 +27,8 @@ int plan_main(int argc, char **argv)
     Foreset__Plan *plan = NULL;
     const char *const *warnings = NULL;
     struct error err;
-    if (planner_compile(options.sql, &options.planner, &options.arena, &plan, &warnings, &err) == STATUS_OK) {
+    if (planner_compile(options.sql, &options.planner, &options.arena, &plan, &warnings, &err) == STATUS_OK &&
+        plan_places_check(plan, pipeline_options_state(&options.arena, plan), &err) == STATUS_OK) {
         struct text text = {0};
         planner_print(plan, &text);
         fputs(text_str(&text), stdout);

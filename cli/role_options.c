@@ -30,6 +30,8 @@ static const struct role_flag {
     {"etcd-password", offsetof(struct role_options, etcd_password), ROLE_COORDINATOR, false, true},
     {"warehouse", offsetof(struct role_options, warehouse), ROLE_COORDINATOR, false, false},
     {"state", offsetof(struct role_options, state), ROLE_COORDINATOR, false, false},
+    {"allow-path", offsetof(struct role_options, allow_path), ROLE_BOTH, false, false},
+    {"allow-env", offsetof(struct role_options, allow_env), ROLE_BOTH, false, false},
     {"http", offsetof(struct role_options, http), ROLE_COORDINATOR, false, false},
     {"lease", offsetof(struct role_options, lease), ROLE_COORDINATOR, false, false},
     {"coordinator", offsetof(struct role_options, coordinators), ROLE_WORKER, false, false},
@@ -75,6 +77,18 @@ static void role_set(struct role_options *options, const struct role_flag *flag,
         *(bool *)(void *)field = true;
     } else if (!*(const char **)(void *)field) {
         *(const char **)(void *)field = arena_strdup(&options->arena, value);
+    }
+}
+
+// --allow-path and --allow-env may be repeated: together they are one list.
+static void role_add(struct role_options *options, const struct role_flag *flag, const char *value)
+{
+    const char **field = (const char **)(void *)((char *)options + flag->offset);
+    bool list = strncmp(flag->flag, "allow-", 6) == 0;
+    if (list && *field) {
+        *field = arena_printf(&options->arena, "%s,%s", *field, value);
+    } else {
+        role_set(options, flag, value);
     }
 }
 
@@ -137,7 +151,7 @@ static int role_flags_parse(struct role_parse *parse, const char *help, int argc
         if (option == OPTION_CONFIG) {
             *ret_config = optarg;
         } else if (option >= OPTION_FIRST && option < OPTION_FIRST + ROLE_FLAG_COUNT) {
-            role_set(parse->options, &role_flags[option - OPTION_FIRST], optarg);
+            role_add(parse->options, &role_flags[option - OPTION_FIRST], optarg);
         } else {
             return 1 + role_options_refuse(parse->kind, "unknown or incomplete option");
         }

@@ -12,7 +12,8 @@ struct role_options {
     const char *name, *listen, *advertise;
     const char *etcd, *etcd_ca, *etcd_cert, *etcd_key, *etcd_user, *etcd_password;
     const char *warehouse, *state, *http;
-    const char *coordinators; // worker: URLs, separated by commas
+    const char *allow_path, *allow_env; // lists, separated by commas
+    const char *coordinators;           // worker: URLs, separated by commas
     const char *lanes, *memory, *lease;
     const char *tls_ca, *tls_cert, *tls_key, *tls_server_name;
     const char *log_format, *log_level;

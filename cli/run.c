@@ -12,6 +12,7 @@
 #include "cli/standalone.h"
 #include "common/base/failpoint.h"
 #include "common/base/memory.h"
+#include "coordinator/pipeline/plan_places.h"
 
 #define MEMORY_BYTES_MIN (128ull << 20)
 
@@ -103,10 +104,8 @@ static int run_exit_code(enum pipeline_outcome outcome, const struct error *err)
 
 static int run_plan(struct pipeline_options *options, const Foreset__Plan *plan)
 {
-    const char *state = pipeline_options_setting(plan, "pipeline.state");
-    const char *warehouse = pipeline_options_setting(plan, "pipeline.warehouse");
+    const char *state = pipeline_options_state(&options->arena, plan);
     const char *meta = options->meta ? options->meta : pipeline_options_setting(plan, "pipeline.meta");
-    if (!state) state = arena_printf(&options->arena, "%s/_foreset/%s", warehouse, plan->pipeline);
     bool terminal = isatty(STDERR_FILENO);
     struct run run = {.show = options->progress != PIPELINE_PROGRESS_NONE &&
                               (options->progress != PIPELINE_PROGRESS_AUTO || terminal)};
@@ -151,7 +150,8 @@ int run_main(int argc, char **argv)
     Foreset__Plan *plan = NULL;
     const char *const *warnings = NULL;
     if (failpoint_init(&err) != STATUS_OK ||
-        planner_compile(options.sql, &options.planner, &options.arena, &plan, &warnings, &err) != STATUS_OK) {
+        planner_compile(options.sql, &options.planner, &options.arena, &plan, &warnings, &err) != STATUS_OK ||
+        plan_places_check(plan, pipeline_options_state(&options.arena, plan), &err) != STATUS_OK) {
         fprintf(stderr, "%s\n", err.message);
         exit_code = 2;
     } else {

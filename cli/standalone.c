@@ -102,6 +102,7 @@ static enum status standalone_open_stores(struct standalone *standalone, struct 
             config->state_url);
     }
     TRY(objstore_open(config->state_url, true, &standalone->state, err));
+    objstore_set_private(standalone->state);
     TRY(kv_local_open(directory, &standalone->kv, err));
 out:
     return status;

@@ -13,6 +13,7 @@
 #include "cli/role_network.h"
 #include "cli/role_options.h"
 #include "cli/signals.h"
+#include "common/base/confine.h"
 #include "common/base/failpoint.h"
 #include "common/base/log.h"
 #include "common/rpc/envelope.h"
@@ -43,6 +44,10 @@ static const char worker_help[] =
     "  --coordinator URLS   coordinators, separated by commas; any of them may lead\n"
     "  --lanes N            worker threads (default: the number of CPUs)\n"
     "  --memory BYTES       bound of what the process keeps, e.g. 2G (default: half of the machine's or cgroup's)\n"
+    "  --allow-path DIR     what SQL may name besides the warehouse: read_files, secret('file:…'),\n"
+    "                       kafka.ssl.*.location; as of the coordinators; separated by commas, or repeated\n"
+    "  --allow-env NAME     variables that secret('env:…') may name; NAME or PREFIX*, separated by commas, or "
+    "repeated\n"
     "  --tls-ca FILE --tls-cert FILE --tls-key FILE   PEM files, for tls+tcp://; both sides show a certificate\n"
     "  --tls-server-name N  the name that the others' certificates are made out to (default: the host of the URL)\n"
     "  --insecure           listen without TLS at an address that other machines reach\n"
@@ -374,6 +379,8 @@ int worker_main(int argc, char **argv)
     int exit_code = role_options_parse(&host.options, ROLE_WORKER, worker_help, argc, argv);
     if (exit_code == 0) {
         exit_code = 1 + host_limits(&host);
+        if (exit_code == 1 && confine_start(host.options.allow_path, host.options.allow_env, &err) != STATUS_OK)
+            exit_code = 1 + role_options_refuse(ROLE_WORKER, "%s", err.message);
         if (exit_code == 1 && failpoint_init(&err) != STATUS_OK)
             exit_code = 1 + role_options_refuse(ROLE_WORKER, "%s", err.message);
         if (exit_code == 1) {

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/base/confine.h"
 #include "common/base/log.h"
 #include "common/manifest/manifest_file.h"
 #include "common/rpc/control_message.h"
@@ -144,12 +145,30 @@ out:
     return status;
 }
 
+// What the sources of this pipeline may read: the warehouse, which the leader checked, never the state. A no-op in a
+// standalone run.
+static void session_confine(const Foreset__Assign *assign)
+{
+    char *state = objstore_path(assign->state_url);
+    if (state) confine_close(state);
+    memory_free(state);
+    for (size_t i = 0; i < assign->plan->n_settings; i++) {
+        const Foreset__Property *setting = assign->plan->settings[i];
+        if (strcmp(setting->key, "pipeline.warehouse") != 0) continue;
+        char *warehouse = objstore_path(setting->value);
+        if (warehouse) confine_allow(warehouse);
+        memory_free(warehouse);
+    }
+}
+
 static enum status session_stores(struct session *session, bool shared, struct error *err)
 {
     enum status status = STATUS_OK;
     const Foreset__Assign *assign = session->assign->assign;
     const struct store_opener *stores = &session->config->stores;
+    session_confine(assign);
     TRY(store_opener_open(stores, assign->state_url, !shared, &session->state, err));
+    objstore_set_private(session->state);
     if (shared) TRY(session_reach(session, session->state, "plans/", err));
     for (size_t i = 0; i < session->table_count; i++) {
         bool made = shared && !session_abandoned(assign, i);

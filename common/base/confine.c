@@ -57,13 +57,13 @@ char *confine_resolve(const char *path)
     if (*path != '/' || length >= sizeof part) return NULL;
     memcpy(part, path, length + 1);
     for (;;) {
+        while (length > 1 && part[length - 1] == '/') length--; // lstat would follow a link that ends in '/'
+        part[length] = '\0';
         if (realpath(part, real)) break;
         struct stat found;
         // A link that leads nowhere is there, though what it names is not: writing would make that.
         if ((errno != ENOENT && errno != ENOTDIR) || lstat(part, &found) == 0) return NULL;
-        while (length > 1 && part[length - 1] == '/') length--;
         while (length > 1 && part[length - 1] != '/') length--;
-        part[length] = '\0';
     }
     text_append_str(&whole, real);
     if (confine_append(&whole, path + length)) return text_take(&whole);
@@ -247,7 +247,8 @@ enum status confine_check_variable(const char *name, struct error *err)
 {
     pthread_mutex_lock(&confined.lock);
     bool allowed = !confined.active;
-    for (size_t i = 0; i < confined.variables.count && !allowed; i++) {
+    bool own = confined.active && strncmp(name, "FORESET_", 8) == 0; // passwords of etcd, for example
+    for (size_t i = 0; i < confined.variables.count && !allowed && !own; i++) {
         const char *known = confined.variables.items[i];
         size_t length = strlen(known);
         bool prefix = known[length - 1] == '*';

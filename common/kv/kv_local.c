@@ -256,7 +256,7 @@ static bool kv_local_replace(struct kv_local *kv, bool *ret_placed)
 {
     uint64_t size = 0;
     *ret_placed = false;
-    int fd = openat(kv->dir_fd, "kv.log.new", O_RDWR | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0666);
+    int fd = openat(kv->dir_fd, "kv.log.new", O_RDWR | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (fd < 0) return false;
     if (!kv_local_compact_write(kv, fd, &size) || renameat(kv->dir_fd, "kv.log.new", kv->dir_fd, "kv.log") != 0) {
         int saved = errno;
@@ -660,7 +660,7 @@ static const struct kv_ops kv_local_ops = {
 
 static enum status kv_local_lock(struct kv_local *kv, struct error *err)
 {
-    kv->lock_fd = openat(kv->dir_fd, "kv.lock", O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    kv->lock_fd = openat(kv->dir_fd, "kv.lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (kv->lock_fd < 0) return error_set_errno(err, ERROR_FAIL_PIPELINE, "opening %s/kv.lock", kv->dir);
     while (flock(kv->lock_fd, LOCK_EX | LOCK_NB) != 0) {
         if (errno == EINTR) continue;

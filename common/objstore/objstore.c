@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "common/base/confine.h"
 #include "common/base/text.h"
 #include "common/objstore/objstore_local.h"
 
@@ -59,6 +60,33 @@ static size_t objstore_scheme(const char *url)
 {
     size_t length = strspn(url, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+.-");
     return length > 1 && url[length] == ':' && (url[length + 1] == '/' || strncmp(url, "dbfs:", 5) == 0) ? length : 0;
+}
+
+char *objstore_path(const char *url)
+{
+    size_t scheme = objstore_scheme(url);
+    if (scheme == 0) return *url ? memory_strdup(url) : NULL;
+    return scheme == 4 && strncmp(url, "file", 4) == 0 ? objstore_file_path(url + 5) : NULL;
+}
+
+// Judged before anything is made, and once more by what was opened: a link may have been changed in between.
+enum status objstore_open_confined(const char *what, const char *url, bool create, struct objstore **ret_store,
+                                   struct error *err)
+{
+    enum status status = STATUS_OK;
+    struct objstore *store = NULL;
+    char *path = confine_active() ? objstore_path(url) : NULL;
+    if (path) TRY(confine_check_path(what, path, err));
+    TRY(objstore_open(url, create, &store, err));
+    if (path) status = confine_check_path(what, path, err);
+    if (status == STATUS_OK) {
+        *ret_store = store;
+    } else {
+        objstore_close(store);
+    }
+out:
+    memory_free(path);
+    return status;
 }
 
 enum status objstore_open(const char *url, bool create, struct objstore **ret_store, struct error *err)

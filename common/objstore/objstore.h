@@ -57,12 +57,20 @@ struct objstore_ops {
     // The object was found by reading after a put whose outcome is unknown, or that another process made: its content
     // and name are made once more, then synced. Only for objects that nobody changes. NULL: what is read is durable.
     enum status (*settle)(struct objstore *store, const char *key, struct error *err);
+    // From now on what is made is for this user alone; so is the root, where it is ours. NULL: the store has no modes.
+    void (*set_private)(struct objstore *store);
 };
 
 // file:///path, /path, relative path (made absolute); s3://bucket/prefix is refused by name until it is built.
 // create: make the directory when missing. Errors say which directory and why (missing, read-only, not a directory).
 enum status objstore_open(const char *url, bool create, struct objstore **ret_store, struct error *err) MUST_USE;
 void objstore_close(struct objstore *store);
+// The same, where the text of a pipeline named the directory: only where this process may (common/base/confine.h).
+// what: for the message.
+enum status objstore_open_confined(const char *what, const char *url, bool create, struct objstore **ret_store,
+                                   struct error *err) MUST_USE;
+// The local path of an address, decoded; NULL: it has none. memory_free.
+char *objstore_path(const char *url);
 
 static inline MUST_USE enum status objstore_put(struct objstore *s, const char *key, const void *bytes, size_t size,
                                                 struct error *err)
@@ -87,6 +95,11 @@ static inline MUST_USE enum status objstore_list(struct objstore *s, const char 
 static inline MUST_USE enum status objstore_settle(struct objstore *s, const char *key, struct error *err)
 {
     return s->ops->settle ? s->ops->settle(s, key, err) : STATUS_OK;
+}
+// For the state store: 0700 and 0600, whatever the umask. Before anything is written.
+static inline void objstore_set_private(struct objstore *s)
+{
+    if (s->ops->set_private) s->ops->set_private(s);
 }
 static inline MUST_USE enum status objstore_remove(struct objstore *s, const char *key, struct error *err)
 {

@@ -56,6 +56,11 @@ int objstore_folder_openat(int folder, const char *name, int flags, mode_t mode)
     }
 }
 
+mode_t objstore_folder_file_mode(const struct objstore_folders *folders)
+{
+    return folders->private ? 0600 : 0666;
+}
+
 int objstore_folder_fsync(int fd)
 {
     for (;;) {
@@ -186,7 +191,7 @@ static bool folder_ensure(struct objstore_folders *folders, int parent, const ch
                           size_t length)
 {
     uint64_t failures = objstore_folder_sync_failures();
-    bool made = mkdirat(parent, name, 0777) == 0;
+    bool made = mkdirat(parent, name, folders->private ? 0700 : 0777) == 0;
     if (!made && errno != EEXIST) return false;
     size_t before = folders->durable.count;
     if (!made && strchr(name, '=')) folder_learn_siblings(folders, parent, path, length - strlen(name));

@@ -13,6 +13,7 @@
 struct objstore_folders {
     const char *url; // of the store, for messages; borrowed
     int root_fd;     // borrowed
+    bool private;    // new folders are for this user alone
     pthread_mutex_t lock;
     VECTOR(uint64_t) durable; // hashes of folders that are durable in their parents, ascending
 };
@@ -34,6 +35,7 @@ enum status objstore_folder_make(char *path, struct error *err) MUST_USE;
 // System calls that go on when a signal or a network file system interrupts them.
 int objstore_folder_openat(int folder, const char *name, int flags, mode_t mode);
 int objstore_folder_fsync(int fd);
+mode_t objstore_folder_file_mode(const struct objstore_folders *folders); // of a new file, before the umask
 
 // Failed syncs of directories in this process. One may lose every name that was new in its directory, also those that
 // another thread or store made there, and a later sync that succeeds proves nothing for them.

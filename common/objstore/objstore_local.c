@@ -97,11 +97,12 @@ static int objstore_local_stage(struct objstore_local *store, int folder, const 
                                 const void *bytes, size_t size, char temporary[NAME_MAX + 1])
 {
     int fd = -1;
+    mode_t mode = objstore_folder_file_mode(&store->folders);
     temporary[0] = '\0';
-    if (!named) fd = objstore_folder_openat(folder, ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, 0666);
+    if (!named) fd = objstore_folder_openat(folder, ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, mode);
     if (fd < 0) {
         objstore_local_temporary(store, name, temporary);
-        fd = objstore_folder_openat(folder, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
+        fd = objstore_folder_openat(folder, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
         if (fd < 0) return -1;
     }
     if (objstore_local_write_all(fd, bytes, size) && objstore_folder_fsync(fd) == 0) return fd;
@@ -488,7 +489,8 @@ static enum status objstore_local_create(struct objstore *base, const char *key,
     enum status status = objstore_folder_open(&store->folders, "creating", key, true, &folder, &name, err);
     if (status != STATUS_OK) return status;
     uint64_t sync_failures = objstore_folder_sync_failures();
-    int fd = objstore_folder_openat(folder, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
+    int fd = objstore_folder_openat(folder, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+                                    objstore_folder_file_mode(&store->folders));
     if (fd < 0) status = objstore_folder_fail(&store->folders, "creating", key, err);
     close(folder);
     if (status != STATUS_OK) return status;
@@ -698,6 +700,15 @@ static void objstore_local_close(struct objstore *base)
     memory_free(store);
 }
 
+// A root of another user's keeps its mode: whoever made it decides who may enter.
+static void objstore_local_set_private(struct objstore *base)
+{
+    struct objstore_local *store = objstore_local_of(base);
+    struct stat found;
+    store->folders.private = true;
+    if (fstat(store->root_fd, &found) == 0 && (found.st_mode & 0077) != 0) (void)fchmod(store->root_fd, 0700);
+}
+
 static const struct objstore_ops objstore_local_ops = {
     .close = objstore_local_close,
     .put = objstore_local_put,
@@ -713,6 +724,7 @@ static const struct objstore_ops objstore_local_ops = {
     .writer_close = objstore_local_writer_close,
     .sync = objstore_local_sync,
     .settle = objstore_local_settle,
+    .set_private = objstore_local_set_private,
 };
 
 static enum status objstore_local_check(const char *path, bool create, struct error *err)

@@ -47,7 +47,7 @@ enum status files_catalog_open(const char *path, struct catalog **ret_catalog, s
 {
     static const struct catalog_ops ops = {.close = files_catalog_close, .poll = files_catalog_poll};
     struct objstore *store = NULL;
-    enum status status = objstore_open(path, false, &store, err);
+    enum status status = objstore_open_confined("read_files", path, false, &store, err);
     if (status != STATUS_OK) return error_prefix(err, "read_files('%s')", path);
     struct files_catalog *catalog = memory_calloc(1, sizeof *catalog);
     catalog->base.ops = &ops;

@@ -71,7 +71,8 @@ class Cluster:
             f"default=http://127.0.0.1:{peer}", "--unsafe-no-fsync"], self.directory / "etcd.log")
         self.coordinator = Process(HERE, [
             foreset.binary(), "coordinator", "--name", "c1", "--listen", self.url, "--etcd",
-            f"http://127.0.0.1:{client}", "--warehouse", self.warehouse, "--state", self.directory / "state", "--http",
+            f"http://127.0.0.1:{client}", "--warehouse", self.warehouse, "--state", self.directory / "state",
+            "--allow-path", self.directory, "--http",
             f"127.0.0.1:{self.http_port}"], self.directory / "c1.log")
         self.workers = []
 
@@ -90,7 +91,8 @@ class Cluster:
         name, (port,) = f"w{len(self.workers) + 1}", free_ports(1)
         self.workers.append(Process(HERE, [
             foreset.binary(), "worker", "--name", name, "--listen", f"tcp://127.0.0.1:{port}", "--coordinator",
-            self.url, "--lanes", "1", "--memory", "1G"], self.directory / f"{name}.log").start())
+            self.url, "--lanes", "1", "--memory", "1G",
+            "--allow-path", self.directory], self.directory / f"{name}.log").start())
         wait_until(lambda: [w["state"] for w in self.get("workers").get("workers", [])].count("active") ==
                    len(self.workers), 30, f"worker {name}")
 

@@ -130,15 +130,17 @@ class Cluster:
             self.worker_hosts = {f"w{i + 1}": self.network.host(f"w{i + 1}") for i in range(workers)}
             self.url = ",".join(f"tcp://{h.address}:{CONTROL_PORT}" for h in self.coordinators.values())
             self.processes = {}
+            allow = ["--allow-path", self.directory.parent, "--allow-env", "KAFKA_*"]  # warehouses beside its own
             for name, host in self.coordinators.items():
                 self.processes[name] = Process(host, [
                     foreset.binary(), "coordinator", "--name", name, "--listen", f"tcp://{host.address}:{CONTROL_PORT}",
                     "--insecure", "--etcd", self.etcd.urls(), "--warehouse", self.warehouse, "--state", self.state,
-                    "--http", f"{host.address}:{HTTP_PORT}"], self.directory / f"{name}.log")
+                    "--http", f"{host.address}:{HTTP_PORT}", *allow], self.directory / f"{name}.log")
             for name, host in self.worker_hosts.items():
                 self.processes[name] = Process(host, [
                     foreset.binary(), "worker", "--name", name, "--listen", f"tcp://{host.address}:{CONTROL_PORT}",
-                    "--insecure", "--coordinator", self.url, "--lanes", self.lanes, "--memory", self.memory],
+                    "--insecure", "--coordinator", self.url, "--lanes", self.lanes, "--memory", self.memory,
+                    *allow],
                     self.directory / f"{name}.log")
         except BaseException:
             self.network.close()

@@ -43,8 +43,9 @@ def etcd_members(directory, count):
 
 
 class Local:
-    def __init__(self, directory, tls=None, members=1):
+    def __init__(self, directory, tls=None, members=1, allow=None):
         self.directory, self.tls = directory, tls
+        self.allow = ["--allow-path", directory.parent] if allow is None else allow
         self.port, self.http_port = free_ports(2)
         self.scheme = "tls+tcp" if tls else "tcp"
         self.url = f"{self.scheme}://127.0.0.1:{self.port}"
@@ -63,6 +64,7 @@ class Local:
     def make_coordinator(self, name, url, *flags, binary=None, etcd=None):
         return Process(HERE, [binary or foreset.binary(), "coordinator", "--name", name, "--listen", url, "--etcd",
                               etcd or self.etcd_urls, "--warehouse", self.warehouse, "--state", self.state,
+                              *self.allow,
                               *flags, *self.certificates(name)], self.directory / f"{name}.log")
 
     def second_coordinator(self, name, **kwargs):
@@ -76,6 +78,7 @@ class Local:
         self.workers.append(Process(host, [binary or foreset.binary(), "worker", "--name", name, "--listen",
                                            f"{self.scheme}://127.0.0.1:{port}", "--coordinator",
                                            coordinator or self.url, *self.certificates(name, tls),
+                                           *self.allow,
                                            *(flags or ("--lanes", "1", "--memory", "256M"))],
                                     self.directory / f"{name}-{len(self.workers)}.log"))
         return self.workers[-1].start()

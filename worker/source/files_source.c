@@ -312,7 +312,7 @@ enum status files_source_open(const struct source_open_args *args, struct source
     files->base.ops = &files_ops;
     files->budget = args->budget;
     TRY(type_parse(node->schema, &schema, err));
-    TRY(objstore_open(node->source->path, false, &files->store, err));
+    TRY(objstore_open_confined("read_files", node->source->path, false, &files->store, err));
     TRY(json_scan_create(schema, &options, args->budget, &files->scan, err));
     *ret_source = &files->base;
 out:

@@ -202,6 +202,41 @@ static void an_unfinished_file_vanishes(void **state)
     assert_int_equal(store->ops->sync(store, &key, 1, &err), STATUS_NOT_FOUND);
 }
 
+static unsigned mode_of(const char *key)
+{
+    char path[300];
+    struct stat found;
+    snprintf(path, sizeof path, "%s%s%s", folder, *key ? "/" : "", key);
+    assert_int_equal(lstat(path, &found), 0);
+    return found.st_mode & 07777;
+}
+
+// The state store is its user's alone; tables keep the umask's modes.
+static void a_private_store_is_its_users_alone(void **state)
+{
+    (void)state;
+    struct objstore_writer *writer;
+    mode_t before = umask(0022);
+    assert_int_equal(chmod(folder, 0755), 0);
+    assert_int_equal(store->ops->put(store, "open/a", "x", 1, &err), STATUS_OK);
+    assert_int_equal(mode_of("open/a"), 0644);
+    assert_int_equal(mode_of("open"), 0755);
+    objstore_set_private(store);
+    assert_int_equal(mode_of(""), 0700);
+    assert_int_equal(store->ops->put(store, "shut/a/b", "x", 1, &err), STATUS_OK);
+    assert_int_equal(store->ops->put(store, "open/a", "y", 1, &err), STATUS_OK);
+    assert_int_equal(store->ops->put_if_absent(store, "shut/c", "x", 1, &err), STATUS_OK);
+    assert_int_equal(store->ops->create(store, "shut/d", &writer, &err), STATUS_OK);
+    assert_int_equal(store->ops->write(writer, "x", 1, &err), STATUS_OK);
+    assert_int_equal(store->ops->finish(writer, &err), STATUS_OK);
+    store->ops->writer_close(writer);
+    static const char *const files[] = {"shut/a/b", "open/a", "shut/c", "shut/d"};
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) assert_int_equal(mode_of(files[i]), 0600);
+    assert_int_equal(mode_of("shut"), 0700);
+    assert_int_equal(mode_of("shut/a"), 0700);
+    umask(before);
+}
+
 static void addresses_are_understood_or_refused_by_name(void **state)
 {
     (void)state;
@@ -275,6 +310,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(list_is_sorted_recursive_and_starts_after, setup, teardown),
         cmocka_unit_test_setup_teardown(a_streamed_file_is_whole, setup, teardown),
         cmocka_unit_test_setup_teardown(an_unfinished_file_vanishes, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_private_store_is_its_users_alone, setup, teardown),
         cmocka_unit_test_setup_teardown(addresses_are_understood_or_refused_by_name, setup, teardown),
         cmocka_unit_test_setup_teardown(a_read_only_directory_says_so, setup, teardown),
         cmocka_unit_test_setup_teardown(a_full_disk_says_so, setup, teardown),
