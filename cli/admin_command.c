@@ -178,8 +178,8 @@ static enum status admin_ask_one(struct admin_call *call, const char *url, Fores
     question.body_case = FORESET__CLUSTER__BODY_REQUEST;
     question.request = &call->request;
     cluster_message_pack(&question, &bytes);
-    enum status status = rpc_call(url, call->tls.ca_file ? &call->tls : NULL, bytes.data, bytes.length, ADMIN_CALL_US,
-                                  &answer, &size, err);
+    const struct rpc_credentials credentials = {.tls = call->tls.ca_file ? &call->tls : NULL};
+    enum status status = rpc_call(url, &credentials, bytes.data, bytes.length, ADMIN_CALL_US, &answer, &size, err);
     if (status == STATUS_OK) status = cluster_message_unpack(answer, size, ret_message, err);
     memory_free(answer);
     text_deinit(&bytes);

@@ -64,8 +64,9 @@ static void host_cluster_send(void *context, uint32_t peer, const void *bytes, s
     role_network_send(((struct coordinator_host *)context)->rpc, ENVELOPE_CLUSTER, 0, peer, bytes, size);
 }
 
-static void host_received(void *context, uint32_t peer, const void *bytes, size_t size)
+static void host_received(void *context, uint32_t peer, const struct rpc_identity *from, const void *bytes, size_t size)
 {
+    (void)from;
     struct coordinator_host *host = context;
     struct envelope envelope;
     if (!envelope_read(bytes, size, &envelope) || envelope.kind == ENVELOPE_EXCHANGE) {

@@ -46,13 +46,17 @@ static void standalone_worker_send(void *context, uint32_t peer, const void *byt
     rpc_send(((struct standalone *)context)->worker_rpc, peer, bytes, size);
 }
 
-static void standalone_to_coordinator(void *context, uint32_t peer, const void *bytes, size_t size)
+static void standalone_to_coordinator(void *context, uint32_t peer, const struct rpc_identity *from, const void *bytes,
+                                      size_t size)
 {
+    (void)from;
     role_thread_deliver(((struct standalone *)context)->coordinator_thread, peer, bytes, size);
 }
 
-static void standalone_to_worker(void *context, uint32_t peer, const void *bytes, size_t size)
+static void standalone_to_worker(void *context, uint32_t peer, const struct rpc_identity *from, const void *bytes,
+                                 size_t size)
 {
+    (void)from;
     role_thread_deliver(((struct standalone *)context)->worker_thread, peer, bytes, size);
 }
 

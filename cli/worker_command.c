@@ -120,8 +120,9 @@ static void host_hand_over(void *owner, void *context)
     }
 }
 
-static void host_received(void *context, uint32_t peer, const void *bytes, size_t size)
+static void host_received(void *context, uint32_t peer, const struct rpc_identity *from, const void *bytes, size_t size)
 {
+    (void)from;
     struct worker_host *host = context;
     struct envelope envelope;
     if (!envelope_read(bytes, size, &envelope)) {
@@ -248,10 +249,11 @@ static void host_unheard(void *context)
 {
     const struct worker_host *host = context;
     const struct role_options *options = &host->options;
+    const struct rpc_credentials credentials = {.tls = options->has_tls ? &options->tls : NULL};
     char *list = memory_strdup(options->coordinators), *rest = NULL;
     for (char *url = strtok_r(list, ", ", &rest); url; url = strtok_r(NULL, ", ", &rest)) {
         struct error err;
-        if (rpc_probe(url, options->has_tls ? &options->tls : NULL, WORKER_PROBE_US, &err) != STATUS_OK) {
+        if (rpc_probe(url, &credentials, WORKER_PROBE_US, &err) != STATUS_OK) {
             log_warn("coordinator_unreachable", "worker=%s coordinator=%s error=\"%s\"", options->name, url,
                      err.message);
         } else {

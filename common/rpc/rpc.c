@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/base/clock.h"
 #include "common/base/memory.h"
 #include "common/rpc/rpc_listener.h"
 #include "common/rpc/rpc_local.h"
@@ -28,19 +29,34 @@ void rpc_unref(struct rpc *rpc)
     if (atomic_fetch_sub(&rpc->refs, 1) > 1) return;
     rpc_tls_unload(&rpc->tls);
     rpc_guard_deinit(&rpc->guard);
+    memory_free((void *)(uintptr_t)rpc->config.token);
     pthread_mutex_destroy(&rpc->deliver);
     pthread_mutex_destroy(&rpc->lock);
     memory_free(rpc);
 }
 
-void rpc_deliver(struct rpc *rpc, uint32_t sender, const void *bytes, size_t size)
+void rpc_deliver(struct rpc *rpc, uint32_t sender, const struct rpc_who *from, const void *bytes, size_t size)
 {
     pthread_mutex_lock(&rpc->deliver);
     if (!rpc->closed) {
         atomic_fetch_add(&rpc->counters.received, 1);
         atomic_fetch_add(&rpc->counters.received_bytes, size);
-        rpc->config.received(rpc->config.context, sender, bytes, size);
+        rpc->config.received(rpc->config.context, sender, rpc_who_identity(from), bytes, size);
     }
+    pthread_mutex_unlock(&rpc->deliver);
+}
+
+void rpc_tell_refused(struct rpc *rpc, const struct rpc_identity *from, const char *why)
+{
+    int64_t now = clock_boot_us(clock_system());
+    if (!rpc->config.refused_connection) return;
+    pthread_mutex_lock(&rpc->deliver);
+    if (now - rpc->told_since_us >= 1000000) {
+        rpc->told_since_us = now;
+        rpc->told = 0;
+    }
+    bool tells = !rpc->closed && rpc->told++ < RPC_REFUSALS_TOLD_MAX;
+    if (tells) rpc->config.refused_connection(rpc->config.context, from, why);
     pthread_mutex_unlock(&rpc->deliver);
 }
 
@@ -87,6 +103,7 @@ enum status rpc_open(const struct rpc_config *config, struct rpc **ret_rpc, stru
     if (!rpc->config.queue_bytes_max) rpc->config.queue_bytes_max = RPC_QUEUE_BYTES_MAX;
     if (!rpc->config.deadline_us) rpc->config.deadline_us = RPC_DEADLINE_US;
     ASSERT(rpc->config.message_bytes_max <= UINT32_MAX);
+    if (config->token) rpc->config.token = memory_strdup(config->token);
     pthread_mutex_init(&rpc->deliver, NULL);
     pthread_mutex_init(&rpc->lock, NULL);
     rpc_guard_init(&rpc->guard);
@@ -110,6 +127,21 @@ void rpc_close(struct rpc *rpc)
     for (unsigned i = 0; i < rpc->peer_count; i++) rpc_peer_destroy(rpc->peers[i]);
     rpc->peer_count = 0;
     rpc_unref(rpc);
+}
+
+enum status rpc_reload(struct rpc *rpc, struct error *err)
+{
+    enum status status = STATUS_OK;
+    struct rpc_tls_files fresh;
+    if (!rpc->config.tls) return STATUS_OK;
+    TRY(rpc_tls_load(rpc->config.tls, &fresh, err));
+    pthread_mutex_lock(&rpc->lock);
+    struct rpc_tls_files old = rpc->tls;
+    rpc->tls = fresh;
+    pthread_mutex_unlock(&rpc->lock);
+    rpc_tls_unload(&old);
+out:
+    return status;
 }
 
 const char *rpc_url(const struct rpc *rpc)
@@ -138,6 +170,7 @@ enum status rpc_dial(struct rpc *rpc, uint32_t peer, const char *url, enum rpc_k
                                            .kind = kind,
                                            .url = url,
                                            .tls = &rpc->tls,
+                                           .token = rpc->config.token,
                                            .counters = &rpc->counters,
                                            .queue_bytes_max = rpc->config.queue_bytes_max,
                                            .deadline_us = rpc->config.deadline_us,
@@ -150,8 +183,9 @@ enum status rpc_dial(struct rpc *rpc, uint32_t peer, const char *url, enum rpc_k
     bool same = at < rpc->peer_count && rpc_peer_leads_to(rpc->peers[at], url, kind);
     pthread_mutex_unlock(&rpc->lock);
     if (same) return STATUS_OK;
-    TRY(rpc_peer_create(&config, &fresh, err));
-    pthread_mutex_lock(&rpc->lock);
+    pthread_mutex_lock(&rpc->lock); // for the certificates
+    status = rpc_peer_create(&config, &fresh, err);
+    if (status != STATUS_OK) goto unlock;
     at = rpc_find(rpc, peer);
     if (at == RPC_PEERS_MAX) {
         old = fresh;
@@ -165,9 +199,9 @@ enum status rpc_dial(struct rpc *rpc, uint32_t peer, const char *url, enum rpc_k
         }
         rpc->peers[at] = fresh;
     }
+unlock:
     pthread_mutex_unlock(&rpc->lock);
     rpc_peer_destroy(old);
-out:
     return status;
 }
 
@@ -211,6 +245,11 @@ void rpc_reply(struct rpc_request *request, const void *bytes, size_t size)
 void rpc_refuse(struct rpc_request *request, const char *why)
 {
     rpc_request_answer(request, true, why, strlen(why));
+}
+
+const struct rpc_identity *rpc_request_from(const struct rpc_request *request)
+{
+    return rpc_who_identity(rpc_request_who(request));
 }
 
 enum status rpc_check_listen(const char *url, const struct rpc_tls *tls, bool insecure, struct error *err)

@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "common/base/error.h"
+#include "common/rpc/rpc_identity.h"
 
 #define RPC_MESSAGE_BYTES_MAX ((64u << 20) + 4096) // of a message, where the configuration does not say
 #define RPC_QUEUE_BYTES_MAX   (256u << 20)         // that wait for one peer, the same
@@ -24,6 +25,8 @@
 #define RPC_REQUESTS_MAX      256                  // unanswered at one endpoint; more are refused
 #define RPC_MALFORMED_MAX     8                    // frames from one address within RPC_MALFORMED_US, then
 #define RPC_MALFORMED_US      10000000             // that address gets no new connection for as long again
+#define RPC_REFUSALS_TOLD_MAX 16                   // connections a second
+#define RPC_TOKEN_BYTES_MAX   1024                 // of a token
 
 struct rpc;
 struct rpc_request;
@@ -33,19 +36,28 @@ struct rpc_request;
 struct rpc_tls {
     const char *ca_file, *certificate_file, *key_file;
     const char *server_name; // the name that certificates of endpoints are made out to; NULL: the host of the URL
+    const char *crl_file;    // PEM: certificates that their authority withdrew; NULL: none but those in ca_file
+};
+
+// What the dialling side shows. A part that is NULL is not shown.
+struct rpc_credentials {
+    const struct rpc_tls *tls;
+    const char *token; // sent before anything else; the endpoint's owner decides what it is worth
 };
 
 struct rpc_config {
     const char *url;
     uint32_t self;             // this side's number, as others know it
     const struct rpc_tls *tls; // for tls+tcp://, both to listen and to dial; NULL: none. Files are read by rpc_open
+    const char *token;         // that dialled connections send first, at most RPC_TOKEN_BYTES_MAX bytes; NULL: none
     size_t message_bytes_max;  // 0: RPC_MESSAGE_BYTES_MAX; a larger message closes the connection that brings it
     size_t queue_bytes_max;    // per peer, 0: RPC_QUEUE_BYTES_MAX; what comes beyond is dropped and counted
     int64_t deadline_us;       // 0: RPC_DEADLINE_US. A message is dropped and counted when its peer has taken
                                // nothing for so long since it was sent; an unacknowledged one is given up
     // On a thread of rpc's, one call at a time, together with requested; bytes are borrowed for the call. Must be
-    // short, may send and reply, must not dial or hang up.
-    void (*received)(void *context, uint32_t peer, const void *bytes, size_t size);
+    // short, may send and reply, must not dial or hang up. from: who sent it, borrowed for the call too; peer is only
+    // the number that the sender gives itself.
+    void (*received)(void *context, uint32_t peer, const struct rpc_identity *from, const void *bytes, size_t size);
     // NULL: the endpoint takes messages only and refuses requests. bytes live until the request is answered, which any
     // thread does, once, by rpc_reply or rpc_refuse, in any order, also after rpc_close.
     void (*requested)(void *context, struct rpc_request *request, const void *bytes, size_t size);
@@ -56,6 +68,9 @@ struct rpc_config {
     // NULL: nobody asks. Of what was sent to this peer, something did not arrive or may not have. silent: nothing goes
     // through to it; else it is there again. On a thread of rpc's, like received.
     void (*lost)(void *context, uint32_t peer, bool silent);
+    // NULL: nobody asks. A connection was not served, or was closed for what it sent. On a thread of rpc's, like
+    // received. Of many within a second only the first RPC_REFUSALS_TOLD_MAX call it; counters count all.
+    void (*refused_connection)(void *context, const struct rpc_identity *from, const char *why);
     void *context;
 };
 
@@ -88,6 +103,9 @@ enum status rpc_open(const struct rpc_config *config, struct rpc **ret_rpc, stru
 // Hangs up all peers; no call of received or requested runs afterwards. Nobody else uses the endpoint meanwhile or
 // later, but to answer requests: whoever sends is stopped first. NULL allowed.
 void rpc_close(struct rpc *rpc);
+// Reads certificate, key, authorities and revocation list again. Connections that are made from now on use them, those
+// that exist go on. A file that is wrong: nothing changes, ERROR_USAGE names it. Any thread; without TLS: nothing.
+enum status rpc_reload(struct rpc *rpc, struct error *err) MUST_USE;
 // Where it listens, with the port that was taken for port 0.
 const char *rpc_url(const struct rpc *rpc);
 const struct rpc_counters *rpc_counters(const struct rpc *rpc);
@@ -102,20 +120,24 @@ void rpc_send(struct rpc *rpc, uint32_t peer, const void *bytes, size_t size);
 // The same of a message that lies in two places.
 void rpc_send_parts(struct rpc *rpc, uint32_t peer, const void *head, size_t head_size, const void *bytes, size_t size);
 
+// Who asks. Valid until the request is answered.
+const struct rpc_identity *rpc_request_from(const struct rpc_request *request);
 // Answer a request. Once; the request is gone afterwards.
 void rpc_reply(struct rpc_request *request, const void *bytes, size_t size);
 void rpc_refuse(struct rpc_request *request, const char *why);
 
-// A client's request, blocking. *ret_reply is freed with memory_free. Failures (the message names the URL):
+// A client's request, blocking. credentials NULL: none. *ret_reply is freed with memory_free. Failures (the message
+// names the URL):
 //   STATUS_INVALID (ERROR_USAGE)  URL or TLS file wrong
 //   STATUS_ERROR (ERROR_RETRY)    not reached: cannot resolve, refused, no connection within the deadline
 //   STATUS_ERROR (ERROR_FAIL_PIPELINE)  certificate refused by one of the sides, no Foreset endpoint
 //   STATUS_CONFLICT               the endpoint refused the request, in its words (also: a worker's, another version)
 //   STATUS_UNKNOWN (ERROR_RETRY)  sent, but no answer within the deadline: it may have been done
-enum status rpc_call(const char *url, const struct rpc_tls *tls, const void *bytes, size_t size, int64_t deadline_us,
-                     void **ret_reply, size_t *ret_size, struct error *err) MUST_USE;
+enum status rpc_call(const char *url, const struct rpc_credentials *credentials, const void *bytes, size_t size,
+                     int64_t deadline_us, void **ret_reply, size_t *ret_size, struct error *err) MUST_USE;
 // Only connects, and fails as rpc_call: says why a peer cannot be reached, which rpc_dial keeps to itself.
-enum status rpc_probe(const char *url, const struct rpc_tls *tls, int64_t deadline_us, struct error *err) MUST_USE;
+enum status rpc_probe(const char *url, const struct rpc_credentials *credentials, int64_t deadline_us,
+                      struct error *err) MUST_USE;
 
 // Whether an endpoint may listen there: without TLS only where none but this machine's processes reach it, unless
 // insecure. ERROR_USAGE with one message.

@@ -19,6 +19,7 @@ struct rpc_call {
     const char *url;
     struct rpc_url parsed;
     const struct rpc_tls *tls;
+    const char *token;
     struct rpc_stream *stream;
     int64_t until_us, deadline_us;
 };
@@ -147,7 +148,8 @@ static enum status rpc_call_meet(struct rpc_call *call, struct error *err)
     TRY(rpc_tls_configure(&files, call->url, &call->parsed, false, &config, err));
     int code = rpc_stream_dial(call->stream, call->url, config, call->until_us);
     if (code != 0) TRY(rpc_call_not_connected(call, code, err));
-    code = rpc_call_send(call, RPC_FRAME_PING, NULL, 0);
+    if (call->token) code = rpc_call_send(call, RPC_FRAME_TOKEN, call->token, strlen(call->token));
+    if (code == 0) code = rpc_call_send(call, RPC_FRAME_PING, NULL, 0);
     if (code == 0) code = rpc_call_receive(call, RPC_FRAME_PONG, &frame, &bytes);
     if (code == NNG_ECRYPTO && rpc_call_refused_them(call, &files)) code = NNG_EPEERAUTH;
     if (code != 0) {
@@ -196,7 +198,10 @@ static enum status rpc_call_local(const struct rpc_call *call, const void *bytes
     if (!rpc) return rpc_call_not_connected(call, NNG_ECONNREFUSED, err);
     uint8_t *copy = memory_alloc(size);
     if (size > 0) memcpy(copy, bytes, size);
-    struct rpc_request *request = rpc_request_begin(rpc, copy, size, &why);
+    const struct rpc_identity self = {.local = true, .address = "inproc client", .token = call->token};
+    struct rpc_who *who = rpc_who_create(&self);
+    struct rpc_request *request = rpc_request_begin(rpc, who, copy, size, &why);
+    rpc_who_unref(who);
     rpc_unref(rpc);
     if (!request) return rpc_call_refused(call, why, strlen(why), err);
     enum status status = STATUS_OK;
@@ -213,19 +218,25 @@ static enum status rpc_call_local(const struct rpc_call *call, const void *bytes
     return status;
 }
 
-static enum status rpc_call_begin(struct rpc_call *call, const char *url, const struct rpc_tls *tls,
+static enum status rpc_call_begin(struct rpc_call *call, const char *url, const struct rpc_credentials *credentials,
                                   int64_t deadline_us, struct error *err)
 {
-    *call = (struct rpc_call){.url = url, .tls = tls, .deadline_us = deadline_us};
+    *call = (struct rpc_call){.url = url, .deadline_us = deadline_us};
+    if (credentials) call->tls = credentials->tls;
+    if (credentials) call->token = credentials->token;
+    if (call->token && strlen(call->token) > RPC_TOKEN_BYTES_MAX) {
+        return error_set(err, STATUS_INVALID, ERROR_USAGE, "the token for %s is longer than %d bytes", url,
+                         RPC_TOKEN_BYTES_MAX);
+    }
     call->until_us = clock_boot_us(clock_system()) + deadline_us;
     return rpc_url_parse(url, false, &call->parsed, err);
 }
 
-enum status rpc_call(const char *url, const struct rpc_tls *tls, const void *bytes, size_t size, int64_t deadline_us,
-                     void **ret_reply, size_t *ret_size, struct error *err)
+enum status rpc_call(const char *url, const struct rpc_credentials *credentials, const void *bytes, size_t size,
+                     int64_t deadline_us, void **ret_reply, size_t *ret_size, struct error *err)
 {
     struct rpc_call call;
-    enum status status = rpc_call_begin(&call, url, tls, deadline_us, err);
+    enum status status = rpc_call_begin(&call, url, credentials, deadline_us, err);
     if (status != STATUS_OK) return status;
     ASSERT(size <= UINT32_MAX);
     if (call.parsed.scheme == RPC_URL_INPROC) return rpc_call_local(&call, bytes, size, ret_reply, ret_size, err);
@@ -236,10 +247,11 @@ enum status rpc_call(const char *url, const struct rpc_tls *tls, const void *byt
     return status;
 }
 
-enum status rpc_probe(const char *url, const struct rpc_tls *tls, int64_t deadline_us, struct error *err)
+enum status rpc_probe(const char *url, const struct rpc_credentials *credentials, int64_t deadline_us,
+                      struct error *err)
 {
     struct rpc_call call;
-    enum status status = rpc_call_begin(&call, url, tls, deadline_us, err);
+    enum status status = rpc_call_begin(&call, url, credentials, deadline_us, err);
     if (status != STATUS_OK) return status;
     if (call.parsed.scheme == RPC_URL_INPROC) {
         struct rpc *rpc = rpc_local_find(url);

@@ -35,9 +35,10 @@ enum rpc_frame_fault rpc_frame_read(const uint8_t header[RPC_FRAME_BYTES], struc
                                     .size = rpc_frame_get(header + 12)};
     bool bare = frame.kind == RPC_FRAME_PING || frame.kind == RPC_FRAME_PONG;
     if (frame.kind == RPC_FRAME_REFUSED && frame.size > RPC_FRAME_WORDS_MAX) return RPC_FRAME_MALFORMED;
+    if (frame.kind == RPC_FRAME_TOKEN && frame.size > RPC_FRAME_TOKEN_MAX) return RPC_FRAME_MALFORMED;
     *ret_frame = frame;
     if (header[4] != RPC_FRAME_VERSION) return RPC_FRAME_OTHER_VERSION;
-    if (frame.kind < RPC_FRAME_MESSAGE || frame.kind > RPC_FRAME_REFUSED) return RPC_FRAME_MALFORMED;
+    if (frame.kind < RPC_FRAME_MESSAGE || frame.kind > RPC_FRAME_TOKEN) return RPC_FRAME_MALFORMED;
     if (header[6] || header[7] || (bare && frame.size > 0)) return RPC_FRAME_MALFORMED;
     return RPC_FRAME_OK;
 }

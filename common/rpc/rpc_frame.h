@@ -5,8 +5,8 @@
 //   6  2  zero
 //   8  4  sender's peer number, big endian; 0: a client without a number
 //  12  4  bytes that follow, big endian
-// Who dials speaks first, with a PING; who listens answers with a PONG: now both know that they talk to Foreset. Magic,
-// version, kind and size stay where they are in every later version, so that a REFUSED is understood by all.
+// Who dials speaks first, with a TOKEN if it has one, then a PING; who listens answers with a PONG: now both know that
+// they talk to Foreset. Magic, version, kind and size stay where they are in every later version, so that a REFUSED is understood by all.
 #ifndef FORESET_RPC_RPC_FRAME_H
 #define FORESET_RPC_RPC_FRAME_H
 
@@ -21,8 +21,9 @@ enum rpc_frame_kind {      // d: dialling side, l: listening side
     RPC_FRAME_REQUEST = 4, // d → l  one at a time
     RPC_FRAME_REPLY = 5,   // l → d
     RPC_FRAME_REFUSED = 6, // l → d  words for a person follow, at most RPC_FRAME_WORDS_MAX bytes
+    RPC_FRAME_TOKEN = 7,   // d → l  before any other frame, or never; at most RPC_FRAME_TOKEN_MAX bytes; no answer
 };
-enum { RPC_FRAME_WORDS_MAX = 4096 };
+enum { RPC_FRAME_WORDS_MAX = 4096, RPC_FRAME_TOKEN_MAX = 1024 };
 struct rpc_frame {
     enum rpc_frame_kind kind;
     uint32_t sender, size;

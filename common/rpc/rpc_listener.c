@@ -8,6 +8,7 @@
 // Lock order: listener's lock, then a stream's; none while an owner's function runs.
 #include "common/rpc/rpc_listener.h"
 
+#include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -37,6 +38,7 @@ struct rpc_connection {
     bool done;                   // its thread ends
     pthread_t thread;
     bool known; // a frame has come
+    struct rpc_who *who;
     uint8_t *buffer;
     size_t capacity;
 };
@@ -80,6 +82,7 @@ static int rpc_connection_malformed(struct rpc_connection *connection)
     nng_sockaddr address;
     atomic_fetch_add(&rpc->counters.malformed, 1);
     if (rpc_stream_remote(connection->stream, &address) == 0) rpc_guard_blame(&rpc->guard, &address);
+    rpc_tell_refused(rpc, rpc_who_identity(connection->who), "it sent what is no frame of Foreset's, or one too large");
     return NNG_EPROTO;
 }
 
@@ -99,7 +102,7 @@ static int rpc_connection_message(struct rpc_connection *connection, const struc
     int code = rpc_connection_body(connection, connection->buffer, frame->size);
     if (code != 0) return code;
     rpc_stream_watch(connection->stream);
-    rpc_deliver(connection->listener->rpc, frame->sender, connection->buffer, frame->size);
+    rpc_deliver(connection->listener->rpc, frame->sender, connection->who, connection->buffer, frame->size);
     if (connection->capacity > RPC_LISTENER_BUFFER_KEPT) {
         memory_free(connection->buffer);
         connection->buffer = NULL;
@@ -129,7 +132,7 @@ static int rpc_connection_request(struct rpc_connection *connection, const struc
         memory_free(bytes);
         return code;
     }
-    struct rpc_request *request = rpc_request_begin(rpc, bytes, frame->size, &why);
+    struct rpc_request *request = rpc_request_begin(rpc, connection->who, bytes, frame->size, &why);
     if (!request) return rpc_connection_refuse(connection, why);
     bool refused = false;
     const void *answer = NULL;
@@ -142,6 +145,22 @@ static int rpc_connection_request(struct rpc_connection *connection, const struc
     rpc_connection_note(connection, NULL);
     rpc_request_unref(request);
     return code;
+}
+
+static int rpc_connection_token(struct rpc_connection *connection, size_t size)
+{
+    char token[RPC_TOKEN_BYTES_MAX + 1];
+    struct rpc_identity identity = *rpc_who_identity(connection->who);
+    int code = rpc_connection_body(connection, token, size);
+    if (code != 0) return code;
+    token[size] = 0;
+    if (strlen(token) != size) return rpc_connection_malformed(connection);
+    identity.token = token;
+    struct rpc_who *known = connection->who; // identity's names are its
+    connection->who = rpc_who_create(&identity);
+    rpc_who_unref(known);
+    explicit_bzero(token, size);
+    return 0;
 }
 
 // One frame; 0: go on.
@@ -164,11 +183,14 @@ static int rpc_connection_serve(struct rpc_connection *connection)
     }
     if (fault != RPC_FRAME_OK || frame.size > rpc->config.message_bytes_max)
         return rpc_connection_malformed(connection);
+    bool first = !connection->known;
     connection->known = true;
     switch (frame.kind) {
     case RPC_FRAME_MESSAGE: return rpc_connection_message(connection, &frame);
     case RPC_FRAME_PING: return rpc_connection_answer(connection, RPC_FRAME_PONG, NULL, 0);
     case RPC_FRAME_REQUEST: return rpc_connection_request(connection, &frame);
+    case RPC_FRAME_TOKEN:
+        return first ? rpc_connection_token(connection, frame.size) : rpc_connection_malformed(connection);
     case RPC_FRAME_PONG:
     case RPC_FRAME_REPLY:
     case RPC_FRAME_REFUSED: return rpc_connection_malformed(connection);
@@ -179,6 +201,7 @@ static int rpc_connection_serve(struct rpc_connection *connection)
 static void rpc_connection_free(struct rpc_connection *connection)
 {
     thread_join(connection->thread);
+    rpc_who_unref(connection->who);
     memory_free(connection->buffer);
     memory_free(connection);
 }
@@ -229,15 +252,36 @@ static void *rpc_connection_run(void *argument)
     return NULL;
 }
 
+static struct rpc_identity rpc_listener_identify(const struct rpc *rpc, const nng_sockaddr *address)
+{
+    struct rpc_identity identity = {.tls = strncmp(rpc->url, "tls+", 4) == 0};
+    union {
+        struct sockaddr any;
+        struct sockaddr_in four;
+        struct sockaddr_in6 six;
+    } remote = {.any = {.sa_family = AF_UNIX}};
+    if (address->s_family == NNG_AF_INET) {
+        remote.four = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = address->s_in.sa_port};
+        remote.four.sin_addr.s_addr = address->s_in.sa_addr;
+    } else if (address->s_family == NNG_AF_INET6) {
+        remote.six = (struct sockaddr_in6){.sin6_family = AF_INET6, .sin6_port = address->s_in6.sa_port};
+        memcpy(&remote.six.sin6_addr, address->s_in6.sa_addr, sizeof remote.six.sin6_addr);
+    }
+    rpc_who_address(&remote.any, &identity);
+    return identity;
+}
+
 static void rpc_listener_admit(struct rpc_listener *listener, struct rpc_stream *stream)
 {
     struct rpc *rpc = listener->rpc;
     nng_sockaddr address = {.s_family = NNG_AF_UNSPEC};
     rpc_stream_remote(stream, &address);
+    struct rpc_identity from = rpc_listener_identify(rpc, &address);
     bool allowed = rpc_guard_allows(&rpc->guard, &address);
     struct rpc_connection *connection = memory_calloc(1, sizeof *connection);
     connection->listener = listener;
     connection->stream = stream;
+    connection->who = rpc_who_create(&from);
     pthread_mutex_lock(&listener->lock);
     allowed = allowed && !listener->closing && listener->count < RPC_CONNECTIONS_MAX;
     if (allowed) {
@@ -249,6 +293,8 @@ static void rpc_listener_admit(struct rpc_listener *listener, struct rpc_stream 
     pthread_mutex_unlock(&listener->lock);
     atomic_fetch_add(allowed ? &rpc->counters.connections : &rpc->counters.connections_refused, 1);
     if (allowed) return;
+    rpc_tell_refused(rpc, &from, "too many connections, or too many malformed frames from its address");
+    rpc_who_unref(connection->who);
     memory_free(connection);
     rpc_stream_destroy(stream);
 }

@@ -8,6 +8,7 @@
 // the last PONG may have arrived, is counted as unacknowledged and not sent again.
 #include "common/rpc/rpc_peer.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "common/base/clock.h"
@@ -17,6 +18,7 @@
 #include "common/rpc/rpc_frame.h"
 #include "common/rpc/rpc_local.h"
 #include "common/rpc/rpc_stream.h"
+#include "common/rpc/rpc_who.h"
 
 enum {
     RPC_PEER_WINDOW_BYTES = 16 << 20, // between two PINGs
@@ -43,6 +45,8 @@ struct rpc_peer {
     char *url;
     bool local;
     nng_tls_config *tls;
+    char *token;         // NULL: none
+    struct rpc_who *who; // as an endpoint of this process sees this side
     struct rpc_counters *counters;
     size_t queue_bytes_max;
     int64_t deadline_us;
@@ -154,6 +158,16 @@ static int rpc_peer_ping(struct rpc_peer *peer)
     return rpc_peer_flush(peer, nothing, true);
 }
 
+static int rpc_peer_introduce(struct rpc_peer *peer)
+{
+    if (!peer->token) return 0;
+    uint8_t header[RPC_FRAME_BYTES];
+    const struct rpc_frame token = {RPC_FRAME_TOKEN, peer->self, (uint32_t)strlen(peer->token)};
+    rpc_frame_write(&token, header);
+    const struct rpc_stream_bytes parts[] = {{header, sizeof header}, {peer->token, token.size}};
+    return rpc_peer_flush(peer, parts, false);
+}
+
 // nng's thread: whoever waits for messages to send looks after the connection first.
 static void rpc_peer_broke(void *argument)
 {
@@ -176,6 +190,7 @@ static int rpc_peer_attempt(struct rpc_peer *peer, int64_t until_us)
     }
     int code = rpc_stream_dial(stream, peer->url, peer->tls, until_us);
     if (code == 0) peer->reached = true;
+    if (code == 0) code = rpc_peer_introduce(peer);
     if (code == 0) code = rpc_peer_ping(peer);
     if (code != 0) rpc_peer_disconnect(peer);
     return code;
@@ -252,7 +267,7 @@ static void rpc_peer_deliver(struct rpc_peer *peer, const struct rpc_mail *mail)
         return;
     }
     if (local) {
-        rpc_deliver(local, peer->self, mail->bytes, mail->size);
+        rpc_deliver(local, peer->self, peer->who, mail->bytes, mail->size);
         rpc_unref(local);
         peer->progress_us = rpc_peer_now();
         atomic_fetch_add(&peer->counters->sent, 1);
@@ -323,8 +338,16 @@ enum status rpc_peer_create(const struct rpc_peer_config *config, struct rpc_pee
     peer->on_lost = config->lost;
     peer->context = config->context;
     TRY(rpc_url_parse(config->url, false, &parsed, err));
+    if (config->token && strlen(config->token) > RPC_TOKEN_BYTES_MAX) {
+        TRY(error_set(err, STATUS_INVALID, ERROR_USAGE, "the token for %s is longer than %d bytes", config->url,
+                      RPC_TOKEN_BYTES_MAX));
+    }
     TRY(rpc_tls_configure(config->tls, config->url, &parsed, false, &peer->tls, err));
     peer->local = parsed.scheme == RPC_URL_INPROC;
+    peer->token = config->token ? memory_strdup(config->token) : NULL;
+    struct rpc_identity self = {.local = true, .token = peer->token};
+    snprintf(self.address, sizeof self.address, "inproc peer %u", peer->self);
+    peer->who = rpc_who_create(&self);
     pthread_mutex_init(&peer->lock, NULL);
     mailbox_init(&peer->mailbox);
     mailbox_init(&peer->stop);
@@ -385,6 +408,8 @@ void rpc_peer_destroy(struct rpc_peer *peer)
     mailbox_deinit(&peer->mailbox);
     if (peer->tls) nng_tls_config_free(peer->tls);
     pthread_mutex_destroy(&peer->lock);
+    rpc_who_unref(peer->who);
+    memory_free(peer->token);
     memory_free(peer->url);
     memory_free(peer);
 }

@@ -11,6 +11,7 @@ struct rpc_peer_config {
     enum rpc_kind kind;
     const char *url; // copied
     const struct rpc_tls_files *tls;
+    const char *token;             // copied; NULL: none
     struct rpc_counters *counters; // outlive the peer
     size_t queue_bytes_max;
     int64_t deadline_us;

@@ -7,6 +7,7 @@
 #include "common/rpc/rpc.h"
 #include "common/rpc/rpc_guard.h"
 #include "common/rpc/rpc_tls.h"
+#include "common/rpc/rpc_who.h"
 
 struct rpc_listener;
 struct rpc_peer;
@@ -15,12 +16,14 @@ struct rpc {
     _Atomic uint32_t refs; // the owner's, one per unanswered request, one per call by name (inproc)
     struct rpc_config config;
     struct rpc_counters counters;
-    struct rpc_tls_files tls;
+    struct rpc_tls_files tls; // lock
     struct rpc_guard guard;
     _Atomic uint32_t requests; // unanswered
     char url[320];
     pthread_mutex_t deliver; // held in received and requested; closed
     bool closed;
+    int64_t told_since_us;         // deliver: a second of refusals
+    unsigned told;                 // deliver: in it
     struct rpc_listener *listener; // NULL: inproc
     pthread_mutex_t lock;          // peers; sending posts under it, so that none is destroyed meanwhile
     struct rpc_peer *peers[RPC_PEERS_MAX];
@@ -31,6 +34,8 @@ struct rpc {
 struct rpc *rpc_ref(struct rpc *rpc);
 void rpc_unref(struct rpc *rpc);
 // Hand a message to the owner. Any thread; after rpc_close nothing happens.
-void rpc_deliver(struct rpc *rpc, uint32_t sender, const void *bytes, size_t size);
+void rpc_deliver(struct rpc *rpc, uint32_t sender, const struct rpc_who *from, const void *bytes, size_t size);
+// Tell the owner of a connection that was refused. Any thread.
+void rpc_tell_refused(struct rpc *rpc, const struct rpc_identity *from, const char *why);
 
 #endif

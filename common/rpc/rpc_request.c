@@ -13,6 +13,7 @@ struct rpc_request {
     struct mailbox mailbox;
     _Atomic uint32_t refs;
     struct rpc *rpc;
+    struct rpc_who *from;
     void *bytes;
     bool refused;
     void *answer;
@@ -25,6 +26,7 @@ void rpc_request_unref(struct rpc_request *request)
     while (mailbox_poll(&request->mailbox)) continue;
     mailbox_deinit(&request->mailbox);
     rpc_unref(request->rpc);
+    rpc_who_unref(request->from);
     memory_free(request->bytes);
     memory_free(request->answer);
     memory_free(request);
@@ -42,7 +44,8 @@ void rpc_request_answer(struct rpc_request *request, bool refused, const void *b
     rpc_request_unref(request);
 }
 
-struct rpc_request *rpc_request_begin(struct rpc *rpc, void *bytes, size_t size, const char **ret_why)
+struct rpc_request *rpc_request_begin(struct rpc *rpc, struct rpc_who *from, void *bytes, size_t size,
+                                      const char **ret_why)
 {
     const char *why = NULL;
     if (!rpc->config.requested) {
@@ -61,6 +64,7 @@ struct rpc_request *rpc_request_begin(struct rpc *rpc, void *bytes, size_t size,
     mailbox_init(&request->mailbox);
     atomic_store(&request->refs, 2);
     request->rpc = rpc_ref(rpc);
+    request->from = rpc_who_ref(from);
     request->bytes = bytes;
     pthread_mutex_lock(&rpc->deliver);
     bool closed = rpc->closed;
@@ -71,6 +75,11 @@ struct rpc_request *rpc_request_begin(struct rpc *rpc, void *bytes, size_t size,
     pthread_mutex_unlock(&rpc->deliver);
     if (closed) rpc_request_answer(request, true, "the coordinator is closing", 26);
     return request;
+}
+
+const struct rpc_who *rpc_request_who(const struct rpc_request *request)
+{
+    return request->from;
 }
 
 bool rpc_request_wait(struct rpc_request *request, int64_t until_us, bool *ret_refused, const void **ret_answer,

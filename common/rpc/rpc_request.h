@@ -6,7 +6,9 @@
 
 // Hands it to the owner; takes bytes. The caller waits for the answer and ends with rpc_request_unref. NULL: refused,
 // and *ret_why says why.
-struct rpc_request *rpc_request_begin(struct rpc *rpc, void *bytes, size_t size, const char **ret_why);
+struct rpc_request *rpc_request_begin(struct rpc *rpc, struct rpc_who *from, void *bytes, size_t size,
+                                      const char **ret_why);
+const struct rpc_who *rpc_request_who(const struct rpc_request *request);
 // False: not answered by until_us (boot time; INT64_MAX: for ever), or abandoned. answer is the request's.
 bool rpc_request_wait(struct rpc_request *request, int64_t until_us, bool *ret_refused, const void **ret_answer,
                       size_t *ret_size);

@@ -95,7 +95,8 @@ enum status rpc_tls_load(const struct rpc_tls *tls, struct rpc_tls_files *ret_fi
     TRY(rpc_tls_read("authorities", tls->ca_file, &files.ca, err));
     TRY(rpc_tls_read("certificate", tls->certificate_file, &files.certificate, err));
     TRY(rpc_tls_read("key", tls->key_file, &files.key, err));
-    const char *crl = strstr(files.ca, "-----BEGIN X509 CRL-----");
+    if (tls->crl_file) TRY(rpc_tls_read("revocation list", tls->crl_file, &files.crl, err));
+    const char *crl = tls->crl_file ? NULL : strstr(files.ca, "-----BEGIN X509 CRL-----");
     if (crl) files.crl = memory_strdup(crl);
     if (tls->server_name) files.server_name = memory_strdup(tls->server_name);
     TRY(rpc_tls_try(tls, &files, err));

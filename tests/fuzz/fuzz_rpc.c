@@ -13,8 +13,9 @@
 
 enum { MESSAGE_BYTES_MAX = 4096 };
 
-static void received(void *context, uint32_t peer, const void *bytes, size_t size)
+static void received(void *context, uint32_t peer, const struct rpc_identity *from, const void *bytes, size_t size)
 {
+    (void)from;
     (void)context;
     (void)peer;
     uint8_t copy[MESSAGE_BYTES_MAX];

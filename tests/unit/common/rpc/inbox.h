@@ -45,8 +45,10 @@ static inline void inbox_send(struct rpc *rpc, uint32_t peer, uint32_t stream, u
     memory_free(bytes);
 }
 
-static inline void inbox_received(void *context, uint32_t peer, const void *bytes, size_t size)
+static inline void inbox_received(void *context, uint32_t peer, const struct rpc_identity *from, const void *bytes,
+                                  size_t size)
 {
+    (void)from;
     struct inbox *inbox = context;
     struct inbox_head head = {0};
     uint8_t *expected = memory_alloc(size);

@@ -34,9 +34,9 @@ static unsigned desk_count(struct desk *desk)
     return count;
 }
 
-static void desk_received(void *context, uint32_t peer, const void *bytes, size_t size)
+static void desk_received(void *context, uint32_t peer, const struct rpc_identity *from, const void *bytes, size_t size)
 {
-    inbox_received(&((struct desk *)context)->inbox, peer, bytes, size);
+    inbox_received(&((struct desk *)context)->inbox, peer, from, bytes, size);
 }
 
 static struct desk *desk_open(const char *url)

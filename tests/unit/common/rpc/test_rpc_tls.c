@@ -111,7 +111,8 @@ static enum status ask(const char *url, const struct rpc_tls *tls, struct error 
 {
     void *reply = NULL;
     size_t size = 0;
-    enum status status = rpc_call(url, tls, "hello", 5, DEADLINE_US, &reply, &size, err);
+    const struct rpc_credentials credentials = {.tls = tls};
+    enum status status = rpc_call(url, &credentials, "hello", 5, DEADLINE_US, &reply, &size, err);
     if (status == STATUS_OK) assert_memory_equal(reply, "hello", 5);
     memory_free(reply);
     return status;

@@ -31,7 +31,7 @@ static void only_this_machine_is_served_without_tls(void **state)
 static void tls_needs_certificates_and_certificates_need_tls(void **state)
 {
     (void)state;
-    const struct rpc_tls tls = {"ca", "certificate", "key", NULL};
+    const struct rpc_tls tls = {"ca", "certificate", "key", NULL, NULL};
     struct error err;
     assert_int_equal(rpc_check_listen("tls+tcp://0.0.0.0:7400", &tls, false, &err), STATUS_OK);
     assert_int_equal(rpc_check_listen("tls+tcp://127.0.0.1:7400", NULL, true, &err), STATUS_INVALID);
