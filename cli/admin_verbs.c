@@ -46,6 +46,11 @@ static const struct admin_verb verbs[] = {
 };
 enum { VERB_COUNT = sizeof verbs / sizeof *verbs };
 
+const struct admin_verb *admin_verbs_at(size_t index)
+{
+    return index < VERB_COUNT ? &verbs[index] : NULL;
+}
+
 static const char common_help[] =
     "  --coordinator URL[,URL...]  any coordinators of the cluster (or FORESET_COORDINATOR)\n"
     "  --output table|json         (default: table)\n"

@@ -3,6 +3,7 @@
 #define FORESET_CLI_ADMIN_VERBS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 struct admin_verb {
     const char *name;      // "pipelines apply"; what the coordinator is asked
@@ -16,6 +17,7 @@ struct admin_verb {
 // argv[0] is the first word of the command. Returns 0, with the number of words that name it; else the exit code + 1
 // (help printed or refused).
 int admin_verbs_find(int argc, char **argv, const struct admin_verb **ret_verb, int *ret_words);
+const struct admin_verb *admin_verbs_at(size_t index); // NULL: no more
 void admin_verbs_help(const struct admin_verb *verb);
 
 #endif

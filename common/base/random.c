@@ -27,6 +27,12 @@ void random_init_system(struct random *random)
     ASSERT(got == (ssize_t)sizeof random->state);
 }
 
+void random_secret(void *ret_bytes, size_t size)
+{
+    ssize_t got = getrandom(ret_bytes, size, 0);
+    ASSERT(size <= 256 && got == (ssize_t)size); // so few are never cut short (getrandom(2))
+}
+
 uint64_t random_u64(struct random *random)
 {
     uint64_t *s = random->state;

@@ -26,7 +26,7 @@ README_LINES_MAX = 70
 
 # Which folder may include which of common/: itself and lower layers (docs/ARCHITECTURE.md, Layers).
 COMMON_LAYER = {"base": 0, "config": 1, "metrics": 1, "columnar": 1, "compress": 1, "http": 1, "rpc": 1,
-                "plan": 2, "kafka": 2, "kv": 2, "objstore": 2, "parquet": 2, "delta": 3, "manifest": 3}
+                "access": 2, "plan": 2, "kafka": 2, "kv": 2, "objstore": 2, "parquet": 2, "delta": 3, "manifest": 3}
 # Contract headers of worker/ include common/ only.
 WORKER_CONTRACTS = ("source.h", "operator.h", "state.h", "sink.h")
 
