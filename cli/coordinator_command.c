@@ -202,8 +202,11 @@ static int host_open(struct coordinator_host *host)
                                           .context = host};
     if (cluster_create(&config, role_thread_seam(host->thread), &host->cluster, &err) != STATUS_OK)
         return role_options_refuse(ROLE_COORDINATOR, "%s", err.message);
-    const struct http_server_config http = {
-        .address = options->http, .ask = coordinator_requests_ask, .own_metrics = host_own_metrics, .context = host};
+    const struct http_server_config http = {.address = options->http,
+                                            .insecure = options->insecure,
+                                            .ask = coordinator_requests_ask,
+                                            .own_metrics = host_own_metrics,
+                                            .context = host};
     if (options->http && http_server_open(&http, &host->http, &err) != STATUS_OK)
         return role_options_refuse(ROLE_COORDINATOR, "%s", err.message);
     return 0;

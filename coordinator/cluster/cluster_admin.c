@@ -156,7 +156,7 @@ static struct cluster_write *admin_change(const struct cluster_admin *admin, con
     write->token = admin->token;
     definition_copy(&pipeline->definition, &write->definition);
     write->definition.desired = desired;
-    write->definition.error = NULL;
+    write->definition.error = write->definition.error_class = NULL;
     return write;
 }
 
@@ -227,6 +227,7 @@ void cluster_admin_ended(struct cluster *cluster, struct cluster_pipeline *pipel
     text_utf8_clean(failed.message); // it may quote bytes, and is cut
     pipeline->definition.desired = done ? DEFINITION_STOPPED : DEFINITION_FAILED;
     pipeline->definition.error = done ? NULL : arena_strdup(&pipeline->definition.arena, failed.message);
+    pipeline->definition.error_class = done ? NULL : error_class_name(failed.class);
     char key[META_KEY_SIZE];
     struct text value = {0};
     cluster_store_definition_key(pipeline->definition.name, key);

@@ -64,6 +64,7 @@ static json_t *json_pipeline(struct cluster *cluster, const struct cluster_pipel
                   "version", (json_int_t)definition->version, "appliedMs", (json_int_t)definition->applied_ms, "file",
                   definition->file_name, "availableNow", (int)definition->available_now, "error", definition->error);
     ASSERT(json);
+    if (definition->error_class) json_object_set_new(json, "errorClass", json_string(definition->error_class));
     if (with_sql) json_object_set_new(json, "sql", json_masked(definition->sql));
     json_object_set_new(json, "status", said);
     return json;

@@ -49,6 +49,7 @@ void definition_copy(const struct definition *from, struct definition *ret_defin
     to->available_now = from->available_now;
     to->desired = from->desired;
     to->error = from->error ? arena_strdup(arena, from->error) : NULL;
+    to->error_class = from->error_class ? arena_strdup(arena, from->error_class) : NULL;
     to->version = from->version;
     to->applied_ms = from->applied_ms;
 }
@@ -82,6 +83,7 @@ void definition_json_pack(const struct definition *definition, struct text *ret_
         definition_json_settings(definition->kafka, definition->kafka_count), "availableNow",
         (int)definition->available_now, "desired", definition_desires[definition->desired], "error", definition->error,
         "version", (json_int_t)definition->version, "appliedMs", (json_int_t)definition->applied_ms);
+    if (json && definition->error_class) json_object_set_new(json, "errorClass", json_string(definition->error_class));
     ASSERT(json); // every text is UTF-8: the planner refuses others
     char *text = json_dumps(json, JSON_INDENT(1));
     text_reset(ret_json);
@@ -132,6 +134,7 @@ static const char *definition_json_fill(struct definition *definition, const jso
     }
     if (!known) return "desired";
     definition->error = definition_json_text(definition, json, "error");
+    definition->error_class = definition_json_text(definition, json, "errorClass");
     definition->version = (uint64_t)json_integer_value(json_object_get(json, "version"));
     definition->applied_ms = json_integer_value(json_object_get(json, "appliedMs"));
     return NULL;

@@ -23,6 +23,7 @@ struct definition {
     bool available_now;
     enum definition_desired desired;
     const char *error; // NULL: none
+    const char *error_class; // its class by name (error.h), for those who may not see texts; NULL: unknown, or none
     uint64_t version;  // counts what was applied, from 1
     int64_t applied_ms;
 };
