@@ -12,10 +12,12 @@
 #include "cli/admin_verbs.h"
 #include "cli/cluster_commands.h"
 #include "cli/pipeline_options.h"
+#include "common/access/access_token.h"
 #include "common/base/clock.h"
 #include "common/base/thread.h"
 #include "common/rpc/cluster_message.h"
 #include "common/rpc/rpc.h"
+#include "common/rpc/rpc_url.h"
 
 #define ADMIN_OPTIONS_MAX 256u
 #define ADMIN_DEADLINE_US 15000000
@@ -29,6 +31,8 @@ struct admin_call {
     const struct admin_verb *verb;
     const char *coordinators;
     struct rpc_tls tls;
+    const char *token_file; // NULL: the default one, for endpoints of this machine
+    struct access_token token;
     bool json, follow;
     const char *file;
     Foreset__AdminRequest request;
@@ -77,6 +81,7 @@ enum {
     OPTION_CERT,
     OPTION_KEY,
     OPTION_SERVER,
+    OPTION_TOKEN,
     OPTION_SWITCH,
     OPTION_TABLE
 };
@@ -89,6 +94,7 @@ static int admin_one(struct admin_call *call, int option, const char *name)
     case OPTION_CERT: call->tls.certificate_file = optarg; return 0;
     case OPTION_KEY: call->tls.key_file = optarg; return 0;
     case OPTION_SERVER: call->tls.server_name = optarg; return 0;
+    case OPTION_TOKEN: call->token_file = optarg; return 0;
     case OPTION_FOLLOW: call->follow = true; return 0;
     case OPTION_SWITCH: return admin_option(call, "", name, "true") ? 0 : 2;
     case OPTION_TABLE: return admin_option(call, "", "table", optarg) ? 0 : 2;
@@ -114,6 +120,7 @@ static int admin_parse(struct admin_call *call, int argc, char **argv)
                                            {"tls-cert", required_argument, NULL, OPTION_CERT},
                                            {"tls-key", required_argument, NULL, OPTION_KEY},
                                            {"tls-server-name", required_argument, NULL, OPTION_SERVER},
+                                           {"token-file", required_argument, NULL, OPTION_TOKEN},
                                            {"help", no_argument, NULL, 'h'}};
     struct option known[24] = {0};
     size_t count = sizeof common / sizeof *common;
@@ -168,6 +175,26 @@ static int admin_file(struct admin_call *call)
 
 // ---- Asking ----
 
+// Without TLS the token goes over the network as it is: elsewhere than to this machine only if somebody said so.
+static const char *admin_token(const struct admin_call *call, const char *url)
+{
+    struct rpc_url parsed;
+    struct error err;
+    if (call->tls.ca_file || !*call->token.text) return NULL;
+    bool local = rpc_url_parse(url, false, &parsed, &err) == STATUS_OK && rpc_url_is_local(&parsed);
+    return local || call->token_file ? call->token.text : NULL;
+}
+
+// The user's token, or the file's. Where the default file is missing nobody has started a role yet: the answer says so.
+static int admin_read_token(struct admin_call *call)
+{
+    struct error err;
+    if (call->tls.ca_file) return 0;
+    enum status status = access_token_read(call->token_file, &call->token, &err);
+    bool missing = status == STATUS_NOT_FOUND && !call->token_file;
+    return status == STATUS_OK || missing ? 0 : admin_refuse(call->verb, "%s", err.message);
+}
+
 static enum status admin_ask_one(struct admin_call *call, const char *url, Foreset__Cluster **ret_message,
                                  struct error *err)
 {
@@ -178,7 +205,8 @@ static enum status admin_ask_one(struct admin_call *call, const char *url, Fores
     question.body_case = FORESET__CLUSTER__BODY_REQUEST;
     question.request = &call->request;
     cluster_message_pack(&question, &bytes);
-    const struct rpc_credentials credentials = {.tls = call->tls.ca_file ? &call->tls : NULL};
+    const struct rpc_credentials credentials = {.tls = call->tls.ca_file ? &call->tls : NULL,
+                                                .token = admin_token(call, url)};
     enum status status = rpc_call(url, &credentials, bytes.data, bytes.length, ADMIN_CALL_US, &answer, &size, err);
     if (status == STATUS_OK) status = cluster_message_unpack(answer, size, ret_message, err);
     memory_free(answer);
@@ -256,7 +284,7 @@ static int admin_run(struct admin_call *call)
         Foreset__Cluster *message = admin_ask(call, &err);
         if (!message) {
             fprintf(stderr, "foreset %s: %s\n", call->verb->name, err.message);
-            return err.class == ERROR_USAGE ? 2 : 1;
+            return err.class == ERROR_USAGE || err.code == STATUS_CONFLICT ? 2 : 1;
         }
         exit_code = admin_answer(call, message->reply);
         cluster_message_destroy(message);
@@ -279,6 +307,8 @@ int admin_main(int argc, char **argv)
     call->request.verb = (char *)call->verb->name;
     call->request.options = call->option_list;
     call->coordinators = getenv("FORESET_COORDINATOR");
+    call->token_file = getenv("FORESET_TOKEN_FILE");
+    if (call->token_file && !*call->token_file) call->token_file = NULL;
     call->tls = (struct rpc_tls){.ca_file = getenv("FORESET_TLS_CA"),
                                  .certificate_file = getenv("FORESET_TLS_CERT"),
                                  .key_file = getenv("FORESET_TLS_KEY"),
@@ -288,6 +318,7 @@ int admin_main(int argc, char **argv)
     if (exit_code == 0 && !call->coordinators)
         exit_code = 1 + admin_refuse(call->verb, "--coordinator URL is needed, or FORESET_COORDINATOR, e.g. "
                                                  "tcp://127.0.0.1:7400");
+    if (exit_code == 0 && admin_read_token(call)) exit_code = 3;
     if (exit_code == 0) exit_code = 1 + admin_run(call);
     arena_deinit(&call->arena);
     memory_free(call);

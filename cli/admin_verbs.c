@@ -54,7 +54,9 @@ const struct admin_verb *admin_verbs_at(size_t index)
 static const char common_help[] =
     "  --coordinator URL[,URL...]  any coordinators of the cluster (or FORESET_COORDINATOR)\n"
     "  --output table|json         (default: table)\n"
-    "  --tls-ca FILE --tls-cert FILE --tls-key FILE [--tls-server-name N]   for tls+tcp:// (or FORESET_TLS_CA, ...)\n";
+    "  --tls-ca FILE --tls-cert FILE --tls-key FILE [--tls-server-name N]   for tls+tcp:// (or FORESET_TLS_CA, ...)\n"
+    "  --token-file FILE           the token of coordinators without TLS (or FORESET_TOKEN_FILE; default:\n"
+    "                              ~/.foreset/token, which their first process makes; for this machine's alone)\n";
 
 void admin_verbs_help(const struct admin_verb *verb)
 {

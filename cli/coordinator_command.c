@@ -20,6 +20,7 @@
 #define COORDINATOR_LEASE_US   3000000
 #define COORDINATOR_LEASE_MIN  1000000
 #define COORDINATOR_PEER_FIRST 0x10000u
+#define HTTP_WATCH_MS          1000
 
 static const char coordinator_help[] =
     "usage: foreset coordinator --name N --listen URL --etcd URL[,URL...] --warehouse URL --state URL [options]\n"
@@ -43,8 +44,17 @@ static const char coordinator_help[] =
     "repeated\n"
     "  --lease SECONDS      how long a leader that is not heard of stays leader (default: 3)\n"
     "  --http ADDR          metrics, health and read-only JSON over HTTP, e.g. 127.0.0.1:7480\n"
+    "  --http-tls-cert FILE --http-tls-key FILE   PEM files, for HTTPS; needed where other machines reach ADDR\n"
+    "  --http-token-file FILE   the Bearer token that shows everything over HTTP; made if missing (default: the token "
+    "of\n"
+    "                       --token-file). Without it: names, counts, states\n"
     "  --tls-ca FILE --tls-cert FILE --tls-key FILE   PEM files, for tls+tcp://; both sides show a certificate\n"
     "  --tls-server-name N  the name that the others' certificates are made out to (default: the host of the URL)\n"
+    "  --role-map FILE      lines `NAME -> ROLE`: which O or alternative name of a certificate gives which role "
+    "(reader,\n"
+    "                       operator, admin, worker, coordinator; default: O=foreset:reader -> reader, ...)\n"
+    "  --token-file FILE    without TLS: the token that lets this user's processes in; made if missing (default:\n"
+    "                       ~/.foreset/token, mode 0600)\n"
     "  --insecure           listen without TLS at an address that other machines reach\n"
     "  --log-level L        debug, info, warn or error (default: info)\n"
     "  --log-format F       logfmt or json (default: logfmt)\n"
@@ -66,13 +76,14 @@ static void host_cluster_send(void *context, uint32_t peer, const void *bytes, s
 
 static void host_received(void *context, uint32_t peer, const struct rpc_identity *from, const void *bytes, size_t size)
 {
-    (void)from;
     struct coordinator_host *host = context;
     struct envelope envelope;
-    if (!envelope_read(bytes, size, &envelope) || envelope.kind == ENVELOPE_EXCHANGE) {
+    struct error err;
+    if (!envelope_read(bytes, size, &envelope)) {
         log_debug("malformed_message", "peer=%u bytes=%zu", peer, size);
         return;
     }
+    if (access_message(host->access, from, peer, envelope.kind, &err) != STATUS_OK) return;
     const uint8_t *message = (const uint8_t *)bytes + ENVELOPE_SIZE;
     size -= ENVELOPE_SIZE;
     if (envelope.kind == ENVELOPE_CLUSTER) {
@@ -88,6 +99,18 @@ static void host_refused(void *context, uint32_t peer)
     struct coordinator_host *host = context;
     role_thread_gone(host->thread, peer);
     coordinator_pipelines_gone(host, peer);
+}
+
+static void host_refused_connection(void *context, const struct rpc_identity *from, const char *why)
+{
+    access_refused(((struct coordinator_host *)context)->access, from, "connection", why);
+}
+
+static void host_refused_http(void *context, const char *address, const char *why)
+{
+    struct rpc_identity from = {0};
+    snprintf(from.address, sizeof from.address, "%s", address);
+    access_refused(((struct coordinator_host *)context)->access, &from, "http", why);
 }
 
 static void host_own_metrics(void *context, struct text *text)
@@ -151,6 +174,29 @@ static void host_unreadable(void *context, const char *why)
     host_end(host, 1);
 }
 
+static int host_open_http(struct coordinator_host *host)
+{
+    const struct role_options *options = &host->options;
+    struct http_server_config http = {.address = options->http,
+                                      .certificate_file = options->http_tls_cert,
+                                      .key_file = options->http_tls_key,
+                                      .insecure = options->insecure,
+                                      .token = access_own_token(host->access),
+                                      .ask = coordinator_requests_ask,
+                                      .own_metrics = host_own_metrics,
+                                      .refused = host_refused_http,
+                                      .context = host};
+    struct error err;
+    if (options->http_token_file) {
+        if (access_token_make(options->http_token_file, &host->http_token, &err) != STATUS_OK)
+            return role_options_refuse(ROLE_COORDINATOR, "%s", err.message);
+        http.token = &host->http_token;
+    }
+    if (http_server_open(&http, &host->http, &err) != STATUS_OK)
+        return role_options_refuse(ROLE_COORDINATOR, "%s", err.message);
+    return 0;
+}
+
 static int host_open(struct coordinator_host *host)
 {
     const struct role_options *options = &host->options;
@@ -170,12 +216,21 @@ static int host_open(struct coordinator_host *host)
                                         .password = options->etcd_password};
     if (kv_etcd_open(&etcd, &host->kv, &err) != STATUS_OK)
         return role_options_refuse(ROLE_COORDINATOR, "--etcd: %s", err.message);
+    const struct access_config access = {.self = ACCESS_COORDINATOR,
+                                         .name = options->name,
+                                         .tls = options->has_tls,
+                                         .role_map = options->role_map,
+                                         .token_file = options->token_file};
+    if (access_open(&access, &host->access, &err) != STATUS_OK)
+        return role_options_refuse(ROLE_COORDINATOR, "%s", err.message);
     const struct rpc_config rpc = {.url = options->listen,
                                    .self = host->self,
                                    .tls = options->has_tls ? &options->tls : NULL,
                                    .received = host_received,
                                    .requested = coordinator_requests_received,
+                                   .token = access_token_text(host->access),
                                    .refused = host_refused,
+                                   .refused_connection = host_refused_connection,
                                    .context = host};
     if (rpc_open(&rpc, &host->rpc, &err) != STATUS_OK) return role_options_refuse(ROLE_COORDINATOR, "%s", err.message);
     if (options->advertise == options->listen)
@@ -192,6 +247,7 @@ static int host_open(struct coordinator_host *host)
                                                    .abandon = coordinator_pipelines_abandon,
                                                    .leaving = coordinator_pipelines_leaving,
                                                    .status = coordinator_pipelines_status,
+                                                   .worker_name = coordinator_requests_worker_name,
                                                    .dial = host_dial,
                                                    .hangup = host_hangup,
                                                    .watch = host_watch,
@@ -202,14 +258,7 @@ static int host_open(struct coordinator_host *host)
                                           .context = host};
     if (cluster_create(&config, role_thread_seam(host->thread), &host->cluster, &err) != STATUS_OK)
         return role_options_refuse(ROLE_COORDINATOR, "%s", err.message);
-    const struct http_server_config http = {.address = options->http,
-                                            .insecure = options->insecure,
-                                            .ask = coordinator_requests_ask,
-                                            .own_metrics = host_own_metrics,
-                                            .context = host};
-    if (options->http && http_server_open(&http, &host->http, &err) != STATUS_OK)
-        return role_options_refuse(ROLE_COORDINATOR, "%s", err.message);
-    return 0;
+    return options->http ? host_open_http(host) : 0;
 }
 
 static void host_run(struct coordinator_host *host)
@@ -220,7 +269,8 @@ static void host_run(struct coordinator_host *host)
     log_info("coordinator_started", "coordinator=%s url=%s etcd=%s", host->options.name, host->options.advertise,
              host->options.etcd);
     while (atomic_load(&host->exit_code) < 0) {
-        if (signals_wait(-1)) host_end(host, 0);
+        if (signals_wait(host->http ? HTTP_WATCH_MS : -1)) host_end(host, 0);
+        http_server_tick(host->http);
     }
     http_server_close(host->http); // its threads wait for the role
     host->http = NULL;
@@ -237,6 +287,7 @@ static void host_close(struct coordinator_host *host)
     if (host->cluster) cluster_resign(host->cluster);
     cluster_destroy(host->cluster);
     role_thread_destroy(host->thread);
+    access_close(host->access);
     kv_close(host->kv);
     channel_table_deinit(&host->hosted);
 }

@@ -10,6 +10,7 @@
 #include "cli/channel_table.h"
 #include "cli/reaper.h"
 #include "cli/role_options.h"
+#include "common/access/access.h"
 #include "common/rpc/role_thread.h"
 #include "coordinator/api/http_server.h"
 #include "coordinator/cluster/cluster.h"
@@ -22,15 +23,18 @@ struct coordinator_host {
     uint32_t self;
     struct kv *kv;
     struct rpc *rpc;
+    struct access *access; // who may do what; any thread
     struct role_thread *thread;
     struct cluster *cluster;
     struct channel_table hosted;
     struct hosted_start *starts; // pipelines that wait to be compiled; the cluster's thread
     bool starting;
     struct reaper reaper;
-    struct http_server *http; // NULL: none
+    struct http_server *http;       // NULL: none
+    struct access_token http_token; // of --http-token-file
     struct budget budget;
-    _Atomic int exit_code; // < 0: goes on
+    _Atomic unsigned commands; // so many were taken: their numbers in the log
+    _Atomic int exit_code;     // < 0: goes on
 };
 
 // The functions below are the cluster role's and the HTTP server's callbacks, whose contracts stand in cluster.h and
@@ -52,6 +56,7 @@ bool coordinator_pipelines_deliver(struct coordinator_host *host, uint64_t chann
 void coordinator_pipelines_gone(struct coordinator_host *host, uint32_t peer); // for all of them. Any thread
 
 void coordinator_requests_received(void *context, struct rpc_request *request, const void *bytes, size_t size);
+enum status coordinator_requests_worker_name(void *context, uint32_t worker, const char *name, struct error *err);
 bool coordinator_requests_ask(void *context, const char *verb, const char *name, struct http_answer *ret_answer);
 void coordinator_requests_reply(void *context, void *token, const Foreset__AdminReply *reply);
 

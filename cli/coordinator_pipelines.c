@@ -104,6 +104,11 @@ static void hosted_on_said(void *context, const char *json)
     pthread_mutex_unlock(&hosted->lock);
 }
 
+static enum status hosted_worker_name(void *context, uint32_t worker, const char *name, struct error *err)
+{
+    return coordinator_requests_worker_name(((struct hosted *)context)->host, worker, name, err);
+}
+
 static void hosted_on_notice(void *context, const char *text)
 {
     log_info("notice", "pipeline=%s text=\"%s\"", ((struct hosted *)context)->name, text);
@@ -143,6 +148,7 @@ static enum status hosted_open(struct hosted *hosted, const struct cluster_start
                                            .lease_ttl_us = host->lease_us,
                                            .workers_min = 1,
                                            .gather_us = GATHER_US,
+                                           .worker_name = hosted_worker_name,
                                            .said = hosted_on_said,
                                            .notice = hosted_on_notice,
                                            .ended = hosted_on_ended,

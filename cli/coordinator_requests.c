@@ -5,6 +5,7 @@
 
 #include "cli/cluster_commands.h"
 #include "cli/coordinator_host.h"
+#include "common/base/log.h"
 #include "common/rpc/cluster_message.h"
 
 #define ANSWER_MAX_S 5 // then HTTP says that nobody answers
@@ -12,27 +13,86 @@
 // Who waits for an answer of the cluster's role: a person's request on the network, or an HTTP thread.
 struct request_token {
     struct rpc_request *request; // NULL: HTTP
+    char *logged;                // a command, and who sent it; for the line that says how it ended
     struct http_answer *answer;
     pthread_mutex_t lock;
     pthread_cond_t changed;
     bool done, given_up; // given up: whoever answers frees the token
 };
 
-// A person's command.
+static void requests_reply(struct rpc_request *request, const Foreset__AdminReply *reply)
+{
+    struct text bytes = {0};
+    Foreset__Cluster message = FORESET__CLUSTER__INIT;
+    message.body_case = FORESET__CLUSTER__BODY_REPLY;
+    message.reply = (Foreset__AdminReply *)reply;
+    cluster_message_pack(&message, &bytes);
+    rpc_reply(request, bytes.data, bytes.length);
+    text_deinit(&bytes);
+}
+
+enum status coordinator_requests_worker_name(void *context, uint32_t worker, const char *name, struct error *err)
+{
+    return access_peer_name(((struct coordinator_host *)context)->access, worker, name, err);
+}
+
+static void requests_answer(struct rpc_request *request, unsigned exit_code, const char *words)
+{
+    Foreset__AdminReply reply = FORESET__ADMIN_REPLY__INIT;
+    reply.exit_code = exit_code;
+    reply.message = (char *)words;
+    requests_reply(request, &reply);
+}
+
+// A worker that hears nothing asks whether it may join.
+static void requests_may_join(struct coordinator_host *host, struct rpc_request *request, const char *name)
+{
+    struct error err;
+    bool may = access_worker_name(host->access, rpc_request_from(request), name, &err) == STATUS_OK;
+    requests_answer(request, may ? 0 : 2, may ? "it may join" : err.message);
+}
+
+static void requests_command(struct coordinator_host *host, struct rpc_request *request, Foreset__Cluster *message)
+{
+    const struct rpc_identity *from = rpc_request_from(request);
+    char who[ACCESS_LOG_TEXT_SIZE], what[ACCESS_LOG_TEXT_SIZE];
+    struct error err;
+    if (access_command(host->access, from, message->request, &err) != STATUS_OK) {
+        cluster_message_destroy(message);
+        requests_answer(request, 2, err.message);
+        return;
+    }
+    struct request_token *token = memory_calloc(1, sizeof *token);
+    struct text line = {0};
+    token->request = request;
+    access_identity_text(host->access, from, who);
+    access_command_text(message->request, what);
+    text_printf(&line, "coordinator=%s id=%u %s %s", host->options.name, atomic_fetch_add(&host->commands, 1) + 1, who,
+                what);
+    token->logged = text_take(&line);
+    // A command that ends this process is in the log all the same.
+    if (access_rule_find(message->request->verb, NULL)->role != ACCESS_READER)
+        log_info("command_begins", "%s", token->logged);
+    role_thread_post(host->thread, cluster_request_event(token, message));
+}
+
+// A person's command, or a worker's question. Nothing of it is read before it is known that somebody of ours sent it.
 void coordinator_requests_received(void *context, struct rpc_request *request, const void *bytes, size_t size)
 {
     struct coordinator_host *host = context;
     Foreset__Cluster *message = NULL;
     struct error err;
-    if (cluster_message_unpack(bytes, size, &message, &err) != STATUS_OK) {
+    if (access_known(host->access, rpc_request_from(request), &err) != STATUS_OK ||
+        cluster_message_unpack(bytes, size, &message, &err) != STATUS_OK) {
         rpc_refuse(request, err.message);
-    } else if (message->body_case != FORESET__CLUSTER__BODY_REQUEST) {
+    } else if (message->body_case == FORESET__CLUSTER__BODY_REQUEST) {
+        requests_command(host, request, message);
+    } else if (message->body_case == FORESET__CLUSTER__BODY_HELLO) {
+        requests_may_join(host, request, message->hello->name);
+        cluster_message_destroy(message);
+    } else {
         cluster_message_destroy(message);
         rpc_refuse(request, "this is no request");
-    } else {
-        struct request_token *token = memory_calloc(1, sizeof *token);
-        token->request = request;
-        role_thread_post(host->thread, cluster_request_event(token, message));
     }
 }
 
@@ -68,13 +128,9 @@ void coordinator_requests_reply(void *context, void *item, const Foreset__AdminR
         reply_http(token, reply);
         return;
     }
-    struct text bytes = {0};
-    Foreset__Cluster message = FORESET__CLUSTER__INIT;
-    message.body_case = FORESET__CLUSTER__BODY_REPLY;
-    message.reply = (Foreset__AdminReply *)reply;
-    cluster_message_pack(&message, &bytes);
-    rpc_reply(token->request, bytes.data, bytes.length);
-    text_deinit(&bytes);
+    log_info("command", "%s exit=%u%s", token->logged, reply->exit_code, reply->not_leader ? " leads=no" : "");
+    requests_reply(token->request, reply);
+    memory_free(token->logged);
     memory_free(token);
 }
 

@@ -41,6 +41,11 @@ static const struct role_flag {
     {"tls-cert", offsetof(struct role_options, tls_cert), ROLE_BOTH, false, false},
     {"tls-key", offsetof(struct role_options, tls_key), ROLE_BOTH, false, false},
     {"tls-server-name", offsetof(struct role_options, tls_server_name), ROLE_BOTH, false, false},
+    {"role-map", offsetof(struct role_options, role_map), ROLE_BOTH, false, false},
+    {"token-file", offsetof(struct role_options, token_file), ROLE_BOTH, false, false},
+    {"http-tls-cert", offsetof(struct role_options, http_tls_cert), ROLE_COORDINATOR, false, false},
+    {"http-tls-key", offsetof(struct role_options, http_tls_key), ROLE_COORDINATOR, false, false},
+    {"http-token-file", offsetof(struct role_options, http_token_file), ROLE_COORDINATOR, false, false},
     {"log-format", offsetof(struct role_options, log_format), ROLE_BOTH, false, false},
     {"log-level", offsetof(struct role_options, log_level), ROLE_BOTH, false, false},
     {"insecure", offsetof(struct role_options, insecure), ROLE_BOTH, true, false},
@@ -176,6 +181,9 @@ static int role_check(struct role_options *options, enum role_kind kind)
     if (rpc_check_listen(options->listen, options->has_tls ? &options->tls : NULL, options->insecure, &err) !=
         STATUS_OK)
         return role_options_refuse(kind, "%s", err.message);
+    if (options->role_map && !options->has_tls)
+        return role_options_refuse(kind, "--role-map gives roles to certificates: it needs --tls-ca, --tls-cert and "
+                                         "--tls-key");
     if (!options->advertise) options->advertise = options->listen;
     enum log_level level = LOG_LEVEL_INFO;
     if (options->log_level && !log_level_parse(options->log_level, &level))

@@ -13,11 +13,14 @@
 #include "cli/role_network.h"
 #include "cli/role_options.h"
 #include "cli/signals.h"
+#include "common/access/access.h"
 #include "common/base/confine.h"
 #include "common/base/failpoint.h"
 #include "common/base/log.h"
+#include "common/rpc/cluster_message.h"
 #include "common/rpc/envelope.h"
 #include "common/rpc/role_thread.h"
+#include "common/rpc/rpc_url.h"
 #include "worker/node.h"
 
 #define WORKER_JOB_THREADS      6
@@ -50,6 +53,11 @@ static const char worker_help[] =
     "repeated\n"
     "  --tls-ca FILE --tls-cert FILE --tls-key FILE   PEM files, for tls+tcp://; both sides show a certificate\n"
     "  --tls-server-name N  the name that the others' certificates are made out to (default: the host of the URL)\n"
+    "  --role-map FILE      lines `NAME -> ROLE`: which O or alternative name of a certificate gives which role "
+    "(reader,\n"
+    "                       operator, admin, worker, coordinator; default: O=foreset:reader -> reader, ...)\n"
+    "  --token-file FILE    without TLS: the token that lets this user's processes in; made if missing (default:\n"
+    "                       ~/.foreset/token, mode 0600)\n"
     "  --insecure           listen without TLS at an address that other machines reach\n"
     "  --log-level L        debug, info, warn or error (default: info)\n"
     "  --log-format F       logfmt or json (default: logfmt)\n"
@@ -67,6 +75,7 @@ struct worker_host {
     uint64_t memory_bytes;
     struct budget budget;
     struct rpc *rpc;
+    struct access *access; // who may do what; any thread
     struct role_thread *node_thread;
     struct node *node;
     struct channel_table served;
@@ -122,19 +131,25 @@ static void host_hand_over(void *owner, void *context)
 
 static void host_received(void *context, uint32_t peer, const struct rpc_identity *from, const void *bytes, size_t size)
 {
-    (void)from;
     struct worker_host *host = context;
     struct envelope envelope;
+    struct error err;
     if (!envelope_read(bytes, size, &envelope)) {
         log_debug("malformed_message", "peer=%u bytes=%zu", peer, size);
         return;
     }
+    if (access_message(host->access, from, peer, envelope.kind, &err) != STATUS_OK) return;
     struct host_message message = {envelope.kind, peer, (const uint8_t *)bytes + ENVELOPE_SIZE, size - ENVELOPE_SIZE};
     if (envelope.kind == ENVELOPE_CLUSTER) {
         role_thread_deliver(host->node_thread, peer, message.bytes, message.size);
     } else if (!channel_table_with(&host->served, envelope.channel, host_hand_over, &message)) {
         log_debug("message_for_nobody", "channel=%llx peer=%u", (unsigned long long)envelope.channel, peer);
     }
+}
+
+static void host_refused_connection(void *context, const struct rpc_identity *from, const char *why)
+{
+    access_refused(((struct worker_host *)context)->access, from, "connection", why);
 }
 
 struct host_loss {
@@ -166,6 +181,11 @@ static void host_on_dial(void *context, uint32_t peer, const char *url)
     role_network_dial(((struct served *)context)->host->rpc, peer, url, RPC_PUSH);
 }
 
+static enum status host_worker_name(void *context, uint32_t peer, const char *name, struct error *err)
+{
+    return access_peer_name(((struct served *)context)->host->access, peer, name, err);
+}
+
 static void host_follow(void *context, uint32_t leader, const char *url)
 {
     struct worker_host *host = context;
@@ -192,6 +212,7 @@ static void host_serve(void *context, uint64_t channel, const char *pipeline, ui
                                          .budget = &host->budget,
                                          .post = host_on_flow_event,
                                          .dial = host_on_dial,
+                                         .worker_name = host_worker_name,
                                          .send_frame = host_frame_send,
                                          .context = served};
     served->worker = worker_create(&config, role_thread_seam(served->thread));
@@ -244,16 +265,47 @@ static void host_left(void *context)
     host_end(context, 0);
 }
 
+// Whether this coordinator would let it join. On a job's thread.
+static enum status host_ask(const struct worker_host *host, const char *url, struct error *err)
+{
+    const struct role_options *options = &host->options;
+    const struct rpc_credentials credentials = {.tls = options->has_tls ? &options->tls : NULL,
+                                                .token = access_token_text(host->access)};
+    Foreset__Hello hello = FORESET__HELLO__INIT;
+    hello.name = (char *)options->name;
+    hello.url = (char *)options->advertise;
+    hello.version = FORESET_VERSION;
+    Foreset__Cluster question = FORESET__CLUSTER__INIT, *answer = NULL;
+    question.body_case = FORESET__CLUSTER__BODY_HELLO;
+    question.hello = &hello;
+    struct text bytes = {0};
+    void *reply = NULL;
+    size_t size = 0;
+    cluster_message_pack(&question, &bytes);
+    enum status status = rpc_call(url, &credentials, bytes.data, bytes.length, WORKER_PROBE_US, &reply, &size, err);
+    if (status == STATUS_OK) status = cluster_message_unpack(reply, size, &answer, err);
+    if (status == STATUS_OK && answer->body_case == FORESET__CLUSTER__BODY_REPLY && answer->reply->exit_code != 0) {
+        status = error_set(err, STATUS_CONFLICT, ERROR_FAIL_PIPELINE, "%s",
+                           answer->reply->message ? answer->reply->message : "refused");
+    }
+    cluster_message_destroy(answer);
+    memory_free(reply);
+    text_deinit(&bytes);
+    return status;
+}
+
 // On a job's thread: which coordinator cannot be reached, and why.
 static void host_unheard(void *context)
 {
     const struct worker_host *host = context;
     const struct role_options *options = &host->options;
-    const struct rpc_credentials credentials = {.tls = options->has_tls ? &options->tls : NULL};
     char *list = memory_strdup(options->coordinators), *rest = NULL;
     for (char *url = strtok_r(list, ", ", &rest); url; url = strtok_r(NULL, ", ", &rest)) {
         struct error err;
-        if (rpc_probe(url, &credentials, WORKER_PROBE_US, &err) != STATUS_OK) {
+        enum status status = host_ask(host, url, &err);
+        if (status == STATUS_CONFLICT) {
+            log_warn("refused", "worker=%s coordinator=%s why=\"%s\"", options->name, url, err.message);
+        } else if (status != STATUS_OK) {
             log_warn("coordinator_unreachable", "worker=%s coordinator=%s error=\"%s\"", options->name, url,
                      err.message);
         } else {
@@ -269,6 +321,16 @@ static void host_unheard(void *context)
 
 // ---- Life ----
 
+// A process that listens with --insecure has said that it does not mind.
+static bool host_gives_token_away(const struct worker_host *host, const char *url)
+{
+    const struct role_options *options = &host->options;
+    struct rpc_url parsed;
+    struct error err;
+    if (options->has_tls || options->token_file || options->insecure) return false;
+    return rpc_url_parse(url, false, &parsed, &err) == STATUS_OK && !rpc_url_is_local(&parsed);
+}
+
 static int host_coordinators(struct worker_host *host)
 {
     char *list = arena_strdup(&host->options.arena, host->options.coordinators), *rest = NULL;
@@ -276,6 +338,12 @@ static int host_coordinators(struct worker_host *host)
         struct error err;
         if (++host->coordinator_count > WORKER_COORDINATORS_MAX)
             return role_options_refuse(ROLE_WORKER, "--coordinator: at most %u URLs", WORKER_COORDINATORS_MAX);
+        if (host_gives_token_away(host, url))
+            return role_options_refuse(
+                ROLE_WORKER,
+                "--coordinator %s: without TLS this user's token would go over the network; give "
+                "--tls-ca, --tls-cert and --tls-key, or --token-file FILE to send that one",
+                url);
         if (rpc_dial(host->rpc, host->coordinator_count, url, RPC_REQUEST, &err) != STATUS_OK)
             return role_options_refuse(ROLE_WORKER, "--coordinator %s: %s", url, err.message);
     }
@@ -293,12 +361,21 @@ static int host_open(struct worker_host *host)
     channel_table_init(&host->served);
     reaper_start(&host->reaper);
     host->node_thread = role_thread_create("node", 1, host_node_send, host);
+    const struct access_config access = {.self = ACCESS_WORKER,
+                                         .name = options->name,
+                                         .tls = options->has_tls,
+                                         .role_map = options->role_map,
+                                         .token_file = options->token_file};
+    if (access_open(&access, &host->access, &err) != STATUS_OK)
+        return role_options_refuse(ROLE_WORKER, "%s", err.message);
     const struct rpc_config rpc = {.url = options->listen,
                                    .self = host->self,
                                    .tls = options->has_tls ? &options->tls : NULL,
+                                   .token = access_token_text(host->access),
                                    .deadline_us = WORKER_DEADLINE_US,
                                    .received = host_received,
                                    .lost = host_lost,
+                                   .refused_connection = host_refused_connection,
                                    .context = host};
     if (rpc_open(&rpc, &host->rpc, &err) != STATUS_OK) return role_options_refuse(ROLE_WORKER, "%s", err.message);
     int refused = host_coordinators(host);
@@ -345,6 +422,7 @@ static void host_close(struct worker_host *host)
     while (host->served.entries.count > 0) host_drop(host, host->served.entries.items[0].channel);
     reaper_stop(&host->reaper);
     rpc_close(host->rpc); // nobody sends any more
+    access_close(host->access);
     node_destroy(host->node);
     role_thread_destroy(host->node_thread);
     channel_table_deinit(&host->served);

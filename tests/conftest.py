@@ -18,6 +18,12 @@ def pytest_collection_modifyitems(config, items):
     items[:] = [item for item in items if item not in long]
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _token(tmp_path_factory):
+    """Roles that tests start without a home of their own share a token that no user's processes know."""
+    os.environ["FORESET_TOKEN_FILE"] = str(tmp_path_factory.mktemp("token") / "token")
+
+
 @pytest.fixture(scope="session")
 def broker(tmp_path_factory):
     """One real Kafka broker for the tests of a process; a test that kills brokers brings its own."""

@@ -76,6 +76,14 @@ static void session_send(void *context, uint32_t worker, const void *bytes, size
     if (known) session->config->send_frame(session->config->context, peer, bytes, size);
 }
 
+// A number is what its sender says; the name that the leader gave it with must be that process's own.
+static bool session_is(const struct session *session, uint32_t peer, const char *name)
+{
+    struct error err;
+    const struct worker_config *config = session->config;
+    return !config->worker_name || config->worker_name(config->context, peer, name, &err) == STATUS_OK;
+}
+
 void session_receive(struct session *session, uint32_t peer, const void *bytes, size_t size)
 {
     pthread_mutex_lock(&session->lock);
@@ -84,7 +92,7 @@ void session_receive(struct session *session, uint32_t peer, const void *bytes, 
     for (size_t i = 0; routing && i < routing->n_workers; i++) {
         if (routing->workers[i]->peer == peer) from = (uint32_t)i;
     }
-    bool receives = session->receives && from != UINT32_MAX;
+    bool receives = session->receives && from != UINT32_MAX && session_is(session, peer, routing->workers[from]->name);
     if (receives) session->receiving++;
     pthread_mutex_unlock(&session->lock);
     if (!receives) return;

@@ -22,6 +22,8 @@ struct worker_config {
     void (*post)(void *context, struct dataflow_event *event);
     // To other workers (exchange frames), which an Assign names. Any thread; NULL: there are none.
     void (*dial)(void *context, uint32_t peer, const char *url);
+    // Whether the process behind this number may call itself so; NULL: any may. Else its frames are dropped.
+    enum status (*worker_name)(void *context, uint32_t peer, const char *name, struct error *err);
     void (*send_frame)(void *context, uint32_t peer, const void *bytes, size_t size);
     void *context;
 };

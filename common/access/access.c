@@ -62,6 +62,11 @@ const char *access_token_text(const struct access *access)
     return access->config.tls ? NULL : access->token.text;
 }
 
+const struct access_token *access_own_token(const struct access *access)
+{
+    return access->config.tls ? NULL : &access->token;
+}
+
 // ---- The log ----
 
 static const char *access_clean(const char *value, char ret_text[ACCESS_VALUE_SIZE])
@@ -152,12 +157,13 @@ static enum status access_refuse(struct access *access, const struct rpc_identit
     return err->code;
 }
 
-void access_refused_connection(struct access *access, const struct rpc_identity *from, const char *why)
+void access_refused(struct access *access, const struct rpc_identity *from, const char *what, const char *why)
 {
-    char text[ACCESS_VALUE_SIZE];
+    char text[ACCESS_VALUE_SIZE], line[ACCESS_VALUE_SIZE];
     struct error err;
+    snprintf(line, sizeof line, "what=%s", what);
     (void)error_set(&err, STATUS_INVALID, ERROR_USAGE, "%s", access_clean(why, text));
-    (void)access_refuse(access, from, "what=connection", &err);
+    (void)access_refuse(access, from, line, &err);
 }
 
 // ---- Decisions ----
@@ -178,6 +184,13 @@ static enum status access_nobody(const struct access *access, const struct rpc_i
                      "the certificate of CN=%s, O=%s has no role here: a line of the role map (--role-map) gives one "
                      "to an O or an alternative name; without a map O=foreset:reader and its like do",
                      access_clean(from->common_name, common), access_clean(from->organization, organization));
+}
+
+enum status access_known(struct access *access, const struct rpc_identity *from, struct error *err)
+{
+    if (access_roles(access, from) != 0) return STATUS_OK;
+    (void)access_nobody(access, from, err);
+    return access_refuse(access, from, "what=request", err);
 }
 
 static enum status access_need(const struct access *access, const struct rpc_identity *from, unsigned roles,
@@ -311,9 +324,15 @@ enum status access_worker_name(struct access *access, const struct rpc_identity 
 enum status access_peer_name(struct access *access, uint32_t number, const char *name, struct error *err)
 {
     char common_name[ACCESS_NAME_SIZE] = "";
+    if (!access->config.tls) return STATUS_OK;
     pthread_mutex_lock(&access->lock);
     const struct access_peer *peer = access_peer_find(access, number);
     if (peer) memcpy(common_name, peer->common_name, sizeof common_name);
     pthread_mutex_unlock(&access->lock);
-    return access_name_is(access, common_name, name, err);
+    enum status status = access_name_is(access, common_name, name, err);
+    if (status != STATUS_OK && access_may_log(access)) {
+        log_warn("refused", "%s=%s what=name peer=%u why=\"%s\"", access_role_name(access->config.self),
+                 access->config.name, number, err->message);
+    }
+    return status;
 }

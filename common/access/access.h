@@ -28,9 +28,12 @@ struct access;
 // Errors of map and token.
 enum status access_open(const struct access_config *config, struct access **ret_access, struct error *err) MUST_USE;
 void access_close(struct access *access); // NULL allowed
-// What this process shows to those it dials; NULL with TLS.
+// What this process shows to those it dials; NULL with TLS. The same with its file; NULL with TLS.
 const char *access_token_text(const struct access *access);
+const struct access_token *access_own_token(const struct access *access);
 
+// Whether the peer has any role: before anything that it sent is looked at. Fails as access_command.
+enum status access_known(struct access *access, const struct rpc_identity *from, struct error *err) MUST_USE;
 // STATUS_INVALID: why the peer may not, for its eyes; logged.
 enum status access_command(struct access *access, const struct rpc_identity *from, const Foreset__AdminRequest *request,
                            struct error *err) MUST_USE;
@@ -41,10 +44,10 @@ enum status access_message(struct access *access, const struct rpc_identity *fro
 // Whether the worker of this certificate may call itself so; without TLS any may.
 enum status access_worker_name(struct access *access, const struct rpc_identity *from, const char *name,
                                struct error *err) MUST_USE;
-// The same of a peer number whose messages access_message let through.
+// The same of a peer number whose messages access_message let through; a refusal is logged.
 enum status access_peer_name(struct access *access, uint32_t peer, const char *name, struct error *err) MUST_USE;
-// A connection that the transport refused; logged.
-void access_refused_connection(struct access *access, const struct rpc_identity *from, const char *why);
+// What was refused elsewhere, logged as the refusals above; what: "connection", "http".
+void access_refused(struct access *access, const struct rpc_identity *from, const char *what, const char *why);
 
 // Who it is, for a log line: from=… cn="…" organization="…" roles=…; nothing in it can end a value early.
 void access_identity_text(const struct access *access, const struct rpc_identity *from,

@@ -35,6 +35,8 @@ struct cluster_host { // called on the role's thread
     void (*leaving)(void *context, uint64_t channel, const char *const *workers, size_t count);
     // What the pipeline said of itself last: JSON (pipeline_status_json.h), memory_free; NULL: nothing yet.
     char *(*status)(void *context, uint64_t channel);
+    // Whether the process behind this number may call itself so; NULL: any may. The message says why not.
+    enum status (*worker_name)(void *context, uint32_t worker, const char *name, struct error *err);
     void (*dial)(void *context, uint32_t worker, const char *url);
     void (*hangup)(void *context, uint32_t worker);
     void (*watch)(void *context, const char *url); // role.gone(CLUSTER_LEADER_PEER) when the process there has ended;

@@ -1,7 +1,8 @@
 // The workers of a cluster. A worker says hello each second; the leader answers with the pipelines it is to serve. One
 // that leaves is told when it may: what it held has moved at an epoch's border, or nobody is there to take it.
-// Refused: a version that is not ours (finally), a name that another living process has (until that one has ended or is
-// silent; who comes from that one's own address has taken its place).
+// Refused: a version that is not ours, a name that cannot be one or that is not this process's to bear (finally); a
+// name that another living process has (until that one has ended or is silent; who comes from that one's own address
+// has taken its place).
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -74,11 +75,35 @@ static void cluster_workers_welcome(struct cluster *cluster, uint32_t peer, cons
     cluster->seam->ops->send(cluster->seam, peer, cluster->bytes.data, cluster->bytes.length);
 }
 
-// Why this worker may not take part; NULL: it may.
-static const char *cluster_workers_refusal(struct cluster *cluster, const Foreset__Hello *hello, char *why, size_t size,
-                                           bool *ret_final)
+// Names stand in keys, log lines and tables, and are kept whole.
+static bool cluster_workers_is_name(const char *name)
 {
+    size_t length = strlen(name);
+    if (length == 0 || length >= CLUSTER_NAME_SIZE || !text_utf8_valid((const uint8_t *)name, length)) return false;
+    for (const char *at = name; *at; at++) {
+        if ((unsigned char)*at <= ' ' || *at == 0x7F || strchr("/\\\"", *at)) return false;
+    }
+    return true;
+}
+
+// Why this worker may not take part; NULL: it may.
+static const char *cluster_workers_refusal(struct cluster *cluster, uint32_t peer, const Foreset__Hello *hello,
+                                           char *why, size_t size, bool *ret_final)
+{
+    const struct cluster_host *host = &cluster->config.host;
+    struct error err;
     *ret_final = false;
+    if (!cluster_workers_is_name(hello->name)) {
+        *ret_final = true;
+        snprintf(why, size, "a worker's --name has 1 to %d bytes, without spaces, slashes, backslashes and quotes",
+                 CLUSTER_NAME_SIZE - 1);
+        return why;
+    }
+    if (host->worker_name && host->worker_name(cluster->config.context, peer, hello->name, &err) != STATUS_OK) {
+        *ret_final = true;
+        snprintf(why, size, "%s", err.message);
+        return why;
+    }
     if (strcmp(hello->version, cluster->config.version) != 0) {
         *ret_final = true;
         snprintf(why, size, "worker %.60s is of version %.20s, the coordinator of %s: run the same version everywhere",
@@ -127,7 +152,7 @@ static void cluster_workers_refused(struct cluster *cluster, const Foreset__Hell
     text_utf8_clean(refusal.name);
     text_utf8_clean(refusal.why);
     vector_push(&cluster->refusals, refusal);
-    log_warn("worker_refused", "worker=%.60s url=%.200s why=\"%s\"", hello->name, hello->url, why);
+    log_warn("worker_refused", "worker=\"%.60s\" url=\"%.200s\" why=\"%s\"", hello->name, hello->url, why);
 }
 
 void cluster_workers_hello(struct cluster *cluster, uint32_t peer, const Foreset__Hello *hello)
@@ -135,7 +160,7 @@ void cluster_workers_hello(struct cluster *cluster, uint32_t peer, const Foreset
     char why[300];
     bool final;
     cluster->config.host.dial(cluster->config.context, peer, hello->url);
-    const char *refusal = cluster_workers_refusal(cluster, hello, why, sizeof why, &final);
+    const char *refusal = cluster_workers_refusal(cluster, peer, hello, why, sizeof why, &final);
     if (refusal) {
         cluster_workers_refused(cluster, hello, refusal);
         cluster_workers_welcome(cluster, peer, refusal, final);

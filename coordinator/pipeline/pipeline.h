@@ -50,6 +50,8 @@ struct pipeline_config {
     size_t workers_min;   // waits for so many before it assigns
     int64_t gather_us;    // and until nobody has come for so long: else the first would load what all of them share
     // Everything below is called on the role's thread; NULL: nobody listens.
+    // Whether the process behind this number may call itself so; NULL: any may. Else its Register is dropped.
+    enum status (*worker_name)(void *context, uint32_t worker, const char *name, struct error *err);
     void (*progress)(void *context, const struct pipeline_progress *progress);
     void (*notice)(void *context, const char *text); // for a person
     void (*said)(void *context, const char *json);   // what it says of itself, a few times a second

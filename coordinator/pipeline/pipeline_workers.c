@@ -217,6 +217,14 @@ static void pipeline_workers_replaced(struct pipeline *pipeline, uint32_t peer, 
     }
 }
 
+// A worker that registers under another one's name would take its place.
+static bool pipeline_workers_may(const struct pipeline *pipeline, uint32_t peer, const Foreset__Register *says)
+{
+    struct error err;
+    return !pipeline->config.worker_name ||
+           pipeline->config.worker_name(pipeline->config.context, peer, says->name, &err) == STATUS_OK;
+}
+
 static void pipeline_workers_register(struct pipeline *pipeline, uint32_t peer, const Foreset__Control *control)
 {
     pipeline_workers_replaced(pipeline, peer, control->register_->name);
@@ -387,7 +395,11 @@ void pipeline_workers_message(struct pipeline *pipeline, uint32_t peer, const vo
     }
     struct pipeline_worker *worker = pipeline_workers_find(pipeline, peer);
     if (control->body_case == FORESET__CONTROL__BODY_REGISTER_) {
-        pipeline_workers_register(pipeline, peer, control);
+        if (pipeline_workers_may(pipeline, peer, control->register_)) {
+            pipeline_workers_register(pipeline, peer, control);
+        } else {
+            pipeline->dropped++;
+        }
     } else if (worker && worker->incarnation == control->incarnation) {
         bool ours = control->generation == pipeline->context.generation;
         if (FORESET_BUG("mixed-attempts") && control->body_case == FORESET__CONTROL__BODY_PREPARED) ours = true;

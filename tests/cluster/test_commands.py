@@ -233,7 +233,7 @@ def test_no_secret_is_told(tmp_path):
         wait_until(lambda: etcdctl("endpoint", "health"), 30, "etcd is there")
         for words in (("user", "add", "root:s3cret-word"), ("user", "grant-role", "root", "root"), ("auth", "enable")):
             assert etcdctl(*words), words
-        local.coordinator.env = {"FORESET_ETCD_PASSWORD": "s3cret-word", "FORESET_ETCD_USER": "root"}
+        local.coordinator.env |= {"FORESET_ETCD_PASSWORD": "s3cret-word", "FORESET_ETCD_USER": "root"}
         local.coordinator.start()
         wait_until(lambda: local.run("cluster", "status").returncode == 0, 30, "a leader")
         title = (foreset.pathlib.Path("/proc") / str(local.coordinator.process.pid) / "cmdline").read_bytes()

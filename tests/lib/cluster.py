@@ -128,6 +128,7 @@ class Cluster:
             self.broker = KafkaBroker(self.directory / "kafka", host=kafka.address, wrapper=kafka.wrapper)
             self.coordinators = {f"c{i + 1}": self.network.host(f"c{i + 1}") for i in range(coordinators)}
             self.worker_hosts = {f"w{i + 1}": self.network.host(f"w{i + 1}") for i in range(workers)}
+            self.token = self.directory / "token"  # is sent to other addresses only where a flag says so
             self.url = ",".join(f"tcp://{h.address}:{CONTROL_PORT}" for h in self.coordinators.values())
             self.processes = {}
             allow = ["--allow-path", self.directory.parent, "--allow-env", "KAFKA_*"]  # warehouses beside its own
@@ -135,12 +136,13 @@ class Cluster:
                 self.processes[name] = Process(host, [
                     foreset.binary(), "coordinator", "--name", name, "--listen", f"tcp://{host.address}:{CONTROL_PORT}",
                     "--insecure", "--etcd", self.etcd.urls(), "--warehouse", self.warehouse, "--state", self.state,
-                    "--http", f"{host.address}:{HTTP_PORT}", *allow], self.directory / f"{name}.log")
+                    "--http", f"{host.address}:{HTTP_PORT}", "--token-file", self.token, *allow],
+                    self.directory / f"{name}.log")
             for name, host in self.worker_hosts.items():
                 self.processes[name] = Process(host, [
                     foreset.binary(), "worker", "--name", name, "--listen", f"tcp://{host.address}:{CONTROL_PORT}",
                     "--insecure", "--coordinator", self.url, "--lanes", self.lanes, "--memory", self.memory,
-                    *allow],
+                    "--token-file", self.token, *allow],
                     self.directory / f"{name}.log")
         except BaseException:
             self.network.close()
@@ -188,7 +190,8 @@ class Cluster:
     def command(self, *args, check=True, coordinator=None):
         """One command line; its JSON answer, or with check=False the finished process."""
         done = subprocess.run([str(foreset.binary()), *map(str, args), "--coordinator", coordinator or self.url,
-                               "--output", "json"], capture_output=True, text=True, timeout=60)
+                               "--token-file", self.token, "--output", "json"], capture_output=True, text=True,
+                              timeout=60)
         if not check:
             return done
         if done.returncode != 0:

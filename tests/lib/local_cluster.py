@@ -4,6 +4,7 @@ For what a person sees of it. Every process writes its log to a file of its own;
 """
 
 import json
+import os
 import subprocess
 import types
 import urllib.error
@@ -57,6 +58,15 @@ class Local:
         self.coordinator = self.make_coordinator("c1", self.url, "--http", f"127.0.0.1:{self.http_port}")
         self.workers = []
 
+    def environment(self):
+        """A user of its own: the token is where that user's processes look for it without a flag."""
+        home = self.directory / "home"
+        home.mkdir(exist_ok=True)
+        return {"HOME": str(home), "FORESET_TOKEN_FILE": ""}
+
+    def token(self):
+        return (self.directory / "home" / ".foreset" / "token").read_text().strip()
+
     def certificates(self, name, tls=None):
         tls = tls or self.tls
         return tls.flags(name) if tls else []
@@ -64,8 +74,8 @@ class Local:
     def make_coordinator(self, name, url, *flags, binary=None, etcd=None):
         return Process(HERE, [binary or foreset.binary(), "coordinator", "--name", name, "--listen", url, "--etcd",
                               etcd or self.etcd_urls, "--warehouse", self.warehouse, "--state", self.state,
-                              *self.allow,
-                              *flags, *self.certificates(name)], self.directory / f"{name}.log")
+                              *self.allow, *flags, *self.certificates(name)], self.directory / f"{name}.log",
+                       self.environment())
 
     def second_coordinator(self, name, **kwargs):
         port, = free_ports(1)
@@ -80,13 +90,14 @@ class Local:
                                            coordinator or self.url, *self.certificates(name, tls),
                                            *self.allow,
                                            *(flags or ("--lanes", "1", "--memory", "256M"))],
-                                    self.directory / f"{name}-{len(self.workers)}.log"))
+                                    self.directory / f"{name}-{len(self.workers)}.log", self.environment()))
         return self.workers[-1].start()
 
-    def run(self, *args, url=None, certificates="cli", binary=None):
+    def run(self, *args, url=None, certificates="cli", binary=None, env=None):
         return subprocess.run([str(binary or foreset.binary()), *map(str, args), "--coordinator", url or self.url,
                                *map(str, self.certificates(certificates))],
-                              capture_output=True, text=True, timeout=60)
+                              capture_output=True, text=True, timeout=60,
+                              env={**os.environ, **self.environment(), **(env or {})})
 
     def said(self, *args):
         """A command's JSON."""

@@ -57,7 +57,18 @@ static enum status flow_reroute(struct dataflow *flow, const Foreset__Routing *r
     return STATUS_OK;
 }
 
-static const struct dataflow_ops flow_ops = {.close = flow_close, .reroute = flow_reroute};
+static unsigned frames; // that reached the data flow
+
+static void flow_receive(struct dataflow *flow, uint32_t worker, const void *bytes, size_t size)
+{
+    (void)flow;
+    (void)bytes;
+    (void)size;
+    assert_int_equal(worker, 1);
+    frames++;
+}
+
+static const struct dataflow_ops flow_ops = {.close = flow_close, .reroute = flow_reroute, .receive = flow_receive};
 static struct dataflow flow = {&flow_ops};
 
 static enum status flow_open(const struct dataflow_open_args *args, struct dataflow **ret_flow, struct error *err)
@@ -101,6 +112,15 @@ static Foreset__Control *assign_of(bool from)
     Foreset__Assign assign = FORESET__ASSIGN__INIT;
     Foreset__Plan plan = FORESET__PLAN__INIT;
     Foreset__Routing routing = FORESET__ROUTING__INIT;
+    Foreset__RoutingWorker workers[2] = {FORESET__ROUTING_WORKER__INIT, FORESET__ROUTING_WORKER__INIT};
+    Foreset__RoutingWorker *list[] = {&workers[0], &workers[1]};
+    for (uint32_t i = 0; i < 2; i++) {
+        workers[i].name = (char *)(i ? "other" : "w");
+        workers[i].url = (char *)"";
+        workers[i].peer = 70 + i;
+    }
+    routing.workers = list;
+    routing.n_workers = 2;
     Foreset__ManifestName name = FORESET__MANIFEST_NAME__INIT;
     plan.pipeline = plan.sql_hash = assign.pipeline_id = (char *)"p";
     assign.plan = &plan;
@@ -121,10 +141,19 @@ static Foreset__Control *assign_of(bool from)
     return copy;
 }
 
+static uint32_t owner; // of the name that the routing gives to the other worker
+
+static enum status worker_name(void *context, uint32_t peer, const char *name, struct error *err)
+{
+    (void)context;
+    assert_string_equal(name, "other");
+    return peer == owner ? STATUS_OK : error_set(err, STATUS_INVALID, ERROR_USAGE, "another one's name");
+}
+
 static enum status open_from(bool from, struct session **ret_session, struct error *err)
 {
     static const struct worker_config config = {
-        .name = "w", .lanes = 1, .flow_open = flow_open, .stores = {.open = open_store}};
+        .name = "w", .lanes = 1, .flow_open = flow_open, .stores = {.open = open_store}, .worker_name = worker_name};
     from_epoch = -1;
     *ret_session = session_create(&config, &seam, assign_of(from), 5);
     return session_open(*ret_session, err);
@@ -237,11 +266,30 @@ static int teardown(void **state)
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+static void frames_come_from_the_worker_of_that_name_alone(void **state)
+{
+    (void)state;
+    struct session *session = NULL;
+    struct error err;
+    assert_int_equal(open_from(false, &session, &err), STATUS_OK);
+    frames = 0;
+    owner = 71;
+    session_receive(session, 71, "x", 1);
+    assert_int_equal(frames, 1);
+    session_receive(session, 72, "x", 1); // no number of the routing
+    owner = 72;                           // its number, and another certificate
+    session_receive(session, 71, "x", 1);
+    assert_int_equal(frames, 1);
+    session_destroy(session);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
-        TEST(the_named_manifest_is_read_at_an_assign_and_at_a_move), TEST(one_that_is_gone_is_named_with_its_place),
-        TEST(every_flipped_bit_and_cut_is_refused), TEST(another_one_under_its_name_is_refused),
-        TEST(a_move_that_finds_none_keeps_what_it_had)};
+    const struct CMUnitTest tests[] = {TEST(the_named_manifest_is_read_at_an_assign_and_at_a_move),
+                                       TEST(one_that_is_gone_is_named_with_its_place),
+                                       TEST(every_flipped_bit_and_cut_is_refused),
+                                       TEST(another_one_under_its_name_is_refused),
+                                       TEST(a_move_that_finds_none_keeps_what_it_had),
+                                       TEST(frames_come_from_the_worker_of_that_name_alone)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

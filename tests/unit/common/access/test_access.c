@@ -243,7 +243,7 @@ static void refusals_are_logged_with_who_came_and_not_without_bound(void **state
     int kept = dup(STDERR_FILENO), to = open(file, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     assert_true(dup2(to, STDERR_FILENO) >= 0);
     for (int i = 0; i < 1000; i++) (void)!ask(access, &from, "pipelines delete", NULL, &err);
-    access_refused_connection(access, &from, "certificate expired");
+    access_refused(access, &from, "connection", "certificate expired");
     dup2(kept, STDERR_FILENO);
     close(kept);
     ssize_t size = pread(to, log, sizeof log - 1, 0);

@@ -35,6 +35,7 @@ struct fixture {
     char leaving[64];       // names that it was told last
     unsigned leaving_count; // times
     uint32_t hung_up;
+    uint32_t owner; // of the name w1; 0: any process may bear it
 };
 
 static struct fixture *fixture_of(struct seam *seam)
@@ -160,6 +161,13 @@ static void fixture_pass(struct fixture *fixture, int64_t us)
     }
 }
 
+static enum status fixture_worker_name(void *context, uint32_t worker, const char *name, struct error *err)
+{
+    const struct fixture *fixture = context;
+    if (fixture->owner == 0 || fixture->owner == worker || strcmp(name, "w1") != 0) return STATUS_OK;
+    return error_set(err, STATUS_INVALID, ERROR_USAGE, "CN=w2, the worker calls itself w1");
+}
+
 static int setup(void **state)
 {
     static const struct seam_ops ops = {
@@ -181,6 +189,7 @@ static int setup(void **state)
                                                    .abandon = fixture_abandon,
                                                    .leaving = fixture_leaving,
                                                    .status = fixture_status,
+                                                   .worker_name = fixture_worker_name,
                                                    .dial = fixture_dial,
                                                    .hangup = fixture_hangup,
                                                    .fenced = fixture_end,
@@ -247,6 +256,32 @@ static void another_version_is_refused_for_good(void **state)
     const struct told *told = hello(*state, 11, (struct hello){.name = "w1", .version = "2"});
     assert_true(told->refused && told->final);
     assert_non_null(strstr(told->refusal, "of version 2"));
+}
+
+static void a_name_that_is_another_certificates_is_refused_for_good(void **state)
+{
+    struct fixture *fixture = *state;
+    fixture->owner = 12;
+    const struct told *told = hello(fixture, 11, (struct hello){.name = "w1"});
+    assert_true(told->refused && told->final);
+    assert_non_null(strstr(told->refusal, "CN=w2, the worker calls itself w1"));
+    assert_false(hello(fixture, 12, (struct hello){.name = "w1"})->refused); // nobody else has it
+    assert_true(hello(fixture, 11, (struct hello){.name = "w1", .url = "tcp://w1"})->final);
+    assert_int_equal(fixture->hung_up, 0); // nor does the other one lose its place
+}
+
+static void a_name_that_cannot_be_one_is_refused_for_good(void **state)
+{
+    static const char *const wrong[] = {
+        "",      "a b",  "a/b",
+        "a\\b",  "a\"b", "a\nb",
+        "a\x7f", "\xff", "0123456789012345678901234567890123456789012345678901234567890123"};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        const struct told *told = hello(*state, 11, (struct hello){.name = wrong[i]});
+        assert_true(told->refused && told->final);
+        assert_non_null(strstr(told->refusal, "1 to 63 bytes"));
+    }
+    assert_false(hello(*state, 11, (struct hello){.name = "w-1_.\xc3\xa9:"})->refused);
 }
 
 static void a_name_is_taken_while_its_process_is_heard(void **state)
@@ -324,6 +359,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         FACT(a_worker_serves_what_runs),
         FACT(another_version_is_refused_for_good),
+        FACT(a_name_that_is_another_certificates_is_refused_for_good),
+        FACT(a_name_that_cannot_be_one_is_refused_for_good),
         FACT(a_name_is_taken_while_its_process_is_heard),
         FACT(the_name_of_a_process_that_has_ended_is_free_at_once),
         FACT(who_comes_from_the_same_address_takes_the_place),
