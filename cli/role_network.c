@@ -16,7 +16,7 @@ void role_network_dial(struct rpc *rpc, uint32_t peer, const char *url, enum rpc
 {
     struct error err;
     if (rpc_dial(rpc, peer, url, kind, &err) != STATUS_OK)
-        log_error("dial_failed", "url=%s error=\"%s\"", url, err.message);
+        log_error("dial_failed", "url=\"%s\" error=\"%s\"", url, err.message);
 }
 
 enum status role_network_open_store(void *context, const char *url, bool create, struct objstore **ret_store,

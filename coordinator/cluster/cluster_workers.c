@@ -86,6 +86,16 @@ static bool cluster_workers_is_name(const char *name)
     return true;
 }
 
+// It is kept whole and logged, as the name.
+static bool cluster_workers_is_url(const char *url)
+{
+    if (strlen(url) >= sizeof((struct cluster_worker *)0)->url) return false;
+    for (; *url; url++) {
+        if (*url <= ' ' || *url > '~' || *url == '"' || *url == '\\') return false;
+    }
+    return true;
+}
+
 // Why this worker may not take part; NULL: it may.
 static const char *cluster_workers_refusal(struct cluster *cluster, uint32_t peer, const Foreset__Hello *hello,
                                            char *why, size_t size, bool *ret_final)
@@ -97,6 +107,11 @@ static const char *cluster_workers_refusal(struct cluster *cluster, uint32_t pee
         *ret_final = true;
         snprintf(why, size, "a worker's --name has 1 to %d bytes, without spaces, slashes, backslashes and quotes",
                  CLUSTER_NAME_SIZE - 1);
+        return why;
+    }
+    if (!cluster_workers_is_url(hello->url)) {
+        *ret_final = true;
+        snprintf(why, size, "the URL of worker %s has bytes that a URL cannot have, or too many", hello->name);
         return why;
     }
     if (host->worker_name && host->worker_name(cluster->config.context, peer, hello->name, &err) != STATUS_OK) {
@@ -159,7 +174,7 @@ void cluster_workers_hello(struct cluster *cluster, uint32_t peer, const Foreset
 {
     char why[300];
     bool final;
-    cluster->config.host.dial(cluster->config.context, peer, hello->url);
+    if (cluster_workers_is_url(hello->url)) cluster->config.host.dial(cluster->config.context, peer, hello->url);
     const char *refusal = cluster_workers_refusal(cluster, peer, hello, why, sizeof why, &final);
     if (refusal) {
         cluster_workers_refused(cluster, hello, refusal);

@@ -281,7 +281,21 @@ static void a_name_that_cannot_be_one_is_refused_for_good(void **state)
         assert_true(told->refused && told->final);
         assert_non_null(strstr(told->refusal, "1 to 63 bytes"));
     }
-    assert_false(hello(*state, 11, (struct hello){.name = "w-1_.\xc3\xa9:"})->refused);
+    assert_false(hello(*state, 11, (struct hello){.name = "w-1_.\xc3\xa9:", .url = "tcp://w"})->refused);
+}
+
+static void an_address_that_cannot_be_one_is_refused_for_good(void **state)
+{
+    static char longer[300];
+    memset(longer, 'a', sizeof longer - 1);
+    const char *wrong[] = {"tcp://a b", "tcp://a\" roles=admin", "tcp://a\nlevel=info",
+                           "tcp://a\\", "tcp://\xc3\xa9",        longer};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        const struct told *told = hello(*state, 11, (struct hello){.name = "w1", .url = wrong[i]});
+        assert_true(told->refused && told->final);
+        assert_non_null(strstr(told->refusal, "the URL of worker w1"));
+    }
+    assert_false(hello(*state, 11, (struct hello){.name = "w1", .url = "ipc:///run/a.sock"})->refused);
 }
 
 static void a_name_is_taken_while_its_process_is_heard(void **state)
@@ -361,6 +375,7 @@ int main(void)
         FACT(another_version_is_refused_for_good),
         FACT(a_name_that_is_another_certificates_is_refused_for_good),
         FACT(a_name_that_cannot_be_one_is_refused_for_good),
+        FACT(an_address_that_cannot_be_one_is_refused_for_good),
         FACT(a_name_is_taken_while_its_process_is_heard),
         FACT(the_name_of_a_process_that_has_ended_is_free_at_once),
         FACT(who_comes_from_the_same_address_takes_the_place),
