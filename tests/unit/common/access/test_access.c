@@ -88,6 +88,20 @@ static void what_the_table_does_not_have_nobody_may(void **state)
     access_close(access);
 }
 
+static void a_certificate_without_any_name_has_no_role(void **state)
+{
+    (void)state;
+    struct access *access = open_tls(ACCESS_COORDINATOR);
+    const struct rpc_identity from = certificate(NULL, NULL);
+    struct error err;
+    assert_int_equal(ask(access, &from, "cluster status", NULL, &err), STATUS_INVALID);
+    assert_int_equal(access_known(access, &from, &err), STATUS_INVALID);
+    assert_int_equal(access_message(access, &from, 70000, ENVELOPE_CLUSTER, &err), STATUS_INVALID);
+    assert_int_equal(access_worker_name(access, &from, "", &err), STATUS_INVALID);
+    assert_non_null(strstr(err.message, "has no role"));
+    access_close(access);
+}
+
 // The option counts, whatever command it comes with: the coordinator might read it there one day.
 static void an_option_for_admins_is_so_with_every_command(void **state)
 {
@@ -263,6 +277,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_role_may_what_the_table_says),
         cmocka_unit_test(what_the_table_does_not_have_nobody_may),
+        cmocka_unit_test(a_certificate_without_any_name_has_no_role),
         cmocka_unit_test(an_option_for_admins_is_so_with_every_command),
         cmocka_unit_test(without_tls_the_token_is_everything),
         cmocka_unit_test(messages_come_from_their_role_alone),
