@@ -214,7 +214,8 @@ def test_tls_between_all_roles(tmp_path):
         local.worker("w1")
         wait_until(lambda: "active" in local.run("workers", "list").stdout, 30, local.coordinator.text())
         plain = subprocess.run([str(foreset.binary()), "cluster", "status", "--coordinator",
-                                f"tcp://127.0.0.1:{local.port}"], capture_output=True, text=True, timeout=60)
+                                f"tcp://127.0.0.1:{local.port}"], capture_output=True, text=True, timeout=60,
+                               env={**os.environ, **local.environment()})
         assert plain.returncode == 1 and plain.stderr, plain
         stranger = subprocess.run([str(foreset.binary()), "cluster", "status", "--coordinator", local.url,
                                    *map(str, others.flags("cli"))], capture_output=True, text=True, timeout=60)
