@@ -176,7 +176,7 @@ static enum status meta_read_format(struct meta_store *meta, struct meta_value *
     char key[META_KEY_SIZE];
     enum status status = meta_read_tries(meta, meta_key(meta, "format", key), 1, ret_value, err);
     if (status != STATUS_OK || !ret_value->present) return status;
-    status = format_version_check_stamp(ret_value->text, err, "what kv key %s speaks for", key);
+    status = format_version_check_stamp(ret_value->text, err, "the stored state described by kv key %s", key);
     meta->format_read = status == STATUS_OK;
     return status;
 }

@@ -179,7 +179,7 @@ def test_a_coordinator_refuses_what_a_later_version_left_and_touches_nothing(tmp
         etcd(local, "put", "foreset/cluster/format", "9.8.7 plan")
         damaged = kept(local)
         said = local.present()
-        assert "kv key foreset/cluster/format speaks for: its version fields are damaged" in said
+        assert "kv key foreset/cluster/format: its version fields are damaged" in said
         assert kept(local) == damaged and damaged[0] == before[0] + 1
         assert (tree(local.warehouse), tree(local.state)) == files
 

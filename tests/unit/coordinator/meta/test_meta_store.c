@@ -169,6 +169,7 @@ static struct kv_list all(struct fixture *fixture)
 static void what_a_newer_program_wrote_is_refused_before_the_election(void **state)
 {
     struct fixture *fixture = *state;
+    fixture->meta.kv = fixture->late.store; // a lease would be the store's own
     for (int kind = 0; kind <= FORMAT_KINDS; kind++) {
         char stamp[128] = "9.8.7 plan=";
         bool won = true, newer = kind < FORMAT_KINDS;
@@ -193,6 +194,7 @@ static void what_a_newer_program_wrote_is_refused_before_the_election(void **sta
 static void who_is_elected_stamps_what_it_writes(void **state)
 {
     struct fixture *fixture = *state;
+    fixture->meta.kv = fixture->late.store; // a lease is the store's own
     char stamp[FORMAT_VERSION_STAMP];
     struct kv_value value;
     bool won = false;
