@@ -9,7 +9,7 @@
 static const char *const apply_switches[] = {"full-refresh", "available-now", NULL};
 static const char *const plan_switches[] = {"available-now", NULL};
 static const char *const stop_switches[] = {"drain", NULL};
-static const char *const retry_switches[] = {"overwrite", NULL};
+static const char *const retry_switches[] = {"overwrite", "replay", NULL};
 
 static const struct admin_verb verbs[] = {
     {"pipelines plan", "FILE.sql", "says what applying the file would change, and prints its plan; changes nothing", 1,
@@ -25,9 +25,10 @@ static const struct admin_verb verbs[] = {
      false, false, stop_switches},
     {"pipelines delete", "PIPELINE", "forgets a stopped pipeline and its position; its tables stay", 1, 1, false, false,
      false, NULL},
-    {"pipelines retry", "PIPELINE [--overwrite [--table TABLE]]",
-     "tries a blocked or failed pipeline again; --overwrite: its rows win over what others changed", 1, 1, false, false,
-     true, retry_switches},
+    {"pipelines retry", "PIPELINE [--overwrite | --replay] [--table TABLE]",
+     "tries a blocked or failed pipeline again; --overwrite: its rows win over what others changed; --replay: epochs "
+     "whose files are gone are read again",
+     1, 1, false, false, true, retry_switches},
     {"pipelines adopt", "PIPELINE [--table TABLE]",
      "takes over tables whose decisions are lost, from their last commits", 1, 1, false, false, true, NULL},
     {"pipelines abandon-table", "PIPELINE --table TABLE", "gives up a table that refuses a decided epoch", 1, 1, false,

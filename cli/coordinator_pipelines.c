@@ -145,6 +145,8 @@ static enum status hosted_open(struct hosted *hosted, const struct cluster_start
                                            .abandon_table = start->abandon_table,
                                            .overwrite = start->overwrite,
                                            .overwrite_table = start->overwrite_table,
+                                           .replay = start->replay,
+                                           .replay_table = start->replay_table,
                                            .lease_ttl_us = host->lease_us,
                                            .workers_min = 1,
                                            .gather_us = GATHER_US,
@@ -250,6 +252,7 @@ enum status coordinator_pipelines_start(void *context, const struct definition *
     struct cluster_start once = *start;
     if (once.adopt_table) once.adopt_table = arena_strdup(&hosted->arena, once.adopt_table);
     if (once.overwrite_table) once.overwrite_table = arena_strdup(&hosted->arena, once.overwrite_table);
+    if (once.replay_table) once.replay_table = arena_strdup(&hosted->arena, once.replay_table);
     if (once.abandon_table) once.abandon_table = arena_strdup(&hosted->arena, once.abandon_table);
     hosted->state_url = arena_printf(&hosted->arena, "%s/%s", host->state, definition->name);
     hosted->thread = role_thread_create("pipeline", JOB_THREADS, hosted_send, hosted);

@@ -27,6 +27,7 @@ enum {
     OPTION_ADOPT,
     OPTION_ABANDON,
     OPTION_OVERWRITE,
+    OPTION_REPLAY,
     OPTION_PROGRESS,
     OPTION_HELP
 };
@@ -131,6 +132,10 @@ static int options_one(struct pipeline_options *options, const char *command, co
         options->overwrite = true;
         options->overwrite_table = optarg;
         return EXIT_GO_ON;
+    case OPTION_REPLAY:
+        options->replay = true;
+        options->replay_table = optarg;
+        return EXIT_GO_ON;
     case OPTION_ABANDON: options->abandon_table = optarg; return EXIT_GO_ON;
     case OPTION_PROGRESS: return options_progress(options, command, optarg);
     case OPTION_HELP: fputs(help, stdout); return EXIT_HELP;
@@ -141,13 +146,14 @@ static int options_one(struct pipeline_options *options, const char *command, co
 static int options_flags(struct pipeline_options *options, const char *command, const char *help, int argc, char **argv,
                          const char **ret_config)
 {
-    enum { RUN_ONLY = 7 };
+    enum { RUN_ONLY = 8 };
     static const struct option flags[] = {{"meta", required_argument, NULL, OPTION_META},
                                           {"available-now", no_argument, NULL, OPTION_AVAILABLE},
                                           {"full-refresh", no_argument, NULL, OPTION_REFRESH},
                                           {"adopt", optional_argument, NULL, OPTION_ADOPT},
                                           {"abandon-table", required_argument, NULL, OPTION_ABANDON},
                                           {"overwrite", optional_argument, NULL, OPTION_OVERWRITE},
+                                          {"replay", optional_argument, NULL, OPTION_REPLAY},
                                           {"progress", required_argument, NULL, OPTION_PROGRESS},
                                           // from here on those of `plan` too
                                           {"warehouse", required_argument, NULL, OPTION_SETTING - SETTING_FLAG_COUNT},

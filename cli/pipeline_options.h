@@ -29,6 +29,8 @@ struct pipeline_options {
     const char *abandon_table; // NULL: none
     bool overwrite;
     const char *overwrite_table; // NULL with overwrite: every table
+    bool replay;
+    const char *replay_table; // NULL with replay: every table
     enum pipeline_progress_kind progress;
     struct planner_setting settings[PIPELINE_SETTINGS_MAX], defaults[PIPELINE_SETTINGS_MAX],
         kafka[PIPELINE_SETTINGS_MAX];

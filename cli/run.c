@@ -41,6 +41,7 @@ static const char run_help[] =
     "  --adopt[=TABLE]         take over tables whose key-value store is lost, from their last commits; accept tables\n"
     "                          that were restored to an older version as they are\n"
     "  --overwrite[=TABLE]     where others changed rows that the pipeline still updates, its own rows win\n"
+    "  --replay[=TABLE]        epochs whose data files are gone are read again from their sources and written again\n"
     "  --abandon-table=TABLE   give up a table that refuses a decided epoch; the others go on\n"
     "  --progress KIND         text, json (one object per table and batch) or none, on stderr (default: text on a "
     "terminal)\n"
@@ -122,6 +123,8 @@ static int run_plan(struct pipeline_options *options, const Foreset__Plan *plan)
                                              .abandon_table = options->abandon_table,
                                              .overwrite = options->overwrite,
                                              .overwrite_table = options->overwrite_table,
+                                             .replay = options->replay,
+                                             .replay_table = options->replay_table,
                                              .progress = run_on_progress,
                                              .notice = run_on_notice,
                                              .context = &run};

@@ -153,6 +153,8 @@ static enum status standalone_open_roles(struct standalone *standalone, struct e
                                              .abandon_table = config->abandon_table,
                                              .overwrite = config->overwrite,
                                              .overwrite_table = config->overwrite_table,
+                                             .replay = config->replay,
+                                             .replay_table = config->replay_table,
                                              .workers_min = 1,
                                              .progress = standalone_on_progress,
                                              .notice = standalone_on_notice,

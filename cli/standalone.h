@@ -11,8 +11,8 @@ struct standalone_config {
     const char *meta; // directory of the local kv store; NULL: the state's own, which must be local then
     uint32_t lanes;
     uint64_t memory_bytes;
-    bool available_now, full_refresh, adopt, overwrite;
-    const char *adopt_table, *abandon_table, *overwrite_table;
+    bool available_now, full_refresh, adopt, overwrite, replay;
+    const char *adopt_table, *abandon_table, *overwrite_table, *replay_table;
     void (*progress)(void *context, const struct pipeline_progress *progress);
     void (*notice)(void *context, const char *text);
     void *context;

@@ -46,6 +46,8 @@ static const char *const failpoint_table[] = {"plan.before",
                                               "manifest_put.after", // manifest body put-if-absent
                                               "decide.before",
                                               "decide.after", // the kv transaction that decides
+                                              "replay.before",
+                                              "replay.after", // the kv transaction that decides replayed files
                                               "put.before",
                                               "put.after", // one Delta commit
                                               "rest_write.before",

@@ -18,8 +18,8 @@
 
 // What a start does once, besides running the definition.
 struct cluster_start {
-    bool full_refresh, adopt, overwrite;
-    const char *adopt_table, *abandon_table, *overwrite_table; // NULL: none
+    bool full_refresh, adopt, overwrite, replay;
+    const char *adopt_table, *abandon_table, *overwrite_table, *replay_table; // NULL: none
 };
 
 struct cluster_host { // called on the role's thread

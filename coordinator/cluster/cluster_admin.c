@@ -172,9 +172,12 @@ static void admin_run(struct cluster_admin *admin)
         cluster_admin_refuse(admin, "foreset pipelines abandon-table PIPELINE TABLE: name the table");
         return;
     }
-    bool overwrite = strcmp(verb, "pipelines retry") == 0 && cluster_admin_option(admin->request, "overwrite");
-    if (table && strcmp(verb, "pipelines retry") == 0 && !overwrite) {
-        cluster_admin_refuse(admin, "foreset pipelines retry PIPELINE --table TABLE: only with --overwrite");
+    bool retry = strcmp(verb, "pipelines retry") == 0;
+    bool overwrite = retry && cluster_admin_option(admin->request, "overwrite");
+    bool replay = retry && cluster_admin_option(admin->request, "replay");
+    if (table && retry && !overwrite && !replay) {
+        cluster_admin_refuse(admin,
+                             "foreset pipelines retry PIPELINE --table TABLE: only with --overwrite or --replay");
         return;
     }
     if (pipeline->runs && !pipeline->stopping) {
@@ -189,6 +192,8 @@ static void admin_run(struct cluster_admin *admin)
     if (abandon) write->start.abandon_table = arena_strdup(arena, table);
     write->start.overwrite = overwrite;
     if (overwrite && table) write->start.overwrite_table = arena_strdup(arena, table);
+    write->start.replay = replay;
+    if (replay && table) write->start.replay_table = arena_strdup(arena, table);
     text_printf(&write->message, "pipeline %s starts", write->definition.name);
     cluster_admin_write(admin->cluster, write);
 }

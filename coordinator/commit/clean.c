@@ -151,6 +151,8 @@ static void clean_keep(struct clean_state *state, const struct manifest *manifes
 {
     struct clean_kept kept = {manifest->body->epoch, clean_hash(manifest->record.name)};
     vector_push(&state->kept, kept);
+    for (size_t i = 0; i < manifest->body->n_replaced; i++) // a table's last commit may name it (P26)
+        vector_push(&state->commits, clean_hash(manifest->body->replaced[i]));
     clean_keep_names(state, manifest);
 }
 
@@ -197,13 +199,18 @@ static enum status clean_keep_commits(struct clean_state *state, const struct ma
     return status;
 }
 
-static bool clean_previous(const struct manifest *manifest, struct meta_record *ret_record)
+// The oldest epoch whose files wait to be published: a replay (P26) needs its manifest and the one before.
+static uint64_t clean_waiting(const struct manifest *newest)
 {
-    const char *previous = manifest->body->previous;
-    *ret_record = (struct meta_record){.hash = manifest->body->previous_hash};
-    if (!previous || !manifest_name_parse(previous, &ret_record->epoch, &ret_record->generation)) return false;
-    snprintf(ret_record->name, sizeof ret_record->name, "%s", previous);
-    return true;
+    uint64_t oldest = UINT64_MAX;
+    for (size_t i = 0; i < newest->body->n_tables; i++) {
+        const Foreset__TableEpoch *table = newest->body->tables[i];
+        for (size_t k = 0; k < table->n_pending; k++)
+            oldest = table->pending[k]->epoch < oldest ? table->pending[k]->epoch : oldest;
+        for (size_t k = 0; k < table->n_dead_letters_pending; k++)
+            oldest = table->dead_letters_pending[k]->epoch < oldest ? table->dead_letters_pending[k]->epoch : oldest;
+    }
+    return oldest;
 }
 
 // Follows the chain from the last decided manifest back, as far as it is there. Only this chain was decided.
@@ -212,6 +219,7 @@ static enum status clean_read_chain(struct clean_state *state, struct error *err
     struct clean *clean = state->clean;
     struct meta_record record = clean->last;
     struct manifest *newest = NULL;
+    uint64_t waiting = UINT64_MAX;
     enum status status = STATUS_OK;
     while (record.epoch > 0 && state->kept.count < CLEAN_MANIFESTS_MAX) {
         struct manifest *manifest = NULL;
@@ -221,10 +229,14 @@ static enum status clean_read_chain(struct clean_state *state, struct error *err
         if (status != STATUS_OK && err) *err = lost;
         if (status != STATUS_OK || !manifest) break;
         clean_keep(state, manifest);
-        if (!newest) newest = manifest_ref(manifest);
+        if (!newest) {
+            newest = manifest_ref(manifest);
+            waiting = clean_waiting(newest);
+        }
         bool more = state->kept.count < CLEAN_MANIFESTS_MIN || manifest->body->epoch > clean->published ||
+                    manifest->body->epoch >= waiting ||
                     manifest->body->timestamp_us + 2 * clean->grace_us >= state->now_us;
-        more = more && clean_previous(manifest, &record);
+        more = more && manifest_previous(manifest, &record);
         manifest_unref(manifest);
         if (!more) break;
     }

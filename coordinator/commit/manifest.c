@@ -188,6 +188,15 @@ bool manifest_commits_dead_letters(const Foreset__TableEpoch *table)
     return table->n_dead_letters > 0 || table->dead_letters_overwrite;
 }
 
+bool manifest_previous(const struct manifest *manifest, struct meta_record *ret_record)
+{
+    const char *previous = manifest->body->previous;
+    *ret_record = (struct meta_record){.hash = manifest->body->previous_hash};
+    if (!previous || !manifest_name_parse(previous, &ret_record->epoch, &ret_record->generation)) return false;
+    snprintf(ret_record->name, sizeof ret_record->name, "%s", previous);
+    return true;
+}
+
 bool manifest_part_parse(const char *key, const char *prefix, uint64_t *ret_epoch, uint64_t *ret_generation)
 {
     size_t length = strlen(prefix);

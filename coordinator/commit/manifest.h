@@ -41,6 +41,9 @@ const Foreset__TableEpoch *manifest_table(const struct manifest *manifest, uint3
 bool manifest_commits(const Foreset__TableEpoch *table);
 bool manifest_commits_dead_letters(const Foreset__TableEpoch *table);
 
+// The record of the manifest before, as this one names it. False: it is the first.
+bool manifest_previous(const struct manifest *manifest, struct meta_record *ret_record);
+
 // Objects of the state store, which is ours alone: "manifests/<epoch>-<generation>-<uuid>.pb",
 // "state/part-<epoch>-<generation>-…"; false if it is not such a name.
 bool manifest_name_parse(const char *name, uint64_t *ret_epoch, uint64_t *ret_generation);

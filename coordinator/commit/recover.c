@@ -348,6 +348,19 @@ out:
     return status;
 }
 
+// What is lost has to be written again before anything is put.
+static enum status recover_replay(struct recover *recover, const struct meta_record *last, struct error *err)
+{
+    if (!recover->replay || recover->full_refresh || recover->renumbered || last->epoch == 0) return STATUS_OK;
+    const struct replay_find find = {.context = recover->context,
+                                     .logs = recover->logs,
+                                     .random = &recover->random,
+                                     .table = recover->replay_table,
+                                     .newest = *last,
+                                     .published = recover->published};
+    return replay_find(&find, &recover->replays, err);
+}
+
 enum status recover_run(struct recover *recover, struct error *err)
 {
     enum status status = STATUS_OK;
@@ -360,6 +373,7 @@ enum status recover_run(struct recover *recover, struct error *err)
     TRY(lease_check(context->meta->lease, "recovery", err));
     TRY(recover_knows(recover, "adopt", recover->adopt ? recover->adopt_table : NULL, err));
     TRY(recover_knows(recover, "overwrite", recover->overwrite ? recover->overwrite_table : NULL, err));
+    TRY(recover_knows(recover, "replay", recover->replay ? recover->replay_table : NULL, err));
     TRY(recover_knows(recover, "abandon-table", recover->abandon_table, err));
     TRY(recover_identity(recover, &floor, err));
     TRY(meta_store_raise(context->meta, floor, &context->generation, err));
@@ -376,6 +390,8 @@ enum status recover_run(struct recover *recover, struct error *err)
     TRY(recover_tables(recover, err));
     TRY(meta_store_published(context->meta, &recover->published, err));
     if (last.epoch > 0 && !recover->renumbered) TRY(recover_expect(recover, &last, err));
+    TRY(recover_replay(recover, &last, err));
+    if (recover->replays) goto out;
     if (FORESET_BUG("no-roll-forward")) recover->published = last.epoch;
     while (recover->published < last.epoch) {
         TRY(recover_put(recover, recover->published + 1, err));

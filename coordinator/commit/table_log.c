@@ -16,6 +16,7 @@
 #include "common/delta/delta_feature.h"
 #include "common/delta/delta_path.h"
 #include "common/plan/dead_letters.h"
+#include "coordinator/commit/replay.h"
 #include "coordinator/commit/table_shape.h"
 
 enum { TABLE_LOG_TRIES = 8, TABLE_LOG_PROPERTIES_MAX = 128 };
@@ -287,6 +288,9 @@ enum status table_log_blocked(const struct table_log *log, const char *what, con
     if (ways & TABLE_LOG_ADOPT) table_log_way(&text, log, "accept it as it is", "adopt", "adopt", log->name);
     if (ways & TABLE_LOG_OVERWRITE)
         table_log_way(&text, log, "let the pipeline's rows win", "overwrite", "retry --overwrite", log->name);
+    if (ways & TABLE_LOG_REPLAY)
+        table_log_way(&text, log, "read the epoch again and write it once more", "replay", "retry --replay",
+                      log->plan->name);
     if (ways & TABLE_LOG_REFRESH)
         text_printf(&text, "; to read the sources again: --full-refresh (cluster: foreset pipelines apply FILE "
                            "--full-refresh)");
@@ -314,14 +318,17 @@ enum status table_log_look(const struct table_log *log, Foreset__DataFile *const
     }
     status = STATUS_OK;
     if (missing == 0) goto out;
-    char reason[640];
+    char reason[900], obstacle[200];
     const char *more = missing > TABLE_LOG_NAMED_MAX ? ", …" : "";
+    bool stays = replay_obstacle(log->context->plan, log->number, obstacle, sizeof obstacle);
     snprintf(
         reason, sizeof reason,
         "%zu of the files that %s %s gone: %s%s. Another writer's VACUUM with a short retention does that. Bring %s "
-        "back from a copy, or read the rows again where the source still has them",
-        missing, role, missing > 1 ? "are" : "is", text_str(&gone), more, missing > 1 ? "them" : "it");
-    status = table_log_blocked(log, "", reason, TABLE_LOG_REFRESH, err);
+        "back from a copy%s%s",
+        missing, role, missing > 1 ? "are" : "is", text_str(&gone), more, missing > 1 ? "them" : "it",
+        stays ? ". --replay cannot help here: " : ", or replay the epoch where the source still has its rows",
+        obstacle);
+    status = table_log_blocked(log, "", reason, TABLE_LOG_REFRESH | (stays ? 0u : TABLE_LOG_REPLAY), err);
 out:
     text_deinit(&gone);
     return status;

@@ -48,7 +48,7 @@ enum status table_log_admit(struct table_log *log, bool adopt, bool columns, str
 // expects. In update mode every file may hold rows of open groups from then on.
 enum status table_log_accept(struct table_log *log, uint64_t epoch, struct random *random, struct error *err) MUST_USE;
 // What resolves a BLOCKED table besides setting it right and trying again, and giving it up.
-enum { TABLE_LOG_ADOPT = 1, TABLE_LOG_OVERWRITE = 2, TABLE_LOG_REFRESH = 4 };
+enum { TABLE_LOG_ADOPT = 1, TABLE_LOG_OVERWRITE = 2, TABLE_LOG_REFRESH = 4, TABLE_LOG_REPLAY = 8 };
 // ERROR_BLOCKED with the reason and the commands that resolve it, of `foreset run` and of a cluster.
 enum status table_log_blocked(const struct table_log *log, const char *what, const char *reason, unsigned ways,
                               struct error *err) MUST_USE;

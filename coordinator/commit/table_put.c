@@ -232,6 +232,19 @@ static enum status table_put_encode(const struct table_put *put, const char *txn
 
 // ---- Whether it is there already ----
 
+// A commit of before a replay names the manifest that was replaced: the same files, unless this table's were lost.
+static bool table_put_names(const struct table_put *put, const struct delta_manifest_ref *ref)
+{
+    const Foreset__Manifest *body = put->manifest->body;
+    if (ref->epoch != put->epoch) return false;
+    if (ref->hash == put->manifest->record.hash) return true;
+    if (put->log->dead_letters ? put->table->dead_letters_replayed : put->table->replayed) return false;
+    for (size_t i = 0; i < body->n_replaced_hashes; i++) {
+        if (ref->hash == body->replaced_hashes[i]) return true;
+    }
+    return false;
+}
+
 // txn says that the epoch is in the log: the commit that holds it must name our manifest.
 static enum status table_put_verify(struct table_put *put, struct error *err)
 {
@@ -246,8 +259,7 @@ static enum status table_put_verify(struct table_put *put, struct error *err)
                     info->manifest_count > 0 && info->epoch_first <= put->epoch && put->epoch <= info->epoch_last;
         bool same = false;
         for (uint32_t i = 0; ours && i < info->manifest_count; i++) {
-            if (info->manifests[i].epoch == put->epoch && info->manifests[i].hash == put->manifest->record.hash)
-                same = true;
+            if (table_put_names(put, &info->manifests[i])) same = true;
         }
         delta_log_commit_destroy(commit);
         if (same) return table_log_settle(put->log, version, err); // by a put that did not learn its outcome

@@ -418,34 +418,57 @@ enum status meta_store_decided(struct meta_store *meta, uint64_t epoch, struct m
     return status;
 }
 
+// What a decision compares and writes: the records, and the last of them as `last`.
+struct meta_decision {
+    char keys[META_REPLACE_MAX + 3][META_KEY_SIZE], texts[META_REPLACE_MAX][META_VALUE_SIZE];
+    char generation[24], previous[META_VALUE_SIZE];
+    struct kv_op ops[META_REPLACE_MAX + 1];
+    struct kv_compare compares[3];
+};
+
+static void meta_decision_fill(struct meta_decision *decision, const struct meta_store *meta, uint64_t generation,
+                               const struct meta_record *previous, const struct meta_record *records, size_t count)
+{
+    *decision = (struct meta_decision){0};
+    snprintf(decision->generation, sizeof decision->generation, "%" PRIu64, generation);
+    if (previous->epoch > 0) meta_record_text(previous, decision->previous);
+    for (size_t i = 0; i < count; i++) {
+        const char *key = meta_decided_key(meta, records[i].epoch, decision->keys[i]);
+        meta_record_text(&records[i], decision->texts[i]);
+        decision->ops[i + 1] = meta_put_op(key, decision->texts[i]);
+    }
+    const char *last = meta_key(meta, "last", decision->keys[META_REPLACE_MAX]);
+    decision->ops[0] = meta_put_op(last, decision->texts[count - 1]); // meta_write settles by the first
+    decision->compares[0] = meta_leader(meta, decision->keys[META_REPLACE_MAX + 1]);
+    decision->compares[1] =
+        (struct kv_compare){.key = meta_key(meta, "generation", decision->keys[META_REPLACE_MAX + 2]),
+                            .kind = KV_VALUE_IS,
+                            .bytes = decision->generation,
+                            .size = strlen(decision->generation)};
+    decision->compares[2] = (struct kv_compare){.key = last,
+                                                .kind = previous->epoch > 0 ? KV_VALUE_IS : KV_ABSENT,
+                                                .bytes = decision->previous,
+                                                .size = strlen(decision->previous)};
+}
+
 enum status meta_store_decide(struct meta_store *meta, uint64_t generation, const struct meta_record *previous,
                               const struct meta_record *records, size_t count, struct error *err)
 {
-    ASSERT(count > 0 && count <= META_DECIDE_MAX && records[0].epoch == previous->epoch + 1);
-    char keys[META_DECIDE_MAX + 3][META_KEY_SIZE], texts[META_DECIDE_MAX][META_VALUE_SIZE];
-    char generation_text[24], previous_text[META_VALUE_SIZE] = "";
-    struct kv_op ops[META_DECIDE_MAX + 1];
-    struct kv_compare compares[3];
-    snprintf(generation_text, sizeof generation_text, "%" PRIu64, generation);
-    if (previous->epoch > 0) meta_record_text(previous, previous_text);
-    for (size_t i = 0; i < count; i++) {
-        ASSERT(records[i].epoch == previous->epoch + 1 + i);
-        meta_record_text(&records[i], texts[i]);
-        ops[i + 1] = meta_put_op(meta_decided_key(meta, records[i].epoch, keys[i]), texts[i]);
-    }
-    const char *last = meta_key(meta, "last", keys[META_DECIDE_MAX]);
-    ops[0] = meta_put_op(last, texts[count - 1]); // meta_write settles by the first
-    compares[0] = meta_leader(meta, keys[META_DECIDE_MAX + 1]);
-    compares[1] = (struct kv_compare){.key = meta_key(meta, "generation", keys[META_DECIDE_MAX + 2]),
-                                      .kind = KV_VALUE_IS,
-                                      .bytes = generation_text,
-                                      .size = strlen(generation_text)};
-    compares[2] = (struct kv_compare){.key = last,
-                                      .kind = previous->epoch > 0 ? KV_VALUE_IS : KV_ABSENT,
-                                      .bytes = previous_text,
-                                      .size = strlen(previous_text)};
-    if (FORESET_BUG("decide-unfenced")) return meta_write(meta, compares + 2, 1, ops, count + 1, err);
-    return meta_write(meta, compares, 3, ops, count + 1, err);
+    struct meta_decision decision;
+    ASSERT(count > 0 && count <= META_DECIDE_MAX);
+    for (size_t i = 0; i < count; i++) ASSERT(records[i].epoch == previous->epoch + 1 + i);
+    meta_decision_fill(&decision, meta, generation, previous, records, count);
+    if (FORESET_BUG("decide-unfenced")) return meta_write(meta, decision.compares + 2, 1, decision.ops, count + 1, err);
+    return meta_write(meta, decision.compares, 3, decision.ops, count + 1, err);
+}
+
+enum status meta_store_replace(struct meta_store *meta, uint64_t generation, const struct meta_record *old,
+                               const struct meta_record *records, size_t count, struct error *err)
+{
+    struct meta_decision decision;
+    ASSERT(count > 0 && count <= META_REPLACE_MAX && records[count - 1].epoch == old->epoch);
+    meta_decision_fill(&decision, meta, generation, old, records, count);
+    return meta_write(meta, decision.compares, 3, decision.ops, count + 1, err);
 }
 
 enum status meta_store_adopt(struct meta_store *meta, const char *id, const struct meta_record *record,

@@ -11,6 +11,7 @@
 #define META_KEY_SIZE    320
 #define META_LEADER_SIZE 256
 #define META_DECIDE_MAX  8 // epochs in one transaction
+#define META_REPLACE_MAX 16
 
 // A decided epoch: which manifest it is. epoch 0: none yet.
 struct meta_record {
@@ -64,6 +65,10 @@ enum status meta_store_decided(struct meta_store *meta, uint64_t epoch, struct m
 // greatest. ERROR_FENCED if that does not hold any more.
 enum status meta_store_decide(struct meta_store *meta, uint64_t generation, const struct meta_record *previous,
                               const struct meta_record *records, size_t count, struct error *err) MUST_USE;
+// A replay (P26): other manifests for epochs that are decided: leader key is mine, generation is mine, last decided is
+// `old` ⇒ these records, last = the greatest, which is of old's epoch.
+enum status meta_store_replace(struct meta_store *meta, uint64_t generation, const struct meta_record *old,
+                               const struct meta_record *records, size_t count, struct error *err) MUST_USE;
 // Records written outside the protocol's run: what --adopt found. Only where nothing is decided.
 enum status meta_store_adopt(struct meta_store *meta, const char *id, const struct meta_record *record,
                              struct error *err) MUST_USE;

@@ -20,6 +20,7 @@
 #include "common/base/log.h"
 #include "common/base/planted.h"
 #include "common/plan/plan_file.h"
+#include "coordinator/commit/replay.h"
 
 static const struct statemachine_state pipeline_states[] = {
     [PIPELINE_STANDBY] = {"standby", STATEMACHINE_TO(PIPELINE_RECOVERING) | STATEMACHINE_TO(PIPELINE_ENDING)},
@@ -359,6 +360,7 @@ void pipeline_destroy(struct pipeline *pipeline)
     vector_deinit(&pipeline->leaving);
     vector_deinit(&pipeline->bounds);
     pipeline_evidence_deinit(pipeline);
+    replay_destroy(pipeline->replay);
     arena_deinit(&pipeline->bounds_arena);
     manifest_unref(pipeline->recovered);
     manifest_unref(pipeline->built);

@@ -43,8 +43,8 @@ struct pipeline_config {
     size_t piece_bytes; // messages of up to this size go in one frame (P15); 0: CONTROL_PIECE_BYTES
     bool available_now;
     bool full_refresh;
-    bool adopt, overwrite;
-    const char *adopt_table, *abandon_table, *overwrite_table;
+    bool adopt, overwrite, replay;
+    const char *adopt_table, *abandon_table, *overwrite_table, *replay_table;
     int64_t lease_ttl_us; // 0: a lock stands in for the lease
     int64_t grace_us;     // P24; 0: one hour
     size_t workers_min;   // waits for so many before it assigns

@@ -295,6 +295,10 @@ void pipeline_commit_advance(struct pipeline *pipeline)
     if (pipeline->fenced || !pipeline->attempt_ready) return;
     if (!pipeline->decide_no_more) pipeline_commit_merge(pipeline);
     if (pipeline->fenced) return;
+    if (pipeline->replay) {
+        pipeline_replay_commit(pipeline);
+        return;
+    }
     pipeline_evidence_advance(pipeline);
     pipeline_commit_decide(pipeline);
     if (state == PIPELINE_QUIESCING || pipeline->outcome == PIPELINE_BLOCKED || pipeline->outcome == PIPELINE_FENCED)

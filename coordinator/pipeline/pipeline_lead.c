@@ -105,6 +105,7 @@ static enum status pipeline_lead_run(struct pipeline_job *base, struct error *er
     enum status status = STATUS_OK;
     struct pipeline_lead_recovery *recovery = (struct pipeline_lead_recovery *)base;
     TRY(recover_run(&recovery->recover, err));
+    if (recovery->recover.replays) goto out;
     TRY(pipeline_change_run(&recovery->change, &recovery->recover, err));
     TRY(pipeline_fill_load(&recovery->recover, &recovery->fills, err));
 out:
@@ -115,6 +116,7 @@ static void pipeline_lead_release(struct pipeline_job *base)
 {
     struct pipeline_lead_recovery *recovery = (struct pipeline_lead_recovery *)base;
     manifest_unref(recovery->recover.last);
+    replay_destroy(recovery->recover.replays);
     table_logs_deinit(&recovery->logs);
     pipeline_change_deinit(&recovery->change);
     pipeline_fills_deinit(&recovery->fills);
@@ -153,10 +155,19 @@ static void pipeline_lead_recovered(struct pipeline_job *base)
         pipeline_trouble(pipeline, &base->err);
         return;
     }
-    pipeline->refreshed = true;
     pipeline_lead_take_over(pipeline, recovery);
     manifest_unref(pipeline->recovered);
     manifest_unref(pipeline->built);
+    replay_destroy(pipeline->replay);
+    pipeline->replay = NULL;
+    pipeline->published = recovery->recover.published;
+    if (recovery->recover.replays) {
+        pipeline_replay_begin(pipeline, recovery->recover.replays);
+        recovery->recover.replays = NULL;
+        pipeline_move(pipeline, PIPELINE_GATHERING);
+        return;
+    }
+    pipeline->refreshed = true;
     pipeline->recovered = recovery->recover.last;
     pipeline->built = recovery->recover.last ? manifest_ref(recovery->recover.last) : NULL;
     recovery->recover.last = NULL;
@@ -164,7 +175,6 @@ static void pipeline_lead_recovered(struct pipeline_job *base)
     pipeline->fills = recovery->fills;
     recovery->fills = (struct pipeline_fills){0};
     pipeline->decided = pipeline->recovered ? pipeline->recovered->record : (struct meta_record){0};
-    pipeline->published = recovery->recover.published;
     log_info("recovered", "pipeline=%s generation=%llu decided=%llu put=%llu", pipeline->context.pipeline,
              (unsigned long long)pipeline->context.generation, (unsigned long long)pipeline->decided.epoch,
              (unsigned long long)recovery->recover.put);
@@ -189,7 +199,9 @@ void pipeline_lead_recover(struct pipeline *pipeline)
                                          .adopt_table = pipeline->config.adopt_table,
                                          .abandon_table = pipeline->config.abandon_table,
                                          .overwrite = pipeline->config.overwrite && !pipeline->refreshed,
-                                         .overwrite_table = pipeline->config.overwrite_table};
+                                         .overwrite_table = pipeline->config.overwrite_table,
+                                         .replay = pipeline->config.replay && !pipeline->refreshed,
+                                         .replay_table = pipeline->config.replay_table};
     random_init(&recovery->recover.random, random_u64(pipeline->seam->random));
     recovery->recover.compare = pipeline_change_check;
     recovery->recover.compare_context = &recovery->change;

@@ -226,7 +226,7 @@ static enum status pipeline_plan_ask(struct pipeline_job *base, struct error *er
 {
     struct pipeline *pipeline = base->pipeline;
     bool first = ((struct pipeline_plan_question *)base)->first;
-    bool fixed = ((struct pipeline_plan_question *)base)->fixed;
+    bool fixed = ((struct pipeline_plan_question *)base)->fixed && !pipeline->replay;
     for (size_t i = 0; i < pipeline->source_count; i++) {
         struct pipeline_source *source = &pipeline->sources[i];
         enum status status = STATUS_OK;
@@ -273,7 +273,11 @@ static void pipeline_plan_asked(struct pipeline_job *base)
         if (now_us - pipeline->silent_us < most_us) return;
         err.class = ERROR_FAIL_PIPELINE;
     }
-    if (status == STATUS_OK) status = pipeline_plan_take_offers(pipeline, &err);
+    if (status == STATUS_OK && pipeline->replay) {
+        pipeline_replay_offers(pipeline);
+    } else if (status == STATUS_OK) {
+        status = pipeline_plan_take_offers(pipeline, &err);
+    }
     if (status != STATUS_OK) {
         pipeline_trouble(pipeline, &err);
         return;
@@ -324,6 +328,18 @@ static int64_t pipeline_plan_time(const struct pipeline *pipeline, int64_t now_u
     return pipeline->last_timestamp_us + (passed_us > 1 ? passed_us : 1);
 }
 
+void pipeline_plan_start(struct pipeline *pipeline, struct epoch *epoch, int64_t now_us)
+{
+    epoch->planned_us = now_us;
+    vector_push(&pipeline->epochs, epoch);
+    pipeline->next_epoch++;
+    log_debug("epoch_planned", "pipeline=%s epoch=%llu rows=%llu files=%llu no_data=%d last=%d",
+              pipeline->context.pipeline, (unsigned long long)epoch->number, (unsigned long long)epoch->cut.rows,
+              (unsigned long long)epoch->cut.files, epoch->no_data, epoch->last);
+    pipeline_workers_plan(pipeline, epoch);
+    pipeline_plan_watermark(pipeline, epoch);
+}
+
 static void pipeline_plan_send(struct pipeline *pipeline, enum pipeline_plan_kind kind, bool last, int64_t now_us)
 {
     struct error err = {0};
@@ -348,14 +364,7 @@ static void pipeline_plan_send(struct pipeline *pipeline, enum pipeline_plan_kin
     pipeline->last_boot_us = now_us;
     epoch_deal(epoch, pipeline->config.plan, &pipeline->routing);
     epoch_fix(epoch, &pipeline->clock, timestamp_us, kind == PIPELINE_PLAN_NO_DATA, last);
-    epoch->planned_us = now_us;
-    vector_push(&pipeline->epochs, epoch);
-    pipeline->next_epoch++;
-    log_debug("epoch_planned", "pipeline=%s epoch=%llu rows=%llu files=%llu no_data=%d last=%d",
-              pipeline->context.pipeline, (unsigned long long)epoch->number, (unsigned long long)epoch->cut.rows,
-              (unsigned long long)epoch->cut.files, epoch->no_data, last);
-    pipeline_workers_plan(pipeline, epoch);
-    pipeline_plan_watermark(pipeline, epoch);
+    pipeline_plan_start(pipeline, epoch, now_us);
     if (FAILPOINT("plan.after", &err) != STATUS_OK) pipeline_trouble(pipeline, &err);
 }
 
@@ -449,6 +458,10 @@ static void pipeline_plan_at_trigger(struct pipeline *pipeline, int64_t now_us)
 void pipeline_plan_advance(struct pipeline *pipeline, int64_t now_us)
 {
     if (pipeline->machine.state != PIPELINE_RUNNING || pipeline->finished) return;
+    if (pipeline->replay) {
+        pipeline_replay_plan(pipeline, now_us);
+        return;
+    }
     if (!pipeline->config.available_now && !pipeline->drain && !pipeline->due) {
         if (now_us < pipeline->trigger_at_us) return;
         if (pipeline->trigger_at_us == 0) pipeline->trigger_at_us = now_us;

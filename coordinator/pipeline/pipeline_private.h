@@ -8,6 +8,7 @@
 //   pipeline_stall.c    epochs that wait for their sources, a drain that cannot finish
 //   pipeline_evidence.c whether the records before an epoch are still those that were read
 //   pipeline_commit.c   merge, decide, put, publish
+//   pipeline_replay.c   epochs whose files are gone are read again
 //   pipeline_upkeep.c   log checkpoints, cleaning, offsets for lag tools
 #ifndef FORESET_PIPELINE_PIPELINE_PRIVATE_H
 #define FORESET_PIPELINE_PIPELINE_PRIVATE_H
@@ -162,6 +163,7 @@ struct pipeline {
     struct pipeline_source *sources;
     size_t source_count;
     struct pipeline_fills fills; // what new tables read first; of the last recovery
+    struct replay *replay;       // this attempt reads epochs again whose files are gone (P26); NULL: it goes on
     bool attempt_ready;          // clock and position belong to this attempt
     bool asked;                  // the sources could be asked once
     bool fixed;                  // available-now: the sources' ends are
@@ -250,6 +252,9 @@ void pipeline_plan_serially(struct pipeline *pipeline, uint64_t failed);
 // ReadDone came: passes what is complete, sends watermarks.
 enum status pipeline_plan_read(struct pipeline *pipeline, struct error *err) MUST_USE;
 
+// The epoch is cut, dealt and fixed: sends it to the workers.
+void pipeline_plan_start(struct pipeline *pipeline, struct epoch *epoch, int64_t now_us);
+
 void pipeline_plan_ask_sources(struct pipeline *pipeline); // a job; not while one polls
 
 // pipeline_stall.c
@@ -259,6 +264,12 @@ void pipeline_stall_tick(struct pipeline *pipeline, int64_t now_us);
 void pipeline_evidence_advance(struct pipeline *pipeline);
 void pipeline_evidence_begin(struct pipeline *pipeline); // a new attempt: positions are there, nothing is offered yet
 void pipeline_evidence_deinit(struct pipeline *pipeline);
+
+// pipeline_replay.c
+void pipeline_replay_begin(struct pipeline *pipeline, struct replay *replay); // recovery found what is lost
+void pipeline_replay_offers(struct pipeline *pipeline);                       // the sources have answered
+void pipeline_replay_plan(struct pipeline *pipeline, int64_t now_us);
+void pipeline_replay_commit(struct pipeline *pipeline);
 
 // pipeline_commit.c
 void pipeline_commit_advance(struct pipeline *pipeline);

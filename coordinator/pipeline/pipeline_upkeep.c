@@ -178,7 +178,7 @@ void pipeline_upkeep_clean(struct pipeline *pipeline)
 {
     int64_t now_us = clock_boot_us(pipeline->seam->clock), grace_us = pipeline->config.grace_us;
     if (pipeline->cleaning || pipeline->machine.state != PIPELINE_RUNNING || now_us < pipeline->clean_at_us) return;
-    if (pipeline->decided.epoch == 0) return;
+    if (pipeline->decided.epoch == 0 || pipeline->replay) return;
     struct pipeline_upkeep_cleaning *job =
         pipeline_job_create(pipeline, sizeof *job, pipeline_upkeep_clean_act, pipeline_upkeep_cleaned, NULL);
     job->clean = (struct clean){.context = &pipeline->context,

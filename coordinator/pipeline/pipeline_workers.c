@@ -526,6 +526,7 @@ void pipeline_workers_move(struct pipeline *pipeline, int64_t now_us)
 {
     pipeline->move_due = false;
     if (pipeline->move_at_us == 0 || now_us < pipeline->move_at_us || pipeline->finished) return;
+    if (pipeline->replay) return; // it ends soon, and then everybody is assigned again
     struct pipeline_worker *able[PIPELINE_WORKERS_MAX];
     size_t count = pipeline_workers_able(pipeline, now_us, able), stay = 0;
     for (size_t i = 0; i < count; i++) stay += able[i]->in;

@@ -45,6 +45,7 @@ static const char *const planted_table[] = {
     "removes-remembered",     // what a manifest remembers is removed, live or not
     "restore-ignored",        // a table that others restored is written on
     "files-not-looked-at",    // files that somebody's VACUUM removed are put
+    "replay-keeps-lost",      // a replayed manifest names what is gone beside what was written again
     "held-ignored",           // what others compacted keeps rows of groups that were written again
     "fill-without-pending",   // a new table is filled with what is published only
     NULL};

@@ -126,7 +126,9 @@ static void check_files(const Foreset__Manifest *manifest, uint32_t table, Fores
         struct sim_content content = check_read(check_urls[check_pipeline][table], files[i]->path, who, &foreign);
         uint64_t of_epoch = 0, of_generation = 0;
         bool named = manifest_part_parse(files[i]->path, "part-", &of_epoch, &of_generation);
-        if (!named || of_epoch > epoch || (of_epoch == epoch && of_generation != generation)) {
+        if (!named || of_epoch > epoch ||
+            (of_epoch == epoch && of_generation != generation &&
+             !(manifest->n_replaced > 0 && of_generation > generation))) {
             sim_core_fail("P2: the manifest of epoch %" PRIu64 ", generation %" PRIu64 ", names %s", epoch, generation,
                           files[i]->path);
         }
@@ -165,7 +167,7 @@ static void check_fills(const Foreset__Manifest *manifest)
     }
 }
 
-static void check_manifest(const Foreset__Manifest *manifest)
+static void check_manifest_files(const Foreset__Manifest *manifest)
 {
     for (size_t i = 0; i < manifest->n_tables; i++) {
         const Foreset__TableEpoch *table = manifest->tables[i];
@@ -175,9 +177,78 @@ static void check_manifest(const Foreset__Manifest *manifest)
         check_files(manifest, SIM_DEAD, table->dead_letters, table->n_dead_letters);
         check_files(manifest, SIM_DEAD, table->dead_letters_pending, table->n_dead_letters_pending);
     }
+}
+
+static void check_manifest(const Foreset__Manifest *manifest)
+{
+    check_manifest_files(manifest);
     check_parts(manifest);
     check_fills(manifest);
     sim_model_decide(check_pipeline, manifest);
+}
+
+// ---- Replays (P26) ----
+
+// Files that were decided and are in no log: those that the new manifests name count, no others.
+static void check_forget(void)
+{
+    for (size_t i = 0; i < SIM_CONTENTS; i++) {
+        struct check_table *table = &check->tables[i];
+        for (size_t k = 0; k < table->files.count; k++) {
+            struct check_file *file = &table->files.items[k];
+            if (!file->was_live && file->epoch > table->epoch) file->epoch = 0;
+        }
+    }
+}
+
+static void check_same(const Foreset__Manifest *was, const Foreset__Manifest *now)
+{
+    bool same = was->epoch == now->epoch && was->n_ranges == now->n_ranges && was->n_parts == now->n_parts &&
+                was->n_tables == now->n_tables && was->timestamp_us == now->timestamp_us;
+    for (size_t i = 0; same && i < was->n_ranges; i++)
+        same = was->ranges[i]->from == now->ranges[i]->from && was->ranges[i]->to == now->ranges[i]->to;
+    if (!same) sim_core_fail("I5: the replay of epoch %" PRIu64 " changes more than its files", was->epoch);
+}
+
+// Other manifests for the last epochs, down to the first that keeps its own.
+static void check_replaced(const struct meta_record *last)
+{
+    VECTOR(struct manifest *) chain = {0};
+    struct meta_record wanted = *last;
+    while (wanted.epoch > 0 && !sim->failed && strcmp(wanted.name, check->names.items[wanted.epoch - 1]) != 0) {
+        const struct sim_object *object = sim_store_look(sim_plan_state_url(check_pipeline), wanted.name);
+        struct manifest *manifest = NULL;
+        struct error err;
+        bool says = false;
+        if (!object ||
+            manifest_decode(object->bytes, object->size, wanted.name, &wanted, &manifest, &err) != STATUS_OK) {
+            sim_core_fail("I3: epoch %" PRIu64 " is replayed, its manifest %s is damaged or not there", wanted.epoch,
+                          wanted.name);
+            break;
+        }
+        vector_push(&chain, manifest);
+        for (size_t i = 0; i < manifest->body->n_replaced; i++)
+            says = says || strcmp(manifest->body->replaced[i], check->names.items[wanted.epoch - 1]) == 0;
+        if (!says) sim_core_fail("I5: epoch %" PRIu64 " is decided again: %s", wanted.epoch, wanted.name);
+        if (!manifest_previous(manifest, &wanted)) break;
+    }
+    if (chain.count == 0) sim_core_fail("I5: epoch %" PRIu64 " is decided again: %s", last->epoch, last->name);
+    if (!sim->failed) {
+        check_same(check->last, chain.items[0]->body);
+        check_forget();
+        foreset__manifest__free_unpacked(check->last, NULL);
+        check->last = foreset__manifest__unpack(NULL, chain.items[0]->packed_size, chain.items[0]->packed);
+    }
+    for (size_t i = chain.count; i > 0 && !sim->failed; i--) {
+        const struct manifest *manifest = chain.items[i - 1];
+        sim_core_trace("epoch %" PRIu64 " is replayed: %s", manifest->body->epoch, manifest->record.name);
+        memory_free(check->names.items[manifest->body->epoch - 1]);
+        check->names.items[manifest->body->epoch - 1] = memory_strdup(manifest->record.name);
+        check_manifest_files(manifest->body);
+        sim->replays++;
+    }
+    for (size_t i = 0; i < chain.count; i++) manifest_unref(chain.items[i]);
+    vector_deinit(&chain);
 }
 
 void sim_check_decided(uint32_t pipeline, const char *record)
@@ -187,8 +258,14 @@ void sim_check_decided(uint32_t pipeline, const char *record)
     snprintf(key, sizeof key, "foreset/pipelines/p%u/generation", pipeline);
     uint64_t epoch = 0, generation = 0, hash = 0, first = check->names.count + 1;
     char name[META_NAME_SIZE] = "";
-    if (sscanf(record, "%" SCNu64 " %" SCNu64 " %" SCNx64 " %127s", &epoch, &generation, &hash, name) != 4 ||
-        epoch < first) {
+    bool read = sscanf(record, "%" SCNu64 " %" SCNu64 " %" SCNx64 " %127s", &epoch, &generation, &hash, name) == 4;
+    if (read && epoch > 0 && epoch + 1 == first) {
+        struct meta_record last = {epoch, generation, hash, ""};
+        snprintf(last.name, sizeof last.name, "%s", name);
+        check_replaced(&last);
+        return;
+    }
+    if (!read || epoch < first) {
         sim_core_fail("I5: epoch %" PRIu64 " is decided again: %s", epoch, record);
         return;
     }

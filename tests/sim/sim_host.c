@@ -92,6 +92,8 @@ static enum status host_start(void *context, const struct definition *definition
                                            .adopt_table = start->adopt_table,
                                            .overwrite = start->overwrite,
                                            .overwrite_table = start->overwrite_table,
+                                           .replay = start->replay,
+                                           .replay_table = start->replay_table,
                                            .lease_ttl_us = HOST_LEASE_US,
                                            .grace_us = HOST_GRACE_US,
                                            .workers_min = 1,

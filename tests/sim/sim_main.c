@@ -26,7 +26,7 @@ struct main_options {
     const char *bug;
 };
 struct main_sums {
-    uint64_t seeds, bad, steps, crashes, moves, decisions, commits;
+    uint64_t seeds, bad, steps, crashes, moves, decisions, commits, replays;
 };
 
 static int main_usage(const char *word)
@@ -75,6 +75,7 @@ static void main_seeds(const struct main_options *options, uint64_t job, struct 
         sums->crashes += sim->crashes;
         sums->moves += sim->moves;
         sums->decisions += sim->decisions;
+        sums->replays += sim->replays;
         sums->commits += sim->commits;
         sums->steps += sim->steps;
     }
@@ -115,6 +116,7 @@ static void main_add(struct main_sums *sums, const struct main_sums *more)
     sums->crashes += more->crashes;
     sums->moves += more->moves;
     sums->decisions += more->decisions;
+    sums->replays += more->replays;
     sums->commits += more->commits;
 }
 
@@ -166,10 +168,11 @@ int main(int argc, char **argv)
         all = main_share(&options, &sums);
     }
     if (!options.bugs) {
-        printf("%llu seeds, %llu failed: %llu steps, %llu crashes, %llu moves, %llu epochs decided, %llu commits\n",
+        printf("%llu seeds, %llu failed: %llu steps, %llu crashes, %llu moves, %llu epochs decided, %llu replays, %llu "
+               "commits\n",
                (unsigned long long)sums.seeds, (unsigned long long)sums.bad, (unsigned long long)sums.steps,
                (unsigned long long)sums.crashes, (unsigned long long)sums.moves, (unsigned long long)sums.decisions,
-               (unsigned long long)sums.commits);
+               (unsigned long long)sums.replays, (unsigned long long)sums.commits);
     }
     if (!all) printf("a process died before its seeds were done\n");
     return sums.bad > 0 || !all;

@@ -11,7 +11,7 @@
 
 struct operator_wish {
     const char *verb; // NULL: nothing is wished for
-    bool drains;
+    bool drains, replays;
     uint64_t token; // of the command under way; 0: none
     int64_t ask_at_us;
 };
@@ -19,6 +19,7 @@ static struct {
     struct operator_wish pipelines[SIM_PIPELINES_MAX], workers[3];
     bool applied[SIM_PIPELINES_MAX];
     const char *resolves[SIM_PIPELINES_MAX]; // the verb for one that is blocked; NULL: none is
+    bool replays[SIM_PIPELINES_MAX];         // by reading again what is gone
     bool grown[SIM_PIPELINES_MAX];           // from here on it is applied with one table more
     uint64_t tokens;
 } operator;
@@ -58,7 +59,7 @@ static void operator_ask(struct operator_wish *wish, const char *name, const cha
     request->names[request->n_names++] = memory_strdup(name);
     bool applies = strcmp(wish->verb, "pipelines apply") == 0;
     if (applies && sim->knobs.available_now) operator_option(request, "available-now");
-    if (strcmp(wish->verb, "pipelines retry") == 0) operator_option(request, "overwrite");
+    if (strcmp(wish->verb, "pipelines retry") == 0) operator_option(request, wish->replays ? "replay" : "overwrite");
     if (text && wish->drains) operator_option(request, "drain");
     if (applies) {
         request->has_text = true;
@@ -111,6 +112,7 @@ static void operator_pipeline(uint32_t pipeline)
         operator_wish_for(wish, verbs[random_below(&sim->random, 2)], random_chance(&sim->random, 0.5));
     if (operator.resolves[pipeline] && !wish->verb) {
         operator_wish_for(wish, operator.resolves[pipeline], false);
+        wish->replays = operator.replays[pipeline];
         operator.resolves[pipeline] = NULL;
     }
     bool grows = sim->knobs.grows && operator.applied[pipeline] && !operator.grown[pipeline];
@@ -125,14 +127,20 @@ static void operator_pipeline(uint32_t pipeline)
     if (!wish->verb && wish->ask_at_us < sim->now_us) wish->ask_at_us = sim->now_us + OPERATOR_PATIENCE_US;
 }
 
-// The message names the way: files are brought back, the pipeline's rows win, or the table is taken as it is.
+// The message names the way: files are brought back, or their epoch is replayed; the pipeline's rows win, or the table
+// is taken as it is.
 void sim_operator_blocked(uint32_t pipeline, const char *why)
 {
-    bool gone = strstr(why, " gone: ") != NULL, wins = strstr(why, "--overwrite=") != NULL;
-    if (gone) sim_others_bring_back(pipeline);
+    bool gone = strstr(why, " gone") != NULL, wins = strstr(why, "--overwrite=") != NULL;
+    bool replays = gone && strstr(why, "--replay=") && random_chance(&sim->random, 0.7);
+    if (gone && !replays) sim_others_bring_back(pipeline);
     if (!gone && !wins && !strstr(why, "--adopt="))
         sim_core_fail("I7: nothing resolves what blocks p%u: %s", pipeline, why);
-    operator.resolves[pipeline] = gone ? "pipelines start" : wins ? "pipelines retry" : "pipelines adopt";
+    operator.replays[pipeline] = replays;
+    operator.resolves[pipeline] = replays ? "pipelines retry"
+    : gone                                ? "pipelines start"
+    : wins                                ? "pipelines retry"
+                                          : "pipelines adopt";
 }
 
 void sim_operator_act(void)

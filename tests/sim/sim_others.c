@@ -258,11 +258,22 @@ static void others_act(uint32_t pipeline, bool hurts)
     others_deinit(&commit);
 }
 
+// Of the tables without state: what a replay writes again (P26).
+static void others_clear(uint32_t pipeline)
+{
+    uint32_t table = random_chance(&sim->random, 0.5) ? SIM_ROWS : SIM_SLOW;
+    if ((table == SIM_SLOW && sim->knobs.grows) || sim_check_epoch(pipeline, table) == 0) return;
+    struct others_commit commit = others_begin(pipeline, table);
+    others_vacuum(&commit);
+    others_deinit(&commit);
+}
+
 void sim_others_act(void)
 {
     for (uint32_t i = 0; i < sim->knobs.pipelines; i++) {
         if (sim_core_roll(sim->knobs.others)) others_act(i, false);
         if (sim_core_roll(sim->knobs.others / 12)) others_act(i, true);
+        if (sim_core_roll(sim->knobs.others / 6)) others_clear(i);
     }
 }
 
