@@ -129,8 +129,9 @@ static void analyze_table(const struct delta_analyze *analyze, bool dry_run)
         cells[count++ * ANALYZE_COLUMNS + 2] = file->reason;
     }
     if (count) table_print_cells(titles, right, ANALYZE_COLUMNS, cells, count, stdout);
-    printf("%zu files read, %lu rows: statistics of %lu are right, of %lu wrong, of %lu missing; ",
-           analyze->files.count, (unsigned long)analyze->rows, (unsigned long)analyze->right,
+    printf("%zu %s read, %lu %s: statistics of %lu are right, of %lu wrong, of %lu missing; ", analyze->files.count,
+           text_plural(analyze->files.count, "file", "files"), (unsigned long)analyze->rows,
+           text_plural((uint64_t)analyze->rows, "row", "rows"), (unsigned long)analyze->right,
            (unsigned long)analyze->wrong, (unsigned long)analyze->missing);
     if (dry_run) {
         printf("nothing was changed (--dry-run); version %ld\n", (long)analyze->version);

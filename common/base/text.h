@@ -41,6 +41,11 @@ bool slice_equal_nocase(struct slice a, struct slice b); // ASCII
 bool text_parse_i64(const char *str, int64_t *ret_value); // whole string, decimal
 bool text_parse_u64(const char *str, uint64_t *ret_value);
 bool text_parse_bytes(const char *str, uint64_t *ret_bytes); // "512M", "1G", "100k", "123"
+// Which of two words goes with a number: "1 file is gone", "2 files are gone".
+static inline const char *text_plural(uint64_t count, const char *one, const char *many)
+{
+    return count == 1 ? one : many;
+}
 // Edit distance (Levenshtein), case-insensitive, for "did you mean"; at most 64 characters of each are compared.
 unsigned text_distance(const char *a, const char *b);
 // The nearest of candidates (NULL-terminated) within a third of the word's length, else NULL.

@@ -58,7 +58,8 @@ enum status adopt_find(struct table_logs *logs, struct commit_context *context, 
         if (id[0] && strcmp(id, owner) != 0) {
             status =
                 error_set(err, STATUS_INVALID, ERROR_FAIL_PIPELINE,
-                          "--adopt: table %s belongs to the pipeline %s, the others to %s; they cannot go on together",
+                          "--adopt: table %s belongs to the pipeline %s, the others to %s; they cannot go on together. "
+                          "Move that table away, or give it another name or LOCATION, and adopt the others",
                           log->name, owner, id);
             goto out;
         }

@@ -92,6 +92,23 @@ out:
     return status;
 }
 
+// In append mode the pipeline's rows cannot win: what others deleted stays deleted.
+static enum status recover_may_overwrite(const struct recover *recover, struct error *err)
+{
+    const char *name = recover->overwrite ? recover->overwrite_table : NULL;
+    for (size_t i = 0; name && i < recover->logs->count; i++) {
+        const struct table_log *log = &recover->logs->items[i];
+        if (strcmp(log->name, name) != 0) continue;
+        if (log->updates || (!log->dead_letters && log->plan->mode == FORESET__TABLE__MODE__COMPLETE)) return STATUS_OK;
+        return error_set(err, STATUS_INVALID, ERROR_FAIL_PIPELINE,
+                         "--overwrite=%s: the table is in append mode, so its earlier rows are nowhere else and cannot "
+                         "be written again: what other writers removed stays removed. Nothing was changed. After a "
+                         "RESTORE use --adopt=%s, to read all sources again --full-refresh",
+                         name, name);
+    }
+    return STATUS_OK;
+}
+
 static bool recover_is_ahead(const struct recover *recover, uint64_t txn)
 {
     return recover->last && txn > recover->last->body->epoch;
@@ -144,7 +161,8 @@ static enum status recover_tables(struct recover *recover, struct error *err)
         bool exists = false;
         if (log->abandoned) continue;
         TRY(table_log_refresh(log, &exists, err));
-        if (!exists && epoch && epoch->commit_epoch > 0) {
+        bool refreshes = recover->full_refresh && recover->last;
+        if (!exists && epoch && epoch->commit_epoch > 0 && !refreshes) {
             status = error_set(err, STATUS_NOT_FOUND, ERROR_BLOCKED,
                                "table %s: its log at %s is gone, though the pipeline wrote it in epoch %" PRIu64
                                ". Bring it back, start again with --full-refresh, or give it up with "
@@ -247,8 +265,55 @@ static enum status recover_mismatch(const struct table_log *log, uint64_t txn, u
     return table_log_blocked(log, "", reason, TABLE_LOG_ADOPT | (log->updates ? TABLE_LOG_OVERWRITE : 0u), err);
 }
 
+// Tables that others changed are told together, so that one look is enough.
+enum { RECOVER_BLOCKED_NAMED_MAX = 4 };
+struct recover_blocked {
+    size_t count;
+    bool overwrite; // it helps some of them
+    struct error first;
+    struct text reasons;
+};
+
+static void recover_collect(struct recover_blocked *blocked, const struct table_log *log, const struct error *err)
+{
+    const char *end = strstr(err->message, ". Nothing is lost"), *begin = strstr(err->message, ": ");
+    if (blocked->count == 0) blocked->first = *err;
+    blocked->overwrite = blocked->overwrite || strstr(err->message, "--overwrite=") != NULL;
+    if (blocked->count++ >= RECOVER_BLOCKED_NAMED_MAX || !begin) return;
+    begin += 2;
+    size_t length = end && end > begin ? (size_t)(end - begin) : strlen(begin);
+    text_printf(&blocked->reasons, "%s%s: %.*s", blocked->count > 1 ? "; " : "", log->name,
+                (int)(length < 140 ? length : 140), begin);
+}
+
+static enum status recover_tell_blocked(const struct recover *recover, struct recover_blocked *blocked,
+                                        struct error *err)
+{
+    const char *pipeline = recover->context->pipeline;
+    struct text ways = {0};
+    if (blocked->count == 0) return STATUS_OK;
+    *err = blocked->first;
+    if (blocked->count == 1) return err->code;
+    if (blocked->count > RECOVER_BLOCKED_NAMED_MAX)
+        text_printf(&blocked->reasons, "; and %zu more", blocked->count - RECOVER_BLOCKED_NAMED_MAX);
+    if (blocked->overwrite)
+        text_printf(&ways,
+                    "; to let the pipeline's rows win in update mode: --overwrite[=TABLE] (foreset pipelines retry "
+                    "--overwrite %s [--table TABLE])",
+                    pipeline);
+    enum status status =
+        error_set(err, STATUS_ERROR, ERROR_BLOCKED,
+                  "%zu tables are blocked: %s. Nothing is lost. Set them right and run again "
+                  "(cluster: foreset pipelines retry %s); to accept all of them as they are: --adopt, "
+                  "one: --adopt=TABLE (foreset pipelines adopt %s [--table TABLE])%s; to give one up: "
+                  "--abandon-table=TABLE (foreset pipelines abandon-table %s --table TABLE)",
+                  blocked->count, text_str(&blocked->reasons), pipeline, pipeline, text_str(&ways), pipeline);
+    text_deinit(&ways);
+    return status;
+}
+
 static enum status recover_expect_log(struct recover *recover, const struct manifest *manifest, struct table_log *log,
-                                      struct error *err)
+                                      struct recover_blocked *blocked, struct error *err)
 {
     enum status status = STATUS_OK;
     bool exists = log->table != NULL;
@@ -267,7 +332,10 @@ static enum status recover_expect_log(struct recover *recover, const struct mani
         log_info("adopted", "table=%s why=\"%s\"", log->name, err->message);
         return table_log_accept(log, accepted, &recover->random, err);
     }
-    if (!log->updates || !recover_overwrites(recover, log)) return status;
+    if (!log->updates || !recover_overwrites(recover, log)) {
+        recover_collect(blocked, log, err);
+        return STATUS_OK;
+    }
     log_info("overwritten", "table=%s why=\"%s\"", log->name, err->message);
     return recover_overwrite(recover, log, &expected, accepted, err);
 out:
@@ -282,12 +350,15 @@ static enum status recover_expect(struct recover *recover, const struct meta_rec
     enum status status = STATUS_OK;
     struct meta_record record = *last;
     struct manifest *manifest = NULL;
+    struct recover_blocked blocked = {0};
     if (recover->published < last->epoch)
         TRY(meta_store_decided(recover->context->meta, recover->published + 1, &record, err));
     TRY(manifest_get(recover->context->state, &record, recover->context->seam, &manifest, err));
     for (size_t i = 0; i < recover->logs->count; i++)
-        TRY(recover_expect_log(recover, manifest, &recover->logs->items[i], err));
+        TRY(recover_expect_log(recover, manifest, &recover->logs->items[i], &blocked, err));
+    TRY(recover_tell_blocked(recover, &blocked, err));
 out:
+    text_deinit(&blocked.reasons);
     manifest_unref(manifest);
     return status;
 }
@@ -373,6 +444,7 @@ enum status recover_run(struct recover *recover, struct error *err)
     TRY(lease_check(context->meta->lease, "recovery", err));
     TRY(recover_knows(recover, "adopt", recover->adopt ? recover->adopt_table : NULL, err));
     TRY(recover_knows(recover, "overwrite", recover->overwrite ? recover->overwrite_table : NULL, err));
+    TRY(recover_may_overwrite(recover, err));
     TRY(recover_knows(recover, "replay", recover->replay ? recover->replay_table : NULL, err));
     TRY(recover_knows(recover, "abandon-table", recover->abandon_table, err));
     TRY(recover_identity(recover, &floor, err));
@@ -380,9 +452,11 @@ enum status recover_run(struct recover *recover, struct error *err)
     TRY(meta_store_last(context->meta, &last, err));
     if (last.epoch > 0) TRY(manifest_get(context->state, &last, context->seam, &recover->last, err));
     if (recover->last && strcmp(recover->last->body->pipeline_id, context->pipeline_id) != 0) {
-        status =
-            error_set(err, STATUS_CORRUPT, ERROR_FAIL_PIPELINE, "manifest %s is of the pipeline %s, not of ours (%s)",
-                      last.name, recover->last->body->pipeline_id, context->pipeline_id);
+        status = error_set(err, STATUS_CORRUPT, ERROR_FAIL_PIPELINE,
+                           "manifest %s is of the pipeline %s, not of ours (%s): the state store (--state) and the "
+                           "key-value store (--meta, "
+                           "etcd) are not of the same pipeline. Give those that belong together",
+                           last.name, recover->last->body->pipeline_id, context->pipeline_id);
         goto out;
     }
     TRY(recover->compare(recover, err));

@@ -62,7 +62,7 @@ static enum status table_log_follow(struct table_log *log, struct error *err)
     return status;
 }
 
-enum status table_log_refresh(struct table_log *log, bool *ret_exists, struct error *err)
+static enum status table_log_read(struct table_log *log, bool *ret_exists, struct error *err)
 {
     enum status status = table_log_open_store(log, err);
     if (status != STATUS_OK) return status;
@@ -93,6 +93,22 @@ enum status table_log_refresh(struct table_log *log, bool *ret_exists, struct er
     log->others.root = log->store->url;
     if (status == STATUS_OK) status = table_others_find(&log->others, log->table, log->app_id, err);
     return status == STATUS_NOT_FOUND ? STATUS_OK : status;
+}
+
+// No option reads a log with a hole in it: a full refresh needs the table's version too, or no log at all.
+static enum status table_log_damaged(const struct table_log *log, struct error *err)
+{
+    struct error why = *err;
+    return error_set(err, STATUS_CORRUPT, why.class,
+                     "table %s: %.500s. Bring the file back from a copy; or move %s away and run with --full-refresh, "
+                     "which reads the sources again; or give the table up with --abandon-table=%s",
+                     log->name, why.message, log->url, log->plan->name);
+}
+
+enum status table_log_refresh(struct table_log *log, bool *ret_exists, struct error *err)
+{
+    enum status status = table_log_read(log, ret_exists, err);
+    return status == STATUS_CORRUPT ? table_log_damaged(log, err) : status;
 }
 
 // ---- Putting ----
@@ -325,7 +341,7 @@ enum status table_log_look(const struct table_log *log, Foreset__DataFile *const
         reason, sizeof reason,
         "%zu of the files that %s %s gone: %s%s. Another writer's VACUUM with a short retention does that. Bring %s "
         "back from a copy%s%s",
-        missing, role, missing > 1 ? "are" : "is", text_str(&gone), more, missing > 1 ? "them" : "it",
+        missing, role, text_plural(missing, "is", "are"), text_str(&gone), more, text_plural(missing, "it", "them"),
         stays ? ". --replay cannot help here: " : ", or replay the epoch where the source still has its rows",
         obstacle);
     status = table_log_blocked(log, "", reason, TABLE_LOG_REFRESH | (stays ? 0u : TABLE_LOG_REPLAY), err);
@@ -338,18 +354,19 @@ enum status table_log_check_others(const struct table_log *log, const char *what
 {
     char reason[200];
     const struct table_others *others = &log->others;
+    unsigned ways = TABLE_LOG_ADOPT | (log->updates ? TABLE_LOG_OVERWRITE : 0u);
     if (log->replaces) return STATUS_OK; // a full refresh leaves nothing of what is there
     if (others->restored > 0) {
         snprintf(reason, sizeof reason,
                  "its version %" PRId64 " restored an earlier one: rows that the pipeline wrote may be missing, or "
                  "come back",
                  others->restored);
-        return table_log_blocked(log, what, reason, TABLE_LOG_ADOPT, err);
+        return table_log_blocked(log, what, reason, ways, err);
     }
     if (!others->cleaned) return STATUS_OK;
     snprintf(reason, sizeof reason,
              "the pipeline's last commit is no longer in its log: what other writers did since cannot be told");
-    return table_log_blocked(log, what, reason, TABLE_LOG_ADOPT, err);
+    return table_log_blocked(log, what, reason, ways, err);
 }
 
 // ---- Whose it is, with rows ----
@@ -509,8 +526,11 @@ enum status table_log_check(struct table_log *log, bool removes, struct error *e
     enum status status = STATUS_OK;
     const char *owner = delta_table_property(log->table, TABLE_LOG_PROPERTY);
     if (!owner || strcmp(owner, log->context->pipeline_id) != 0) {
-        return error_set(err, STATUS_INVALID, ERROR_FAIL_PIPELINE, "it carries the pipeline id %s, not ours (%s)",
-                         owner ? owner : "(none)", log->context->pipeline_id);
+        return error_set(
+            err, STATUS_INVALID, ERROR_FAIL_PIPELINE,
+            "it carries the pipeline id %s, not ours (%s): another pipeline has taken it over. Stop that one and "
+            "take the table back with --adopt=%s, or use another name or LOCATION",
+            owner ? owner : "(none)", log->context->pipeline_id, log->name);
     }
     uint32_t partitions = log->dead_letters ? 0 : (uint32_t)log->plan->n_partition_columns;
     TRY(delta_table_check_write(log->table, removes, err));

@@ -263,13 +263,15 @@ static enum status table_put_verify(struct table_put *put, struct error *err)
         }
         delta_log_commit_destroy(commit);
         if (same) return table_log_settle(put->log, version, err); // by a put that did not learn its outcome
-        if (ours) return table_put_blocked(put, err, "its log holds this epoch from another manifest", 0);
+        if (ours)
+            return table_put_blocked(put, err, "its log holds this epoch from another manifest", TABLE_LOG_REFRESH);
     }
     uint64_t published = 0;
     enum status status = meta_store_published(put->log->context->meta, &published, err);
     if (status != STATUS_OK) return status;
     if (published >= put->epoch) return STATUS_OK;
-    return table_put_blocked(put, err, "its log says that the epoch is there, but no commit names its manifest", 0);
+    return table_put_blocked(put, err, "its log says that the epoch is there, but no commit names its manifest",
+                             TABLE_LOG_REFRESH);
 }
 
 // What other writers did since our last commit. ERROR_BLOCKED: not what the epoch can be put upon.
@@ -335,11 +337,11 @@ static enum status table_put_look(struct table_put *put, bool *ret_there, struct
                  "its last transaction is epoch %" PRIu64 ", expected %" PRIu64
                  " (restored to an older version, or replaced?)",
                  txn, put->prev);
-        return table_put_blocked(put, err, reason, TABLE_LOG_ADOPT);
+        return table_put_blocked(put, err, reason, TABLE_LOG_ADOPT | TABLE_LOG_REFRESH);
     }
     bool removes = put->overwrite || put->table->n_removes > 0;
     if (table_log_check(put->log, removes && !put->log->dead_letters, err) != STATUS_OK) {
-        return table_put_blocked(put, err, err->message, 0);
+        return table_put_blocked(put, err, err->message, TABLE_LOG_REFRESH);
     }
     return table_put_look_files(put, err);
 }
@@ -352,7 +354,7 @@ static enum status table_put_refresh(struct table_put *put, struct error *err)
     if (put->prev == 0) { // dead letter tables come into being with their first rows
         return table_log_ensure(put->log, false, put->random, err);
     }
-    return table_put_blocked(put, err, "there is no table any more", 0);
+    return table_put_blocked(put, err, "there is no table any more", TABLE_LOG_REFRESH);
 }
 
 // ---- One attempt ----
@@ -519,6 +521,9 @@ enum status table_put_check(struct table_log *log, const struct manifest *manife
     if (put.overwrite) log->answered = log->others.changed;
     if (exists) return table_put_check_there(&put, err);
     if (put.prev == 0 || log->dead_letters) return STATUS_OK; // those come with their first put
-    return error_set(err, STATUS_NOT_FOUND, ERROR_FAIL_PIPELINE, "table %s: there is no table any more at %s",
-                     log->name, log->url);
+    return error_set(
+        err, STATUS_NOT_FOUND, ERROR_FAIL_PIPELINE,
+        "table %s: there is no table any more at %s. Bring it back, start again with --full-refresh, or give it up "
+        "with --abandon-table=%s",
+        log->name, log->url, log->plan->name);
 }

@@ -24,6 +24,10 @@ enum { META_TRIES = 20, META_VALUE_SIZE = 256, META_FORGET_MAX = 16 };
 #define META_BACKOFF_US     50000
 #define META_BACKOFF_US_MAX 1000000
 
+// What helps where the store holds what this program never wrote.
+static const char meta_cure[] =
+    "restore the store from a copy, or remove it and run with --adopt to go on from the tables' logs";
+
 struct meta_value {
     char text[META_VALUE_SIZE]; // "" if absent
     bool present;
@@ -108,8 +112,8 @@ static enum status meta_read_u64(struct meta_store *meta, const char *name, uint
     if (status != STATUS_OK) return status;
     uint64_t number = 0;
     if (ret_value->present && !text_parse_u64(ret_value->text, &number)) {
-        return error_set(err, STATUS_CORRUPT, ERROR_FAIL_PIPELINE, "kv key %s holds '%s', not a number", key,
-                         ret_value->text);
+        return error_set(err, STATUS_CORRUPT, ERROR_FAIL_PIPELINE, "kv key %s holds '%s', not a number; %s", key,
+                         ret_value->text, meta_cure);
     }
     *ret_number = number;
     return STATUS_OK;
@@ -332,8 +336,8 @@ enum status meta_store_id(struct meta_store *meta, char ret_id[37], struct error
     enum status status = meta_read(meta, meta_key(meta, "id", key), &now, err);
     if (status != STATUS_OK) return status;
     if (now.present && strlen(now.text) != 36) {
-        return error_set(err, STATUS_CORRUPT, ERROR_FAIL_PIPELINE, "kv key %s holds '%s', not a pipeline id", key,
-                         now.text);
+        return error_set(err, STATUS_CORRUPT, ERROR_FAIL_PIPELINE, "kv key %s holds '%s', not a pipeline id; %s", key,
+                         now.text, meta_cure);
     }
     snprintf(ret_id, 37, "%.36s", now.text);
     return STATUS_OK;
@@ -390,8 +394,8 @@ static enum status meta_record_read(struct meta_store *meta, const char *key, st
         int fields = sscanf(ret_value->text, "%" SCNu64 " %" SCNu64 " %" SCNx64 " %127s", &record.epoch,
                             &record.generation, &record.hash, record.name);
         if (fields != 4 || record.epoch == 0) {
-            return error_set(err, STATUS_CORRUPT, ERROR_FAIL_PIPELINE, "kv key %s holds '%s', not a decided epoch", key,
-                             ret_value->text);
+            return error_set(err, STATUS_CORRUPT, ERROR_FAIL_PIPELINE, "kv key %s holds '%s', not a decided epoch; %s",
+                             key, ret_value->text, meta_cure);
         }
     }
     *ret_record = record;
@@ -412,8 +416,8 @@ enum status meta_store_decided(struct meta_store *meta, uint64_t epoch, struct m
     struct meta_value value;
     enum status status = meta_record_read(meta, meta_decided_key(meta, epoch, key), ret_record, &value, err);
     if (status == STATUS_OK && ret_record->epoch != epoch) {
-        return error_set(err, STATUS_CORRUPT, ERROR_FAIL_PIPELINE, "kv store: no record of the decided epoch %" PRIu64,
-                         epoch);
+        return error_set(err, STATUS_CORRUPT, ERROR_FAIL_PIPELINE,
+                         "kv store: no record of the decided epoch %" PRIu64 "; %s", epoch, meta_cure);
     }
     return status;
 }

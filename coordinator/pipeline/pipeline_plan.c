@@ -15,6 +15,7 @@
 #include "common/base/failpoint.h"
 #include "common/base/log.h"
 #include "common/base/planted.h"
+#include "common/base/text.h"
 
 // ---- An attempt's volatile state ----
 
@@ -50,9 +51,10 @@ static void pipeline_plan_say_below(struct pipeline *pipeline, struct epoch_posi
     struct text line = {0};
     text_printf(
         &line,
-        "notice: source %s: %llu files were last modified before %s and are not looked at: they were read, or came "
-        "more than 7 days late; touch a file to have it read",
-        source->plan->name, (unsigned long long)source->below, horizon);
+        "notice: source %s: %llu %s last modified before %s and %s not looked at: read before, or more than 7 days "
+        "late; touch a file to have it read",
+        source->plan->name, (unsigned long long)source->below, text_plural(source->below, "file was", "files were"),
+        horizon, text_plural(source->below, "is", "are"));
     pipeline_say(pipeline, text_str(&line));
     text_deinit(&line);
     source->below_said = source->below;
@@ -98,10 +100,11 @@ static enum status pipeline_plan_check_resets(struct pipeline *pipeline, struct 
         source->resets = 0;
         for (size_t j = 0; resets > 0 && j < pipeline->epochs.count; j++) {
             if (pipeline->epochs.items[j]->machine.state >= EPOCH_DECIDED) continue;
-            return error_set(err, STATUS_ERROR, ERROR_RESTART_PIPELINE,
-                             "source %s: %u partitions were truncated, created again or deleted while epoch %llu read; "
-                             "it is planned again",
-                             source->plan->name, resets, (unsigned long long)pipeline->epochs.items[j]->number);
+            return error_set(
+                err, STATUS_ERROR, ERROR_RESTART_PIPELINE,
+                "source %s: %u %s truncated, created again or deleted while epoch %llu read; it is planned again",
+                source->plan->name, resets, text_plural(resets, "partition was", "partitions were"),
+                (unsigned long long)pipeline->epochs.items[j]->number);
         }
     }
     return STATUS_OK;

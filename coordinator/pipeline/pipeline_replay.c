@@ -185,9 +185,11 @@ static void pipeline_replay_finished(struct pipeline_job *base)
     pipeline->decide_no_more = true;
     if (base->status == STATUS_OK) {
         struct text line = {0};
-        text_printf(&line, "notice: replayed: %" PRIu64 " rows of epoch %" PRIu64, replay->rows, replay->first);
+        text_printf(&line, "notice: replayed: %" PRIu64 " %s of epoch %" PRIu64, replay->rows,
+                    text_plural(replay->rows, "row", "rows"), replay->first);
         if (replay->last > replay->first) text_printf(&line, " to %" PRIu64, replay->last);
-        text_printf(&line, " are written again, in %" PRIu64 " files", replay->files);
+        text_printf(&line, " %s written again, in %" PRIu64 " %s", text_plural(replay->rows, "is", "are"),
+                    replay->files, text_plural(replay->files, "file", "files"));
         pipeline_say(pipeline, text_str(&line));
         text_deinit(&line);
         log_info("replayed", "pipeline=%s first=%" PRIu64 " last=%" PRIu64 " rows=%" PRIu64 " files=%" PRIu64,

@@ -102,7 +102,11 @@ static enum status load_part(struct load *load, const Foreset__SnapshotPart *par
     TRY(load_records(load, node, &reader, err));
 out:
     buffer_unref(bytes);
-    if (status != STATUS_OK) error_prefix(err, "state snapshot part %s of %s", part->key, part->operator_);
+    bool lost = status == STATUS_NOT_FOUND || status == STATUS_CORRUPT;
+    if (status != STATUS_OK)
+        (void)error_prefix(err, "state snapshot part %s%s of %s", part->key,
+                           lost ? " (restore it from a copy, or start again with --full-refresh)" : "",
+                           part->operator_);
     return status;
 }
 
