@@ -133,9 +133,16 @@ static void progress_json_table(const struct pipeline_progress *published, const
     text_printf(&line, ", \"numOutputRows\": %llu}", (unsigned long long)epoch->rows_out);
     text_printf(
         &line,
-        ", \"observedMetrics\": {\"late\": %llu, \"deadLetters\": %llu, \"malformed\": %llu, \"violations\": %llu}}\n",
+        ", \"observedMetrics\": {\"late\": %llu, \"deadLetters\": %llu, \"malformed\": %llu, \"violations\": %llu",
         (unsigned long long)epoch->rows_late, (unsigned long long)epoch->rows_dead,
         (unsigned long long)epoch->rows_malformed, (unsigned long long)epoch->rows_violated);
+    for (size_t i = 0; i < epoch->n_violations; i++) {
+        text_append_str(&line, i == 0 ? ", \"constraints\": {" : ", ");
+        text_append_json(&line, epoch->violations[i]->constraint, strlen(epoch->violations[i]->constraint));
+        text_printf(&line, ": %llu%s", (unsigned long long)epoch->violations[i]->rows,
+                    i + 1 == epoch->n_violations ? "}" : "");
+    }
+    text_append_str(&line, "}}\n");
     fputs(text_str(&line), stderr);
     text_deinit(&line);
 }

@@ -159,12 +159,18 @@ static void table_put_metrics(const struct table_put *put, struct arena *arena, 
         rows += put->adds[i]->rows;
         bytes += put->adds[i]->size_bytes;
     }
-    struct delta_pair *metrics = arena_calloc(arena, 4, sizeof *metrics);
+    size_t violations = put->log->dead_letters ? 0 : put->table->n_violations;
+    struct delta_pair *metrics = arena_calloc(arena, 4 + violations, sizeof *metrics);
     metrics[0] = (struct delta_pair){"numAddedFiles", arena_printf(arena, "%u", content->add_count)};
     metrics[1] = (struct delta_pair){"numRemovedFiles", arena_printf(arena, "%u", content->remove_count)};
     metrics[2] = (struct delta_pair){"numOutputRows", arena_printf(arena, "%" PRIu64, rows)};
     metrics[3] = (struct delta_pair){"numOutputBytes", arena_printf(arena, "%" PRIu64, bytes)};
-    content->info.metrics = (struct delta_map){metrics, 4};
+    for (size_t i = 0; i < violations; i++) {
+        const Foreset__Violation *violation = put->table->violations[i];
+        metrics[4 + i] = (struct delta_pair){arena_printf(arena, "violations.%s", violation->constraint),
+                                             arena_printf(arena, "%" PRIu64, violation->rows)};
+    }
+    content->info.metrics = (struct delta_map){metrics, (uint32_t)(4 + violations)};
     struct delta_pair *parameters = arena_calloc(arena, 4, sizeof *parameters);
     static const char *const modes[] = {"", "Append", "Update", "Complete"};
     parameters[0] = (struct delta_pair){"outputMode", put->log->dead_letters ? "Append" : modes[put->log->plan->mode]};

@@ -236,6 +236,28 @@ static enum status epoch_merge_check(struct epoch_merge *merge, const Foreset__T
                                                   table->publishes, table->late_us, table->watermark_us, table->batch));
 }
 
+static void epoch_merge_violations(struct epoch_merge *merge, const Foreset__TableEpoch *report,
+                                   Foreset__TableEpoch *out)
+{
+    if (report->n_violations == 0) return;
+    Foreset__Violation **all =
+        arena_calloc(merge->arena, out->n_violations + report->n_violations, sizeof *out->violations);
+    for (size_t i = 0; i < out->n_violations; i++) all[i] = out->violations[i];
+    out->violations = all;
+    for (size_t i = 0; i < report->n_violations; i++) {
+        Foreset__Violation *found = NULL;
+        for (size_t k = 0; k < out->n_violations && !found; k++) {
+            if (strcmp(all[k]->constraint, report->violations[i]->constraint) == 0) found = all[k];
+        }
+        if (!found) {
+            found = all[out->n_violations++] = arena_alloc(merge->arena, sizeof *found);
+            foreset__violation__init(found);
+            found->constraint = report->violations[i]->constraint;
+        }
+        found->rows += report->violations[i]->rows;
+    }
+}
+
 static enum status epoch_merge_shares(struct epoch_merge *merge, uint32_t number, Foreset__TableEpoch *out,
                                       struct epoch_merge_share *share, struct error *err)
 {
@@ -259,6 +281,7 @@ static enum status epoch_merge_shares(struct epoch_merge *merge, uint32_t number
             out->bytes_out += report->bytes_out;
             out->rows_malformed += report->rows_malformed;
             out->rows_violated += report->rows_violated;
+            epoch_merge_violations(merge, report, out);
         }
     }
     for (size_t i = 0; i < share->adds.count; i++) merge->epoch->bytes += share->adds.items[i]->size_bytes;

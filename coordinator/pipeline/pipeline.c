@@ -368,6 +368,7 @@ void pipeline_destroy(struct pipeline *pipeline)
     if (pipeline->shaped) foreset__plan__free_unpacked(pipeline->shaped, NULL);
     pipeline_fills_deinit(&pipeline->fills);
     memory_free(pipeline->status.states);
+    for (uint32_t i = 0; i < pipeline->config.plan->n_tables; i++) memory_free(pipeline->status.tables[i].violations);
     memory_free(pipeline->status.tables);
     memory_free(pipeline->whole_due);
     memory_free(pipeline->putting);

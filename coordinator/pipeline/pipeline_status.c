@@ -54,7 +54,20 @@ static void status_reports(struct pipeline_status *status, const struct epoch *e
     status->snapshot_us += (int64_t)snapshot_us;
 }
 
-static void status_tables(struct pipeline_status *status, const Foreset__Manifest *body)
+static void status_violations(struct pipeline_status_table *table, const Foreset__Table *plan,
+                              const Foreset__TableEpoch *from)
+{
+    if (from->n_violations > 0 && !table->violations)
+        table->violations = memory_calloc(plan->n_constraints + 1, sizeof *table->violations);
+    for (size_t i = 0; i < from->n_violations; i++) {
+        for (size_t k = 0; k < plan->n_constraints; k++) {
+            if (strcmp(plan->constraints[k]->name, from->violations[i]->constraint) == 0)
+                table->violations[k] += from->violations[i]->rows;
+        }
+    }
+}
+
+static void status_tables(struct pipeline_status *status, const Foreset__Plan *plan, const Foreset__Manifest *body)
 {
     for (size_t i = 0; i < body->n_tables; i++) {
         const Foreset__TableEpoch *from = body->tables[i];
@@ -65,6 +78,7 @@ static void status_tables(struct pipeline_status *status, const Foreset__Manifes
         table->rows_dead += from->rows_dead;
         table->rows_malformed += from->rows_malformed;
         table->rows_violated += from->rows_violated;
+        status_violations(table, plan->tables[from->table], from);
         table->bytes_out += from->bytes_out;
     }
 }
@@ -93,5 +107,5 @@ void pipeline_status_published(struct pipeline *pipeline, const struct epoch *ep
         if (body->parts[i]->epoch == epoch->number) status->snapshot_bytes += body->parts[i]->size_bytes;
     }
     status_reports(status, epoch, pipeline->config.plan->n_nodes);
-    status_tables(status, body);
+    status_tables(status, pipeline->config.plan, body);
 }

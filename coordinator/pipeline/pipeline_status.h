@@ -18,6 +18,7 @@ struct pipeline_status_epoch {
 };
 struct pipeline_status_table {
     uint64_t rows_in, rows_out, rows_late, rows_dead, rows_malformed, rows_violated, bytes_out;
+    uint64_t *violations; // by constraint of the plan's table; NULL: none was violated
     uint64_t commits;
     int64_t put_us; // of jobs that put its commits
 };

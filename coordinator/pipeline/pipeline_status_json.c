@@ -244,6 +244,24 @@ static json_t *status_tables(const struct pipeline *pipeline)
     return list;
 }
 
+// Constraints that only count (EXPECT), each with the rows that did not meet it.
+static json_t *status_constraints(const struct pipeline *pipeline)
+{
+    const Foreset__Plan *plan = pipeline->config.plan;
+    json_t *list = json_array();
+    for (uint32_t t = 0; t < plan->n_tables; t++) {
+        const uint64_t *violations = pipeline->status.tables[t].violations;
+        for (size_t i = 0; i < plan->tables[t]->n_constraints; i++) {
+            const Foreset__Constraint *constraint = plan->tables[t]->constraints[i];
+            if (constraint->fail) continue;
+            json_array_append_new(list,
+                                  json_pack("{s:s, s:s, s:I}", "table", plan->tables[t]->name, "name", constraint->name,
+                                            "violations", (json_int_t)(violations ? violations[i] : 0)));
+        }
+    }
+    return list;
+}
+
 void pipeline_status_json(const struct pipeline *pipeline, struct text *ret_json)
 {
     const struct pipeline_status *status = &pipeline->status;
@@ -267,6 +285,7 @@ void pipeline_status_json(const struct pipeline *pipeline, struct text *ret_json
         json_integer(pipeline->attempt_ready ? (json_int_t)epoch_position_lag(&pipeline->position) : 0));
     json_object_set_new(json, "evidenceGone", json_integer((json_int_t)status->evidence_gone));
     json_object_set_new(json, "tables", status_tables(pipeline));
+    json_object_set_new(json, "constraints", status_constraints(pipeline));
     json_object_set_new(json, "workers", status_workers(pipeline));
     json_object_set_new(json, "partitions", status_partitions(pipeline));
     json_object_set_new(json, "fills", status_fills(pipeline));

@@ -144,6 +144,10 @@ def test_expect_without_an_action_keeps_the_row_and_counts(lake):
     columns = " (id BIGINT, v STRING, CONSTRAINT positive EXPECT (id > 0), CONSTRAINT named EXPECT (v IS NOT NULL))"
     done = lake.run(columns=columns)
     assert len(lake.rows()) == 4 and lake.letters() == [] and violations(done) == 3
+    assert [epoch["observedMetrics"]["constraints"] for epoch in done.progress] == [{"positive": 2, "named": 1}]
+    metrics = [info["operationMetrics"] for _, info in delta_log.commit_infos(str(lake.table))
+               if "operationMetrics" in info]
+    assert metrics[-1]["violations.positive"] == "2" and metrics[-1]["violations.named"] == "1"
     lake.add({"id": 2, "v": "x"})
     assert violations(lake.run(columns=columns)) == 0
 

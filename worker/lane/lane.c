@@ -109,6 +109,7 @@ void lane_epoch_deinit(struct lane_epoch *epoch, const Foreset__Plan *plan)
     memory_free(epoch->rows_in);
     memory_free(epoch->emitted);
     memory_free(epoch->states);
+    for (size_t i = 0; epoch->counts && i < epoch->table_count; i++) memory_free(epoch->counts[i].violations);
     memory_free(epoch->counts);
     memory_free(epoch->outputs);
     memset(epoch, 0, sizeof *epoch);
@@ -197,6 +198,7 @@ static enum status lane_serve_plan(struct lane *lane, struct lane_plan *plan, st
     slot->emitted = memory_calloc(pipeline->n_tables + 1, sizeof *slot->emitted);
     slot->states = memory_calloc(pipeline->n_nodes + 1, sizeof *slot->states);
     slot->counts = memory_calloc(pipeline->n_tables + 1, sizeof *slot->counts);
+    slot->table_count = pipeline->n_tables;
     slot->outputs = memory_calloc(pipeline->n_tables + 1, sizeof *slot->outputs);
     for (uint32_t t = 0; t < pipeline->n_tables; t++) {
         slot->tables[t].planned_input = table_has_input(pipeline->tables[t], plan->plan);

@@ -65,6 +65,13 @@ static void node_collect(struct lane_node *node, struct lane_epoch *epoch)
     to->rows_dead += from->rows_dead;
     to->rows_malformed += from->rows_malformed;
     to->rows_violated += from->rows_violated;
+    size_t constraints = node->lane->host.plan->tables[node->plan_node->table]->n_constraints;
+    if (!to->violations) {
+        to->violations = from->violations;
+    } else if (from->violations) {
+        for (size_t i = 0; i < constraints; i++) to->violations[i] += from->violations[i];
+        memory_free(from->violations);
+    }
     memset(from, 0, sizeof *from);
 }
 

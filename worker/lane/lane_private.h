@@ -181,6 +181,7 @@ struct lane_epoch {
     uint64_t *emitted;           // by table: rows that its TABLE node has passed on
     uint64_t *states;            // by node: entries that are alive at the epoch's end
     struct operator_counts *counts;
+    size_t table_count;
     struct operator_table **outputs;
     VECTOR(struct dataflow_part) parts;
     VECTOR(Foreset__Range *) ranges; // evidence

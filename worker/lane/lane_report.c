@@ -177,6 +177,26 @@ static void report_open(struct lane_group *group, struct group_epoch *epoch, uin
     for (size_t i = 0; i < open->files.count; i++) PUSH(table, open, lane_report_copy_file(open->files.items[i]));
 }
 
+static void report_violations(const Foreset__Table *plan, const struct operator_counts *counts,
+                              Foreset__TableEpoch *table)
+{
+    for (size_t i = 0; counts->violations && i < plan->n_constraints; i++) {
+        Foreset__Violation *violation = NULL;
+        if (counts->violations[i] == 0) continue;
+        for (size_t k = 0; k < table->n_violations && !violation; k++) { // of another lane
+            if (strcmp(table->violations[k]->constraint, plan->constraints[i]->name) == 0)
+                violation = table->violations[k];
+        }
+        if (!violation) {
+            violation = memory_alloc(sizeof *violation);
+            foreset__violation__init(violation);
+            violation->constraint = memory_strdup(plan->constraints[i]->name);
+            PUSH(table, violations, violation);
+        }
+        violation->rows += counts->violations[i];
+    }
+}
+
 static void report_counts(struct lane_group *group, struct group_epoch *epoch, uint32_t number,
                           Foreset__TableEpoch *table)
 {
@@ -190,6 +210,7 @@ static void report_counts(struct lane_group *group, struct group_epoch *epoch, u
         table->rows_dead += report->counts[number].rows_dead;
         table->rows_malformed += report->counts[number].rows_malformed;
         table->rows_violated += report->counts[number].rows_violated;
+        report_violations(group->plan->tables[number], &report->counts[number], table);
         if (!output) continue;
         table->rows_out += output->rows_out;
         table->bytes_out += output->bytes_out;

@@ -69,6 +69,7 @@ struct operator_frozen {
 // Counted by operators, collected per table and epoch by the lane.
 struct operator_counts {
     uint64_t rows_late, rows_dead, rows_malformed, rows_violated;
+    uint64_t *violations; // rows_violated by constraint of the table; NULL: none was violated
 };
 
 #define OPERATOR_NO_SLOT UINT32_MAX

@@ -50,6 +50,10 @@ enum status table_guard_init(struct table_guard *guard, struct operator* op, str
 void table_guard_deinit(struct table_guard *guard)
 {
     for (size_t i = 0; i < guard->constraint_count; i++) expr_destroy(guard->constraints[i]);
+    if (guard->op) {
+        memory_free(guard->op->counts.violations);
+        guard->op->counts.violations = NULL;
+    }
     memory_free(guard->constraints);
     memory_free(guard->not_null);
     memory_free(guard->no_empty);
@@ -209,6 +213,9 @@ static enum status guard_constraint(struct table_guard *guard, size_t number, st
         TRY(guard_fail(guard, number, *batch, guard_first_other(*batch, met, count), err));
     }
     op->counts.rows_violated += (*batch)->row_count - count;
+    if (!op->counts.violations)
+        op->counts.violations = memory_calloc(guard->constraint_count + 1, sizeof *op->counts.violations);
+    op->counts.violations[number] += (*batch)->row_count - count;
 out:
     expr_errors_deinit(&errors);
     buffer_unref(met);
