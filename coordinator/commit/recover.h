@@ -19,11 +19,11 @@ struct recover {
     // Called when the last decided epoch is known, before any table is looked at: may refuse to go on.
     enum status (*compare)(struct recover *recover, struct error *err);
     void *compare_context;
-    bool renumbered;       // out, of compare: the tables of the last epoch may be others than those of this plan
-    struct manifest *last; // out: of the last decided epoch; NULL: nothing is decided yet
-    uint64_t published;    // out: equals the last decided epoch
+    bool renumbered;        // out, of compare: the tables of the last epoch may be others than those of this plan
+    struct manifest *last;  // out: of the last decided epoch; NULL: nothing is decided yet
+    uint64_t published;     // out: equals the last decided epoch
     struct replay *replays; // out: not NULL: nothing was put; these epochs are read again first
-    uint64_t put;          // out: epochs that were rolled forward
+    uint64_t put;           // out: epochs that were rolled forward
 };
 // Blocking, in a job. Idempotent: may be run again after any error.
 enum status recover_run(struct recover *recover, struct error *err) MUST_USE;

@@ -152,10 +152,11 @@ void table_others_take(struct table_others *others, const struct delta_commit *c
         changes = changes || (action->kind == DELTA_ACTION_ADD && action->add.data_change) ||
                   (action->kind == DELTA_ACTION_REMOVE && action->remove.data_change);
     }
-    if (others_restores(others, commit) && !FORESET_BUG("restore-ignored")) others->restored = commit->version;
+    bool restores = others_restores(others, commit);
+    if (restores && !FORESET_BUG("restore-ignored")) others->restored = commit->version;
     if (changes) others->changed = commit->version;
     if (strncasecmp(others_operation(commit), "VACUUM", 6) == 0) others->vacuumed = commit->version;
-    if (!removes && others->with_files) {
+    if (!removes && !restores && others->with_files) { // what comes back is not new: it may hold open groups
         for (size_t i = 0; i < commit->actions.count; i++) {
             const struct delta_action *action = &commit->actions.items[i];
             if (action->kind == DELTA_ACTION_ADD && action->add.data_change)
