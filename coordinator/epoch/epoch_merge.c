@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "common/base/hash.h"
+#include "common/base/log.h"
 #include "common/base/planted.h"
 
 #define EPOCH_MERGE_HORIZON_US (7 * 86400 * 1000000ll)
@@ -282,10 +283,24 @@ static enum status epoch_merge_shares(struct epoch_merge *merge, uint32_t number
             out->rows_malformed += report->rows_malformed;
             out->rows_violated += report->rows_violated;
             epoch_merge_violations(merge, report, out);
+            out->rows_filtered += report->rows_filtered;
+            out->rows_duplicate += report->rows_duplicate;
+            out->rows_grouped += report->rows_grouped;
+            out->rows_expanded += report->rows_expanded;
+            out->rows_unaccounted += report->rows_unaccounted;
+            out->offsets_empty += report->offsets_empty;
         }
     }
     for (size_t i = 0; i < share->adds.count; i++) merge->epoch->bytes += share->adds.items[i]->size_bytes;
     return STATUS_OK;
+}
+
+// Every record that was read is in one of the counts; else rows are lost, or come twice, by a fault of this program.
+static void epoch_merge_accounted(const struct epoch_merge *merge, const Foreset__TableEpoch *table)
+{
+    if (table->rows_unaccounted == 0) return;
+    log_error("rows_unaccounted", "pipeline=%s table=%s epoch=%" PRIu64 " rows=%" PRId64, merge->context->pipeline,
+              merge->context->plan->tables[table->table]->name, merge->epoch->number, (int64_t)table->rows_unaccounted);
 }
 
 static void epoch_merge_append_table(struct epoch_merge *merge, Foreset__TableEpoch *out,
@@ -415,7 +430,10 @@ static enum status epoch_merge_table(struct epoch_merge *merge, uint32_t number,
     epoch_merge_clock(merge, table, out);
     out->has_rows_in = out->has_rows_out = out->has_rows_late = out->has_rows_dead = out->has_bytes_out = true;
     out->has_rows_malformed = out->has_rows_violated = true;
+    out->has_rows_filtered = out->has_rows_duplicate = out->has_rows_grouped = out->has_rows_expanded = true;
+    out->has_rows_unaccounted = out->has_offsets_empty = true;
     TRY(epoch_merge_shares(merge, number, out, &share, err));
+    epoch_merge_accounted(merge, out);
     if (plan->mode == FORESET__TABLE__MODE__COMPLETE) {
         epoch_merge_complete_table(out, old, &share, table->whole);
     } else if (plan->mode == FORESET__TABLE__MODE__UPDATE && plan->stateful) {

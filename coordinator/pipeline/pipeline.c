@@ -155,6 +155,12 @@ static void pipeline_settle_ending(struct pipeline *pipeline)
     if (!pipeline_commit_idle(pipeline) || pipeline->jobs > 0) return;
     pipeline_workers_abort(pipeline, true);
     pipeline_move(pipeline, PIPELINE_ENDED);
+    if (pipeline->config.closing) {
+        const struct pipeline_closing closing = {.pipeline_id = pipeline->context.pipeline_id,
+                                                 .decided = pipeline->built ? pipeline->built : pipeline->recovered,
+                                                 .position = pipeline->attempt_ready ? &pipeline->position : NULL};
+        pipeline->config.closing(pipeline->config.context, &closing);
+    }
     if (pipeline->config.ended) {
         pipeline->config.ended(pipeline->config.context, pipeline->outcome, &pipeline->outcome_err);
     }

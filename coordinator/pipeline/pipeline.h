@@ -28,6 +28,16 @@ struct pipeline_progress {
     uint64_t lane_stop_us;     // P11: longest time that a lane spent at the epoch's markers
     uint64_t lane_stop_cpu_us; // the same without waits for a CPU
     int64_t first_row_us;      // wall clock: when a worker read its first row, in the epoch that tells it; else 0
+    const struct epoch_position *position; // what is planned, and where the sources end
+    const uint64_t *states;                // by node: entries of state
+    uint64_t state_bytes;                  // of the workers' state, as they last said
+};
+
+// Where a pipeline stands when it ends.
+struct pipeline_closing {
+    const char *pipeline_id;               // NULL: it has never led
+    const struct manifest *decided;        // the last one; NULL: none was ever decided
+    const struct epoch_position *position; // NULL: no sources were asked
 };
 
 struct pipeline_config {
@@ -53,8 +63,9 @@ struct pipeline_config {
     // Whether the process behind this number may call itself so; NULL: any may. Else its Register is dropped.
     enum status (*worker_name)(void *context, uint32_t worker, const char *name, struct error *err);
     void (*progress)(void *context, const struct pipeline_progress *progress);
-    void (*notice)(void *context, const char *text); // for a person
-    void (*said)(void *context, const char *json);   // what it says of itself, a few times a second
+    void (*notice)(void *context, const char *text);                        // for a person
+    void (*closing)(void *context, const struct pipeline_closing *closing); // once, before ended
+    void (*said)(void *context, const char *json); // what it says of itself, a few times a second
     void (*ended)(void *context, enum pipeline_outcome outcome, const struct error *err);
     void *context;
 };

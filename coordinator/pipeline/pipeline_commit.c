@@ -244,7 +244,10 @@ static void pipeline_commit_tell(struct pipeline *pipeline, const struct epoch *
                                          .published_us = clock_boot_us(pipeline->seam->clock),
                                          .lag = epoch_position_lag(&pipeline->position),
                                          .memory_bytes = pipeline_workers_memory(pipeline),
-                                         .in_flight = pipeline->epochs.count - 1};
+                                         .in_flight = pipeline->epochs.count - 1,
+                                         .position = &pipeline->position,
+                                         .states = pipeline->status.states,
+                                         .state_bytes = pipeline_status_state_bytes(pipeline)};
     pipeline_commit_times(epoch, &progress);
     pipeline->config.progress(pipeline->config.context, &progress);
 }
@@ -263,8 +266,8 @@ static void pipeline_commit_marked(struct pipeline_job *base)
     while (pipeline->epochs.count > 0 && pipeline->epochs.items[0]->number <= mark) {
         struct epoch *epoch = pipeline->epochs.items[0];
         ASSERT(epoch->machine.state == EPOCH_PUT);
-        pipeline_commit_tell(pipeline, epoch);
         pipeline_status_published(pipeline, epoch, clock_boot_us(pipeline->seam->clock));
+        pipeline_commit_tell(pipeline, epoch);
         pipeline_upkeep_published(pipeline, epoch->manifest);
         vector_remove(&pipeline->epochs, 0);
         epoch_destroy(epoch);

@@ -2,6 +2,7 @@
 #include "coordinator/pipeline/pipeline_status.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "coordinator/pipeline/pipeline_private.h"
 
@@ -25,6 +26,18 @@ void pipeline_status_said(struct pipeline_status_worker *worker, const Foreset__
         to->peak_bytes = from->peak_bytes;
         to->limit_bytes = from->limit_bytes;
     }
+}
+
+uint64_t pipeline_status_state_bytes(const struct pipeline *pipeline)
+{
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < pipeline->worker_count; i++) {
+        const struct pipeline_status_worker *worker = &pipeline->workers[i].said;
+        for (size_t k = 0; k < worker->budget_count; k++) {
+            if (strcmp(worker->budgets[k].name, "state") == 0) bytes += worker->budgets[k].used_bytes;
+        }
+    }
+    return bytes;
 }
 
 static void status_phase(struct pipeline_status_phase *phase, int64_t from_us, int64_t to_us)
@@ -79,6 +92,12 @@ static void status_tables(struct pipeline_status *status, const Foreset__Plan *p
         table->rows_malformed += from->rows_malformed;
         table->rows_violated += from->rows_violated;
         status_violations(table, plan->tables[from->table], from);
+        table->rows_filtered += from->rows_filtered;
+        table->rows_duplicate += from->rows_duplicate;
+        table->rows_grouped += from->rows_grouped;
+        table->rows_expanded += from->rows_expanded;
+        table->rows_unaccounted += from->rows_unaccounted;
+        table->offsets_empty += from->offsets_empty;
         table->bytes_out += from->bytes_out;
     }
 }

@@ -19,6 +19,7 @@ struct pipeline_status_epoch {
 struct pipeline_status_table {
     uint64_t rows_in, rows_out, rows_late, rows_dead, rows_malformed, rows_violated, bytes_out;
     uint64_t *violations; // by constraint of the plan's table; NULL: none was violated
+    uint64_t rows_filtered, rows_duplicate, rows_grouped, rows_expanded, rows_unaccounted, offsets_empty;
     uint64_t commits;
     int64_t put_us; // of jobs that put its commits
 };
@@ -56,6 +57,7 @@ struct pipeline_status {
 struct pipeline;
 // What a worker's heartbeat said.
 void pipeline_status_said(struct pipeline_status_worker *worker, const Foreset__Heartbeat *heartbeat);
+uint64_t pipeline_status_state_bytes(const struct pipeline *pipeline); // of all workers' state, as they last said
 void pipeline_status_published(struct pipeline *pipeline, const struct epoch *epoch, int64_t now_us);
 // One JSON document: state, generation, epochs, lag by partition, workers, shards, tables, state snapshot.
 void pipeline_status_json(const struct pipeline *pipeline, struct text *ret_json);

@@ -222,6 +222,15 @@ static json_t *status_phases(const struct pipeline_status *status)
     return phases;
 }
 
+// Where the records went that a table was given (proto/manifest.proto, TableEpoch).
+static json_t *status_accounts(const struct pipeline_status_table *total)
+{
+    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "filtered", (json_int_t)total->rows_filtered, "duplicates",
+                     (json_int_t)total->rows_duplicate, "grouped", (json_int_t)total->rows_grouped, "expanded",
+                     (json_int_t)total->rows_expanded, "emptyOffsets", (json_int_t)total->offsets_empty, "unaccounted",
+                     (json_int_t)total->rows_unaccounted);
+}
+
 static json_t *status_tables(const struct pipeline *pipeline)
 {
     const Foreset__Plan *plan = pipeline->config.plan;
@@ -230,16 +239,16 @@ static json_t *status_tables(const struct pipeline *pipeline)
         const struct pipeline_status_table *total = &pipeline->status.tables[t];
         const struct epoch_clock_table *clock = pipeline->attempt_ready ? &pipeline->clock.tables[t] : NULL;
         bool marked = clock && plan->tables[t]->n_watermarks > 0 && clock->batch >= 0;
-        json_array_append_new(
-            list, json_pack("{s:s, s:s, s:I, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:f}", "name",
-                            plan->tables[t]->name, "url", plan->tables[t]->url, "batch",
-                            (json_int_t)(clock ? clock->batch : -1), "watermarkMs",
-                            JSON_NULL_IF(!marked, json_integer(clock ? clock->watermark_us / 1000 : 0)), "rowsIn",
-                            (json_int_t)total->rows_in, "rowsOut", (json_int_t)total->rows_out, "rowsLate",
-                            (json_int_t)total->rows_late, "deadLetters", (json_int_t)total->rows_dead, "rowsMalformed",
-                            (json_int_t)total->rows_malformed, "violations", (json_int_t)total->rows_violated,
-                            "bytesOut", (json_int_t)total->bytes_out, "commits", (json_int_t)total->commits, "putS",
-                            (double)total->put_us / 1e6));
+        json_t *table = json_pack(
+            "{s:s, s:s, s:I, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:f}", "name", plan->tables[t]->name, "url",
+            plan->tables[t]->url, "batch", (json_int_t)(clock ? clock->batch : -1), "watermarkMs",
+            JSON_NULL_IF(!marked, json_integer(clock ? clock->watermark_us / 1000 : 0)), "rowsIn",
+            (json_int_t)total->rows_in, "rowsOut", (json_int_t)total->rows_out, "rowsLate",
+            (json_int_t)total->rows_late, "deadLetters", (json_int_t)total->rows_dead, "rowsMalformed",
+            (json_int_t)total->rows_malformed, "violations", (json_int_t)total->rows_violated, "bytesOut",
+            (json_int_t)total->bytes_out, "commits", (json_int_t)total->commits, "putS", (double)total->put_us / 1e6);
+        json_object_update_new(table, status_accounts(total));
+        json_array_append_new(list, table);
     }
     return list;
 }

@@ -17,7 +17,7 @@ import foreset
 from kafka_broker import KafkaBroker
 from network import Network
 
-SANITIZER = re.compile(r"(ERROR|WARNING): \w+Sanitizer|: runtime error: ")
+FAULT = re.compile(r"(ERROR|WARNING): \w+Sanitizer|: runtime error: |" + foreset.UNACCOUNTED)
 CONTROL_PORT, ETCD_PORT, ETCD_PEER_PORT, HTTP_PORT = 7400, 2379, 2380, 7480
 
 
@@ -176,7 +176,7 @@ class Cluster:
             codes = {name: process.process.wait(60) for name, process in running.items()}
             assert set(codes.values()) <= {0}, f"ended with {codes}\n{self.logs(40)}"
         found = [f"{name}: {line}" for name, process in self.processes.items() for line in process.text().splitlines()
-                 if SANITIZER.search(line)]
+                 if FAULT.search(line)]
         assert not found, found[:20]
 
     def close(self):

@@ -63,6 +63,9 @@ def json_lines(text):
     return found
 
 
+UNACCOUNTED = "event=rows_unaccounted"  # records in none of the counts: docs/OPERATIONS.md, Where every record goes
+
+
 class Run:
     """One process of the program."""
 
@@ -148,6 +151,7 @@ class Run:
 
     def check(self, code=EXIT_DONE):
         assert self.returncode == code, f"{self}: exit {self.returncode}, wanted {code}\n{self.stderr[-4000:]}"
+        assert UNACCOUNTED not in self.stderr, f"{self}: rows in none of the counts\n{self.stderr[-4000:]}"
         return self
 
     def __str__(self):

@@ -143,6 +143,8 @@ class Local:
         for process in [*self.workers, *self.others, self.coordinator, *self.members]:
             process.signal(18)  # SIGCONT: a stopped one could not be waited for
             process.kill()
+        for process in [self.coordinator, *self.others]:
+            assert foreset.UNACCOUNTED not in process.text(), process.text()[-4000:]
 
 
 class Certificates:

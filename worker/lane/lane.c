@@ -329,6 +329,7 @@ static enum status source_begin(struct lane *lane, struct lane_source *source, s
 {
     const struct lane_share *share = &epoch->plan->shares[lane->index * epoch->plan->nodes + source->node];
     source->epoch = epoch->epoch;
+    source->rows = 0;
     source->waiting = false;
     source->done = false;
     bool moved = source->moved;
@@ -369,11 +370,25 @@ static void source_evidence(struct lane_source *source, struct lane_epoch *epoch
     }
 }
 
+// Offsets of the epoch that held no record: Kafka's transaction markers, aborted records, what compaction removed.
+static uint64_t source_empty(const struct lane *lane, const struct lane_source *source, const struct lane_epoch *epoch)
+{
+    const struct lane_share *share = &epoch->plan->shares[lane->index * epoch->plan->nodes + source->node];
+    uint64_t offsets = 0;
+    for (size_t i = 0; i < share->count; i++) {
+        const Foreset__Range *range = share->ranges[i];
+        if (!range->has_partition) return 0; // files
+        offsets += (uint64_t)(range->to - range->from);
+    }
+    return offsets - source->rows;
+}
+
 static enum status source_end(struct lane *lane, struct lane_source *source, struct lane_epoch *epoch, bool read,
                               struct error *err)
 {
     struct lane_node *node = &lane->nodes[source->node];
     source->done = true;
+    if (read) epoch->counts[node->plan_node->table].offsets_empty += source_empty(lane, source, epoch);
     if (read) source_evidence(source, epoch);
     if (read && source->source->ops->malformed) {
         epoch->counts[node->plan_node->table].rows_malformed += source->source->ops->malformed(source->source);
@@ -423,6 +438,7 @@ static enum status source_settle(struct lane_node *node, struct lane_source *sou
     op.epoch.timestamp_us = epoch->plan->plan->timestamp_us;
     TRY(operator_settle(&op, *batch, errors, &left, err));
     epoch->counts[node->plan_node->table].rows_dead += op.counts.rows_dead;
+    epoch->counts[node->plan_node->table].rows_unaccounted -= op.counts.rows_dead;
     batch_unref(*batch);
     *batch = left;
 out:
@@ -453,6 +469,8 @@ static enum status source_read(struct lane *lane, struct lane_source *source, st
         lane_note_first_row(lane->group);
         atomic_fetch_add_explicit(&lane->group->rows_in, batch->row_count, memory_order_relaxed);
         if (share->ranges[0]->n_files > 0) epoch->rows_read += batch->row_count;
+        source->rows += batch->row_count;
+        lane_graph_count_in(epoch, lane->nodes[source->node].plan_node->table, batch->row_count);
         status = source_settle(&lane->nodes[source->node], source, epoch, &batch, err);
         if (status == STATUS_OK && batch && batch->row_count)
             status = lane_graph_emit(&lane->nodes[source->node], batch, err);

@@ -48,6 +48,7 @@ static enum status node_take_batch(struct lane_node *node, uint32_t input, struc
     enum status status = node_begin(node, err);
     if (status != STATUS_OK) return status;
     if (!node->op) return lane_graph_emit(node, batch, err);
+    if (!batch->tag) node->rows_in += batch->row_count; // else only keys, which another lane asks about
     return operator_give(node->op, input, batch, err);
 }
 
@@ -58,9 +59,30 @@ static enum status node_failed(enum status status, uint64_t epoch, struct error 
     return status;
 }
 
+// Where the node's rows went. Behind an aggregate they are groups, not records. Shares may be less than zero: the lane
+// that owns a key counts a late row that another one has read.
+static void node_account(struct lane_node *node, struct operator_counts *counts)
+{
+    uint64_t passed = node->plan_node->kind == FORESET__NODE__KIND__TABLE ? node->rows_out : 0;
+    bool groups = node->op->ops->difference == OPERATOR_GROUPS;
+    uint64_t gone = node->rows_in - (groups ? 0 : node->rows_out) - counts->rows_late - counts->rows_dead;
+    node->rows_in = node->rows_out = 0;
+    if (node->op->above_aggregate) return;
+    switch (node->op->ops->difference) {
+    case OPERATOR_FILTERS: counts->rows_filtered += gone; break;
+    case OPERATOR_DROPS_DUPLICATES: counts->rows_duplicate += gone; break;
+    case OPERATOR_GROUPS: counts->rows_grouped += gone; break;
+    case OPERATOR_PASSES_ALL:
+    case OPERATOR_COUNTS_ITSELF: break;
+    }
+    counts->rows_unaccounted -= counts->rows_filtered + counts->rows_duplicate + counts->rows_grouped +
+                                counts->rows_late + counts->rows_dead + passed - counts->rows_expanded;
+}
+
 static void node_collect(struct lane_node *node, struct lane_epoch *epoch)
 {
     struct operator_counts *from = &node->op->counts, *to = &epoch->counts[node->plan_node->table];
+    node_account(node, from);
     to->rows_late += from->rows_late;
     to->rows_dead += from->rows_dead;
     to->rows_malformed += from->rows_malformed;
@@ -72,6 +94,11 @@ static void node_collect(struct lane_node *node, struct lane_epoch *epoch)
         for (size_t i = 0; i < constraints; i++) to->violations[i] += from->violations[i];
         memory_free(from->violations);
     }
+    to->rows_filtered += from->rows_filtered;
+    to->rows_duplicate += from->rows_duplicate;
+    to->rows_grouped += from->rows_grouped;
+    to->rows_expanded += from->rows_expanded;
+    to->rows_unaccounted += from->rows_unaccounted;
     memset(from, 0, sizeof *from);
 }
 
@@ -310,13 +337,10 @@ enum status lane_graph_resume(struct lane *lane, struct error *err)
     return STATUS_OK;
 }
 
-static void count_rows_in(struct lane_node *node, const struct lane_node *consumer, struct lane_epoch *epoch,
-                          uint32_t rows)
+void lane_graph_count_in(struct lane_epoch *epoch, uint32_t table, uint64_t rows)
 {
-    enum _Foreset__Node__Kind kind = node->plan_node->kind;
-    if (kind == FORESET__NODE__KIND__SOURCE || kind == FORESET__NODE__KIND__TABLE) {
-        epoch->rows_in[consumer->plan_node->table] += rows;
-    }
+    epoch->rows_in[table] += rows;
+    epoch->counts[table].rows_unaccounted += rows;
 }
 
 enum status lane_graph_emit(struct lane_node *node, struct batch *batch, struct error *err)
@@ -330,9 +354,17 @@ enum status lane_graph_emit(struct lane_node *node, struct batch *batch, struct 
         if (*emitted == 0) lane_tell_emitted(lane, node->epoch, node->plan_node->table, 1, false);
         *emitted += batch->row_count;
     }
+    node->rows_out += batch->row_count;
+    bool copies = node->consumer_count > 1 && node->plan_node->kind != FORESET__NODE__KIND__TABLE;
+    if (copies && !(node->op && node->op->above_aggregate)) {
+        uint64_t rows = (node->consumer_count - 1) * (uint64_t)batch->row_count;
+        epoch->counts[node->plan_node->table].rows_expanded += rows;
+        epoch->counts[node->plan_node->table].rows_unaccounted += rows;
+    }
     for (uint32_t i = 0; i < node->consumer_count; i++) {
         struct lane_node *consumer = &lane->nodes[node->consumers[i].node];
-        count_rows_in(node, consumer, epoch, batch->row_count);
+        if (node->plan_node->kind == FORESET__NODE__KIND__TABLE)
+            lane_graph_count_in(epoch, consumer->plan_node->table, batch->row_count);
         struct lane_item item = {.epoch = node->epoch, .batch = batch_ref(batch)};
         enum status status = node_push(consumer, node->consumers[i].input, &item, err);
         if (status != STATUS_OK) return status;

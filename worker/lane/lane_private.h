@@ -151,6 +151,7 @@ struct lane_node {
     uint32_t exchange;    // number, for both ends
     uint64_t epoch;       // at hand
     bool begun;
+    uint64_t rows_in, rows_out; // of the epoch at hand
     uint32_t markers;
     uint32_t input_count;
     struct lane_input *inputs;
@@ -162,6 +163,7 @@ struct lane_source {
     uint32_t node;
     struct source *source; // opened with the first range
     uint64_t epoch;        // being read or last read
+    uint64_t rows;         // read in it
     bool done;             // with `epoch`
     bool waiting;          // the last poll found nothing
     bool moved;            // partitions may have gone to other lanes: without a range, the handle is closed
@@ -243,6 +245,8 @@ enum status lane_check_reports(struct lane *lane, struct lane_epoch *epoch, stru
 // lane_graph.c
 enum status lane_graph_open(struct lane *lane, struct error *err) MUST_USE;
 void lane_graph_close(struct lane *lane);
+// Rows of the epoch that a table was given.
+void lane_graph_count_in(struct lane_epoch *epoch, uint32_t table, uint64_t rows);
 enum status lane_graph_emit(struct lane_node *node, struct batch *batch, struct error *err) MUST_USE;
 enum status lane_graph_marker(struct lane_node *node, uint64_t epoch, struct error *err) MUST_USE; // to the consumers
 enum status lane_graph_receive(struct lane *lane, const struct lane_mail_batch *mail,

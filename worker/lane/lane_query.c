@@ -91,6 +91,7 @@ static enum status query_settle_one(struct lane *lane, struct lane_node *dedup, 
 {
     while (queue->head < queue->answered && queue->items.items[queue->head].epoch == dedup->epoch) {
         struct lane_query query = queue->items.items[queue->head];
+        dedup->rows_in += query.count;
         enum status status = query.rows ? lane_graph_emit(dedup, query.rows, err) : STATUS_OK;
         batch_unref(query.rows);
         lane->held_bytes -= query.bytes;

@@ -202,6 +202,8 @@ static void report_counts(struct lane_group *group, struct group_epoch *epoch, u
 {
     table->has_rows_in = table->has_rows_out = table->has_rows_late = table->has_rows_dead = true;
     table->has_bytes_out = table->has_rows_malformed = table->has_rows_violated = true;
+    table->has_rows_filtered = table->has_rows_duplicate = table->has_rows_grouped = table->has_rows_expanded = true;
+    table->has_rows_unaccounted = table->has_offsets_empty = true;
     for (uint32_t lane = 0; lane < group->lane_count; lane++) {
         struct lane_epoch *report = &epoch->reports[lane];
         struct operator_table *output = report->outputs[number];
@@ -211,6 +213,12 @@ static void report_counts(struct lane_group *group, struct group_epoch *epoch, u
         table->rows_malformed += report->counts[number].rows_malformed;
         table->rows_violated += report->counts[number].rows_violated;
         report_violations(group->plan->tables[number], &report->counts[number], table);
+        table->rows_filtered += report->counts[number].rows_filtered;
+        table->rows_duplicate += report->counts[number].rows_duplicate;
+        table->rows_grouped += report->counts[number].rows_grouped;
+        table->rows_expanded += report->counts[number].rows_expanded;
+        table->rows_unaccounted += report->counts[number].rows_unaccounted;
+        table->offsets_empty += report->counts[number].offsets_empty;
         if (!output) continue;
         table->rows_out += output->rows_out;
         table->bytes_out += output->bytes_out;

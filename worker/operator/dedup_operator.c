@@ -358,6 +358,7 @@ static enum status dedup_load_end(struct operator* op, int64_t batch, int64_t ev
 }
 
 static const struct operator_ops dedup_ops = {
+    .difference = OPERATOR_DROPS_DUPLICATES,
     .close = dedup_close,
     .on_batch = dedup_on_batch,
     .on_marker = dedup_on_marker,

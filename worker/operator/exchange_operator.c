@@ -95,6 +95,7 @@ static void exchange_rerouted(struct operator* op)
 }
 
 static const struct operator_ops exchange_ops = {
+    .difference = OPERATOR_COUNTS_ITSELF,
     .close = exchange_close, .on_batch = exchange_on_batch, .rerouted = exchange_rerouted};
 
 enum status exchange_operator_open(struct operator_host *host, uint32_t node, struct operator** ret_op,

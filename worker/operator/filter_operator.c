@@ -40,7 +40,8 @@ out:
     return status;
 }
 
-static const struct operator_ops filter_ops = {.close = filter_close, .on_batch = filter_on_batch};
+static const struct operator_ops filter_ops = {
+    .difference = OPERATOR_FILTERS, .close = filter_close, .on_batch = filter_on_batch};
 
 enum status filter_operator_open(struct operator_host *host, uint32_t node, struct operator** ret_op, struct error *err)
 {

@@ -238,6 +238,7 @@ static enum status final_load_end(struct operator* op, int64_t batch, int64_t ev
 }
 
 static const struct operator_ops final_ops = {
+    .difference = OPERATOR_COUNTS_ITSELF,
     .close = final_close,
     .on_batch = final_on_batch,
     .on_marker = final_on_marker,

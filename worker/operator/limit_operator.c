@@ -78,6 +78,7 @@ static void limit_load_clear(struct operator* op, const uint8_t *shards)
 }
 
 static const struct operator_ops limit_ops = {
+    .difference = OPERATOR_FILTERS,
     .close = limit_close,
     .on_batch = limit_on_batch,
     .on_marker = limit_on_marker,

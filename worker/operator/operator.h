@@ -70,6 +70,17 @@ struct operator_frozen {
 struct operator_counts {
     uint64_t rows_late, rows_dead, rows_malformed, rows_violated;
     uint64_t *violations; // rows_violated by constraint of the table; NULL: none was violated
+    uint64_t rows_filtered, rows_duplicate, rows_grouped, rows_expanded, rows_unaccounted, offsets_empty;
+};
+
+// What became of the rows that an operator got and neither passed on, nor counted as late or dead. The lane counts what
+// goes in and out.
+enum operator_difference {
+    OPERATOR_PASSES_ALL, // there are none
+    OPERATOR_FILTERS,
+    OPERATOR_DROPS_DUPLICATES,
+    OPERATOR_GROUPS,      // what it passes on are no rows of its input
+    OPERATOR_COUNTS_ITSELF // or makes rows of another kind
 };
 
 #define OPERATOR_NO_SLOT UINT32_MAX
@@ -113,6 +124,7 @@ struct operator_record { // of a snapshot part
 };
 
 struct operator_ops {
+    enum operator_difference difference;
     void (*close)(struct operator* op);                           // frees it; also half-opened
     enum status (*begin)(struct operator* op, struct error *err); // op->epoch is set; NULL: nothing to do
     enum status (*on_batch)(struct operator* op, uint32_t input, struct batch *batch, struct error *err);

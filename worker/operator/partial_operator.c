@@ -205,6 +205,7 @@ static enum status partial_on_marker(struct operator* op, const struct operator_
 }
 
 static const struct operator_ops partial_ops = {
+    .difference = OPERATOR_GROUPS,
     .close = partial_close, .on_batch = partial_on_batch, .on_marker = partial_on_marker};
 
 // An argument that is more than a column is evaluated here, once, into a column behind the input's, so that a row that

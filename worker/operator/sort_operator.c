@@ -146,6 +146,7 @@ static enum status sort_on_marker(struct operator* op, const struct operator_mar
 }
 
 static const struct operator_ops sort_ops = {
+    .difference = OPERATOR_COUNTS_ITSELF,
     .close = sort_close, .on_batch = sort_on_batch, .on_marker = sort_on_marker};
 
 enum status sort_operator_open(struct operator_host *host, uint32_t node, struct operator** ret_op, struct error *err)

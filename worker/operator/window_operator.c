@@ -95,6 +95,12 @@ static enum status window_on_batch(struct operator* op, uint32_t input, struct b
     TRY(operator_settle(op, batch, &errors, &left, err));
     for (uint32_t back = 0; left && back < window->overlap; back++) {
         TRY(window_batch(window, left, time, back, &out_batch, err));
+        uint32_t placed = out_batch ? out_batch->row_count : 0;
+        if (back == 0) { // a row that lies in any window lies in the newest
+            op->counts.rows_filtered += left->row_count - placed;
+        } else {
+            op->counts.rows_expanded += placed;
+        }
         if (!out_batch) continue;
         TRY(operator_emit(op, out_batch, err));
         batch_unref(out_batch);
@@ -108,7 +114,8 @@ out:
     return status;
 }
 
-static const struct operator_ops window_ops = {.close = window_close, .on_batch = window_on_batch};
+static const struct operator_ops window_ops = {
+    .difference = OPERATOR_COUNTS_ITSELF, .close = window_close, .on_batch = window_on_batch};
 
 enum status window_operator_open(struct operator_host *host, uint32_t node, struct operator** ret_op, struct error *err)
 {
