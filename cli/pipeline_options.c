@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/base/log.h"
 #include "common/base/text.h"
 #include "worker/expr/expr_check.h"
 
@@ -29,6 +30,8 @@ enum {
     OPTION_OVERWRITE,
     OPTION_REPLAY,
     OPTION_PROGRESS,
+    OPTION_LOG_LEVEL,
+    OPTION_LOG_FORMAT,
     OPTION_HELP
 };
 
@@ -93,13 +96,29 @@ static int options_config(struct pipeline_options *options, const char *command,
 
 static int options_progress(struct pipeline_options *options, const char *command, const char *name)
 {
-    static const char *const names[] = {"auto", "text", "json", "none"};
-    for (int i = 0; i < 4; i++) {
+    static const char *const names[] = {"auto", "text", "json", "none", "log"};
+    for (int i = 0; i < 5; i++) {
         if (strcmp(name, names[i]) != 0) continue;
         options->progress = (enum pipeline_progress_kind)i;
         return EXIT_GO_ON;
     }
-    return options_refuse(command, "--progress %s: expected text, json or none", name);
+    return options_refuse(command, "--progress %s: expected text, json, log or none", name);
+}
+
+static int options_log(struct pipeline_options *options, const char *command, int option, const char *value)
+{
+    enum log_level level;
+    if (option == OPTION_LOG_FORMAT) {
+        if (strcmp(value, "json") != 0 && strcmp(value, "logfmt") != 0)
+            return options_refuse(command, "--log-format %s: expected logfmt or json", value);
+        log_json(strcmp(value, "json") == 0);
+        return EXIT_GO_ON;
+    }
+    if (!log_level_parse(value, &level))
+        return options_refuse(command, "--log-level %s: expected debug, info, warn or error", value);
+    log_level_set(level);
+    options->log_level = value;
+    return EXIT_GO_ON;
 }
 
 static int options_one(struct pipeline_options *options, const char *command, const char *help, int option,
@@ -138,6 +157,8 @@ static int options_one(struct pipeline_options *options, const char *command, co
         return EXIT_GO_ON;
     case OPTION_ABANDON: options->abandon_table = optarg; return EXIT_GO_ON;
     case OPTION_PROGRESS: return options_progress(options, command, optarg);
+    case OPTION_LOG_LEVEL:
+    case OPTION_LOG_FORMAT: return options_log(options, command, option, optarg);
     case OPTION_HELP: fputs(help, stdout); return EXIT_HELP;
     default: return options_refuse(command, "%s", "unknown or incomplete option");
     }
@@ -146,7 +167,7 @@ static int options_one(struct pipeline_options *options, const char *command, co
 static int options_flags(struct pipeline_options *options, const char *command, const char *help, int argc, char **argv,
                          const char **ret_config)
 {
-    enum { RUN_ONLY = 8 };
+    enum { RUN_ONLY = 10 };
     static const struct option flags[] = {{"meta", required_argument, NULL, OPTION_META},
                                           {"available-now", no_argument, NULL, OPTION_AVAILABLE},
                                           {"full-refresh", no_argument, NULL, OPTION_REFRESH},
@@ -155,6 +176,8 @@ static int options_flags(struct pipeline_options *options, const char *command, 
                                           {"overwrite", optional_argument, NULL, OPTION_OVERWRITE},
                                           {"replay", optional_argument, NULL, OPTION_REPLAY},
                                           {"progress", required_argument, NULL, OPTION_PROGRESS},
+                                          {"log-level", required_argument, NULL, OPTION_LOG_LEVEL},
+                                          {"log-format", required_argument, NULL, OPTION_LOG_FORMAT},
                                           // from here on those of `plan` too
                                           {"warehouse", required_argument, NULL, OPTION_SETTING - SETTING_FLAG_COUNT},
                                           {"state", required_argument, NULL, OPTION_SETTING - SETTING_FLAG_COUNT + 1},

@@ -12,7 +12,8 @@ enum pipeline_progress_kind {
     PIPELINE_PROGRESS_AUTO,
     PIPELINE_PROGRESS_TEXT,
     PIPELINE_PROGRESS_JSON,
-    PIPELINE_PROGRESS_NONE
+    PIPELINE_PROGRESS_NONE,
+    PIPELINE_PROGRESS_LOG
 };
 
 #define PIPELINE_SETTINGS_MAX 128u
@@ -32,6 +33,7 @@ struct pipeline_options {
     bool replay;
     const char *replay_table; // NULL with replay: every table
     enum pipeline_progress_kind progress;
+    const char *log_level; // NULL: not given
     struct planner_setting settings[PIPELINE_SETTINGS_MAX], defaults[PIPELINE_SETTINGS_MAX],
         kafka[PIPELINE_SETTINGS_MAX];
     struct planner_options planner;

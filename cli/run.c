@@ -1,4 +1,5 @@
 // foreset run: a pipeline in one process.
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +12,7 @@
 #include "cli/signals.h"
 #include "cli/standalone.h"
 #include "common/base/failpoint.h"
+#include "common/base/log.h"
 #include "common/base/memory.h"
 #include "coordinator/pipeline/plan_places.h"
 
@@ -43,8 +45,11 @@ static const char run_help[] =
     "  --overwrite[=TABLE]     where others changed rows that the pipeline still updates, its own rows win\n"
     "  --replay[=TABLE]        epochs whose data files are gone are read again from their sources and written again\n"
     "  --abandon-table=TABLE   give up a table that refuses a decided epoch; the others go on\n"
-    "  --progress KIND         text, json (one object per table and batch) or none, on stderr (default: text on a "
-    "terminal)\n"
+    "  --progress KIND         on stderr: text; json (one object per table and batch, the members of Spark's\n"
+    "                          StreamingQueryProgress); log (a line at the start, at each change, each minute); none.\n"
+    "                          Default: text on a terminal, else log; with --available-now only how it ended\n"
+    "  --log-level LEVEL       debug, info, warn or error (default: info with --progress log, else warn)\n"
+    "  --log-format FORMAT     logfmt or json (default: logfmt)\n"
     "\n"
     "Flags win over environment (FORESET_WAREHOUSE, FORESET_STATE, FORESET_LANES, FORESET_MEMORY, FORESET_CONFIG), "
     "SET,\n"
@@ -57,22 +62,32 @@ static const char run_help[] =
     "  foreset run user_events.sql --available-now --warehouse /data/lake\n"
     "  foreset run user_events.sql --kafka bootstrap.servers=localhost:9092 --memory 1G\n";
 
-struct run {
-    struct progress progress;
-    bool show;
-};
-
 static void run_on_progress(void *context, const struct pipeline_progress *published)
 {
-    struct run *run = context;
-    if (run->show) progress_published(&run->progress, published);
+    progress_published(context, published);
 }
 
 static void run_on_notice(void *context, const char *text)
 {
-    struct run *run = context;
-    progress_break(&run->progress);
-    fprintf(stderr, "%s\n", text);
+    progress_notice(context, text);
+}
+
+static void run_on_closing(void *context, const struct pipeline_closing *closing)
+{
+    progress_closing(context, closing);
+}
+
+static enum progress_kind run_progress(const struct pipeline_options *options, bool available_now)
+{
+    bool terminal = isatty(STDERR_FILENO);
+    switch (options->progress) {
+    case PIPELINE_PROGRESS_NONE: return PROGRESS_NONE;
+    case PIPELINE_PROGRESS_TEXT: return PROGRESS_TEXT;
+    case PIPELINE_PROGRESS_JSON: return PROGRESS_JSON;
+    case PIPELINE_PROGRESS_LOG: return PROGRESS_LOG;
+    case PIPELINE_PROGRESS_AUTO: break;
+    }
+    return terminal ? PROGRESS_TERMINAL : available_now ? PROGRESS_CLOSING : PROGRESS_LOG;
 }
 
 static uint32_t run_lanes(const Foreset__Plan *plan)
@@ -91,6 +106,18 @@ static uint64_t run_memory(const Foreset__Plan *plan)
     return machine_memory();
 }
 
+static const char *run_outcome(enum pipeline_outcome outcome)
+{
+    switch (outcome) {
+    case PIPELINE_GOES_ON:
+    case PIPELINE_DONE: return "done";
+    case PIPELINE_FENCED: return "fenced";
+    case PIPELINE_BLOCKED: return "blocked";
+    case PIPELINE_FAILED: return "failed";
+    }
+    return "failed";
+}
+
 static int run_exit_code(enum pipeline_outcome outcome, const struct error *err)
 {
     switch (outcome) {
@@ -107,16 +134,14 @@ static int run_plan(struct pipeline_options *options, const Foreset__Plan *plan)
 {
     const char *state = pipeline_options_state(&options->arena, plan);
     const char *meta = options->meta ? options->meta : pipeline_options_setting(plan, "pipeline.meta");
-    bool terminal = isatty(STDERR_FILENO);
-    struct run run = {.show = options->progress != PIPELINE_PROGRESS_NONE &&
-                              (options->progress != PIPELINE_PROGRESS_AUTO || terminal)};
-    progress_init(&run.progress, options->progress == PIPELINE_PROGRESS_JSON, terminal);
+    bool available_now = options->available_now || plan->trigger_us == 0;
+    struct progress progress;
     const struct standalone_config config = {.plan = plan,
                                              .state_url = state,
                                              .meta = meta,
                                              .lanes = run_lanes(plan),
                                              .memory_bytes = run_memory(plan),
-                                             .available_now = options->available_now || plan->trigger_us == 0,
+                                             .available_now = available_now,
                                              .full_refresh = options->full_refresh,
                                              .adopt = options->adopt,
                                              .adopt_table = options->adopt_table,
@@ -127,16 +152,21 @@ static int run_plan(struct pipeline_options *options, const Foreset__Plan *plan)
                                              .replay_table = options->replay_table,
                                              .progress = run_on_progress,
                                              .notice = run_on_notice,
-                                             .context = &run};
+                                             .closing = run_on_closing,
+                                             .context = &progress};
     if (config.memory_bytes < MEMORY_BYTES_MIN) {
         fprintf(stderr, "foreset run: --memory %llu: at least 128M are needed\n",
                 (unsigned long long)config.memory_bytes);
         return 2;
     }
     memory_tune(config.memory_bytes);
+    enum progress_kind kind = run_progress(options, available_now);
+    if (!options->log_level && !getenv("FORESET_LOG") && kind == PROGRESS_LOG) log_level_set(LOG_LEVEL_INFO);
+    progress_init(&progress, kind, plan);
     struct error err = {0};
     enum pipeline_outcome outcome = standalone_run(&config, &err);
-    progress_break(&run.progress);
+    progress_ended(&progress, run_outcome(outcome));
+    progress_deinit(&progress);
     if (outcome != PIPELINE_DONE) fprintf(stderr, "foreset run: %s\n", err.message);
     return run_exit_code(outcome, &err);
 }
@@ -160,6 +190,7 @@ int run_main(int argc, char **argv)
     } else {
         for (; warnings && *warnings; warnings++) fprintf(stderr, "warning: %s\n", *warnings);
         signals_catch();
+        signal(SIGHUP, SIG_IGN); // a terminal that closes must not end it: SIGTERM drains
         exit_code = run_plan(&options, plan);
     }
     pipeline_options_deinit(&options);

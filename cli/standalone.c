@@ -93,6 +93,12 @@ static void standalone_on_notice(void *context, const char *text)
     if (config->notice) config->notice(config->context, text);
 }
 
+static void standalone_on_closing(void *context, const struct pipeline_closing *closing)
+{
+    const struct standalone_config *config = ((struct standalone *)context)->config;
+    if (config->closing) config->closing(config->context, closing);
+}
+
 static enum status standalone_open_stores(struct standalone *standalone, struct error *err)
 {
     const struct standalone_config *config = standalone->config;
@@ -158,6 +164,7 @@ static enum status standalone_open_roles(struct standalone *standalone, struct e
                                              .workers_min = 1,
                                              .progress = standalone_on_progress,
                                              .notice = standalone_on_notice,
+                                             .closing = standalone_on_closing,
                                              .ended = standalone_on_ended,
                                              .context = standalone};
     TRY(pipeline_create(&pipeline, role_thread_seam(standalone->coordinator_thread), &standalone->pipeline, err));

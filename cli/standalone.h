@@ -15,6 +15,7 @@ struct standalone_config {
     const char *adopt_table, *abandon_table, *overwrite_table, *replay_table;
     void (*progress)(void *context, const struct pipeline_progress *progress);
     void (*notice)(void *context, const char *text);
+    void (*closing)(void *context, const struct pipeline_closing *closing); // where it stands when it ends
     void *context;
 };
 // Runs until the pipeline ends, or until a signal has drained it. Returns how it ended; err says why if it failed.

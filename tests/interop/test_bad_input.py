@@ -55,7 +55,8 @@ class Small:
 
 def refused(done, code, *words):
     done.check(code)
-    assert len(done.stderr.strip().splitlines()) <= 12, f"more than one clear message: {done.stderr}"
+    said = [line for line in done.stderr.strip().splitlines() if not line.startswith("{")]  # no progress
+    assert len(said) <= 12, f"more than one clear message: {done.stderr}"
     for word in words:
         assert re.search(word, done.stderr, re.I), f"{word!r} is not in: {done.stderr}"
 
@@ -135,7 +136,8 @@ def test_right_credentials_pass(broker, topic, tmp_path):
 def test_wrong_credentials(broker, topic, tmp_path, changed):
     done = Small(tmp_path, broker.sasl_address, topic).run(*sasl_args(**changed))
     refused(done, foreset.EXIT_FAILED, broker.sasl_address, "kafka.security.protocol|check that the broker runs")
-    assert "right" not in done.stderr.replace("the address is right", "") and "wrong" not in done.stderr
+    said = done.stderr.replace("the address is right", "").replace(str(tmp_path), "")
+    assert "right" not in said and "wrong" not in said
 
 
 def test_missing_topic(broker, tmp_path):
