@@ -55,6 +55,7 @@ static const char coordinator_help[] =
     "                       operator, admin, worker, coordinator; default: O=foreset:reader -> reader, ...)\n"
     "  --token-file FILE    without TLS: the token that lets this user's processes in; made if missing (default:\n"
     "                       ~/.foreset/token, mode 0600)\n"
+    "  --tls-crl FILE       PEM, revoked certificates; SIGHUP reads all four files again\n"
     "  --insecure           listen without TLS at an address that other machines reach\n"
     "  --log-level L        debug, info, warn or error (default: info)\n"
     "  --log-format F       logfmt or json (default: logfmt)\n"
@@ -270,6 +271,7 @@ static void host_run(struct coordinator_host *host)
              host->options.etcd);
     while (atomic_load(&host->exit_code) < 0) {
         if (signals_wait(host->http ? HTTP_WATCH_MS : -1)) host_end(host, 0);
+        if (signals_reload()) role_network_reload(host->rpc);
         http_server_tick(host->http);
     }
     http_server_close(host->http); // its threads wait for the role
@@ -347,6 +349,7 @@ int coordinator_main(int argc, char **argv)
             exit_code = 1 + role_options_refuse(ROLE_COORDINATOR, "%s", err.message);
         if (exit_code == 1) {
             signals_catch();
+            signals_catch_reload();
             exit_code = 1 + host_open(&host);
             if (exit_code == 1) {
                 host_run(&host);

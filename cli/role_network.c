@@ -19,6 +19,16 @@ void role_network_dial(struct rpc *rpc, uint32_t peer, const char *url, enum rpc
         log_error("dial_failed", "url=\"%s\" error=\"%s\"", url, err.message);
 }
 
+void role_network_reload(struct rpc *rpc)
+{
+    struct error err;
+    if (rpc_reload(rpc, &err) == STATUS_OK) {
+        log_info("certificates_read", "url=%s", rpc_url(rpc));
+    } else {
+        log_error("certificates_kept", "url=%s error=\"%s; the old ones are used on\"", rpc_url(rpc), err.message);
+    }
+}
+
 enum status role_network_open_store(void *context, const char *url, bool create, struct objstore **ret_store,
                                     struct error *err)
 {

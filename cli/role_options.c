@@ -46,6 +46,7 @@ static const struct role_flag {
     {"http-tls-cert", offsetof(struct role_options, http_tls_cert), ROLE_COORDINATOR, false, false},
     {"http-tls-key", offsetof(struct role_options, http_tls_key), ROLE_COORDINATOR, false, false},
     {"http-token-file", offsetof(struct role_options, http_token_file), ROLE_COORDINATOR, false, false},
+    {"tls-crl", offsetof(struct role_options, tls_crl), ROLE_BOTH, false, false},
     {"log-format", offsetof(struct role_options, log_format), ROLE_BOTH, false, false},
     {"log-level", offsetof(struct role_options, log_level), ROLE_BOTH, false, false},
     {"insecure", offsetof(struct role_options, insecure), ROLE_BOTH, true, false},
@@ -177,7 +178,8 @@ static int role_check(struct role_options *options, enum role_kind kind)
     options->tls = (struct rpc_tls){.ca_file = options->tls_ca,
                                     .certificate_file = options->tls_cert,
                                     .key_file = options->tls_key,
-                                    .server_name = options->tls_server_name};
+                                    .server_name = options->tls_server_name,
+                                    .crl_file = options->tls_crl};
     if (rpc_check_listen(options->listen, options->has_tls ? &options->tls : NULL, options->insecure, &err) !=
         STATUS_OK)
         return role_options_refuse(kind, "%s", err.message);

@@ -15,7 +15,7 @@ struct role_options {
     const char *allow_path, *allow_env; // lists, separated by commas
     const char *coordinators;           // worker: URLs, separated by commas
     const char *lanes, *memory, *lease;
-    const char *tls_ca, *tls_cert, *tls_key, *tls_server_name;
+    const char *tls_ca, *tls_cert, *tls_key, *tls_server_name, *tls_crl;
     const char *role_map, *token_file;
     const char *http_tls_cert, *http_tls_key, *http_token_file; // coordinator
     const char *log_format, *log_level;

@@ -11,6 +11,7 @@
 #include "common/base/error.h"
 
 static atomic_int signals_count;
+static atomic_bool signals_hangup;
 static int signals_pipe[2] = {-1, -1};
 
 static void signals_on(int number)
@@ -21,6 +22,27 @@ static void signals_on(int number)
     ssize_t ignored = write(signals_pipe[1], "x", 1);
     (void)ignored;
     errno = saved;
+}
+
+static void signals_on_hangup(int number)
+{
+    (void)number;
+    int saved = errno;
+    atomic_store(&signals_hangup, true);
+    ssize_t ignored = write(signals_pipe[1], "h", 1);
+    (void)ignored;
+    errno = saved;
+}
+
+void signals_catch_reload(void)
+{
+    struct sigaction action = {.sa_handler = signals_on_hangup, .sa_flags = SA_RESTART};
+    sigaction(SIGHUP, &action, NULL);
+}
+
+bool signals_reload(void)
+{
+    return atomic_exchange(&signals_hangup, false);
 }
 
 void signals_catch(void)

@@ -5,6 +5,8 @@
 #include <stdbool.h>
 
 void signals_catch(void);
+void signals_catch_reload(void); // SIGHUP too; after signals_catch
+bool signals_reload(void);       // whether one has come since the last call; signals_wait returns for it
 bool signals_caught(void);
 // Waits until a signal or signals_notify, or until timeout_ms has passed (< 0: for ever); true if a signal has come.
 bool signals_wait(int timeout_ms);

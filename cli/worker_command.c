@@ -58,6 +58,7 @@ static const char worker_help[] =
     "                       operator, admin, worker, coordinator; default: O=foreset:reader -> reader, ...)\n"
     "  --token-file FILE    without TLS: the token that lets this user's processes in; made if missing (default:\n"
     "                       ~/.foreset/token, mode 0600)\n"
+    "  --tls-crl FILE       PEM, revoked certificates; SIGHUP reads all four files again\n"
     "  --insecure           listen without TLS at an address that other machines reach\n"
     "  --log-level L        debug, info, warn or error (default: info)\n"
     "  --log-format F       logfmt or json (default: logfmt)\n"
@@ -410,6 +411,7 @@ static void host_run(struct worker_host *host)
              host->lanes, (unsigned long long)host->memory_bytes);
     for (bool leaving = false; atomic_load(&host->exit_code) < 0;) {
         bool asked = signals_wait(WORKER_MEMORY_WATCH_MS);
+        if (signals_reload()) role_network_reload(host->rpc);
         if (asked && !leaving) role_thread_post(host->node_thread, node_leave_event());
         leaving = asked;
         memory_watch(host->memory_bytes);
@@ -466,6 +468,7 @@ int worker_main(int argc, char **argv)
         if (exit_code == 1) {
             memory_tune(host.memory_bytes);
             signals_catch();
+            signals_catch_reload();
             exit_code = 1 + host_open(&host);
             if (exit_code == 1) {
                 host_run(&host);

@@ -10,7 +10,7 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cache=${FORESET_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/foreset}
 
 build_packages=(librdkafka-dev libnng-dev libprotobuf-c-dev protobuf-c-compiler libjansson-dev libcurl4-openssl-dev libzstd-dev libbz2-dev
-    libsnappy-dev zlib1g-dev liblz4-dev libxxhash-dev libicu-dev libpcre2-dev libinih-dev libmicrohttpd-dev
+    libsnappy-dev zlib1g-dev liblz4-dev libxxhash-dev libicu-dev libpcre2-dev libinih-dev libmicrohttpd-dev libssl-dev
     cmake ninja-build pkg-config gcc)
 test_packages=(git libcmocka-dev python3-venv clang libclang-rt-14-dev clang-tidy clang-format etcd-server etcd-client
     iproute2 mmdebstrap mount procps tzdata)

@@ -6,13 +6,19 @@
 #include <string.h>
 #include <time.h>
 
-void thread_create(pthread_t *ret_thread, const char *name, void *(*run)(void *), void *argument)
+bool thread_try_create(pthread_t *ret_thread, const char *name, void *(*run)(void *), void *argument)
 {
-    int failed = pthread_create(ret_thread, NULL, run, argument);
-    ASSERT(!failed);
+    if (pthread_create(ret_thread, NULL, run, argument) != 0) return false;
     char cut[16];
     snprintf(cut, sizeof cut, "%s", name);
     pthread_setname_np(*ret_thread, cut);
+    return true;
+}
+
+void thread_create(pthread_t *ret_thread, const char *name, void *(*run)(void *), void *argument)
+{
+    bool created = thread_try_create(ret_thread, name, run, argument);
+    ASSERT(created);
 }
 
 void thread_join(pthread_t thread)

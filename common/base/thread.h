@@ -9,6 +9,8 @@
 
 // Starts a named thread (name at most 15 characters, seen in top -H). It must be joined.
 void thread_create(pthread_t *ret_thread, const char *name, void *(*run)(void *), void *argument);
+// The same; false: no thread is left (ulimit -u, a control group's limit of tasks).
+bool thread_try_create(pthread_t *ret_thread, const char *name, void *(*run)(void *), void *argument) MUST_USE;
 void thread_join(pthread_t thread);
 void thread_sleep_us(int64_t us); // of the calling thread, in full
 

@@ -27,7 +27,12 @@ struct rpc *rpc_ref(struct rpc *rpc)
 void rpc_unref(struct rpc *rpc)
 {
     if (atomic_fetch_sub(&rpc->refs, 1) > 1) return;
-    rpc_tls_unload(&rpc->tls);
+    rpc_tls_store_deinit(&rpc->tls);
+    memory_free((void *)(uintptr_t)rpc->tls_files.ca_file);
+    memory_free((void *)(uintptr_t)rpc->tls_files.certificate_file);
+    memory_free((void *)(uintptr_t)rpc->tls_files.key_file);
+    memory_free((void *)(uintptr_t)rpc->tls_files.crl_file);
+    memory_free((void *)(uintptr_t)rpc->tls_files.server_name);
     rpc_guard_deinit(&rpc->guard);
     memory_free((void *)(uintptr_t)rpc->config.token);
     pthread_mutex_destroy(&rpc->deliver);
@@ -49,6 +54,7 @@ void rpc_deliver(struct rpc *rpc, uint32_t sender, const struct rpc_who *from, c
 void rpc_tell_refused(struct rpc *rpc, const struct rpc_identity *from, const char *why)
 {
     int64_t now = clock_boot_us(clock_system());
+    char longer[768];
     if (!rpc->config.refused_connection) return;
     pthread_mutex_lock(&rpc->deliver);
     if (now - rpc->told_since_us >= 1000000) {
@@ -56,7 +62,13 @@ void rpc_tell_refused(struct rpc *rpc, const struct rpc_identity *from, const ch
         rpc->told = 0;
     }
     bool tells = !rpc->closed && rpc->told++ < RPC_REFUSALS_TOLD_MAX;
+    if (tells && rpc->untold > 0) {
+        snprintf(longer, sizeof longer, "%s; %llu other connections were refused since the last line", why,
+                 (unsigned long long)rpc->untold);
+        why = longer;
+    }
     if (tells) rpc->config.refused_connection(rpc->config.context, from, why);
+    rpc->untold = tells ? 0 : rpc->untold + 1;
     pthread_mutex_unlock(&rpc->deliver);
 }
 
@@ -92,6 +104,21 @@ out:
     return status;
 }
 
+static const char *rpc_copy(const char *text)
+{
+    return text ? memory_strdup(text) : NULL;
+}
+
+// rpc_reload reads them when the owner's may be gone.
+static void rpc_keep_files(struct rpc *rpc, const struct rpc_tls *tls)
+{
+    rpc->tls_files = (struct rpc_tls){.ca_file = rpc_copy(tls->ca_file),
+                                      .certificate_file = rpc_copy(tls->certificate_file),
+                                      .key_file = rpc_copy(tls->key_file),
+                                      .server_name = rpc_copy(tls->server_name),
+                                      .crl_file = rpc_copy(tls->crl_file)};
+}
+
 enum status rpc_open(const struct rpc_config *config, struct rpc **ret_rpc, struct error *err)
 {
     enum status status = STATUS_OK;
@@ -107,7 +134,9 @@ enum status rpc_open(const struct rpc_config *config, struct rpc **ret_rpc, stru
     pthread_mutex_init(&rpc->deliver, NULL);
     pthread_mutex_init(&rpc->lock, NULL);
     rpc_guard_init(&rpc->guard);
-    TRY(rpc_tls_load(config->tls, &rpc->tls, err));
+    rpc_tls_store_init(&rpc->tls);
+    if (config->tls) rpc_keep_files(rpc, config->tls);
+    TRY(rpc_reload(rpc, err));
     TRY(rpc_listen(rpc, err));
     *ret_rpc = rpc;
     return STATUS_OK;
@@ -132,14 +161,10 @@ void rpc_close(struct rpc *rpc)
 enum status rpc_reload(struct rpc *rpc, struct error *err)
 {
     enum status status = STATUS_OK;
-    struct rpc_tls_files fresh;
+    struct rpc_tls_context *fresh = NULL;
     if (!rpc->config.tls) return STATUS_OK;
-    TRY(rpc_tls_load(rpc->config.tls, &fresh, err));
-    pthread_mutex_lock(&rpc->lock);
-    struct rpc_tls_files old = rpc->tls;
-    rpc->tls = fresh;
-    pthread_mutex_unlock(&rpc->lock);
-    rpc_tls_unload(&old);
+    TRY(rpc_tls_load(&rpc->tls_files, &fresh, err));
+    rpc_tls_store_set(&rpc->tls, fresh);
 out:
     return status;
 }
@@ -183,9 +208,8 @@ enum status rpc_dial(struct rpc *rpc, uint32_t peer, const char *url, enum rpc_k
     bool same = at < rpc->peer_count && rpc_peer_leads_to(rpc->peers[at], url, kind);
     pthread_mutex_unlock(&rpc->lock);
     if (same) return STATUS_OK;
-    pthread_mutex_lock(&rpc->lock); // for the certificates
-    status = rpc_peer_create(&config, &fresh, err);
-    if (status != STATUS_OK) goto unlock;
+    TRY(rpc_peer_create(&config, &fresh, err));
+    pthread_mutex_lock(&rpc->lock);
     at = rpc_find(rpc, peer);
     if (at == RPC_PEERS_MAX) {
         old = fresh;
@@ -199,9 +223,9 @@ enum status rpc_dial(struct rpc *rpc, uint32_t peer, const char *url, enum rpc_k
         }
         rpc->peers[at] = fresh;
     }
-unlock:
     pthread_mutex_unlock(&rpc->lock);
     rpc_peer_destroy(old);
+out:
     return status;
 }
 

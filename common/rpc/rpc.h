@@ -21,12 +21,13 @@
 #define RPC_QUEUE_BYTES_MAX   (256u << 20)         // that wait for one peer, the same
 #define RPC_DEADLINE_US       5000000              // the same
 #define RPC_PEERS_MAX         1024                 // dialled by one endpoint
-#define RPC_CONNECTIONS_MAX   2048                 // accepted by one endpoint; more are closed
-#define RPC_REQUESTS_MAX      256                  // unanswered at one endpoint; more are refused
-#define RPC_MALFORMED_MAX     8                    // frames from one address within RPC_MALFORMED_US, then
-#define RPC_MALFORMED_US      10000000             // that address gets no new connection for as long again
-#define RPC_REFUSALS_TOLD_MAX 16                   // connections a second
-#define RPC_TOKEN_BYTES_MAX   1024                 // of a token
+#define RPC_CONNECTIONS_MAX   2048     // accepted by one endpoint, fewer where ulimit -n is low; more are closed
+#define RPC_DESCRIPTORS_KEPT  64       // of the process, which connections leave free
+#define RPC_REQUESTS_MAX      256      // unanswered at one endpoint; more are refused
+#define RPC_MALFORMED_MAX     8        // frames from one address within RPC_MALFORMED_US, then
+#define RPC_MALFORMED_US      10000000 // that address gets no new connection for as long again
+#define RPC_REFUSALS_TOLD_MAX 16       // connections a second
+#define RPC_TOKEN_BYTES_MAX   1024     // of a token
 
 struct rpc;
 struct rpc_request;
@@ -92,7 +93,8 @@ struct rpc_counters {
     _Atomic uint64_t unacknowledged;           // sent, then the connection broke: they may have arrived
     _Atomic uint64_t malformed;                // frames; each closed its connection
     _Atomic uint64_t connections;              // accepted
-    _Atomic uint64_t connections_refused;      // closed for RPC_CONNECTIONS_MAX or RPC_MALFORMED_MAX
+    _Atomic uint64_t connections_refused;      // closed for a bound: of connections, descriptors, RPC_MALFORMED_MAX
+    _Atomic uint64_t handshakes_failed;        // of TLS, accepted connections
     _Atomic uint64_t reconnected;              // links whose connection was made again
     _Atomic uint64_t errors;                   // handshakes that failed, halts within a frame, answers not taken, …
 };

@@ -57,15 +57,12 @@ static enum status rpc_call_not_met(const struct rpc_call *call, int code, struc
         return rpc_call_silent(call, STATUS_ERROR, "took the connection but did not answer", err);
     if (code == NNG_EPEERAUTH) {
         return error_set(err, STATUS_ERROR, ERROR_FAIL_PIPELINE,
-                         "this side refused the certificate of %s: it is not signed by an authority of %s, is out of "
-                         "its time, or is not made out to the name %s",
-                         url, call->tls->ca_file, call->tls->server_name ? call->tls->server_name : call->parsed.host);
+                         "this side refused the certificate of %s: %s; its authorities are those of %s", url,
+                         rpc_stream_why(call->stream), call->tls->ca_file);
     }
     if (code == NNG_ECRYPTO) {
-        return error_set(err, STATUS_ERROR, ERROR_FAIL_PIPELINE,
-                         "%s refused this side's certificate %s: it is not signed by an authority that is known there, "
-                         "is out of its time, or %s is not its key",
-                         url, call->tls->certificate_file, call->tls->key_file);
+        return error_set(err, STATUS_ERROR, ERROR_FAIL_PIPELINE, "%s refused this side's certificate %s: %s", url,
+                         call->tls->certificate_file, rpc_stream_why(call->stream));
     }
     if (secure) {
         return error_set(err, STATUS_ERROR, ERROR_FAIL_PIPELINE,
@@ -116,42 +113,25 @@ static enum status rpc_call_refused(const struct rpc_call *call, const void *wor
                      size < 768 ? (int)size : 768, (const char *)words);
 }
 
-// nng does not say which side refused the other's certificate. If the other side goes on when this one asks for no
-// certificate, it was this one. Nothing but the PING goes over that connection.
-static bool rpc_call_refused_them(const struct rpc_call *call, const struct rpc_tls_files *files)
-{
-    struct rpc_call again = *call;
-    struct rpc_frame frame;
-    nng_tls_config *config = NULL;
-    uint8_t *bytes = NULL;
-    if (rpc_tls_configure(files, call->url, &call->parsed, false, &config, NULL) != STATUS_OK) return false;
-    again.stream = rpc_stream_create();
-    int code = nng_tls_config_auth_mode(config, NNG_TLS_AUTH_MODE_NONE);
-    if (code == 0) code = rpc_stream_dial(again.stream, call->url, config, call->until_us);
-    if (code == 0) code = rpc_call_send(&again, RPC_FRAME_PING, NULL, 0);
-    if (code == 0) code = rpc_call_receive(&again, RPC_FRAME_PONG, &frame, &bytes);
-    memory_free(bytes);
-    rpc_stream_destroy(again.stream);
-    nng_tls_config_free(config);
-    return code == 0;
-}
-
 // Connects and learns that it is Foreset who listens.
 static enum status rpc_call_meet(struct rpc_call *call, struct error *err)
 {
     enum status status = STATUS_OK;
-    struct rpc_tls_files files = {0};
-    nng_tls_config *config = NULL;
+    struct rpc_tls_context *context = NULL;
     struct rpc_frame frame = {0};
     uint8_t *bytes = NULL;
-    if (call->parsed.scheme == RPC_URL_TLS) TRY(rpc_tls_load(call->tls, &files, err));
-    TRY(rpc_tls_configure(&files, call->url, &call->parsed, false, &config, err));
-    int code = rpc_stream_dial(call->stream, call->url, config, call->until_us);
+    bool secure = call->parsed.scheme == RPC_URL_TLS;
+    if (secure) TRY(rpc_tls_load(call->tls, &context, err));
+    if (secure && !context) {
+        TRY(error_set(err, STATUS_INVALID, ERROR_USAGE,
+                      "%s needs three PEM files: the authorities, the certificate and its key", call->url));
+    }
+    int code = rpc_stream_dial(call->stream, call->url, call->until_us);
     if (code != 0) TRY(rpc_call_not_connected(call, code, err));
-    if (call->token) code = rpc_call_send(call, RPC_FRAME_TOKEN, call->token, strlen(call->token));
+    if (secure) code = rpc_stream_secure(call->stream, context, call->parsed.host, call->until_us);
+    if (code == 0 && call->token) code = rpc_call_send(call, RPC_FRAME_TOKEN, call->token, strlen(call->token));
     if (code == 0) code = rpc_call_send(call, RPC_FRAME_PING, NULL, 0);
     if (code == 0) code = rpc_call_receive(call, RPC_FRAME_PONG, &frame, &bytes);
-    if (code == NNG_ECRYPTO && rpc_call_refused_them(call, &files)) code = NNG_EPEERAUTH;
     if (code != 0) {
         status = rpc_call_not_met(call, code, err);
     } else if (frame.kind == RPC_FRAME_REFUSED) {
@@ -159,8 +139,7 @@ static enum status rpc_call_meet(struct rpc_call *call, struct error *err)
     }
 out:
     memory_free(bytes);
-    if (config) nng_tls_config_free(config);
-    rpc_tls_unload(&files);
+    rpc_tls_unref(context);
     return status;
 }
 

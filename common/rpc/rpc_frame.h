@@ -6,7 +6,8 @@
 //   8  4  sender's peer number, big endian; 0: a client without a number
 //  12  4  bytes that follow, big endian
 // Who dials speaks first, with a TOKEN if it has one, then a PING; who listens answers with a PONG: now both know that
-// they talk to Foreset. Magic, version, kind and size stay where they are in every later version, so that a REFUSED is understood by all.
+// they talk to Foreset. Magic, version, kind and size stay where they are in every later version, so that a REFUSED is
+// understood by all.
 #ifndef FORESET_RPC_RPC_FRAME_H
 #define FORESET_RPC_RPC_FRAME_H
 

@@ -1,6 +1,8 @@
 // Who misbehaved lately. Bounded: two addresses that fall into one place forget each other. Cannot fail.
 #include "common/rpc/rpc_guard.h"
 
+#include <string.h>
+
 #include "common/base/clock.h"
 #include "common/base/hash.h"
 #include "common/rpc/rpc.h"
@@ -16,17 +18,17 @@ void rpc_guard_deinit(struct rpc_guard *guard)
     pthread_mutex_destroy(&guard->lock);
 }
 
-// Without the port; 0 for those of this machine that have no address.
-static uint64_t rpc_guard_hash(const nng_sockaddr *address)
+// Without the port; 0 for those of this machine.
+static uint64_t rpc_guard_hash(const struct rpc_identity *from)
 {
-    if (address->s_family == NNG_AF_INET) return hash_64(&address->s_in.sa_addr, sizeof address->s_in.sa_addr, 4);
-    if (address->s_family == NNG_AF_INET6) return hash_64(&address->s_in6.sa_addr, sizeof address->s_in6.sa_addr, 6);
-    return 0;
+    const char *port = strrchr(from->address, ':');
+    if (from->local || !port) return 0;
+    return hash_64(from->address, (size_t)(port - from->address), 4);
 }
 
-void rpc_guard_blame(struct rpc_guard *guard, const nng_sockaddr *address)
+void rpc_guard_blame(struct rpc_guard *guard, const struct rpc_identity *from)
 {
-    uint64_t hash = rpc_guard_hash(address);
+    uint64_t hash = rpc_guard_hash(from);
     if (hash == 0) return;
     int64_t now = clock_boot_us(clock_system());
     struct rpc_guard_address *at = &guard->addresses[hash % RPC_GUARD_ADDRESSES];
@@ -39,9 +41,9 @@ void rpc_guard_blame(struct rpc_guard *guard, const nng_sockaddr *address)
     pthread_mutex_unlock(&guard->lock);
 }
 
-bool rpc_guard_allows(struct rpc_guard *guard, const nng_sockaddr *address)
+bool rpc_guard_allows(struct rpc_guard *guard, const struct rpc_identity *from)
 {
-    uint64_t hash = rpc_guard_hash(address);
+    uint64_t hash = rpc_guard_hash(from);
     const struct rpc_guard_address *at = &guard->addresses[hash % RPC_GUARD_ADDRESSES];
     pthread_mutex_lock(&guard->lock);
     bool banned = hash != 0 && at->address == hash && at->banned_us > clock_boot_us(clock_system());

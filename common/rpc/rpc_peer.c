@@ -18,6 +18,7 @@
 #include "common/rpc/rpc_frame.h"
 #include "common/rpc/rpc_local.h"
 #include "common/rpc/rpc_stream.h"
+#include "common/rpc/rpc_url.h"
 #include "common/rpc/rpc_who.h"
 
 enum {
@@ -44,7 +45,9 @@ struct rpc_peer {
     enum rpc_kind kind;
     char *url;
     bool local;
-    nng_tls_config *tls;
+    struct rpc_tls_store *tls;
+    bool secure;
+    char host[256];
     char *token;         // NULL: none
     struct rpc_who *who; // as an endpoint of this process sees this side
     struct rpc_counters *counters;
@@ -158,6 +161,19 @@ static int rpc_peer_ping(struct rpc_peer *peer)
     return rpc_peer_flush(peer, nothing, true);
 }
 
+// With the newest certificates.
+static int rpc_peer_secure(struct rpc_peer *peer, int64_t until_us)
+{
+    struct rpc_tls_context *context = rpc_tls_store_get(peer->tls);
+    int code = rpc_stream_secure(peer->stream, context, peer->host, until_us);
+    rpc_tls_unref(context);
+    if (code == 0) return 0;
+    atomic_fetch_add(&peer->counters->errors, 1);
+    log_debug("rpc_handshake_failed", "peer=%u url=%s why=\"%s\"", peer->number, peer->url,
+              rpc_stream_why(peer->stream));
+    return code;
+}
+
 static int rpc_peer_introduce(struct rpc_peer *peer)
 {
     if (!peer->token) return 0;
@@ -188,8 +204,9 @@ static int rpc_peer_attempt(struct rpc_peer *peer, int64_t until_us)
         rpc_stream_destroy(stream);
         return NNG_ECLOSED;
     }
-    int code = rpc_stream_dial(stream, peer->url, peer->tls, until_us);
+    int code = rpc_stream_dial(stream, peer->url, until_us);
     if (code == 0) peer->reached = true;
+    if (code == 0 && peer->secure) code = rpc_peer_secure(peer, until_us);
     if (code == 0) code = rpc_peer_introduce(peer);
     if (code == 0) code = rpc_peer_ping(peer);
     if (code != 0) rpc_peer_disconnect(peer);
@@ -321,6 +338,17 @@ static void *rpc_peer_run(void *argument)
     return NULL;
 }
 
+static void rpc_peer_free(struct rpc_peer *peer)
+{
+    mailbox_deinit(&peer->stop);
+    mailbox_deinit(&peer->mailbox);
+    pthread_mutex_destroy(&peer->lock);
+    rpc_who_unref(peer->who);
+    memory_free(peer->token);
+    memory_free(peer->url);
+    memory_free(peer);
+}
+
 enum status rpc_peer_create(const struct rpc_peer_config *config, struct rpc_peer **ret_peer, struct error *err)
 {
     enum status status = STATUS_OK;
@@ -342,7 +370,10 @@ enum status rpc_peer_create(const struct rpc_peer_config *config, struct rpc_pee
         TRY(error_set(err, STATUS_INVALID, ERROR_USAGE, "the token for %s is longer than %d bytes", config->url,
                       RPC_TOKEN_BYTES_MAX));
     }
-    TRY(rpc_tls_configure(config->tls, config->url, &parsed, false, &peer->tls, err));
+    TRY(rpc_tls_store_check(config->tls, config->url, err));
+    peer->tls = config->tls;
+    peer->secure = parsed.scheme == RPC_URL_TLS;
+    snprintf(peer->host, sizeof peer->host, "%s", parsed.host);
     peer->local = parsed.scheme == RPC_URL_INPROC;
     peer->token = config->token ? memory_strdup(config->token) : NULL;
     struct rpc_identity self = {.local = true, .token = peer->token};
@@ -351,7 +382,11 @@ enum status rpc_peer_create(const struct rpc_peer_config *config, struct rpc_pee
     pthread_mutex_init(&peer->lock, NULL);
     mailbox_init(&peer->mailbox);
     mailbox_init(&peer->stop);
-    thread_create(&peer->thread, "rpc-send", rpc_peer_run, peer);
+    if (!thread_try_create(&peer->thread, "rpc-send", rpc_peer_run, peer)) {
+        rpc_peer_free(peer);
+        return error_set(err, STATUS_ERROR, ERROR_RETRY,
+                         "cannot dial %s: no thread is left (raise ulimit -u, or TasksMax=)", config->url);
+    }
     *ret_peer = peer;
     return STATUS_OK;
 out:
@@ -404,12 +439,5 @@ void rpc_peer_destroy(struct rpc_peer *peer)
     mailbox_post(&peer->mailbox, &end->mail);
     thread_join(peer->thread);
     mailbox_poll(&peer->stop);
-    mailbox_deinit(&peer->stop);
-    mailbox_deinit(&peer->mailbox);
-    if (peer->tls) nng_tls_config_free(peer->tls);
-    pthread_mutex_destroy(&peer->lock);
-    rpc_who_unref(peer->who);
-    memory_free(peer->token);
-    memory_free(peer->url);
-    memory_free(peer);
+    rpc_peer_free(peer);
 }

@@ -9,8 +9,8 @@ struct rpc_peer;
 struct rpc_peer_config {
     uint32_t number, self;
     enum rpc_kind kind;
-    const char *url; // copied
-    const struct rpc_tls_files *tls;
+    const char *url;               // copied
+    struct rpc_tls_store *tls;     // outlives the peer
     const char *token;             // copied; NULL: none
     struct rpc_counters *counters; // outlive the peer
     size_t queue_bytes_max;

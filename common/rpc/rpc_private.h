@@ -16,7 +16,8 @@ struct rpc {
     _Atomic uint32_t refs; // the owner's, one per unanswered request, one per call by name (inproc)
     struct rpc_config config;
     struct rpc_counters counters;
-    struct rpc_tls_files tls; // lock
+    struct rpc_tls_store tls;
+    struct rpc_tls tls_files; // copied; of the configuration
     struct rpc_guard guard;
     _Atomic uint32_t requests; // unanswered
     char url[320];
@@ -24,6 +25,7 @@ struct rpc {
     bool closed;
     int64_t told_since_us;         // deliver: a second of refusals
     unsigned told;                 // deliver: in it
+    uint64_t untold;               // deliver: refusals since the last that was told
     struct rpc_listener *listener; // NULL: inproc
     pthread_mutex_t lock;          // peers; sending posts under it, so that none is destroyed meanwhile
     struct rpc_peer *peers[RPC_PEERS_MAX];

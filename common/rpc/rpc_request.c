@@ -9,7 +9,11 @@
 #include "common/base/thread.h"
 
 struct rpc_request {
-    struct mail answered, abandoned; // owner → who waits; who closes → who waits
+    struct mail answered; // owner → who waits
+    pthread_mutex_t lock;
+    bool has_answer;                 // lock
+    void (*watching)(void *context); // lock
+    void *context;                   // lock
     struct mailbox mailbox;
     _Atomic uint32_t refs;
     struct rpc *rpc;
@@ -25,6 +29,7 @@ void rpc_request_unref(struct rpc_request *request)
     if (atomic_fetch_sub(&request->refs, 1) > 1) return;
     while (mailbox_poll(&request->mailbox)) continue;
     mailbox_deinit(&request->mailbox);
+    pthread_mutex_destroy(&request->lock);
     rpc_unref(request->rpc);
     rpc_who_unref(request->from);
     memory_free(request->bytes);
@@ -41,6 +46,11 @@ void rpc_request_answer(struct rpc_request *request, bool refused, const void *b
     atomic_fetch_sub(&request->rpc->requests, 1);
     if (refused) atomic_fetch_add(&request->rpc->counters.refused, 1);
     mailbox_post(&request->mailbox, &request->answered);
+    pthread_mutex_lock(&request->lock);
+    request->has_answer = true;
+    if (request->watching) request->watching(request->context);
+    request->watching = NULL;
+    pthread_mutex_unlock(&request->lock);
     rpc_request_unref(request);
 }
 
@@ -62,6 +72,7 @@ struct rpc_request *rpc_request_begin(struct rpc *rpc, struct rpc_who *from, voi
     }
     struct rpc_request *request = memory_calloc(1, sizeof *request);
     mailbox_init(&request->mailbox);
+    pthread_mutex_init(&request->lock, NULL);
     atomic_store(&request->refs, 2);
     request->rpc = rpc_ref(rpc);
     request->from = rpc_who_ref(from);
@@ -82,6 +93,14 @@ const struct rpc_who *rpc_request_who(const struct rpc_request *request)
     return request->from;
 }
 
+void rpc_request_answer_of(const struct rpc_request *request, bool *ret_refused, const void **ret_answer,
+                           size_t *ret_size)
+{
+    *ret_refused = request->refused;
+    *ret_answer = request->answer;
+    *ret_size = request->answer_size;
+}
+
 bool rpc_request_wait(struct rpc_request *request, int64_t until_us, bool *ret_refused, const void **ret_answer,
                       size_t *ret_size)
 {
@@ -91,14 +110,26 @@ bool rpc_request_wait(struct rpc_request *request, int64_t until_us, bool *ret_r
         if (until_us != INT64_MAX && left_us < 0) left_us = 0;
         mail = mailbox_wait(&request->mailbox, left_us);
     }
-    if (mail != &request->answered) return false;
-    *ret_refused = request->refused;
-    *ret_answer = request->answer;
-    *ret_size = request->answer_size;
+    if (!mail) return false;
+    rpc_request_answer_of(request, ret_refused, ret_answer, ret_size);
     return true;
 }
 
-void rpc_request_abandon(struct rpc_request *request)
+bool rpc_request_watch(struct rpc_request *request, void (*answered)(void *context), void *context)
 {
-    mailbox_post(&request->mailbox, &request->abandoned);
+    pthread_mutex_lock(&request->lock);
+    bool watches = !request->has_answer;
+    request->watching = watches ? answered : NULL;
+    request->context = context;
+    pthread_mutex_unlock(&request->lock);
+    return watches;
+}
+
+bool rpc_request_unwatch(struct rpc_request *request)
+{
+    pthread_mutex_lock(&request->lock);
+    bool watched = request->watching != NULL;
+    request->watching = NULL;
+    pthread_mutex_unlock(&request->lock);
+    return watched;
 }

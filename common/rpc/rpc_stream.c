@@ -3,10 +3,10 @@
 // connections of the whole process (nng issues 1543 and 1813; mended in 1.8). Its streams have no such state: an
 // operation ends with the transfer, with an error, or because the stream is closed.
 //
-// What can fail: the network, in every call. nng's own timeouts are not used, because a TLS stream whose connection
-// broke does not obey them: a call waits here, and closes the stream when its time is over, which ends all operations.
-// No operation is begun on a closed stream, which for TLS would never end: lock covers both. One that is begun on a TLS
-// stream after its connection broke (no receive was under way to tell) ends when its time is over.
+// TLS is a session over the stream's bytes (rpc_tls_session.h); who sends and receives drives it.
+//
+// What can fail: the network, in every call. A call waits here, and closes the stream when its time is over, which ends
+// all operations. No operation is begun on a closed stream: lock covers both.
 #include "common/rpc/rpc_stream.h"
 
 #include <string.h>
@@ -14,8 +14,9 @@
 #include "common/base/clock.h"
 #include "common/base/memory.h"
 #include "common/base/thread.h"
+#include "common/rpc/rpc_tls_session.h"
 
-enum { RPC_STREAM_BUFFER_BYTES = 64 << 10 };
+enum { RPC_STREAM_BUFFER_BYTES = 64 << 10, RPC_STREAM_ENCRYPT_BYTES = 256 << 10 };
 
 struct rpc_stream_operation {
     struct mail ended; // first; in done when the operation has ended
@@ -34,7 +35,8 @@ struct rpc_stream {
     struct rpc_stream_operation connecting, sending, receiving;
     uint8_t *buffer; // received, not yet asked for: [begin, end)
     size_t begin, end;
-    bool filling; // receiving goes into buffer
+    bool filling;                    // receiving goes into buffer
+    struct rpc_tls_session *session; // NULL: none
 };
 
 // nng's thread. A connection that broke ends a send under way only by being closed, where TLS is over it.
@@ -113,6 +115,7 @@ void rpc_stream_destroy(struct rpc_stream *stream)
     rpc_stream_operation_deinit(&stream->receiving);
     if (stream->stream) nng_stream_free(stream->stream);
     pthread_mutex_destroy(&stream->lock);
+    rpc_tls_session_destroy(stream->session);
     memory_free(stream->buffer);
     memory_free(stream);
 }
@@ -138,11 +141,11 @@ static int rpc_stream_connected(struct rpc_stream *stream, int64_t until_us)
     return closed ? NNG_ECLOSED : 0;
 }
 
-int rpc_stream_dial(struct rpc_stream *stream, const char *url, nng_tls_config *tls, int64_t until_us)
+int rpc_stream_dial(struct rpc_stream *stream, const char *url, int64_t until_us)
 {
     nng_stream_dialer *dialer = NULL;
-    int code = nng_stream_dialer_alloc(&dialer, url);
-    if (code == 0 && tls) code = nng_stream_dialer_set_ptr(dialer, NNG_OPT_TLS_CONFIG, tls);
+    bool secure = strncmp(url, "tls+", 4) == 0; // the session is over it
+    int code = nng_stream_dialer_alloc(&dialer, secure ? url + 4 : url);
     if (code == 0) {
         pthread_mutex_lock(&stream->lock);
         code = stream->closed ? NNG_ECLOSED : 0;
@@ -155,18 +158,6 @@ int rpc_stream_dial(struct rpc_stream *stream, const char *url, nng_tls_config *
     if (code == 0) code = rpc_stream_connected(stream, until_us);
     if (dialer) nng_stream_dialer_free(dialer);
     return code;
-}
-
-int rpc_stream_accept(struct rpc_stream *stream, nng_stream_listener *listener)
-{
-    pthread_mutex_lock(&stream->lock);
-    int code = stream->closed ? NNG_ECLOSED : 0;
-    if (code == 0) {
-        stream->connecting.busy = stream->attempting = true;
-        nng_stream_listener_accept(listener, stream->connecting.aio);
-    }
-    pthread_mutex_unlock(&stream->lock);
-    return code == 0 ? rpc_stream_connected(stream, INT64_MAX) : code;
 }
 
 // Begins a transfer; false: closed.
@@ -195,7 +186,8 @@ static int rpc_stream_finish(struct rpc_stream *stream, struct rpc_stream_operat
     return code != 0 && late ? NNG_ETIMEDOUT : code;
 }
 
-int rpc_stream_send(struct rpc_stream *stream, const struct rpc_stream_bytes *parts, unsigned count, int64_t stall_us)
+static int rpc_stream_send_raw(struct rpc_stream *stream, const struct rpc_stream_bytes *parts, unsigned count,
+                               int64_t stall_us)
 {
     nng_iov rest[RPC_STREAM_PARTS_MAX];
     unsigned at = 0, filled = 0;
@@ -235,11 +227,115 @@ static bool rpc_stream_begin_receive(struct rpc_stream *stream, void *bytes, siz
     return rpc_stream_begin(stream, &stream->receiving, nng_stream_recv);
 }
 
+// Takes what a receive brought: into buffer, or *ret_direct bytes to where it was told.
+static int rpc_stream_receive(struct rpc_stream *stream, void *to, size_t size, int64_t until_us, size_t *ret_direct)
+{
+    *ret_direct = 0;
+    if (!stream->receiving.busy && !rpc_stream_begin_receive(stream, to, size)) return NNG_ECLOSED;
+    int code = rpc_stream_finish(stream, &stream->receiving, until_us);
+    if (code != 0) return code;
+    size_t received = nng_aio_count(stream->receiving.aio);
+    if (stream->filling) {
+        stream->begin = 0;
+        stream->end = received;
+    } else {
+        *ret_direct = received;
+    }
+    return 0;
+}
+
+// nng's code for what the session says; closes the stream when that is the end of it.
+static int rpc_stream_judge(struct rpc_stream *stream, enum rpc_tls_step step)
+{
+    if (step == RPC_TLS_DONE) return 0;
+    rpc_stream_close(stream);
+    switch (step) {
+    case RPC_TLS_REFUSED_THEM: return NNG_EPEERAUTH;
+    case RPC_TLS_REFUSED_THIS: return NNG_ECRYPTO;
+    case RPC_TLS_ENDED: return NNG_ECONNSHUT;
+    default: return NNG_EPROTO;
+    }
+}
+
+static int rpc_stream_flush(struct rpc_stream *stream, int64_t stall_us)
+{
+    const uint8_t *bytes = NULL;
+    size_t size = rpc_tls_session_output(stream->session, &bytes);
+    const struct rpc_stream_bytes output = {bytes, size};
+    int code = size > 0 ? rpc_stream_send_raw(stream, &output, 1, stall_us) : 0;
+    if (code == 0 && size > 0) rpc_tls_session_sent(stream->session, size);
+    return code;
+}
+
+static int rpc_stream_feed(struct rpc_stream *stream, int64_t until_us)
+{
+    size_t direct;
+    int code = rpc_stream_receive(stream, NULL, 0, until_us, &direct);
+    if (code == 0) rpc_tls_session_feed(stream->session, stream->buffer, stream->end);
+    stream->begin = stream->end = 0;
+    return code;
+}
+
+int rpc_stream_secure(struct rpc_stream *stream, struct rpc_tls_context *context, const char *host, int64_t until_us)
+{
+    stream->session = rpc_tls_session_create(context, host);
+    for (;;) {
+        enum rpc_tls_step step = rpc_tls_session_handshake(stream->session);
+        int64_t left_us = until_us - clock_boot_us(clock_system());
+        int code = rpc_stream_flush(stream, left_us > 0 ? left_us : 0);
+        if (step != RPC_TLS_MORE) return step == RPC_TLS_DONE ? code : rpc_stream_judge(stream, step);
+        if (code == 0) code = rpc_stream_feed(stream, until_us);
+        if (code != 0) return code;
+    }
+}
+
+const char *rpc_stream_why(const struct rpc_stream *stream)
+{
+    return stream->session ? rpc_tls_session_why(stream->session) : "";
+}
+
+static int rpc_stream_send_secure(struct rpc_stream *stream, const struct rpc_stream_bytes *part, int64_t stall_us)
+{
+    const uint8_t *bytes = part->bytes, *end = bytes + part->size, *unused;
+    int code = 0;
+    while (bytes < end && code == 0) {
+        size_t left = (size_t)(end - bytes);
+        size_t step = left < RPC_STREAM_ENCRYPT_BYTES ? left : RPC_STREAM_ENCRYPT_BYTES;
+        code = rpc_stream_judge(stream, rpc_tls_session_write(stream->session, bytes, step));
+        bytes += step;
+        bool much = rpc_tls_session_output(stream->session, &unused) >= RPC_STREAM_ENCRYPT_BYTES;
+        if (code == 0 && much) code = rpc_stream_flush(stream, stall_us);
+    }
+    return code;
+}
+
+int rpc_stream_send(struct rpc_stream *stream, const struct rpc_stream_bytes *parts, unsigned count, int64_t stall_us)
+{
+    int code = 0;
+    if (!stream->session) return rpc_stream_send_raw(stream, parts, count, stall_us);
+    for (unsigned i = 0; i < count && code == 0; i++) code = rpc_stream_send_secure(stream, &parts[i], stall_us);
+    return code == 0 ? rpc_stream_flush(stream, stall_us) : code;
+}
+
+static int rpc_stream_recv_secure(struct rpc_stream *stream, uint8_t *to, size_t size, int64_t until_us)
+{
+    while (size > 0) {
+        size_t read = 0;
+        enum rpc_tls_step step = rpc_tls_session_read(stream->session, to, size, &read);
+        int code = step == RPC_TLS_MORE ? rpc_stream_feed(stream, until_us) : rpc_stream_judge(stream, step);
+        if (code != 0) return code;
+        to += read;
+        size -= read;
+    }
+    return 0;
+}
+
 int rpc_stream_recv(struct rpc_stream *stream, void *bytes, size_t size, int64_t until_us)
 {
     uint8_t *to = bytes;
+    if (stream->session) return rpc_stream_recv_secure(stream, to, size, until_us);
     while (size > 0) {
-        size_t ready = stream->end - stream->begin;
+        size_t ready = stream->end - stream->begin, direct;
         if (ready > 0) {
             size_t step = ready < size ? ready : size;
             memcpy(to, stream->buffer + stream->begin, step);
@@ -248,25 +344,22 @@ int rpc_stream_recv(struct rpc_stream *stream, void *bytes, size_t size, int64_t
             size -= step;
             continue;
         }
-        bool direct = size >= RPC_STREAM_BUFFER_BYTES;
-        if (!stream->receiving.busy && !rpc_stream_begin_receive(stream, direct ? to : NULL, size)) return NNG_ECLOSED;
-        int code = rpc_stream_finish(stream, &stream->receiving, until_us);
+        int code = rpc_stream_receive(stream, size >= RPC_STREAM_BUFFER_BYTES ? to : NULL, size, until_us, &direct);
         if (code != 0) return code;
-        size_t received = nng_aio_count(stream->receiving.aio);
-        if (stream->filling) {
-            stream->begin = 0;
-            stream->end = received;
-        } else {
-            to += received;
-            size -= received;
-        }
+        to += direct;
+        size -= direct;
     }
     return 0;
 }
 
+static bool rpc_stream_has_bytes(struct rpc_stream *stream)
+{
+    return stream->end > stream->begin || (stream->session && rpc_tls_session_has_more(stream->session));
+}
+
 void rpc_stream_watch(struct rpc_stream *stream)
 {
-    if (stream->end == stream->begin && !stream->receiving.busy) rpc_stream_begin_receive(stream, NULL, 0);
+    if (!rpc_stream_has_bytes(stream) && !stream->receiving.busy) rpc_stream_begin_receive(stream, NULL, 0);
 }
 
 bool rpc_stream_ended(struct rpc_stream *stream)
@@ -276,9 +369,4 @@ bool rpc_stream_ended(struct rpc_stream *stream)
     if (!mailbox_poll(&stream->receiving.done)) return false;
     stream->receiving.busy = false;
     return true;
-}
-
-int rpc_stream_remote(struct rpc_stream *stream, nng_sockaddr *ret_address)
-{
-    return nng_stream_get_addr(stream->stream, NNG_OPT_REMADDR, ret_address);
 }

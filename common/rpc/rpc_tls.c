@@ -1,9 +1,12 @@
-// Keys and certificates. A file that cannot be read, or is not what it should be, is told with its name before anything
-// listens or dials; a certificate that its time or the other side makes wrong shows when a connection is made.
+// Keys and certificates. A file that cannot be read, or is not what it should be, is reported with its name before
+// anything listens or dials; a certificate that its time or the other side makes wrong shows when a connection is made.
 #include "common/rpc/rpc_tls.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <openssl/x509v3.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -41,97 +44,196 @@ static enum status rpc_tls_read(const char *what, const char *path, char **ret_p
     return STATUS_OK;
 }
 
-static void rpc_tls_wipe(char **pem)
+static void rpc_tls_wipe(char *pem)
 {
-    if (*pem) explicit_bzero(*pem, strlen(*pem));
-    memory_free(*pem);
-    *pem = NULL;
+    if (pem) explicit_bzero(pem, strlen(pem));
+    memory_free(pem);
 }
 
-void rpc_tls_unload(struct rpc_tls_files *files)
+// Adds certificates and revocation lists of a PEM text to the context's store; counts both. False: damaged.
+static bool rpc_tls_add(SSL_CTX *ssl, const char *pem, unsigned *certificates, unsigned *lists)
 {
-    rpc_tls_wipe(&files->ca);
-    rpc_tls_wipe(&files->certificate);
-    rpc_tls_wipe(&files->key);
-    memory_free(files->crl);
-    memory_free(files->server_name);
-    *files = (struct rpc_tls_files){0};
-}
-
-// nng takes certificate and key together and does not say which of them it dislikes: a certificate alone can be tried
-// as an authority.
-static enum status rpc_tls_try(const struct rpc_tls *tls, const struct rpc_tls_files *files, struct error *err)
-{
-    enum status status = STATUS_OK;
-    nng_tls_config *config = NULL;
-    int code = nng_tls_config_alloc(&config, NNG_TLS_MODE_SERVER);
-    if (code != 0) {
-        return error_set(err, STATUS_UNSUPPORTED, ERROR_USAGE, "this build of nng has no TLS: %s", nng_strerror(code));
+    BIO *bio = BIO_new_mem_buf(pem, -1);
+    STACK_OF(X509_INFO) *infos = bio ? PEM_X509_INFO_read_bio(bio, NULL, NULL, NULL) : NULL;
+    X509_STORE *store = SSL_CTX_get_cert_store(ssl);
+    bool good = infos != NULL;
+    for (int i = 0; good && i < sk_X509_INFO_num(infos); i++) {
+        const X509_INFO *info = sk_X509_INFO_value(infos, i);
+        if (info->x509) {
+            good = X509_STORE_add_cert(store, info->x509) == 1 && SSL_CTX_add_client_CA(ssl, info->x509) == 1;
+            ++*certificates;
+        }
+        if (info->crl) {
+            good = good && X509_STORE_add_crl(store, info->crl) == 1;
+            ++*lists;
+        }
     }
-    if (nng_tls_config_ca_chain(config, files->ca, files->crl) != 0) {
-        status = error_set(err, STATUS_INVALID, ERROR_USAGE,
-                           "the authorities file %s holds no certificates in PEM%s: begin with "
-                           "-----BEGIN CERTIFICATE-----",
-                           tls->ca_file, files->crl ? " or a damaged revocation list" : "");
-    } else if (nng_tls_config_ca_chain(config, files->certificate, NULL) != 0) {
-        status = error_set(err, STATUS_INVALID, ERROR_USAGE, "the certificate file %s holds no certificate in PEM",
-                           tls->certificate_file);
-    } else if (nng_tls_config_own_cert(config, files->certificate, files->key, NULL) != 0) {
+    sk_X509_INFO_pop_free(infos, X509_INFO_free);
+    BIO_free(bio);
+    return good;
+}
+
+// The certificate and those of intermediate authorities that follow it.
+static bool rpc_tls_use_certificate(SSL_CTX *ssl, const char *pem)
+{
+    BIO *bio = BIO_new_mem_buf(pem, -1);
+    X509 *certificate = PEM_read_bio_X509_AUX(bio, NULL, NULL, NULL);
+    bool good = certificate && SSL_CTX_use_certificate(ssl, certificate) == 1;
+    X509_free(certificate);
+    while (good && (certificate = PEM_read_bio_X509(bio, NULL, NULL, NULL))) {
+        good = SSL_CTX_add0_chain_cert(ssl, certificate) == 1;
+        if (!good) X509_free(certificate);
+    }
+    BIO_free(bio);
+    return good;
+}
+
+static int rpc_tls_no_password(char *buffer, int size, int writes, void *context)
+{
+    (void)buffer;
+    (void)size;
+    (void)writes;
+    (void)context;
+    return 0; // else OpenSSL asks at the terminal
+}
+
+static EVP_PKEY *rpc_tls_key(const char *pem)
+{
+    BIO *bio = BIO_new_mem_buf(pem, -1);
+    EVP_PKEY *key = bio ? PEM_read_bio_PrivateKey(bio, NULL, rpc_tls_no_password, NULL) : NULL;
+    BIO_free(bio);
+    return key;
+}
+
+static enum status rpc_tls_use_key(SSL_CTX *ssl, const struct rpc_tls *tls, const char *pem, struct error *err)
+{
+    EVP_PKEY *key = rpc_tls_key(pem);
+    enum status status = STATUS_OK;
+    if (!key) {
         status = error_set(err, STATUS_INVALID, ERROR_USAGE,
                            "the key file %s holds no private key in PEM without a password", tls->key_file);
+    } else if (SSL_CTX_use_PrivateKey(ssl, key) != 1 || SSL_CTX_check_private_key(ssl) != 1) {
+        status = error_set(err, STATUS_INVALID, ERROR_USAGE, "the key in %s does not belong to the certificate in %s",
+                           tls->key_file, tls->certificate_file);
     }
-    nng_tls_config_free(config);
+    EVP_PKEY_free(key);
     return status;
 }
 
-enum status rpc_tls_load(const struct rpc_tls *tls, struct rpc_tls_files *ret_files, struct error *err)
+static enum status rpc_tls_use_authorities(SSL_CTX *ssl, const struct rpc_tls *tls, const char *ca, const char *crl,
+                                           struct error *err)
+{
+    unsigned certificates = 0, lists = 0, others = 0;
+    if (!rpc_tls_add(ssl, ca, &certificates, &lists) || certificates == 0) {
+        return error_set(err, STATUS_INVALID, ERROR_USAGE,
+                         "the authorities file %s holds no certificates in PEM, or damaged ones: begin with "
+                         "-----BEGIN CERTIFICATE-----",
+                         tls->ca_file);
+    }
+    unsigned before = lists;
+    if (crl && (!rpc_tls_add(ssl, crl, &others, &lists) || lists == before || others > 0)) {
+        return error_set(err, STATUS_INVALID, ERROR_USAGE,
+                         "the revocation list file %s holds no revocation list in PEM: begin with "
+                         "-----BEGIN X509 CRL-----",
+                         tls->crl_file);
+    }
+    if (lists > 0) X509_STORE_set_flags(SSL_CTX_get_cert_store(ssl), X509_V_FLAG_CRL_CHECK);
+    return STATUS_OK;
+}
+
+static SSL_CTX *rpc_tls_context_new(void)
+{
+    SSL_CTX *ssl = SSL_CTX_new(TLS_method());
+    ASSERT(ssl);
+    SSL_CTX_set_min_proto_version(ssl, TLS1_2_VERSION);
+    SSL_CTX_set_options(ssl, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_TICKET | SSL_OP_NO_COMPRESSION);
+    SSL_CTX_set_num_tickets(ssl, 0); // every connection proves who it is; and nothing comes that nobody waits for
+    SSL_CTX_set_session_cache_mode(ssl, SSL_SESS_CACHE_OFF);
+    SSL_CTX_set_mode(ssl,
+                     SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
+    return ssl;
+}
+
+enum status rpc_tls_load(const struct rpc_tls *tls, struct rpc_tls_context **ret_context, struct error *err)
 {
     enum status status = STATUS_OK;
-    struct rpc_tls_files files = {0};
+    char *ca = NULL, *certificate = NULL, *key = NULL, *crl = NULL;
+    SSL_CTX *ssl = NULL;
     if (!tls) {
-        *ret_files = files;
+        *ret_context = NULL;
         return STATUS_OK;
     }
-    TRY(rpc_tls_read("authorities", tls->ca_file, &files.ca, err));
-    TRY(rpc_tls_read("certificate", tls->certificate_file, &files.certificate, err));
-    TRY(rpc_tls_read("key", tls->key_file, &files.key, err));
-    if (tls->crl_file) TRY(rpc_tls_read("revocation list", tls->crl_file, &files.crl, err));
-    const char *crl = tls->crl_file ? NULL : strstr(files.ca, "-----BEGIN X509 CRL-----");
-    if (crl) files.crl = memory_strdup(crl);
-    if (tls->server_name) files.server_name = memory_strdup(tls->server_name);
-    TRY(rpc_tls_try(tls, &files, err));
-    *ret_files = files;
-    return STATUS_OK;
+    TRY(rpc_tls_read("authorities", tls->ca_file, &ca, err));
+    TRY(rpc_tls_read("certificate", tls->certificate_file, &certificate, err));
+    TRY(rpc_tls_read("key", tls->key_file, &key, err));
+    if (tls->crl_file) TRY(rpc_tls_read("revocation list", tls->crl_file, &crl, err));
+    ssl = rpc_tls_context_new();
+    TRY(rpc_tls_use_authorities(ssl, tls, ca, crl, err));
+    if (!rpc_tls_use_certificate(ssl, certificate)) {
+        TRY(error_set(err, STATUS_INVALID, ERROR_USAGE, "the certificate file %s holds no certificate in PEM",
+                      tls->certificate_file));
+    }
+    TRY(rpc_tls_use_key(ssl, tls, key, err));
+    struct rpc_tls_context *context = memory_calloc(1, sizeof *context);
+    atomic_store(&context->refs, 1);
+    context->ssl = ssl;
+    context->server_name = tls->server_name ? memory_strdup(tls->server_name) : NULL;
+    *ret_context = context;
+    ssl = NULL;
 out:
-    rpc_tls_unload(&files);
+    SSL_CTX_free(ssl);
+    rpc_tls_wipe(ca);
+    rpc_tls_wipe(certificate);
+    rpc_tls_wipe(key);
+    rpc_tls_wipe(crl);
+    ERR_clear_error();
     return status;
 }
 
-enum status rpc_tls_configure(const struct rpc_tls_files *files, const char *url, const struct rpc_url *parsed,
-                              bool listen, nng_tls_config **ret_config, struct error *err)
+void rpc_tls_unref(struct rpc_tls_context *context)
 {
-    if (parsed->scheme != RPC_URL_TLS) {
-        *ret_config = NULL;
-        return STATUS_OK;
-    }
-    if (!files->ca) {
-        return error_set(err, STATUS_INVALID, ERROR_USAGE,
-                         "%s needs three PEM files: the authorities, the certificate and its key", url);
-    }
-    nng_tls_config *config = NULL;
-    int code = nng_tls_config_alloc(&config, listen ? NNG_TLS_MODE_SERVER : NNG_TLS_MODE_CLIENT);
-    if (code == 0) code = nng_tls_config_version(config, NNG_TLS_1_2, NNG_TLS_1_3);
-    if (code == 0) code = nng_tls_config_auth_mode(config, NNG_TLS_AUTH_MODE_REQUIRED);
-    if (code == 0) code = nng_tls_config_ca_chain(config, files->ca, files->crl);
-    if (code == 0) code = nng_tls_config_own_cert(config, files->certificate, files->key, NULL);
-    if (code == 0 && !listen) {
-        code = nng_tls_config_server_name(config, files->server_name ? files->server_name : parsed->host);
-    }
-    if (code != 0) {
-        if (config) nng_tls_config_free(config);
-        return error_set(err, STATUS_ERROR, ERROR_FAIL_PIPELINE, "cannot set up TLS for %s: %s", url,
-                         nng_strerror(code));
-    }
-    *ret_config = config;
-    return STATUS_OK;
+    if (!context || atomic_fetch_sub(&context->refs, 1) > 1) return;
+    SSL_CTX_free(context->ssl);
+    memory_free(context->server_name);
+    memory_free(context);
+}
+
+void rpc_tls_store_init(struct rpc_tls_store *store)
+{
+    *store = (struct rpc_tls_store){0};
+    pthread_mutex_init(&store->lock, NULL);
+}
+
+void rpc_tls_store_deinit(struct rpc_tls_store *store)
+{
+    rpc_tls_unref(store->context);
+    pthread_mutex_destroy(&store->lock);
+}
+
+void rpc_tls_store_set(struct rpc_tls_store *store, struct rpc_tls_context *context)
+{
+    pthread_mutex_lock(&store->lock);
+    struct rpc_tls_context *old = store->context;
+    store->context = context;
+    pthread_mutex_unlock(&store->lock);
+    rpc_tls_unref(old);
+}
+
+struct rpc_tls_context *rpc_tls_store_get(struct rpc_tls_store *store)
+{
+    pthread_mutex_lock(&store->lock);
+    struct rpc_tls_context *context = store->context;
+    if (context) atomic_fetch_add(&context->refs, 1);
+    pthread_mutex_unlock(&store->lock);
+    return context;
+}
+
+enum status rpc_tls_store_check(struct rpc_tls_store *store, const char *url, struct error *err)
+{
+    struct rpc_tls_context *context = rpc_tls_store_get(store);
+    bool missing = !context && strncmp(url, "tls+", 4) == 0;
+    rpc_tls_unref(context);
+    if (!missing) return STATUS_OK;
+    return error_set(err, STATUS_INVALID, ERROR_USAGE,
+                     "%s needs three PEM files: the authorities, the certificate and its key", url);
 }

@@ -34,6 +34,7 @@ WORKER_CONTRACTS = ("source.h", "operator.h", "state.h", "sink.h")
 VENDOR = (
     (r"librdkafka/", r"(^|/)(test_|mock_)?kafka[a-z0-9_]*\.[ch]$|^tests/bench/"),
     (r"nng/", r"^common/rpc/"),
+    (r"openssl/", r"^common/rpc/|^tests/fuzz/fuzz_tls"),
     (r"curl/", r"^common/http/"),
     (r"(zstd|snappy-c|zlib|bzlib|lz4|lz4frame|lz4hc)\.h", r"^(tests/unit/)?common/compress/"),
     (r"jansson\.h", r"_json\.[ch]$|_json_[a-z0-9]*\.[ch]$"),
@@ -69,6 +70,7 @@ PACKAGE_USE = {
     "libbz2-dev": r"\bbz2\b", "libzstd-dev": r"\blibzstd\b", "libsnappy-dev": r"\bsnappy\b", "zlib1g-dev": r"\bzlib\b",
     "liblz4-dev": r"\bliblz4\b", "libxxhash-dev": r"\bxxhash\b", "libicu-dev": r"\bicu-i18n\b",
     "libpcre2-dev": r"\blibpcre2-8\b", "libinih-dev": r"\binih\b", "libmicrohttpd-dev": r"\blibmicrohttpd\b",
+    "libssl-dev": r"find_package\(OpenSSL\b",
     "cmake": r"cmake_minimum_required", "ninja-build": r"Ninja",
     "pkg-config": r"\bPkgConfig\b", "gcc": r"LANGUAGES C\b",
 }

@@ -60,6 +60,7 @@ static int make_certificates(void **state)
     make_certificate("expired", "ours", "localhost", "subjectAltName=DNS:localhost", -1);
     make_certificate("by_name", "ours", "localhost", "", 30);
     make_certificate("by_number", "ours", "127.0.0.1", "", 30);
+    make_certificate("member", "ours", "w1/O=workers", "subjectAltName=URI:spiffe://a/w1", 30);
     make_certificate("by_ip", "ours", "127.0.0.1", "subjectAltName=IP:127.0.0.1", 30);
     return 0;
 }
@@ -162,9 +163,10 @@ static void the_dialling_side_refuses_what_it_cannot_trust(void **state)
     (void)state;
     const struct rpc_tls mine = tls_of("ours", "worker"), elsewhere = tls_of("theirs", "worker");
     expect_refusal("coordinator", "localhost", &elsewhere, "this side refused the certificate of tls+tcp://localhost:");
-    expect_refusal("expired", "localhost", &mine, "this side refused the certificate");
-    expect_refusal("coordinator", "127.0.0.1", &mine, "not made out to the name 127.0.0.1");
-    expect_refusal("by_ip", "127.0.0.1", &mine, "not made out to the name 127.0.0.1"); // only DNS names are looked at
+    expect_refusal("coordinator", "localhost", &elsewhere, "not signed by a known authority");
+    expect_refusal("expired", "localhost", &mine, "it has expired");
+    expect_refusal("coordinator", "127.0.0.1", &mine, "DNS:*.example.org, not to 127.0.0.1");
+    expect_refusal("by_ip", "localhost", &mine, "IP:127.0.0.1, not to localhost");
 }
 
 static void names_are_compared_as_documented(void **state)
@@ -172,11 +174,9 @@ static void names_are_compared_as_documented(void **state)
     (void)state;
     static const struct {
         const char *listener, *host, *server_name;
-    } cases[] = {{"coordinator", "localhost", NULL},
-                 {"by_name", "localhost", NULL},
-                 {"by_number", "127.0.0.1", NULL},
-                 {"coordinator", "127.0.0.1", "localhost"},
-                 {"coordinator", "127.0.0.1", "a.example.org"}};
+    } cases[] = {{"coordinator", "localhost", NULL},        {"by_name", "localhost", NULL},
+                 {"by_number", "127.0.0.1", NULL},          {"by_ip", "127.0.0.1", NULL},
+                 {"coordinator", "127.0.0.1", "localhost"}, {"coordinator", "127.0.0.1", "a.example.org"}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         const struct rpc_tls theirs = tls_of("ours", cases[i].listener);
         struct rpc_tls mine = tls_of("ours", "worker");
@@ -194,8 +194,8 @@ static void the_listening_side_refuses_what_it_cannot_trust(void **state)
     (void)state;
     // The stranger trusts us, but shows a certificate of another authority; the other's is out of its time.
     struct rpc_tls stranger = tls_of("ours", "stranger"), expired = tls_of("ours", "expired");
-    expect_refusal("coordinator", "localhost", &stranger, "refused this side's certificate");
-    expect_refusal("coordinator", "localhost", &expired, "refused this side's certificate");
+    expect_refusal("coordinator", "localhost", &stranger, "not signed by an authority that is known there");
+    expect_refusal("coordinator", "localhost", &expired, "it has expired");
 }
 
 // The other side as openssl's client: without a certificate.
@@ -259,6 +259,83 @@ static void a_link_waits_for_an_endpoint_it_can_trust(void **state)
     rpc_close(rpc);
 }
 
+struct seen {
+    char common_name[64], organization[64], name[64];
+    bool tls;
+    _Atomic unsigned refused;
+    char why[512];
+};
+
+static void see(void *context, struct rpc_request *request, const void *bytes, size_t size)
+{
+    struct seen *seen = context;
+    const struct rpc_identity *from = rpc_request_from(request);
+    snprintf(seen->common_name, sizeof seen->common_name, "%s", from->common_name ? from->common_name : "");
+    snprintf(seen->organization, sizeof seen->organization, "%s", from->organization ? from->organization : "");
+    snprintf(seen->name, sizeof seen->name, "%s", from->alternative_names[0] ? from->alternative_names[0] : "");
+    seen->tls = from->tls;
+    rpc_reply(request, bytes, size);
+}
+
+static void see_refused(void *context, const struct rpc_identity *from, const char *why)
+{
+    struct seen *seen = context;
+    assert_memory_equal(from->address, "127.0.0.1:", 10);
+    snprintf(seen->why, sizeof seen->why, "%s", why);
+    atomic_fetch_add(&seen->refused, 1);
+}
+
+static void take_nothing(void *context, uint32_t peer, const struct rpc_identity *from, const void *bytes, size_t size)
+{
+    (void)context;
+    (void)peer;
+    (void)from;
+    (void)bytes;
+    (void)size;
+}
+
+// A list that is read again shuts out who was let in before; a list that is damaged changes nothing.
+static void names_are_known_until_they_are_revoked(void **state)
+{
+    (void)state;
+    struct rpc_tls ours = tls_of("ours", "coordinator");
+    const struct rpc_tls mine = tls_of("ours", "member");
+    struct seen seen = {0};
+    struct error err = {0};
+    struct rpc *rpc = NULL;
+    run("printf '[ca]\\ndefault_ca=d\\n[d]\\ndatabase=index\\ndefault_md=sha256\\ndefault_crl_days=30\\n' > ca.cnf");
+    run(": > index; openssl ca -config ca.cnf -gencrl -cert ours.pem -keyfile ours.key -out list.pem");
+    ours.crl_file = path("list.pem");
+    const struct rpc_config config = {.url = "tls+tcp://127.0.0.1:0",
+                                      .tls = &ours,
+                                      .received = take_nothing,
+                                      .requested = see,
+                                      .refused_connection = see_refused,
+                                      .context = &seen};
+    if (rpc_open(&config, &rpc, &err) != STATUS_OK) fail_msg("%s", err.message);
+    const char *url = by_host(rpc, "tls+tcp", "localhost");
+    if (ask(url, &mine, &err) != STATUS_OK) fail_msg("%s", err.message);
+    assert_true(seen.tls);
+    assert_string_equal(seen.common_name, "w1");
+    assert_string_equal(seen.organization, "workers");
+    assert_string_equal(seen.name, "URI:spiffe://a/w1");
+    run("cp list.pem good.pem; printf 'no list' > list.pem");
+    assert_int_equal(rpc_reload(rpc, &err), STATUS_INVALID);
+    assert_non_null(strstr(err.message, "list.pem holds no revocation list"));
+    if (ask(url, &mine, &err) != STATUS_OK) fail_msg("%s", err.message);
+    run("openssl ca -config ca.cnf -revoke member.pem -cert ours.pem -keyfile ours.key");
+    run("openssl ca -config ca.cnf -gencrl -cert ours.pem -keyfile ours.key -out list.pem");
+    if (rpc_reload(rpc, &err) != STATUS_OK) fail_msg("%s", err.message);
+    assert_int_equal(ask(url, &mine, &err), STATUS_ERROR);
+    assert_non_null(strstr(err.message, "its authority revoked it"));
+    INBOX_AWAIT(atomic_load(&seen.refused) == 1);
+    assert_non_null(strstr(seen.why, "its authority revoked it (CN=w1"));
+    const struct rpc_tls other = tls_of("ours", "worker");
+    if (ask(url, &other, &err) != STATUS_OK) fail_msg("%s", err.message);
+    assert_int_equal(rpc_counters(rpc)->handshakes_failed, 1);
+    rpc_close(rpc);
+}
+
 static void expect_bad_file(const struct rpc_tls *tls, const char *words)
 {
     struct inbox box;
@@ -305,6 +382,7 @@ int main(void)
                                        cmocka_unit_test(who_shows_no_certificate_gets_no_frame_read),
                                        cmocka_unit_test(tls_and_plain_do_not_meet),
                                        cmocka_unit_test(a_link_waits_for_an_endpoint_it_can_trust),
+                                       cmocka_unit_test(names_are_known_until_they_are_revoked),
                                        cmocka_unit_test(bad_files_are_named)};
     return cmocka_run_group_tests(tests, make_certificates, remove_folder);
 }
