@@ -313,7 +313,9 @@ int rpc_stream_send(struct rpc_stream *stream, const struct rpc_stream_bytes *pa
 {
     int code = 0;
     if (!stream->session) return rpc_stream_send_raw(stream, parts, count, stall_us);
-    for (unsigned i = 0; i < count && code == 0; i++) code = rpc_stream_send_secure(stream, &parts[i], stall_us);
+    for (unsigned i = 0; i < count && code == 0; i++) {
+        if (parts[i].size > 0) code = rpc_stream_send_secure(stream, &parts[i], stall_us);
+    }
     return code == 0 ? rpc_stream_flush(stream, stall_us) : code;
 }
 
