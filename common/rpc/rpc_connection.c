@@ -550,7 +550,8 @@ void rpc_connection_pump(struct rpc_connection *connection)
     for (int reads = 0; result == 1; reads++) {
         bool inside = connection->kept_end > connection->kept_begin ||
                       (connection->session && rpc_tls_session_has_more(connection->session));
-        if (connection->state == RPC_CONNECTION_ENDING) inside = false;
+        if (connection->state == RPC_CONNECTION_ANSWERING) inside = true; // nothing would report that it can go
+        if (connection->state == RPC_CONNECTION_ENDING) inside = !connection->shut;
         if (reads >= RPC_CONNECTION_READS_MAX && !inside) return; // epoll reports it again
         connection->tired = reads >= RPC_CONNECTION_READS_MAX;
         result = rpc_connection_step(connection);
