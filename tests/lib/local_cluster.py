@@ -5,6 +5,7 @@ For what a person sees of it. Every process writes its log to a file of its own;
 
 import json
 import os
+import re
 import subprocess
 import types
 import urllib.error
@@ -82,12 +83,12 @@ class Local:
         self.others.append(self.make_coordinator(name, f"{self.scheme}://127.0.0.1:{port}", **kwargs))
         return self.others[-1].start()
 
-    def worker(self, name, *flags, binary=None, coordinator=None, tls=None, wrapper=()):
+    def worker(self, name, *flags, binary=None, coordinator=None, tls=None, wrapper=(), certificates=None):
         port, = free_ports(1)
         host = types.SimpleNamespace(wrapper=list(wrapper), address="127.0.0.1")
         self.workers.append(Process(host, [binary or foreset.binary(), "worker", "--name", name, "--listen",
                                            f"{self.scheme}://127.0.0.1:{port}", "--coordinator",
-                                           coordinator or self.url, *self.certificates(name, tls),
+                                           coordinator or self.url, *self.certificates(certificates or name, tls),
                                            *self.allow,
                                            *(flags or ("--lanes", "1", "--memory", "256M"))],
                                     self.directory / f"{name}-{len(self.workers)}.log", self.environment()))
@@ -159,11 +160,14 @@ class Certificates:
     def openssl(self, *args):
         subprocess.run(["openssl", *args], cwd=self.directory, check=True, capture_output=True)
 
-    def flags(self, name, subject="127.0.0.1"):
+    def flags(self, name, organization=None, names="IP:127.0.0.1", common_name=None):
+        """A certificate whose CN is its file's name. Its role, where none is given: by that name, as tests use them."""
+        role = "coordinator" if re.fullmatch(r"c\d", name) else "admin" if name == "cli" else "worker"
         if not (self.directory / f"{name}.pem").exists():
+            (self.directory / f"{name}.ext").write_text(f"subjectAltName={names}\n")
             self.openssl("req", "-newkey", "rsa:2048", "-nodes", "-keyout", f"{name}.key", "-out", f"{name}.csr",
-                         "-subj", f"/CN={subject}")
+                         "-subj", f"/O={organization or 'foreset:' + role}/CN={common_name or name}")
             self.openssl("x509", "-req", "-in", f"{name}.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial",
-                         "-out", f"{name}.pem", "-days", "2")
+                         "-out", f"{name}.pem", "-days", "2", "-extfile", f"{name}.ext")
         at = self.directory
         return ["--tls-ca", at / "ca.pem", "--tls-cert", at / f"{name}.pem", "--tls-key", at / f"{name}.key"]
