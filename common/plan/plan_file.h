@@ -1,5 +1,6 @@
 // A plan in the state store, plans/<hash>.pb: the packed message. Its hash leaves the version fields out, which are
-// packed last, and secrets are masked (plan_secret.h), so that it names the same plan whichever version of the program made it.
+// packed last, so that it names the same plan whichever version of the program made it. Secrets in plain words are masked
+// (plan_secret.h).
 #ifndef FORESET_PLAN_PLAN_FILE_H
 #define FORESET_PLAN_PLAN_FILE_H
 
