@@ -1,6 +1,6 @@
-// A plan in the state store, plans/<hash>.pb: the packed message. Its hash leaves the version fields out, which are
-// packed last, so that it names the same plan whichever version of the program made it. Secrets in plain words are masked
-// (plan_secret.h).
+// A plan in the state store, plans/<hash>.pb: the packed message, with secrets in plain words masked (plan_secret.h).
+// Its hash leaves the version fields out, which are packed last, so that it names the same plan whichever version of
+// the program made it.
 #ifndef FORESET_PLAN_PLAN_FILE_H
 #define FORESET_PLAN_PLAN_FILE_H
 
