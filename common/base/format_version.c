@@ -16,7 +16,7 @@
 enum { FORMAT_WRITER_MAX = 24, FORMAT_NUMBER_MAX = 9999 };
 
 static const struct format_info format_infos[FORMAT_KINDS] = {
-    [FORMAT_MANIFEST] = {"manifest", 1, 1},
+    [FORMAT_MANIFEST] = {"manifest", 2, 2},
     [FORMAT_MANIFEST_LIST] = {"manifest-list", 1, 1},
     [FORMAT_PLAN] = {"plan", 1, 1},
     [FORMAT_FILL] = {"fill", 1, 1},

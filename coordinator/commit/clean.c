@@ -1,6 +1,7 @@
 // Cleaning. The happy path: read the manifests that are there; a data file of (epoch, generation) that the decided
-// manifest of its epoch does not name is deleted; so is a state snapshot part or fill that no kept manifest reaches,
-// and a manifest that is neither among the last CLEAN_MANIFESTS_MIN nor young nor named by a table's last commit.
+// manifest of its epoch does not name is deleted; so is a state snapshot part, fill or part of a manifest's list that
+// no kept manifest reaches, and a manifest that is neither among the last CLEAN_MANIFESTS_MIN nor young nor named by a
+// table's last commit.
 //
 // Every delete asks all of P24: the generation is below ours or the attempt was ours and is over (its epoch is
 // decided); the manifest of the epoch is decided, readable and does not name the file; a linearizable read has just
@@ -35,6 +36,7 @@ struct clean_kept { // one decided manifest that stays
 struct clean_state {
     struct clean *clean;
     VECTOR(struct clean_kept) kept; // descending by epoch
+    VECTOR(uint64_t) lists;         // hashes of parts of lists whose elements are known already, with list and number
     VECTOR(uint64_t) commits;       // hashes of names of older manifests, which a table's last commit names
     struct clean_names parts;       // that a kept manifest reaches
     struct clean_names *tables;     // for each log: data files that a kept manifest names
@@ -141,6 +143,11 @@ static void clean_keep_names(struct clean_state *state, const struct manifest *m
     for (size_t i = 0; i < manifest->body->n_files; i++) {
         if (manifest->body->files[i]->fill) clean_names_add(&state->parts, manifest->body->files[i]->fill);
     }
+    for (size_t i = 0; i < manifest->body->n_lists; i++) {
+        const Foreset__ManifestList *list = manifest->body->lists[i];
+        for (size_t k = 0; k < list->n_parts && !FORESET_BUG("list-not-kept"); k++)
+            clean_names_add(&state->parts, list->parts[k]->key);
+    }
     for (size_t i = 0; i < logs->count; i++) {
         const Foreset__TableEpoch *table = manifest_table(manifest, logs->items[i].number);
         if (table) clean_name_table(&state->tables[i], &logs->items[i], table);
@@ -156,6 +163,35 @@ static void clean_keep(struct clean_state *state, const struct manifest *manifes
     clean_keep_names(state, manifest);
 }
 
+// Manifests share most parts of their lists: each is read once for a table, by the newest manifest that names it. Names
+// of files that were read are not of interest.
+static enum status clean_list_read(void *context, const Foreset__ManifestList *list,
+                                   const Foreset__ManifestListPart *part, struct buffer **ret_bytes, struct error *err)
+{
+    struct clean_state *state = context;
+    const struct commit_context *commit = state->clean->context;
+    struct manifest_list_store store = {commit->state, commit->seam};
+    bool dead = list->kind == FORESET__MANIFEST_LIST__KIND__DEAD_LETTERS ||
+                list->kind == FORESET__MANIFEST_LIST__KIND__DEAD_LETTERS_PENDING;
+    uint64_t known = hash_64(part->key, strlen(part->key), 2 * (uint64_t)list->number + dead);
+    *ret_bytes = NULL;
+    if (list->kind == FORESET__MANIFEST_LIST__KIND__SEEN) return STATUS_OK;
+    for (size_t i = 0; i < state->lists.count; i++) {
+        if (state->lists.items[i] == known) return STATUS_OK;
+    }
+    enum status status = manifest_list_store_read(&store, list, part, ret_bytes, err);
+    if (status == STATUS_OK) vector_push(&state->lists, known);
+    return status;
+}
+
+static enum status clean_get(struct clean_state *state, const struct meta_record *record,
+                             struct manifest **ret_manifest, struct error *err)
+{
+    const struct commit_context *context = state->clean->context;
+    const struct manifest_list_reader reader = {clean_list_read, state};
+    return manifest_get_parts(context->state, record, context->seam, &reader, ret_manifest, err);
+}
+
 // What a table's last commit names is kept however old it is: without the kv store, --adopt goes on from there. Its
 // data files, state parts and fill are kept with it. Epochs that commit nothing may have left it far behind the chain.
 static enum status clean_keep_commit(struct clean_state *state, struct table_log *log, struct error *err)
@@ -169,7 +205,7 @@ static enum status clean_keep_commit(struct clean_state *state, struct table_log
     TRY(table_log_refresh(log, &exists, err));
     if (exists) TRY(adopt_scan(log, context->pipeline_id, &record, err));
     if (record.epoch == 0 || clean_kept_of(state, record.epoch)) goto out;
-    status = manifest_get(context->state, &record, context->seam, &manifest, &lost);
+    status = clean_get(state, &record, &manifest, &lost);
     if (status == STATUS_OK) {
         uint64_t name = clean_hash(record.name);
         vector_push(&state->commits, name);
@@ -224,7 +260,7 @@ static enum status clean_read_chain(struct clean_state *state, struct error *err
     while (record.epoch > 0 && state->kept.count < CLEAN_MANIFESTS_MAX) {
         struct manifest *manifest = NULL;
         struct error lost = {0};
-        status = manifest_get(clean->context->state, &record, clean->context->seam, &manifest, &lost);
+        status = clean_get(state, &record, &manifest, &lost);
         if (status == STATUS_CORRUPT && newest) status = STATUS_OK; // the end of what is kept
         if (status != STATUS_OK && err) *err = lost;
         if (status != STATUS_OK || !manifest) break;
@@ -290,6 +326,27 @@ static enum status clean_parts(struct clean_state *state, struct error *err)
             continue;
         bool running = generation > clean->context->generation || epoch > clean->last.epoch;
         if (running && !FORESET_BUG("clean-by-old-leader")) continue;
+        if (clean_names_has(&state->parts, entry->key)) continue;
+        status = clean_delete(clean, clean->context->state, entry->key, err);
+    }
+    objstore_list_deinit(&list);
+    return status;
+}
+
+// Parts of manifests' lists. As with manifests: what recovery carried over to a changed plan is of the last epoch and
+// of this generation, and the next decision may name its parts.
+static enum status clean_lists(struct clean_state *state, struct error *err)
+{
+    struct clean *clean = state->clean;
+    struct objstore_list list = {0};
+    enum status status = objstore_list(clean->context->state, "lists/", NULL, &list, err);
+    for (size_t i = 0; status == STATUS_OK && i < list.entries.count; i++) {
+        const struct objstore_entry *entry = &list.entries.items[i];
+        uint64_t epoch, generation;
+        if (!manifest_part_parse(entry->key, "lists/list-", &epoch, &generation) || !clean_is_old(state, entry))
+            continue;
+        if (generation > clean->context->generation || epoch > clean->last.epoch) continue;
+        if (epoch == clean->last.epoch && generation == clean->context->generation) continue;
         if (clean_names_has(&state->parts, entry->key)) continue;
         status = clean_delete(clean, clean->context->state, entry->key, err);
     }
@@ -374,6 +431,7 @@ enum status clean_run(struct clean *clean, struct error *err)
     if (state.kept.count == 0) goto out;
     clean_names_settle(&state.parts);
     TRY(clean_parts(&state, err));
+    TRY(clean_lists(&state, err));
     TRY(clean_fills(&state, err));
     for (size_t i = 0; i < clean->logs->count; i++) TRY(clean_table(&state, i, err));
     TRY(clean_manifests(&state, err));
@@ -381,6 +439,7 @@ out:
     for (size_t i = 0; state.tables && i < clean->logs->count; i++) vector_deinit(&state.tables[i].items);
     memory_free(state.tables);
     vector_deinit(&state.kept);
+    vector_deinit(&state.lists);
     vector_deinit(&state.commits);
     vector_deinit(&state.parts.items);
     return status;

@@ -43,6 +43,8 @@ enum status decide_run(struct decide *decide, struct error *err)
     if (FORESET_BUG("decide-before-manifest")) {
         TRY(manifest_put(decide->manifests[0], context->state, context->seam, err));
     }
+    if (FORESET_BUG("list-after-decision"))
+        TRY(manifest_put_parts(decide->manifests[0], context->state, context->seam, err));
     TRY(FAILPOINT("decide.after", err));
 out:
     return status;

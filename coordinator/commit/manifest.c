@@ -1,5 +1,5 @@
-// Manifests. The happy path: pack, hash, put if absent under a name with a fresh uuid; read back: hash, unpack,
-// compare. What can fail:
+// Manifests. The happy path: split off parts of lists, pack, hash, put if absent under a name with a fresh uuid; read
+// back: hash, unpack, compare, put the parts' elements in. What can fail:
 // - the put's outcome is unknown, or the name is taken: read; the same bytes mean that ours is there, other bytes that
 // a
 //   uuid came twice: FAIL_PIPELINE;
@@ -11,7 +11,9 @@
 #include <string.h>
 
 #include "common/base/failpoint.h"
+#include "common/base/format_version.h"
 #include "common/base/hash.h"
+#include "common/base/planted.h"
 #include "common/base/text.h"
 
 enum { MANIFEST_TRIES = 12 };
@@ -38,27 +40,57 @@ static enum status manifest_too_large(const Foreset__Manifest *body, size_t size
                      body->epoch, size, MANIFEST_PACKED_MAX, most ? most->table : 0, files);
 }
 
-enum status manifest_create(const Foreset__Manifest *body, struct random *random, struct manifest **ret_manifest,
-                            struct error *err)
+static void manifest_pack(struct manifest *manifest, const Foreset__Manifest *body, const Foreset__Manifest *stored)
 {
-    size_t size = foreset__manifest__get_packed_size(body);
-    if (size > MANIFEST_PACKED_MAX) return manifest_too_large(body, size, err);
-    struct manifest *manifest = memory_calloc(1, sizeof *manifest);
-    atomic_init(&manifest->refs, 1);
-    manifest->packed_size = size;
     manifest->packed = memory_alloc(manifest->packed_size);
-    foreset__manifest__pack(body, manifest->packed);
-    manifest->body = foreset__manifest__unpack(NULL, manifest->packed_size, manifest->packed);
+    foreset__manifest__pack(stored, manifest->packed);
+    if (stored->n_lists == 0) {
+        manifest->body = foreset__manifest__unpack(NULL, manifest->packed_size, manifest->packed);
+    } else {
+        Foreset__Manifest whole = *body;
+        whole.lists = stored->lists;
+        whole.n_lists = stored->n_lists;
+        size_t size = foreset__manifest__get_packed_size(&whole);
+        uint8_t *packed = memory_alloc(size);
+        foreset__manifest__pack(&whole, packed);
+        manifest->body = foreset__manifest__unpack(NULL, size, packed);
+        memory_free(packed);
+    }
     ASSERT(manifest->body);
+}
+
+enum status manifest_create(const Foreset__Manifest *body, const struct manifest *previous, struct random *random,
+                            struct manifest **ret_manifest, struct error *err)
+{
+    enum status status = STATUS_OK;
     char uuid[37];
+    struct arena arena;
+    Foreset__Manifest stored;
+    struct manifest *manifest = memory_calloc(1, sizeof *manifest);
+    arena_init(&arena, 0);
+    atomic_init(&manifest->refs, 1);
+    TRY(manifest_split(body, previous ? previous->body : NULL, random, &arena, &stored, &manifest->parts, err));
+    stored.writer = (char *)format_version_program();
+    stored.has_least_reader = true;
+    stored.least_reader = format_version_info(FORMAT_MANIFEST).writes;
+    manifest->packed_size = foreset__manifest__get_packed_size(&stored);
+    if (manifest->packed_size > MANIFEST_PACKED_MAX) {
+        status = manifest_too_large(&stored, manifest->packed_size, err);
+        goto out;
+    }
+    manifest_pack(manifest, body, &stored);
+    manifest->format = manifest_file_format(&stored);
     random_uuid(random, uuid);
     manifest->record = (struct meta_record){.epoch = body->epoch,
                                             .generation = body->generation,
                                             .hash = hash_64(manifest->packed, manifest->packed_size, 0)};
     snprintf(manifest->record.name, sizeof manifest->record.name, "manifests/%020" PRIu64 "-%" PRIu64 "-%s.pb",
              body->epoch, body->generation, uuid);
-    *ret_manifest = manifest;
-    return STATUS_OK;
+    *ret_manifest = manifest_ref(manifest);
+out:
+    manifest_unref(manifest);
+    arena_deinit(&arena);
+    return status;
 }
 
 struct manifest *manifest_ref(struct manifest *manifest)
@@ -70,14 +102,15 @@ struct manifest *manifest_ref(struct manifest *manifest)
 void manifest_unref(struct manifest *manifest)
 {
     if (!manifest || atomic_fetch_sub(&manifest->refs, 1) > 1) return;
-    foreset__manifest__free_unpacked(manifest->body, NULL);
+    if (manifest->body) foreset__manifest__free_unpacked(manifest->body, NULL);
+    manifest_parts_deinit(&manifest->parts);
     memory_free(manifest->packed);
     memory_free(manifest);
 }
 
 void manifest_encode(const struct manifest *manifest, struct text *ret_bytes)
 {
-    manifest_file_encode(manifest->packed, manifest->packed_size, manifest->record.hash, ret_bytes);
+    manifest_file_encode(manifest->packed, manifest->packed_size, manifest->record.hash, manifest->format, ret_bytes);
 }
 
 static struct manifest_file manifest_file_of(const struct meta_record *record)
@@ -99,6 +132,7 @@ enum status manifest_decode(const void *bytes, size_t size, const char *name, co
     struct manifest *manifest = memory_calloc(1, sizeof *manifest);
     atomic_init(&manifest->refs, 1);
     manifest->body = body;
+    manifest->format = manifest_file_format(body);
     manifest->packed_size = packed_size;
     manifest->packed = memory_alloc(packed_size);
     memcpy(manifest->packed, packed, packed_size);
@@ -133,8 +167,7 @@ static enum status manifest_put_settled(const struct text *bytes, struct objstor
             if (read == STATUS_OK && same) return objstore_settle(state, name, err);
             if (read == STATUS_KILLED) return read;
             if (read == STATUS_OK) {
-                return error_set(err, STATUS_CORRUPT, ERROR_FAIL_PIPELINE,
-                                 "manifest %s holds other bytes than were put", name);
+                return error_set(err, STATUS_CORRUPT, ERROR_FAIL_PIPELINE, "%s holds other bytes than were put", name);
             }
         } else if (err->class != ERROR_RETRY) {
             break;
@@ -142,7 +175,18 @@ static enum status manifest_put_settled(const struct text *bytes, struct objstor
         if (seam->ops->stopping(seam)) break;
         seam->ops->sleep(seam, MANIFEST_BACKOFF_US);
     }
-    return error_prefix(err, "manifest %s", name);
+    return error_prefix(err, "storing %s", name);
+}
+
+enum status manifest_put_parts(const struct manifest *manifest, struct objstore *state, struct seam *seam,
+                               struct error *err)
+{
+    enum status status = STATUS_OK;
+    for (size_t i = 0; i < manifest->parts.items.count && status == STATUS_OK; i++) {
+        const struct manifest_part *part = &manifest->parts.items.items[i];
+        status = manifest_put_settled(&part->bytes, state, part->key, seam, err);
+    }
+    return status;
 }
 
 enum status manifest_put(const struct manifest *manifest, struct objstore *state, struct seam *seam, struct error *err)
@@ -151,6 +195,7 @@ enum status manifest_put(const struct manifest *manifest, struct objstore *state
     struct text bytes = {0};
     manifest_encode(manifest, &bytes);
     TRY(FAILPOINT("manifest_put.before", err));
+    if (!FORESET_BUG("list-after-decision")) TRY(manifest_put_parts(manifest, state, seam, err));
     TRY(manifest_put_settled(&bytes, state, manifest->record.name, seam, err));
     TRY(FAILPOINT("manifest_put.after", err));
 out:
@@ -158,16 +203,32 @@ out:
     return status;
 }
 
-enum status manifest_get(struct objstore *state, const struct meta_record *record, struct seam *seam,
-                         struct manifest **ret_manifest, struct error *err)
+enum status manifest_get_parts(struct objstore *state, const struct meta_record *record, struct seam *seam,
+                               const struct manifest_list_reader *reader, struct manifest **ret_manifest,
+                               struct error *err)
 {
     struct buffer *bytes = NULL;
+    struct manifest *manifest = NULL;
     struct manifest_file file = manifest_file_of(record);
     enum status status = manifest_file_read(state, &file, seam, &bytes, err);
     if (status != STATUS_OK) return status;
-    status = manifest_decode(bytes->data, bytes->size_bytes, record->name, record, ret_manifest, err);
+    status = manifest_decode(bytes->data, bytes->size_bytes, record->name, record, &manifest, err);
     buffer_unref(bytes);
+    if (status == STATUS_OK) status = manifest_list_expand(manifest->body, reader, err);
+    if (status == STATUS_OK) {
+        *ret_manifest = manifest;
+    } else {
+        manifest_unref(manifest);
+    }
     return status;
+}
+
+enum status manifest_get(struct objstore *state, const struct meta_record *record, struct seam *seam,
+                         struct manifest **ret_manifest, struct error *err)
+{
+    struct manifest_list_store store = {state, seam};
+    const struct manifest_list_reader reader = {manifest_list_store_read, &store};
+    return manifest_get_parts(state, record, seam, &reader, ret_manifest, err);
 }
 
 const Foreset__TableEpoch *manifest_table(const struct manifest *manifest, uint32_t table)

@@ -260,7 +260,7 @@ static enum status replay_store_from(struct replay_search *search, const struct 
         table->n_adds = table->n_removes = table->n_open = table->n_pending = 0;
         table->n_dead_letters = table->n_dead_letters_pending = 0;
     }
-    TRY(manifest_create(&body, search->find->random, &search->replay->from, err));
+    TRY(manifest_create(&body, before, search->find->random, &search->replay->from, err));
     TRY(manifest_put(search->replay->from, context->state, context->seam, err));
 out:
     arena_deinit(&arena);
@@ -514,7 +514,7 @@ static enum status replay_make(const struct replay *replay, const struct manifes
                 replay_exchange_table(replay, lost, body.tables[i], &arena);
         }
     }
-    enum status status = manifest_create(&body, random, ret_manifest, err);
+    enum status status = manifest_create(&body, old, random, ret_manifest, err);
     arena_deinit(&arena);
     return status;
 }

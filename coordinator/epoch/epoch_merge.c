@@ -557,7 +557,7 @@ enum status epoch_merge(struct epoch *epoch, const struct commit_context *contex
     manifest.tables = arena_calloc(&epoch->arena, epoch->table_count + 1, sizeof *manifest.tables);
     for (uint32_t i = 0; i < epoch->table_count; i++) TRY(epoch_merge_table(&merge, i, err));
     epoch_merge_parts(&merge);
-    TRY(manifest_create(&manifest, context->seam->random, ret_manifest, err));
+    TRY(manifest_create(&manifest, previous, context->seam->random, ret_manifest, err));
 out:
     return status;
 }

@@ -112,6 +112,12 @@ void pipeline_change_carry(const Foreset__Plan *old, const Foreset__Plan *plan, 
         manifest->ranges[i]->source = pipeline_change_same(old, manifest->ranges[i]->source, plan);
     for (size_t i = 0; i < manifest->n_files; i++)
         manifest->files[i]->source = pipeline_change_same(old, manifest->files[i]->source, plan);
+    for (size_t i = 0; i < manifest->n_lists; i++) {
+        Foreset__ManifestList *list = manifest->lists[i];
+        if (list->kind != FORESET__MANIFEST_LIST__KIND__SEEN) continue;
+        list->number = pipeline_change_same(old, list->number, plan);
+        if (list->number == plan->n_nodes) list->number = UINT32_MAX; // gone: its parts are nobody's
+    }
     for (size_t i = 0; i < manifest->n_tables; i++) {
         Foreset__TableEpoch *table = manifest->tables[i];
         for (size_t k = 0; k < table->n_maxima; k++)
@@ -367,7 +373,7 @@ static enum status pipeline_change_refresh(struct recover *recover, struct error
         TRY(pipeline_change_dead_letters(recover, i, &table->dead_letters_prev, err));
         table->has_dead_letters_overwrite = table->dead_letters_overwrite = table->dead_letters_prev > 0;
     }
-    TRY(manifest_create(&body, &recover->random, &manifest, err));
+    TRY(manifest_create(&body, recover->last, &recover->random, &manifest, err));
     struct decide decide = {.context = context,
                             .logs = recover->logs,
                             .manifests = {manifest},
@@ -398,7 +404,7 @@ static enum status pipeline_change_store_carried(struct pipeline_change *change,
     body.generation = context->generation;
     struct manifest *manifest = NULL;
     enum status status = STATUS_OK;
-    TRY(manifest_create(&body, &recover->random, &manifest, err));
+    TRY(manifest_create(&body, recover->last, &recover->random, &manifest, err));
     TRY(manifest_put(manifest, context->state, context->seam, err));
     change->carried = manifest->record;
 out:

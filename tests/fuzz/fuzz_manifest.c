@@ -4,8 +4,6 @@
 #include "coordinator/commit/manifest.h"
 #include "tests/fuzz/fuzz.h"
 
-#define FUZZ_MAGIC "FOREMAN1"
-
 static void fuzz_read(const void *bytes, size_t size)
 {
     static const char name[] = "manifests/1-1-00000000-0000-0000-0000-000000000000.pb";
@@ -26,13 +24,44 @@ static void fuzz_read(const void *bytes, size_t size)
     manifest_unref(manifest);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
+// Every part of the message's lists is these same bytes, under the right checksum.
+static enum status fuzz_list_read(void *context, const Foreset__ManifestList *list,
+                                  const Foreset__ManifestListPart *part, struct buffer **ret_bytes, struct error *err)
 {
-    fuzz_read(bytes, size);
-    size_t magic = strlen(FUZZ_MAGIC);
+    const struct text *file = context;
+    Foreset__ManifestListPart *here = (Foreset__ManifestListPart *)part;
+    (void)list;
+    here->size_bytes = file->length;
+    here->checksum = hash_64(file->data, file->length, 0);
+    enum status status = buffer_create(NULL, file->length, ret_bytes, err);
+    if (status == STATUS_OK) memcpy((*ret_bytes)->data, file->data, file->length);
+    return status;
+}
+
+// A manifest with lists, made whole with a part of the bytes; then without them it can be freed.
+static void fuzz_list(const uint8_t *bytes, size_t size)
+{
+    struct text file = {0};
+    struct error err;
+    uint64_t hash = hash_64(bytes, size, 0);
+    Foreset__Manifest *manifest = foreset__manifest__unpack(NULL, size, bytes);
+    if (!manifest) return;
+    text_append_str(&file, "FORELST1");
+    text_append(&file, (const char *)bytes, size);
+    text_append(&file, (const char *)&hash, sizeof hash);
+    const struct manifest_list_reader reader = {fuzz_list_read, &file};
+    if (manifest_list_expand(manifest, &reader, &err) != STATUS_OK) ASSERT(err.message[0]);
+    foreset__manifest__free_unpacked(manifest, NULL);
+    text_deinit(&file);
+}
+
+// Under one of the magics that say what may be in it.
+static void fuzz_file(const char *first, const uint8_t *bytes, size_t size)
+{
+    size_t magic = strlen(first);
     uint64_t hash = hash_64(bytes, size, 0);
     struct text file = {0};
-    text_append_str(&file, FUZZ_MAGIC);
+    text_append_str(&file, first);
     text_append(&file, (const char *)bytes, size);
     text_append(&file, (const char *)&hash, sizeof hash);
     ASSERT(file.length == magic + size + sizeof hash);
@@ -41,5 +70,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
     fuzz_read(exact, file.length);
     memory_free(exact);
     text_deinit(&file);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
+{
+    fuzz_read(bytes, size);
+    fuzz_file("FOREMAN1", bytes, size);
+    fuzz_file("FOREMAN2", bytes, size);
+    fuzz_list(bytes, size);
     return 0;
 }

@@ -48,6 +48,8 @@ static const char *const planted_table[] = {
     "replay-keeps-lost",      // a replayed manifest names what is gone beside what was written again
     "held-ignored",           // what others compacted keeps rows of groups that were written again
     "fill-without-pending",   // a new table is filled with what is published only
+    "list-not-kept",          // cleaning does not know parts of manifests' lists
+    "list-after-decision",    // decided before the parts of the manifest's lists are stored
     NULL};
 static const char *planted_on;
 

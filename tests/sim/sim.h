@@ -145,7 +145,7 @@ struct sim {
     bool faults; // on
     bool failed;
     char failure[2048];
-    uint64_t steps, crashes, decisions, commits, moves, replays;
+    uint64_t steps, crashes, decisions, commits, moves, replays, list_parts;
     Foreset__Plan *plans[SIM_PIPELINES_MAX], *grown[SIM_PIPELINES_MAX]; // without SIM_COPY, with it
     struct arena arena;
 };

@@ -167,6 +167,31 @@ static void check_fills(const Foreset__Manifest *manifest)
     }
 }
 
+static enum status check_list_read(void *context, const Foreset__ManifestList *list,
+                                   const Foreset__ManifestListPart *part, struct buffer **ret_bytes, struct error *err)
+{
+    const Foreset__Manifest *manifest = context;
+    const struct sim_object *object = sim_store_look(sim_plan_state_url(check_pipeline), part->key);
+    (void)list;
+    if (!object || !object->durable) {
+        sim_core_fail("I3: the manifest of epoch %" PRIu64 " names %s, which is %s", manifest->epoch, part->key,
+                      object ? "not durable" : "not there");
+        return error_set(err, STATUS_NOT_FOUND, ERROR_FAIL_PIPELINE, "part %s", part->key);
+    }
+    sim->list_parts++;
+    enum status status = buffer_create(NULL, object->size, ret_bytes, err);
+    if (status == STATUS_OK) memcpy((*ret_bytes)->data, object->bytes, object->size);
+    return status;
+}
+
+static void check_lists(Foreset__Manifest *manifest)
+{
+    const struct manifest_list_reader reader = {check_list_read, manifest};
+    struct error err;
+    if (manifest_list_expand(manifest, &reader, &err) != STATUS_OK)
+        sim_core_fail("I3: the manifest of epoch %" PRIu64 " is not whole: %s", manifest->epoch, err.message);
+}
+
 static void check_manifest_files(const Foreset__Manifest *manifest)
 {
     for (size_t i = 0; i < manifest->n_tables; i++) {
@@ -179,8 +204,10 @@ static void check_manifest_files(const Foreset__Manifest *manifest)
     }
 }
 
-static void check_manifest(const Foreset__Manifest *manifest)
+static void check_manifest(Foreset__Manifest *manifest)
 {
+    check_lists(manifest);
+    if (sim->failed) return;
     check_manifest_files(manifest);
     check_parts(manifest);
     check_fills(manifest);
@@ -244,7 +271,8 @@ static void check_replaced(const struct meta_record *last)
         sim_core_trace("epoch %" PRIu64 " is replayed: %s", manifest->body->epoch, manifest->record.name);
         memory_free(check->names.items[manifest->body->epoch - 1]);
         check->names.items[manifest->body->epoch - 1] = memory_strdup(manifest->record.name);
-        check_manifest_files(manifest->body);
+        check_lists(manifest->body);
+        if (!sim->failed) check_manifest_files(manifest->body);
         sim->replays++;
     }
     for (size_t i = 0; i < chain.count; i++) manifest_unref(chain.items[i]);
@@ -499,6 +527,12 @@ void sim_check_remove(const char *url, const char *key)
     for (size_t i = 0; check->last && i < check->last->n_parts; i++) {
         if (strcmp(check->last->parts[i]->key, key) == 0) {
             sim_core_fail("I3: state part %s is deleted, epoch %" PRIu64 " needs it", key, check->last->epoch);
+        }
+    }
+    for (size_t i = 0; check->last && i < check->last->n_lists; i++) {
+        for (size_t k = 0; k < check->last->lists[i]->n_parts; k++) {
+            if (strcmp(check->last->lists[i]->parts[k]->key, key) != 0) continue;
+            sim_core_fail("I3: %s is deleted, epoch %" PRIu64 " needs it", key, check->last->epoch);
         }
     }
     for (size_t i = 0; check->last && i < check->last->n_files; i++) {

@@ -102,7 +102,7 @@ static void make(struct text *bytes, uint64_t rows)
     uint8_t *packed = memory_alloc(size);
     foreset__manifest__pack(&body, packed);
     packed_hash = hash_64(packed, size, 0);
-    manifest_file_encode(packed, size, packed_hash, bytes);
+    manifest_file_encode(packed, size, packed_hash, 1, bytes);
     memory_free(packed);
 }
 

@@ -316,7 +316,7 @@ struct manifest *commit_fixture_manifest(struct commit_fixture *fixture, const s
     }
     struct manifest *manifest = NULL;
     struct error err;
-    assert_int_equal(manifest_create(&body, &fixture->random, &manifest, &err), STATUS_OK);
+    assert_int_equal(manifest_create(&body, NULL, &fixture->random, &manifest, &err), STATUS_OK);
     return manifest;
 }
 

@@ -167,6 +167,34 @@ static void only_files_of_our_own_names_are_deleted(void **state)
     }
 }
 
+static size_t list_parts(struct commit_fixture *fixture)
+{
+    struct objstore_list list = {0};
+    assert_int_equal(objstore_list(fixture->state, "lists/", NULL, &list, &fixture->err), STATUS_OK);
+    size_t count = list.entries.count;
+    objstore_list_deinit(&list);
+    return count;
+}
+
+// Each of two epochs has its list in a part: both stay, and with them what they name; what no manifest names goes.
+static void parts_of_lists_stay_as_long_as_a_manifest_names_them(void **state)
+{
+    struct commit_fixture *fixture = *state;
+    static const char orphan[] = "lists/list-00000000000000000001-1-00000000-0000-4000-8000-000000000000.pb";
+    static const char later[] = "lists/list-00000000000000000009-1-00000000-0000-4000-8000-000000000000.pb";
+    recover_well(fixture);
+    manifest_split_limits(1, 1, 0);
+    decide(fixture, 1, 3, 1, 2);
+    manifest_split_limits(0, 0, 0);
+    size_t before = list_parts(fixture);
+    assert_true(before >= 2);
+    assert_int_equal(objstore_put(fixture->state, orphan, "x", 1, &fixture->err), STATUS_OK);
+    assert_int_equal(objstore_put(fixture->state, later, "x", 1, &fixture->err), STATUS_OK);
+    assert_int_equal(clean(fixture, 0), 1);
+    assert_int_equal(list_parts(fixture), before + 1);
+    recover_well(fixture);
+}
+
 #define FACT(name) cmocka_unit_test_setup_teardown(name, commit_fixture_setup, commit_fixture_teardown)
 
 int main(void)
@@ -174,6 +202,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         FACT(the_manifest_of_each_tables_last_commit_stays_through_quiet_hours),
         FACT(adopt_goes_on_after_quiet_hours_and_a_cleaning),
+        FACT(parts_of_lists_stay_as_long_as_a_manifest_names_them),
         FACT(only_files_of_our_own_names_are_deleted),
         FACT(a_commit_that_was_followed_by_another_is_kept_no_longer),
     };

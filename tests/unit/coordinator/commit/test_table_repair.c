@@ -179,7 +179,7 @@ static struct manifest *next_epoch(void)
     body.n_tables = 1;
     struct manifest *manifest = NULL;
     struct error err;
-    assert_int_equal(manifest_create(&body, &fixture->random, &manifest, &err), STATUS_OK);
+    assert_int_equal(manifest_create(&body, NULL, &fixture->random, &manifest, &err), STATUS_OK);
     return manifest;
 }
 
