@@ -221,7 +221,7 @@ static void what_is_read_is_what_was_written(void **state)
         struct model model;
         model_init(&model, seed);
         size_t part = seed % 3 == 2 ? 900 : 0; // parts that are full soon
-        manifest_split_limits(64 << seed % 4, seed % 2 ? 4096 : 64, part);
+        manifest_split_limits((size_t)64 << seed % 4, seed % 2 ? 4096 : 64, part);
         for (model.epoch = 1; model.epoch <= 120; model.epoch++) {
             model_epoch(&model);
             if (part && model.tables[0].n_pending > 150) model.tables[0].n_pending = 0; // within 64 parts
