@@ -9,6 +9,7 @@
 
 struct kafka_catalog_partition {
     const char *topic; // owned by the catalog, stays valid until it is closed
+    char topic_id[40]; // base64 (KIP-516); "": librdkafka before 2.3, or a broker that tells none
     int32_t partition;
     int64_t low;   // first offset that exists
     int64_t high;  // end: the next offset to be written (of committed records where isolation.level asks for it)

@@ -60,6 +60,8 @@ static void epoch_position_load(struct epoch_position *position, const Foreset__
                 partition.has_evidence = true;
                 partition.evidence = *range->last;
             }
+            if (range->topic_id)
+                snprintf(partition.topic_id, sizeof partition.topic_id, "%s", range->topic_id);
             vector_push(&source->partitions, partition);
         }
         for (size_t j = 0; j < from->n_files; j++) {
@@ -188,11 +190,28 @@ static void epoch_position_jump(struct epoch_position_source *source, struct epo
     text_printf(&source->note, "; reading goes on at offset %" PRId64 "\n", offer->low);
 }
 
+// Of a topic that was created again, however many records it has by now.
+static bool epoch_position_is_other(const struct epoch_position_partition *partition,
+                                    const struct catalog_partition *offer)
+{
+    bool known = *partition->topic_id && *offer->topic_id;
+    return known && strcmp(partition->topic_id, offer->topic_id) != 0;
+}
+
 static enum status epoch_position_end(struct epoch_position_source *source, struct epoch_position_partition *partition,
                                       const struct catalog_partition *offer, struct error *err)
 {
     partition->met = true;
-    if (offer->end < partition->next || partition->replaced) {
+    bool other = epoch_position_is_other(partition, offer);
+    if (other && source->fail_on_data_loss) {
+        return error_set(err, STATUS_INVALID, ERROR_FAIL_PIPELINE,
+                         "topic %s was deleted and created again: partition %d was read up to offset %" PRId64
+                         " of the topic with id %s, and this one has id %s. Start again with --full-refresh, or set "
+                         "failOnDataLoss => false to go on with it",
+                         offer->topic, offer->partition, partition->next, partition->topic_id, offer->topic_id);
+    }
+    if (*offer->topic_id) memcpy(partition->topic_id, offer->topic_id, sizeof partition->topic_id);
+    if (offer->end < partition->next || partition->replaced || other) {
         if (source->fail_on_data_loss) {
             return error_set(
                 err, STATUS_INVALID, ERROR_FAIL_PIPELINE,
@@ -319,6 +338,7 @@ enum status epoch_position_offer(struct epoch_position_source *source, const str
                                                  .end = partition->end,
                                                  .gap_from = -1,
                                                  .met = true};
+        memcpy(fresh.topic_id, partition->topic_id, sizeof fresh.topic_id);
         if (fresh.end < fresh.next) fresh.end = fresh.next;
         vector_push(&source->partitions, fresh);
     }
@@ -380,6 +400,7 @@ static void epoch_position_range(struct epoch_position_source *source, struct ep
     foreset__range__init(range);
     range->source = source->node;
     range->topic = arena_strdup(arena, partition->topic);
+    if (*partition->topic_id) range->topic_id = arena_strdup(arena, partition->topic_id);
     range->has_partition = range->has_from = range->has_to = true;
     range->partition = partition->partition;
     range->from = partition->next;

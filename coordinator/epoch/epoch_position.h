@@ -7,6 +7,7 @@
 
 struct epoch_position_partition {
     char *topic;
+    char topic_id[CATALOG_TOPIC_ID]; // "": unknown
     int32_t partition;
     int64_t next;
     int64_t end;       // of the newest offer

@@ -6,12 +6,14 @@
 #include "proto/manifest.pb-c.h"
 #include "proto/plan.pb-c.h"
 
+#define CATALOG_TOPIC_ID 40
 struct catalog_partition {
     char *topic; // "" where the source has none
     int32_t partition;
     int64_t low;   // first offset that exists
     int64_t end;   // next offset to be written
     int64_t start; // where reading begins if the pipeline has not read this partition yet
+    char topic_id[CATALOG_TOPIC_ID]; // another one after the topic was created again; "": unknown
 };
 struct catalog_file {
     char *name;

@@ -1,6 +1,8 @@
 // Topics as catalogs. Errors are common/kafka's.
 #include "coordinator/pipeline/topic_catalog.h"
 
+#include <stdio.h>
+
 #include "common/kafka/kafka_catalog.h"
 #include "common/kafka/kafka_evidence.h"
 
@@ -32,6 +34,7 @@ static enum status topic_catalog_poll(struct catalog *base, bool first, struct c
                                             .low = partition->low,
                                             .end = partition->high,
                                             .start = partition->start};
+        snprintf(offered.topic_id, sizeof offered.topic_id, "%s", partition->topic_id);
         vector_push(&offer->partitions, offered);
     }
     vector_deinit(&found.items);

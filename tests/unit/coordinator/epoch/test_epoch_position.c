@@ -65,7 +65,8 @@ static void open_position(const Foreset__Manifest *from)
 
 static void partition(int32_t number, int64_t low, int64_t start, int64_t end)
 {
-    struct catalog_partition offered = {memory_strdup("t"), number, low, end, start};
+    struct catalog_partition offered = {
+        .topic = memory_strdup("t"), .partition = number, .low = low, .end = end, .start = start};
     vector_push(&fixture.offer.partitions, offered);
 }
 
@@ -228,6 +229,48 @@ static void lost_rows_fail(void **state)
     partition(0, 70, 70, 90);
     assert_int_equal(take_offer(&err), STATUS_INVALID);
     assert_non_null(strstr(err.message, "failOnDataLoss"));
+}
+
+static void partition_of(const char *topic_id, int64_t end)
+{
+    partition(0, 0, 0, end);
+    struct catalog_partition *offered = &fixture.offer.partitions.items[fixture.offer.partitions.count - 1];
+    snprintf(offered->topic_id, sizeof offered->topic_id, "%s", topic_id);
+}
+
+static void a_topic_of_another_id_is_another_topic_however_much_it_holds(void **state)
+{
+    (void)state;
+    struct error err;
+    open_position(decided(50));
+    partition_of("A", 60); // what was read before ids were known
+    accept_offer();
+    cut(5);
+    assert_string_equal(fixture.cut.ranges[0]->topic_id, "A");
+    partition_of("", 70); // a broker that tells none
+    accept_offer();
+    partition_of("B", 900);
+    assert_int_equal(take_offer(&err), STATUS_INVALID);
+    assert_int_equal(err.class, ERROR_FAIL_PIPELINE);
+    assert_non_null(strstr(err.message, "created again"));
+    assert_non_null(strstr(err.message, "--full-refresh"));
+}
+
+static void a_topic_of_another_id_is_read_from_its_start_where_that_is_wanted(void **state)
+{
+    (void)state;
+    option("failOnDataLoss", "false");
+    Foreset__Manifest *from = decided(50);
+    from->ranges[0]->topic_id = (char *)"A";
+    open_position(from);
+    partition_of("B", 900);
+    accept_offer();
+    cut(100);
+    assert_int_equal(fixture.cut.ranges[0]->from, 0);
+    assert_int_equal(fixture.cut.ranges[0]->gap_from, 50);
+    assert_string_equal(fixture.cut.ranges[0]->topic_id, "B");
+    assert_null(fixture.cut.ranges[0]->last);
+    from->ranges[0]->topic_id = NULL;
 }
 
 static void lost_rows_are_noted_where_that_is_wanted(void **state)
@@ -450,6 +493,9 @@ static void a_gap_is_noted_in_an_empty_range(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(a_topic_of_another_id_is_another_topic_however_much_it_holds, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_topic_of_another_id_is_read_from_its_start_where_that_is_wanted, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(limit_is_shared_by_lag, setup, teardown),
         cmocka_unit_test_setup_teardown(smallest_lag_gets_a_row, setup, teardown),
         cmocka_unit_test_setup_teardown(without_a_limit_the_leader_bounds, setup, teardown),
