@@ -193,5 +193,6 @@ def test_an_option_for_a_table_that_the_pipeline_does_not_have_changes_nothing(t
     assert run.returncode == foreset.EXIT_FAILED, run.stderr
     assert f"{option}=nope" in run.stderr and "its tables: lines, total" in run.stderr, run.stderr
     case.check(FILES)
-    case.run(f"{option.replace('abandon-table', 'adopt')}=lines").check()
+    right = {"--adopt": "--adopt=lines", "--overwrite": "--overwrite=total", "--abandon-table": "--adopt=lines"}
+    case.run(right[option]).check()
     case.check(FILES + 1)

@@ -64,5 +64,5 @@ def test_files_below_the_horizon_are_counted_and_said(folder):
                      folder.run())
     assert folder.rows() == ["now"]
     os.utime(folder.folder / "in" / "old1")
-    assert "1 files" in folder.run()
+    assert "1 file was last modified" in folder.run()
     assert folder.rows() == ["now", "old1"]

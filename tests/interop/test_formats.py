@@ -143,13 +143,13 @@ class Cluster(Local):
 
     def __init__(self, directory, ahead):
         super().__init__(directory)
-        self.env = {"FORESET_FUTURE": ahead}
+        self.env = {**self.environment(), "FORESET_FUTURE": ahead}
         self.coordinator = self.make_coordinator("c1", self.url, binary=future())
         self.coordinator.env = self.env
 
     def later_worker(self):
         command = [future(), "worker", "--name", "w1", "--listen", "tcp://127.0.0.1:0", "--coordinator", self.url,
-                   "--lanes", "1", "--memory", "256M"]
+                   "--lanes", "1", "--memory", "256M", *self.allow]
         self.workers.append(Process(HERE, command, self.directory / "later.log", self.env).start())
 
     def present(self):

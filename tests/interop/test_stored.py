@@ -40,7 +40,7 @@ def kept():
 def kept_cluster(tmp_path):
     """An etcd with what the cluster left in it, and a cluster of the program under test that is not started yet."""
     for place in unpacked("cluster.tar.gz", CLUSTER_PLACE):
-        local = Local(tmp_path)
+        local = Local(tmp_path, allow=["--allow-path", place])
         local.warehouse, local.state = place / "warehouse", place / "state"
         local.coordinator = local.make_coordinator("c1", local.url)
         with local:
