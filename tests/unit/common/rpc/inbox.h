@@ -142,4 +142,35 @@ static inline void inbox_dial(struct rpc *rpc, uint32_t peer, const char *url, e
     if (rpc_dial(rpc, peer, url, kind, &err) != STATUS_OK) fail_msg("%s", err.message);
 }
 
+enum { INBOX_ROW = 160, INBOX_ROW_BYTES = 256 << 10 }; // 40 MB: more than may be under way without an answer
+
+// A row of large messages: all arrive, by the first connection. A stall would end it, which the counters tell.
+static inline void inbox_send_row(const char *url, const struct rpc_tls *listening, const struct rpc_tls *dialling,
+                                  bool requests)
+{
+    struct inbox boxes[2];
+    struct rpc *rpcs[2] = {NULL, NULL};
+    struct error err = {0};
+    for (unsigned i = 0; i < 2; i++) {
+        const struct rpc_config config = {.url = i ? "inproc://row" : url,
+                                          .self = i + 1,
+                                          .tls = i ? dialling : listening,
+                                          .received = inbox_received,
+                                          .deadline_us = INBOX_WAIT_US,
+                                          .context = &boxes[i]};
+        inbox_init(&boxes[i]);
+        if (rpc_open(&config, &rpcs[i], &err) != STATUS_OK) fail_msg("%s", err.message);
+    }
+    inbox_dial(rpcs[1], 1, rpc_url(rpcs[0]), requests ? RPC_REQUEST : RPC_PUSH);
+    for (uint32_t i = 0; i < INBOX_ROW; i++) inbox_send(rpcs[1], 1, 0, i, INBOX_ROW_BYTES);
+    INBOX_AWAIT(rpc_counters(rpcs[1])->sent == INBOX_ROW); // acknowledged
+    assert_int_equal(inbox_count(&boxes[0]), INBOX_ROW);
+    assert_false(boxes[0].wrong);
+    assert_int_equal(boxes[0].gaps, 0);
+    assert_int_equal(rpc_counters(rpcs[1])->unacknowledged + rpc_counters(rpcs[1])->reconnected, 0);
+    assert_int_equal(rpc_counters(rpcs[0])->connections, 1);
+    assert_int_equal(rpc_counters(rpcs[0])->errors, 0);
+    for (unsigned i = 2; i-- > 0;) rpc_close(rpcs[i]);
+}
+
 #endif

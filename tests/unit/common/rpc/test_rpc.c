@@ -76,6 +76,15 @@ static void large_messages_arrive_whole(void **state)
     rpc_close(to);
 }
 
+// What a connection brings in one turn is bounded; an acknowledgement due at the end of a turn goes all the same.
+static void a_long_row_of_large_messages_keeps_its_connection(void **state)
+{
+    (void)state;
+    for (unsigned kind = 1; kind < 3; kind++) {
+        for (unsigned requests = 0; requests < 2; requests++) inbox_send_row(address(kind, 0), NULL, NULL, requests);
+    }
+}
+
 static void a_peer_that_comes_back_is_found_again(void **state)
 {
     (void)state;
@@ -378,6 +387,7 @@ int main(void)
         cmocka_unit_test(messages_arrive_in_order_both_ways),
         cmocka_unit_test(messages_wait_for_who_is_not_there_yet),
         cmocka_unit_test(large_messages_arrive_whole),
+        cmocka_unit_test(a_long_row_of_large_messages_keeps_its_connection),
         cmocka_unit_test(a_peer_that_comes_back_is_found_again),
         cmocka_unit_test(who_has_ended_is_told_at_once_and_once),
         cmocka_unit_test(who_is_watched_needs_no_messages),

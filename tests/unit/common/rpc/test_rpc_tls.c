@@ -1,5 +1,5 @@
 // TLS with certificates on both sides: who has none of ours gets nothing, and is told which side refused what.
-#include "tests/unit/common/rpc/inbox.h"
+#include "tests/unit/common/rpc/raw_socket.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -7,7 +7,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/rpc/rpc_tls_session.h"
+
 #define DEADLINE_US 60000000
+enum { TURN_MESSAGES_MAX = 40 }; // more than are read from one connection before others have their turn
 
 static char folder[] = "/tmp/foreset-tls-XXXXXX";
 static char paths[64][64];
@@ -144,6 +147,140 @@ static void messages_and_requests_pass(void **state)
     if (ask(url, &mine, &err) != STATUS_OK) fail_msg("%s", err.message);
     rpc_close(worker);
     rpc_close(rpc);
+}
+
+static void a_long_row_of_large_messages_keeps_its_connection(void **state)
+{
+    (void)state;
+    const struct rpc_tls ours = tls_of("ours", "by_ip"), mine = tls_of("ours", "worker");
+    for (unsigned requests = 0; requests < 2; requests++)
+        inbox_send_row("tls+tcp://127.0.0.1:0", &ours, &mine, requests);
+}
+
+// Who receives waits within each message until the next one has been sent: so each read finds one frame, and a turn of
+// reads ends at a frame that the test chooses.
+struct turns {
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    unsigned received, sent;
+};
+
+static void receive_in_turn(void *context, uint32_t peer, const struct rpc_identity *from, const void *bytes,
+                            size_t size)
+{
+    struct turns *turns = context;
+    (void)peer;
+    (void)from;
+    (void)bytes;
+    (void)size;
+    pthread_mutex_lock(&turns->lock);
+    turns->received++;
+    pthread_cond_broadcast(&turns->changed);
+    while (turns->sent <= turns->received) pthread_cond_wait(&turns->changed, &turns->lock);
+    pthread_mutex_unlock(&turns->lock);
+}
+
+struct dialled {
+    int fd;
+    struct rpc_tls_session *session; // NULL: plain
+};
+
+static void flush_dialled(const struct dialled *dialled)
+{
+    const uint8_t *bytes;
+    size_t size = rpc_tls_session_output(dialled->session, &bytes);
+    if (size > 0) assert_true(raw_socket_send(dialled->fd, bytes, size));
+    rpc_tls_session_sent(dialled->session, size);
+}
+
+static void feed_dialled(const struct dialled *dialled)
+{
+    char bytes[16384];
+    ssize_t size = recv(dialled->fd, bytes, sizeof bytes, 0);
+    assert_true(size > 0);
+    rpc_tls_session_feed(dialled->session, bytes, (size_t)size);
+}
+
+static struct dialled dial_raw(const char *url, struct rpc_tls_context *context)
+{
+    struct dialled dialled = {.fd = raw_socket_connect(url)};
+    if (!context) return dialled;
+    dialled.session = rpc_tls_session_create(context, "127.0.0.1");
+    while (rpc_tls_session_handshake(dialled.session) == RPC_TLS_MORE) {
+        flush_dialled(&dialled);
+        feed_dialled(&dialled);
+    }
+    flush_dialled(&dialled);
+    return dialled;
+}
+
+static void send_empty(const struct dialled *dialled, enum rpc_frame_kind kind)
+{
+    uint8_t header[RPC_FRAME_BYTES];
+    const struct rpc_frame frame = {.kind = kind, .sender = 5};
+    rpc_frame_write(&frame, header);
+    if (!dialled->session) {
+        assert_true(raw_socket_send(dialled->fd, header, sizeof header));
+        return;
+    }
+    assert_int_equal(rpc_tls_session_write(dialled->session, header, sizeof header), RPC_TLS_DONE);
+    flush_dialled(dialled);
+}
+
+static void expect_pong(const struct dialled *dialled)
+{
+    uint8_t header[RPC_FRAME_BYTES] = {0};
+    struct rpc_frame frame = {0};
+    if (!dialled->session) assert_true(raw_socket_receive(dialled->fd, header, sizeof header));
+    for (size_t at = 0, size = 0; dialled->session && at < sizeof header; at += size) {
+        enum rpc_tls_step step;
+        while ((step = rpc_tls_session_read(dialled->session, header + at, sizeof header - at, &size)) == RPC_TLS_MORE)
+            feed_dialled(dialled);
+        assert_int_equal(step, RPC_TLS_DONE);
+    }
+    assert_int_equal(rpc_frame_read(header, &frame), RPC_FRAME_OK);
+    assert_int_equal(frame.kind, RPC_FRAME_PONG);
+}
+
+// messages one by one, then a PING, whose answer comes wherever the turn ends.
+static void ping_behind(const char *url, struct rpc_tls_context *context, struct turns *turns, unsigned messages)
+{
+    struct dialled dialled = dial_raw(url, context);
+    turns->sent = turns->received = 0;
+    for (unsigned i = 0; i <= messages; i++) {
+        send_empty(&dialled, i < messages ? RPC_FRAME_MESSAGE : RPC_FRAME_PING);
+        pthread_mutex_lock(&turns->lock);
+        turns->sent++;
+        pthread_cond_broadcast(&turns->changed);
+        while (i < messages && turns->received <= i) pthread_cond_wait(&turns->changed, &turns->lock);
+        pthread_mutex_unlock(&turns->lock);
+    }
+    expect_pong(&dialled);
+    rpc_tls_session_destroy(dialled.session);
+    close(dialled.fd);
+}
+
+static void an_answer_goes_wherever_a_turn_ends(void **state)
+{
+    (void)state;
+    const struct rpc_tls ours = tls_of("ours", "by_ip"), mine = tls_of("ours", "worker");
+    struct rpc_tls_context *context = NULL;
+    struct turns turns = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
+    struct error err = {0};
+    assert_int_equal(rpc_tls_load(&mine, &context, &err), STATUS_OK);
+    for (unsigned secure = 0; secure < 2; secure++) {
+        const struct rpc_config config = {.url = secure ? "tls+tcp://127.0.0.1:0" : "tcp://127.0.0.1:0",
+                                          .tls = secure ? &ours : NULL,
+                                          .received = receive_in_turn,
+                                          .context = &turns};
+        struct rpc *rpc = NULL;
+        if (rpc_open(&config, &rpc, &err) != STATUS_OK) fail_msg("%s", err.message);
+        for (unsigned messages = 0; messages < TURN_MESSAGES_MAX; messages++)
+            ping_behind(rpc_url(rpc), secure ? context : NULL, &turns, messages);
+        assert_int_equal(rpc_counters(rpc)->errors, 0);
+        rpc_close(rpc);
+    }
+    rpc_tls_unref(context);
 }
 
 static void expect_refusal(const char *listener, const char *host, const struct rpc_tls *tls, const char *words)
@@ -376,6 +513,8 @@ static void bad_files_are_named(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(messages_and_requests_pass),
+                                       cmocka_unit_test(an_answer_goes_wherever_a_turn_ends),
+                                       cmocka_unit_test(a_long_row_of_large_messages_keeps_its_connection),
                                        cmocka_unit_test(the_dialling_side_refuses_what_it_cannot_trust),
                                        cmocka_unit_test(names_are_compared_as_documented),
                                        cmocka_unit_test(the_listening_side_refuses_what_it_cannot_trust),
