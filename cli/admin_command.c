@@ -80,6 +80,7 @@ enum {
     OPTION_CA,
     OPTION_CERT,
     OPTION_KEY,
+    OPTION_CRL,
     OPTION_SERVER,
     OPTION_TOKEN,
     OPTION_SWITCH,
@@ -93,6 +94,7 @@ static int admin_one(struct admin_call *call, int option, const char *name)
     case OPTION_CA: call->tls.ca_file = optarg; return 0;
     case OPTION_CERT: call->tls.certificate_file = optarg; return 0;
     case OPTION_KEY: call->tls.key_file = optarg; return 0;
+    case OPTION_CRL: call->tls.crl_file = optarg; return 0;
     case OPTION_SERVER: call->tls.server_name = optarg; return 0;
     case OPTION_TOKEN: call->token_file = optarg; return 0;
     case OPTION_FOLLOW: call->follow = true; return 0;
@@ -119,6 +121,7 @@ static int admin_parse(struct admin_call *call, int argc, char **argv)
                                            {"tls-ca", required_argument, NULL, OPTION_CA},
                                            {"tls-cert", required_argument, NULL, OPTION_CERT},
                                            {"tls-key", required_argument, NULL, OPTION_KEY},
+                                           {"tls-crl", required_argument, NULL, OPTION_CRL},
                                            {"tls-server-name", required_argument, NULL, OPTION_SERVER},
                                            {"token-file", required_argument, NULL, OPTION_TOKEN},
                                            {"help", no_argument, NULL, 'h'}};
@@ -312,7 +315,8 @@ int admin_main(int argc, char **argv)
     call->tls = (struct rpc_tls){.ca_file = getenv("FORESET_TLS_CA"),
                                  .certificate_file = getenv("FORESET_TLS_CERT"),
                                  .key_file = getenv("FORESET_TLS_KEY"),
-                                 .server_name = getenv("FORESET_TLS_SERVER_NAME")};
+                                 .server_name = getenv("FORESET_TLS_SERVER_NAME"),
+                                 .crl_file = getenv("FORESET_TLS_CRL")};
     exit_code = admin_parse(call, argc - words + 1, argv + words - 1);
     if (exit_code == 0 && call->verb->takes_file) exit_code = admin_file(call) ? 3 : 0;
     if (exit_code == 0 && !call->coordinators)

@@ -56,6 +56,8 @@ static const char common_help[] =
     "  --coordinator URL[,URL...]  any coordinators of the cluster (or FORESET_COORDINATOR)\n"
     "  --output table|json         (default: table)\n"
     "  --tls-ca FILE --tls-cert FILE --tls-key FILE [--tls-server-name N]   for tls+tcp:// (or FORESET_TLS_CA, ...)\n"
+    "  --tls-crl FILE              PEM, revoked certificates: a coordinator that shows one is refused (or "
+    "FORESET_TLS_CRL)\n"
     "  --token-file FILE           the token of coordinators without TLS (or FORESET_TOKEN_FILE; default:\n"
     "                              ~/.foreset/token, which their first process makes; for this machine's alone)\n";
 

@@ -25,6 +25,8 @@ void process_metrics_print(const struct rpc_counters *counters, struct text *tex
         {"foreset_rpc_connections_total", "Connections accepted.", atomic_load(&counters->connections)},
         {"foreset_rpc_connections_refused_total", "Connections closed at once.",
          atomic_load(&counters->connections_refused)},
+        {"foreset_rpc_handshakes_failed_total", "TLS handshakes of accepted connections that failed.",
+         atomic_load(&counters->handshakes_failed)},
         {"foreset_rpc_reconnected_total", "Connections made again.", atomic_load(&counters->reconnected)},
         {"foreset_rpc_errors_total", "Other errors of the transport.", atomic_load(&counters->errors)}};
     for (size_t i = 0; i < sizeof metrics / sizeof *metrics; i++) {
