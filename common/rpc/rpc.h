@@ -105,8 +105,10 @@ enum status rpc_open(const struct rpc_config *config, struct rpc **ret_rpc, stru
 // Hangs up all peers; no call of received or requested runs afterwards. Nobody else uses the endpoint meanwhile or
 // later, but to answer requests: whoever sends is stopped first. NULL allowed.
 void rpc_close(struct rpc *rpc);
-// Reads certificate, key, authorities and revocation list again. Connections that are made from now on use them, those
-// that exist go on. A file that is wrong: nothing changes, ERROR_USAGE names it. Any thread; without TLS: nothing.
+// Reads certificate, key, authorities and revocation list again. Connections that are made from now on use them; those
+// whose other side would not be let in now (revoked, out of its time, its authority gone) are closed: accepted ones
+// within 250 ms, dialled ones before the next message or PING. The others go on. A file that is wrong: nothing changes,
+// ERROR_USAGE names it. Any thread; without TLS: nothing.
 enum status rpc_reload(struct rpc *rpc, struct error *err) MUST_USE;
 // Where it listens, with the port that was taken for port 0.
 const char *rpc_url(const struct rpc *rpc);

@@ -575,6 +575,17 @@ void rpc_connection_arrive(struct rpc_connection *connection)
     rpc_connection_pump(connection);
 }
 
+void rpc_connection_check(struct rpc_connection *connection, struct rpc_tls_context *context)
+{
+    char why[640];
+    bool shown = connection->session && connection->state != RPC_CONNECTION_SECURING &&
+                 connection->state != RPC_CONNECTION_ENDING && connection->state != RPC_CONNECTION_GONE;
+    if (!shown || rpc_tls_session_is_good_for(connection->session, context)) return;
+    snprintf(why, sizeof why, "certificates were read again, and its own is refused now: %s",
+             rpc_tls_session_why(connection->session));
+    rpc_connection_close(connection, why);
+}
+
 void rpc_connection_expire(struct rpc_connection *connection)
 {
     struct rpc_counters *counters = &connection->listener->rpc->counters;

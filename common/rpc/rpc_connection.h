@@ -10,6 +10,7 @@
 
 struct rpc_loop;
 struct rpc_listener;
+struct rpc_tls_context;
 struct rpc_tls_session;
 struct rpc_who;
 
@@ -69,6 +70,8 @@ void rpc_connection_answered(struct rpc_connection *connection);
 void rpc_connection_arrive(struct rpc_connection *connection);
 // Its deadline is over.
 void rpc_connection_expire(struct rpc_connection *connection);
+// Closed when the other side's certificate is not good for this context, which may be newer than its own.
+void rpc_connection_check(struct rpc_connection *connection, struct rpc_tls_context *context);
 // Out of its loop's list and epoll, into the loop's dead; why: what its owner is told (NULL: nothing).
 void rpc_connection_close(struct rpc_connection *connection, const char *why);
 

@@ -119,10 +119,16 @@ static void rpc_loop_expire(struct rpc_loop *loop)
     int64_t now = clock_boot_us(clock_system());
     if (now < loop->tick_us) return;
     loop->tick_us = now + RPC_LOOP_TICK_MS * 1000;
+    struct rpc_tls_context *context = rpc_tls_store_get(&loop->listener->rpc->tls);
     for (struct rpc_connection *at = loop->connections, *next; at; at = next) {
         next = at->next;
-        if (at->deadline_us <= now) rpc_connection_expire(at);
+        if (at->deadline_us <= now) {
+            rpc_connection_expire(at);
+        } else if (context) {
+            rpc_connection_check(at, context);
+        }
     }
+    rpc_tls_unref(context);
 }
 
 bool rpc_loop_turn(struct rpc_loop *loop, void (*accepts)(struct rpc_listener *listener))

@@ -46,6 +46,7 @@ struct rpc_peer {
     char *url;
     bool local;
     struct rpc_tls_store *tls;
+    uint64_t tls_generation; // the thread's: that the connection was checked with
     bool secure;
     char host[256];
     char *token;         // NULL: none
@@ -102,6 +103,23 @@ static void rpc_peer_disconnect(struct rpc_peer *peer)
     atomic_fetch_add(&peer->counters->unacknowledged, peer->unsynced);
     peer->owes |= peer->unsynced > 0;
     peer->unsynced = peer->unsynced_bytes = peer->gathered_bytes = 0;
+}
+
+// Certificates may have been read again since it was connected.
+static void rpc_peer_check(struct rpc_peer *peer)
+{
+    if (!peer->stream || !peer->secure) return;
+    uint64_t generation = atomic_load_explicit(&peer->tls->generation, memory_order_relaxed);
+    if (generation == peer->tls_generation) return;
+    peer->tls_generation = generation;
+    struct rpc_tls_context *context = rpc_tls_store_get(peer->tls);
+    if (!rpc_stream_is_good_for(peer->stream, context)) {
+        atomic_fetch_add(&peer->counters->errors, 1);
+        log_warn("rpc_certificate_refused", "peer=%u url=%s why=\"%s\"", peer->number, peer->url,
+                 rpc_stream_why(peer->stream));
+        rpc_peer_disconnect(peer);
+    }
+    rpc_tls_unref(context);
 }
 
 static int rpc_peer_await_pong(struct rpc_peer *peer)
@@ -164,6 +182,7 @@ static int rpc_peer_ping(struct rpc_peer *peer)
 // With the newest certificates.
 static int rpc_peer_secure(struct rpc_peer *peer, int64_t until_us)
 {
+    peer->tls_generation = atomic_load(&peer->tls->generation); // before the context: a newer one is checked once more
     struct rpc_tls_context *context = rpc_tls_store_get(peer->tls);
     int code = rpc_stream_secure(peer->stream, context, peer->host, until_us);
     rpc_tls_unref(context);
@@ -274,6 +293,7 @@ static void rpc_peer_deliver(struct rpc_peer *peer, const struct rpc_mail *mail)
     int64_t since_us = mail->posted_us > peer->progress_us ? mail->posted_us : peer->progress_us;
     int64_t until_us = since_us + peer->deadline_us;
     struct rpc *local = NULL;
+    rpc_peer_check(peer);
     if (peer->stream && peer->unsynced == 0 && rpc_stream_ended(peer->stream)) rpc_peer_disconnect(peer);
     bool reached = peer->stream || (rpc_peer_now() < until_us && rpc_peer_reach(peer, until_us, &local));
     if (!reached) {
@@ -321,6 +341,7 @@ static void *rpc_peer_run(void *argument)
         }
         if (!mail && (looks || watches)) rpc_peer_look(peer);
         if (!mail) {
+            rpc_peer_check(peer);
             if (peer->stream && (rpc_stream_ended(peer->stream) || rpc_peer_ping(peer) != 0)) rpc_peer_disconnect(peer);
             continue;
         }

@@ -289,6 +289,11 @@ int rpc_stream_secure(struct rpc_stream *stream, struct rpc_tls_context *context
     }
 }
 
+bool rpc_stream_is_good_for(struct rpc_stream *stream, struct rpc_tls_context *context)
+{
+    return !stream->session || rpc_tls_session_is_good_for(stream->session, context);
+}
+
 const char *rpc_stream_why(const struct rpc_stream *stream)
 {
     return stream->session ? rpc_tls_session_why(stream->session) : "";

@@ -36,6 +36,8 @@ int rpc_stream_recv(struct rpc_stream *stream, void *bytes, size_t size, int64_t
 void rpc_stream_watch(struct rpc_stream *stream);
 // Calls broke, on nng's thread, when a connection breaks while it is watched or received from. Before dialling.
 void rpc_stream_on_break(struct rpc_stream *stream, void (*broke)(void *context), void *context);
+// Whether the other side would be let in with this context too (rpc_tls_session.h); why: why not. Without TLS: yes.
+bool rpc_stream_is_good_for(struct rpc_stream *stream, struct rpc_tls_context *context);
 // Without waiting: whether the other side has closed, or sent what was not asked for. For who waits for nothing now;
 // watches.
 bool rpc_stream_ended(struct rpc_stream *stream);

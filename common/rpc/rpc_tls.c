@@ -215,6 +215,7 @@ void rpc_tls_store_set(struct rpc_tls_store *store, struct rpc_tls_context *cont
     pthread_mutex_lock(&store->lock);
     struct rpc_tls_context *old = store->context;
     store->context = context;
+    atomic_fetch_add(&store->generation, 1);
     pthread_mutex_unlock(&store->lock);
     rpc_tls_unref(old);
 }

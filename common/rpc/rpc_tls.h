@@ -26,6 +26,7 @@ struct rpc_tls_context {
 struct rpc_tls_store {
     pthread_mutex_t lock;
     struct rpc_tls_context *context; // lock
+    _Atomic uint64_t generation;     // of the context
 };
 
 // tls NULL: *ret_context is NULL. STATUS_INVALID, ERROR_USAGE with the file's name.

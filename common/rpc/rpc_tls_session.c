@@ -311,6 +311,26 @@ const char *rpc_tls_session_why(const struct rpc_tls_session *session)
     return session->why;
 }
 
+bool rpc_tls_session_is_good_for(struct rpc_tls_session *session, struct rpc_tls_context *context)
+{
+    if (context == session->context) return true; // held, so that no other has its address
+    X509 *certificate = SSL_get0_peer_certificate(session->ssl);
+    X509_STORE_CTX *store = X509_STORE_CTX_new();
+    ASSERT(certificate && store);
+    bool begun = X509_STORE_CTX_init(store, SSL_CTX_get_cert_store(context->ssl), certificate,
+                                     SSL_get_peer_cert_chain(session->ssl)) == 1 &&
+                 X509_STORE_CTX_set_default(store, session->host[0] ? "ssl_server" : "ssl_client") == 1;
+    bool good = begun && X509_verify_cert(store) == 1;
+    if (!good)
+        rpc_tls_session_explain(session, X509_STORE_CTX_get_error(store), X509_STORE_CTX_get_current_cert(store));
+    X509_STORE_CTX_free(store);
+    ERR_clear_error();
+    atomic_fetch_add(&context->refs, 1);
+    rpc_tls_unref(session->context);
+    session->context = context;
+    return good;
+}
+
 struct rpc_who *rpc_tls_session_who(struct rpc_tls_session *session, const struct rpc_identity *known)
 {
     struct rpc_identity identity = *known;

@@ -32,6 +32,9 @@ bool rpc_tls_session_has_more(struct rpc_tls_session *session); // to read witho
 enum rpc_tls_step rpc_tls_session_write(struct rpc_tls_session *session, const void *bytes, size_t size);
 // Of a step that failed: words that say what is wrong and what to do.
 const char *rpc_tls_session_why(const struct rpc_tls_session *session);
+// Whether the other side would be let in with this context too, which is its own from then on; why: why not. After the
+// handshake. The name that was dialled is not compared again.
+bool rpc_tls_session_is_good_for(struct rpc_tls_session *session, struct rpc_tls_context *context);
 // After the handshake: identity with the names of the other side's certificate.
 struct rpc_who *rpc_tls_session_who(struct rpc_tls_session *session, const struct rpc_identity *known);
 

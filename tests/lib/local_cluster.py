@@ -171,3 +171,14 @@ class Certificates:
                          "-out", f"{name}.pem", "-days", "2", "-extfile", f"{name}.ext")
         at = self.directory
         return ["--tls-ca", at / "ca.pem", "--tls-cert", at / f"{name}.pem", "--tls-key", at / f"{name}.key"]
+
+    def revocation_list(self, name, *revoked):
+        """A file with the authority's list, which names these certificates; its path."""
+        (self.directory / f"{name}.index").write_text("")
+        (self.directory / f"{name}.cnf").write_text(
+            f"[ca]\ndefault_ca=d\n[d]\ndatabase={name}.index\ndefault_md=sha256\ndefault_crl_days=2\n")
+        ca = ["ca", "-config", f"{name}.cnf", "-cert", "ca.pem", "-keyfile", "ca.key"]
+        for certificate in revoked:
+            self.openssl(*ca, "-revoke", f"{certificate}.pem")
+        self.openssl(*ca, "-gencrl", "-out", f"{name}.pem")
+        return self.directory / f"{name}.pem"

@@ -64,6 +64,7 @@ static int make_certificates(void **state)
     make_certificate("by_name", "ours", "localhost", "", 30);
     make_certificate("by_number", "ours", "127.0.0.1", "", 30);
     make_certificate("member", "ours", "w1/O=workers", "subjectAltName=URI:spiffe://a/w1", 30);
+    make_certificate("revoked", "ours", "w2", "", 30);
     make_certificate("by_ip", "ours", "127.0.0.1", "subjectAltName=IP:127.0.0.1", 30);
     return 0;
 }
@@ -418,7 +419,7 @@ static void see_refused(void *context, const struct rpc_identity *from, const ch
 {
     struct seen *seen = context;
     assert_memory_equal(from->address, "127.0.0.1:", 10);
-    snprintf(seen->why, sizeof seen->why, "%s", why);
+    if (atomic_load(&seen->refused) == 0) snprintf(seen->why, sizeof seen->why, "%s", why); // the first
     atomic_fetch_add(&seen->refused, 1);
 }
 
@@ -431,6 +432,21 @@ static void take_nothing(void *context, uint32_t peer, const struct rpc_identity
     (void)size;
 }
 
+// A revocation list of "ours" in LIST.pem, with nothing in it yet.
+static void make_list(const char *list)
+{
+    run("printf '[ca]\\ndefault_ca=d\\n[d]\\ndatabase=%s.index\\ndefault_md=sha256\\ndefault_crl_days=30\\n' > %s.cnf",
+        list, list);
+    run(": > %s.index; openssl ca -config %s.cnf -gencrl -cert ours.pem -keyfile ours.key -out %s.pem", list, list,
+        list);
+}
+
+static void put_on_list(const char *list, const char *name)
+{
+    run("openssl ca -config %s.cnf -revoke %s.pem -cert ours.pem -keyfile ours.key", list, name);
+    run("openssl ca -config %s.cnf -gencrl -cert ours.pem -keyfile ours.key -out %s.pem", list, list);
+}
+
 // A list that is read again shuts out who was let in before; a list that is damaged changes nothing.
 static void names_are_known_until_they_are_revoked(void **state)
 {
@@ -440,8 +456,7 @@ static void names_are_known_until_they_are_revoked(void **state)
     struct seen seen = {0};
     struct error err = {0};
     struct rpc *rpc = NULL;
-    run("printf '[ca]\\ndefault_ca=d\\n[d]\\ndatabase=index\\ndefault_md=sha256\\ndefault_crl_days=30\\n' > ca.cnf");
-    run(": > index; openssl ca -config ca.cnf -gencrl -cert ours.pem -keyfile ours.key -out list.pem");
+    make_list("list");
     ours.crl_file = path("list.pem");
     const struct rpc_config config = {.url = "tls+tcp://127.0.0.1:0",
                                       .tls = &ours,
@@ -460,8 +475,7 @@ static void names_are_known_until_they_are_revoked(void **state)
     assert_int_equal(rpc_reload(rpc, &err), STATUS_INVALID);
     assert_non_null(strstr(err.message, "list.pem holds no revocation list"));
     if (ask(url, &mine, &err) != STATUS_OK) fail_msg("%s", err.message);
-    run("openssl ca -config ca.cnf -revoke member.pem -cert ours.pem -keyfile ours.key");
-    run("openssl ca -config ca.cnf -gencrl -cert ours.pem -keyfile ours.key -out list.pem");
+    put_on_list("list", "member");
     if (rpc_reload(rpc, &err) != STATUS_OK) fail_msg("%s", err.message);
     assert_int_equal(ask(url, &mine, &err), STATUS_ERROR);
     assert_non_null(strstr(err.message, "its authority revoked it"));
@@ -470,6 +484,76 @@ static void names_are_known_until_they_are_revoked(void **state)
     const struct rpc_tls other = tls_of("ours", "worker");
     if (ask(url, &other, &err) != STATUS_OK) fail_msg("%s", err.message);
     assert_int_equal(rpc_counters(rpc)->handshakes_failed, 1);
+    rpc_close(rpc);
+}
+
+static struct rpc *open_dialling(struct inbox *box, const char *url, const char *to, const struct rpc_tls *tls)
+{
+    struct rpc *rpc = open_with(box, url, tls);
+    inbox_dial(rpc, 1, to, RPC_PUSH);
+    inbox_send(rpc, 1, 0, 0, 100);
+    INBOX_AWAIT(rpc_counters(rpc)->sent == 1);
+    return rpc;
+}
+
+// A list that is read again ends a connection of who is on it, and no other.
+static void who_is_revoked_is_put_out(void **state)
+{
+    (void)state;
+    struct rpc_tls ours = tls_of("ours", "by_ip");
+    const struct rpc_tls left = tls_of("ours", "revoked"), stays = tls_of("ours", "worker");
+    struct seen seen = {0};
+    struct inbox boxes[2];
+    struct error err = {0};
+    struct rpc *rpc = NULL;
+    make_list("listening");
+    ours.crl_file = path("listening.pem");
+    const struct rpc_config config = {.url = "tls+tcp://127.0.0.1:0",
+                                      .tls = &ours,
+                                      .received = take_nothing,
+                                      .refused_connection = see_refused,
+                                      .context = &seen};
+    if (rpc_open(&config, &rpc, &err) != STATUS_OK) fail_msg("%s", err.message);
+    struct rpc *first = open_dialling(&boxes[0], "inproc://revoked", rpc_url(rpc), &left);
+    struct rpc *second = open_dialling(&boxes[1], "inproc://stays", rpc_url(rpc), &stays);
+    put_on_list("listening", "revoked");
+    if (rpc_reload(rpc, &err) != STATUS_OK) fail_msg("%s", err.message);
+    INBOX_AWAIT(atomic_load(&seen.refused) > 0);
+    if (!strstr(seen.why, "read again, and its own is refused now: its authority revoked it (CN=w2"))
+        fail_msg("%s", seen.why);
+    inbox_send(first, 1, 0, 1, 100);
+    inbox_send(second, 1, 0, 1, 100);
+    INBOX_AWAIT(rpc_counters(second)->sent == 2);
+    INBOX_AWAIT(rpc_counters(first)->dropped_late + rpc_counters(first)->unacknowledged == 1);
+    assert_int_equal(rpc_counters(second)->reconnected, 0);
+    assert_int_equal(rpc_counters(rpc)->received, 3);
+    rpc_close(first);
+    rpc_close(second);
+    rpc_close(rpc);
+}
+
+// The same of the side that dials: who is dialled gets nothing more.
+static void nothing_goes_to_who_is_revoked(void **state)
+{
+    (void)state;
+    const struct rpc_tls ours = tls_of("ours", "by_ip");
+    struct rpc_tls mine = tls_of("ours", "worker");
+    struct inbox boxes[2];
+    struct error err = {0};
+    make_list("dialling");
+    mine.crl_file = path("dialling.pem");
+    struct rpc *rpc = open_with(&boxes[0], "tls+tcp://127.0.0.1:0", &ours);
+    struct rpc *dialling = open_dialling(&boxes[1], "inproc://dialling", rpc_url(rpc), &mine);
+    if (rpc_reload(dialling, &err) != STATUS_OK) fail_msg("%s", err.message);
+    inbox_send(dialling, 1, 0, 1, 100);
+    INBOX_AWAIT(rpc_counters(dialling)->sent == 2);
+    assert_int_equal(rpc_counters(dialling)->reconnected, 0);
+    put_on_list("dialling", "by_ip");
+    if (rpc_reload(dialling, &err) != STATUS_OK) fail_msg("%s", err.message);
+    inbox_send(dialling, 1, 0, 2, 100);
+    INBOX_AWAIT(rpc_counters(dialling)->dropped_late == 1);
+    assert_int_equal(rpc_counters(rpc)->received, 2);
+    rpc_close(dialling);
     rpc_close(rpc);
 }
 
@@ -522,6 +606,8 @@ int main(void)
                                        cmocka_unit_test(tls_and_plain_do_not_meet),
                                        cmocka_unit_test(a_link_waits_for_an_endpoint_it_can_trust),
                                        cmocka_unit_test(names_are_known_until_they_are_revoked),
+                                       cmocka_unit_test(who_is_revoked_is_put_out),
+                                       cmocka_unit_test(nothing_goes_to_who_is_revoked),
                                        cmocka_unit_test(bad_files_are_named)};
     return cmocka_run_group_tests(tests, make_certificates, remove_folder);
 }
