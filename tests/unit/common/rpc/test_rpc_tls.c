@@ -1,4 +1,5 @@
 // TLS with certificates on both sides: who has none of ours gets nothing, and is told which side refused what.
+#include "tests/unit/common/rpc/certificates.h"
 #include "tests/unit/common/rpc/raw_socket.h"
 
 #include <fcntl.h>
@@ -12,49 +13,10 @@
 #define DEADLINE_US 60000000
 enum { TURN_MESSAGES_MAX = 40 }; // more than are read from one connection before others have their turn
 
-static char folder[] = "/tmp/foreset-tls-XXXXXX";
-static char paths[64][64];
-
-static const char *path(const char *name)
-{
-    static unsigned next;
-    char *at = paths[next++ % 64];
-    snprintf(at, sizeof paths[0], "%s/%s", folder, name);
-    return at;
-}
-
-static void PRINTF_LIKE(1, 2) run(const char *format, ...)
-{
-    char command[1024], whole[1200];
-    va_list args;
-    va_start(args, format);
-    vsnprintf(command, sizeof command, format, args);
-    va_end(args);
-    snprintf(whole, sizeof whole, "cd %s && { %s; } >>log 2>&1", folder, command);
-    if (system(whole) != 0) fail_msg("failed, see %s/log: %s", folder, command);
-}
-
-#define KEY "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes"
-
-static void make_authority(const char *name)
-{
-    run("openssl req -x509 " KEY " -keyout %s.key -out %s.pem -subj '/CN=%s' -days 30", name, name, name);
-}
-
-// alternative: "" for none.
-static void make_certificate(const char *name, const char *authority, const char *common_name, const char *alternative,
-                             int days)
-{
-    run("openssl req " KEY " -keyout %s.key -out %s.csr -subj '/CN=%s'", name, name, common_name);
-    run("printf '%s' > %s.ext", alternative, name);
-    run("openssl x509 -req -in %s.csr -CA %s.pem -CAkey %s.key -CAcreateserial -days %d -extfile %s.ext -out %s.pem",
-        name, authority, authority, days, name, name);
-}
-
 static int make_certificates(void **state)
 {
     (void)state;
-    if (!mkdtemp(folder)) return -1;
+    if (!mkdtemp(certificates_folder)) return -1;
     make_authority("ours");
     make_authority("theirs");
     make_certificate("coordinator", "ours", "foreset", "subjectAltName=DNS:localhost,DNS:*.example.org", 30);
@@ -67,27 +29,6 @@ static int make_certificates(void **state)
     make_certificate("revoked", "ours", "w2", "", 30);
     make_certificate("by_ip", "ours", "127.0.0.1", "subjectAltName=IP:127.0.0.1", 30);
     return 0;
-}
-
-static int remove_folder(void **state)
-{
-    (void)state;
-    char command[128];
-    snprintf(command, sizeof command, "rm -r %s", folder);
-    return system(command);
-}
-
-static struct rpc_tls tls_of(const char *authority, const char *name)
-{
-    char file[64];
-    struct rpc_tls tls = {0};
-    snprintf(file, sizeof file, "%s.pem", authority);
-    tls.ca_file = path(file);
-    snprintf(file, sizeof file, "%s.pem", name);
-    tls.certificate_file = path(file);
-    snprintf(file, sizeof file, "%s.key", name);
-    tls.key_file = path(file);
-    return tls;
 }
 
 static void answer(void *context, struct rpc_request *request, const void *bytes, size_t size)
