@@ -129,6 +129,7 @@ enum status rpc_open(const struct rpc_config *config, struct rpc **ret_rpc, stru
     if (!rpc->config.message_bytes_max) rpc->config.message_bytes_max = RPC_MESSAGE_BYTES_MAX;
     if (!rpc->config.queue_bytes_max) rpc->config.queue_bytes_max = RPC_QUEUE_BYTES_MAX;
     if (!rpc->config.deadline_us) rpc->config.deadline_us = RPC_DEADLINE_US;
+    if (!rpc->config.greeting_us) rpc->config.greeting_us = RPC_GREETING_US;
     ASSERT(rpc->config.message_bytes_max <= UINT32_MAX);
     if (config->token) rpc->config.token = memory_strdup(config->token);
     pthread_mutex_init(&rpc->deliver, NULL);

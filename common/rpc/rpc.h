@@ -20,6 +20,7 @@
 #define RPC_MESSAGE_BYTES_MAX ((64u << 20) + 4096) // of a message, where the configuration does not say
 #define RPC_QUEUE_BYTES_MAX   (256u << 20)         // that wait for one peer, the same
 #define RPC_DEADLINE_US       5000000              // the same
+#define RPC_GREETING_US       10000000             // the same
 #define RPC_PEERS_MAX         1024                 // dialled by one endpoint
 #define RPC_CONNECTIONS_MAX   2048     // accepted by one endpoint, fewer where ulimit -n is low; more are closed
 #define RPC_DESCRIPTORS_KEPT  64       // of the process, which connections leave free
@@ -53,6 +54,7 @@ struct rpc_config {
     const char *token;         // that dialled connections send first, at most RPC_TOKEN_BYTES_MAX bytes; NULL: none
     size_t message_bytes_max;  // 0: RPC_MESSAGE_BYTES_MAX; a larger message closes the connection that brings it
     size_t queue_bytes_max;    // per peer, 0: RPC_QUEUE_BYTES_MAX; what comes beyond is dropped and counted
+    int64_t greeting_us;       // 0: RPC_GREETING_US. From accepting to the first frame, TLS handshake included
     int64_t deadline_us;       // 0: RPC_DEADLINE_US. A message is dropped and counted when its peer has taken
                                // nothing for so long since it was sent; an unacknowledged one is given up
     // On a thread of rpc's, one call at a time, together with requested; bytes are borrowed for the call. Must be

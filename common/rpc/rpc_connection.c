@@ -22,7 +22,6 @@
 #include "common/rpc/rpc_tls_session.h"
 
 enum {
-    RPC_CONNECTION_HELLO_US = 10000000,         // from accepting to the first frame, TLS handshake included
     RPC_CONNECTION_IDLE_US = 30000000,          // between frames: who dials pings more often
     RPC_CONNECTION_ANSWER_US = 10000000,        // an answer that the other side does not take
     RPC_CONNECTION_FRAME_US = 10000000,         // within a frame, and besides
@@ -48,7 +47,7 @@ struct rpc_connection *rpc_connection_create(struct rpc_listener *listener, int 
     connection->session = session;
     connection->state = session ? RPC_CONNECTION_SECURING : RPC_CONNECTION_FRAMES;
     connection->events = EPOLLIN;
-    connection->deadline_us = rpc_connection_in(RPC_CONNECTION_HELLO_US);
+    connection->deadline_us = rpc_connection_in(listener->rpc->config.greeting_us);
     return connection;
 }
 

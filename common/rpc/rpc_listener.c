@@ -28,7 +28,7 @@
 #include "common/rpc/rpc_tls_session.h"
 
 enum {
-    RPC_LISTENER_BACKLOG = 1024,
+    RPC_LISTENER_BACKLOG = 4096,   // who finds it full is silently made to wait a second and more
     RPC_LISTENER_ACCEPTS_MAX = 32, // before those that are here have their turn
     RPC_LISTENER_DESCRIPTORS_FALLBACK = 1024,
     RPC_LISTENER_COUNT_US = 250000, // between two counts of the open descriptors
@@ -76,9 +76,11 @@ static void rpc_listener_displace(struct rpc_listener *listener, unsigned place)
 {
     struct rpc_connection *oldest = NULL;
     if (place == RPC_LOOP_ADDRESSES) {
-        place = 0;
-        for (unsigned i = 1; i < RPC_LOOP_ADDRESSES; i++) {
-            if (listener->greeting_by_address[i] > listener->greeting_by_address[place]) place = i;
+        unsigned most = 0;
+        for (const struct rpc_connection *at = listener->loops[0].connections; at; at = at->next) {
+            if (listener->greeting_by_address[at->place] <= most) continue;
+            place = at->place;
+            most = listener->greeting_by_address[place];
         }
     }
     for (struct rpc_connection *at = listener->loops[0].connections; at; at = at->next) {

@@ -14,7 +14,7 @@
 enum {
     RPC_LOOPS_MAX = 5, // the greeter, and up to four that serve
     RPC_LOOP_BUFFER_BYTES = 64 << 10,
-    RPC_LOOP_ADDRESSES = 1024, // places of addresses, by hash; two that fall into one share its bounds
+    RPC_LOOP_ADDRESSES = 65536, // places of addresses, by hash; two that fall into one share its bounds
 };
 
 struct rpc_loop {

@@ -11,7 +11,10 @@
 #include "common/rpc/rpc_tls_session.h"
 
 #define DEADLINE_US 60000000
-enum { TURN_MESSAGES_MAX = 40 }; // more than are read from one connection before others have their turn
+enum {
+    SLOW_BYTES_MAX = 10000,
+    TURN_MESSAGES_MAX = 40
+}; // more than are read from one connection before others have their turn
 
 static int make_certificates(void **state)
 {
@@ -498,6 +501,88 @@ static void nothing_goes_to_who_is_revoked(void **state)
     rpc_close(rpc);
 }
 
+// Why the endpoint says that it refused whoever the command connects.
+static void expect_reason(const struct rpc_tls *tls, const char *client, const char *words)
+{
+    struct seen seen = {0};
+    struct error err = {0};
+    struct rpc *rpc = NULL;
+    const struct rpc_config config = {.url = "tls+tcp://127.0.0.1:0",
+                                      .tls = tls,
+                                      .received = take_nothing,
+                                      .requested = see,
+                                      .refused_connection = see_refused,
+                                      .context = &seen};
+    if (rpc_open(&config, &rpc, &err) != STATUS_OK) fail_msg("%s", err.message);
+    run("openssl s_client -connect %s %s </dev/null || true", strstr(rpc_url(rpc), "127."), client);
+    INBOX_AWAIT(atomic_load(&seen.refused) == 1);
+    if (!strstr(seen.why, words)) fail_msg("\"%s\" without \"%s\"", seen.why, words);
+    assert_int_equal(rpc_counters(rpc)->handshakes_failed, 1);
+    rpc_close(rpc);
+}
+
+static void every_refused_peer_is_told_with_the_reason(void **state)
+{
+    (void)state;
+    struct rpc_tls ours = tls_of("ours", "by_ip");
+    make_list("reasons");
+    put_on_list("reasons", "member");
+    ours.crl_file = path("reasons.pem");
+    expect_reason(&ours, "", "its certificate is refused: it shows none");
+    expect_reason(&ours, "-cert expired.pem -key expired.key",
+                  "its certificate is refused: it has expired (CN=localhost, DNS:localhost): renew it");
+    expect_reason(&ours, "-cert stranger.pem -key stranger.key",
+                  "its certificate is refused: it is not signed by a known authority (CN=localhost, DNS:localhost, "
+                  "signed by CN=theirs)");
+    expect_reason(&ours, "-cert member.pem -key member.key",
+                  "its certificate is refused: its authority revoked it (CN=w1");
+    expect_reason(&ours, "-tls1_1 -cipher ALL:@SECLEVEL=0", "no TLS: unsupported protocol");
+}
+
+// Who says little, slowly, gains no time by it.
+static void who_does_not_come_to_the_point_is_closed(void **state)
+{
+    (void)state;
+    const struct rpc_tls ours = tls_of("ours", "by_ip"), mine = tls_of("ours", "worker");
+    static const uint8_t hello[] = {0x16, 3, 1, 0x40, 0, 1, 0, 0x3f, 0xfc, 3, 3}; // 16 KiB are announced
+    struct rpc_tls_context *context = NULL;
+    struct seen seen = {0};
+    struct error err = {0};
+    struct rpc *rpc = NULL;
+    const struct rpc_config config = {.url = "tls+tcp://127.0.0.1:0",
+                                      .tls = &ours,
+                                      .greeting_us = 300000,
+                                      .received = take_nothing,
+                                      .requested = see,
+                                      .refused_connection = see_refused,
+                                      .context = &seen};
+    if (rpc_open(&config, &rpc, &err) != STATUS_OK) fail_msg("%s", err.message);
+    assert_int_equal(rpc_tls_load(&mine, &context, &err), STATUS_OK);
+    struct dialled silent = dial_raw(rpc_url(rpc), NULL), slow = dial_raw(rpc_url(rpc), NULL);
+    assert_true(raw_socket_send(slow.fd, hello, sizeof hello));
+    unsigned sent = 0;
+    while (sent < SLOW_BYTES_MAX && raw_socket_send(slow.fd, "", 1)) {
+        thread_sleep_us(5000);
+        sent++;
+    }
+    assert_true(sent < SLOW_BYTES_MAX); // it was closed meanwhile
+    assert_true(raw_socket_is_closed(silent.fd));
+    INBOX_AWAIT(atomic_load(&seen.refused) == 2);
+    assert_string_equal(seen.why, "its TLS handshake took too long");
+    atomic_store(&seen.refused, 0);
+    struct dialled secure = dial_raw(rpc_url(rpc), context); // the handshake alone is not enough
+    assert_true(raw_socket_is_closed(secure.fd));
+    INBOX_AWAIT(atomic_load(&seen.refused) == 1);
+    assert_string_equal(seen.why, "it sent nothing in time");
+    assert_int_equal(rpc_counters(rpc)->handshakes_failed, 2);
+    rpc_tls_session_destroy(secure.session);
+    close(silent.fd);
+    close(slow.fd);
+    close(secure.fd);
+    rpc_tls_unref(context);
+    rpc_close(rpc);
+}
+
 static void expect_bad_file(const struct rpc_tls *tls, const char *words)
 {
     struct inbox box;
@@ -549,6 +634,8 @@ int main(void)
                                        cmocka_unit_test(names_are_known_until_they_are_revoked),
                                        cmocka_unit_test(who_is_revoked_is_put_out),
                                        cmocka_unit_test(nothing_goes_to_who_is_revoked),
+                                       cmocka_unit_test(every_refused_peer_is_told_with_the_reason),
+                                       cmocka_unit_test(who_does_not_come_to_the_point_is_closed),
                                        cmocka_unit_test(bad_files_are_named)};
     return cmocka_run_group_tests(tests, make_certificates, remove_folder);
 }
