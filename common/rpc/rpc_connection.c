@@ -84,7 +84,9 @@ void rpc_connection_close(struct rpc_connection *connection, const char *why)
     if (connection->state == RPC_CONNECTION_GONE) return;
     rpc_connection_forget_request(connection);
     connection->state = RPC_CONNECTION_GONE;
-    close(connection->fd); // leaves the epoll by that
+    // Closing alone does not end its events where a process that is being started has the descriptor for a moment too.
+    epoll_ctl(loop->epoll, EPOLL_CTL_DEL, connection->fd, NULL);
+    close(connection->fd);
     connection->fd = -1;
     if (connection->previous) {
         connection->previous->next = connection->next;
