@@ -169,7 +169,7 @@ static inline MUST_USE enum status operator_emit(struct operator* op, struct bat
 // errors. *ret_batch is counted; NULL if no row is left.
 enum status operator_settle(struct operator* op, struct batch *batch, struct expr_errors *errors,
                             struct batch **ret_batch, struct error *err) MUST_USE;
-struct expr_context operator_context(const struct operator* op, const struct batch *batch, struct expr_errors *errors);
+// Gives a batch to on_batch; one that needs more memory than a batch may take is given again in halves, and a row that
 // is too large alone is settled as one that raised. An operator evaluates before it does anything else, so that a batch
 // given again is given once.
 enum status operator_give(struct operator* op, uint32_t input, struct batch *batch, struct error *err) MUST_USE;
