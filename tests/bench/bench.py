@@ -29,7 +29,7 @@ from kafka_broker import KafkaBroker  # noqa: E402
 from medallion import DEAD_LETTERS, TABLES  # noqa: E402
 
 TOPIC, SMALL_TOPIC, PARTITIONS = "user-events", "user-events-small", 4
-LIMIT = "maxOffsetsPerTrigger => 100000, "
+LIMIT = "maxOffsetsPerTrigger => 100000,"
 LIMITED = ", maxOffsetsPerTrigger 100000"
 MEDALLION = "bronze + silver + gold"
 START_RUNS = 5
