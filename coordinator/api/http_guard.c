@@ -1,4 +1,4 @@
-// The HTTP server's door. What can fail: an address that is none or not allowed, a file that cannot be read. A
+// The HTTP server's door. What can fail: an address that is invalid or not allowed, a file that cannot be read. A
 // connection that takes too long is shut down, not closed: its descriptor stays its owner's, so no other one can be
 // hit.
 #include "coordinator/api/http_guard.h"

@@ -30,7 +30,7 @@ enum http_right {
     HTTP_PUBLIC, // no token was shown
     HTTP_ALL,
     HTTP_WRONG,  // a token that is not ours, or something else than a token
-    HTTP_NOBODY, // a token was shown, and there is none that could be right
+    HTTP_NOBODY, // a token was shown, but none is configured
 };
 // header: of Authorization; NULL: none.
 enum http_right http_guard_right(const struct access_token *token, const char *header);

@@ -1,6 +1,6 @@
 // HTTP by libmicrohttpd: a few threads, as each request asks the cluster's role and waits for its answer.
 //
-// What can fail: the address; certificate or key; a path that is none (404); another method (405); a wrong token (401),
+// What can fail: the address; certificate or key; an unknown path (404); another method (405); a wrong token (401),
 // or one where none can be right (403); the cluster does not answer (503). Errors are JSON: {"error":"…"}.
 #include "coordinator/api/http_server.h"
 
@@ -195,7 +195,7 @@ static enum MHD_Result http_handle(void *context, struct MHD_Connection *connect
                          "coordinator's (--http-token-file), or none for names, counts "
                          "and states");
     case HTTP_NOBODY:
-        http_refused(&call, "a token, where there is none");
+        http_refused(&call, "a token, but no HTTP token is configured");
         return http_fail(&call, MHD_HTTP_FORBIDDEN,
                          "this coordinator takes no token over HTTP: start it with "
                          "--http-token-file");

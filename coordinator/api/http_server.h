@@ -34,7 +34,7 @@ struct http_server_config {
     void *context;
 };
 struct http_server;
-// ERROR_USAGE: an address that is none, cannot be listened at or is not allowed; a certificate or key that cannot be
+// ERROR_USAGE: an address that is invalid, cannot be listened at or is not allowed; a certificate or key that cannot be
 // used.
 enum status http_server_open(const struct http_server_config *config, struct http_server **ret_server,
                              struct error *err) MUST_USE;
