@@ -7,6 +7,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "cli/pipeline_options.h"
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/base/memory.h"
@@ -199,14 +200,6 @@ void progress_closing(struct progress *progress, const struct pipeline_closing *
     if (progress->rows_read == 0) progress_idle_text(progress, closing, &progress->idle);
 }
 
-static const char *progress_warehouse(const Foreset__Plan *plan)
-{
-    for (size_t i = 0; i < plan->n_settings; i++) {
-        if (strcmp(plan->settings[i]->key, "pipeline.warehouse") == 0) return plan->settings[i]->value;
-    }
-    return "";
-}
-
 static void progress_ended_text(const struct progress *progress, const char *outcome, double seconds)
 {
     struct text line = {0};
@@ -215,7 +208,7 @@ static void progress_ended_text(const struct progress *progress, const char *out
     text_append_str(&line, progress->rows_read == 1 ? " row in " : " rows in ");
     progress_number(&line, progress->epochs);
     text_printf(&line, progress->epochs == 1 ? " epoch, %.1f s; tables in %s" : " epochs, %.1f s; tables in %s",
-                seconds, progress_warehouse(progress->plan));
+                seconds, pipeline_options_setting(progress->plan, "pipeline.warehouse"));
     if (progress->idle.length) text_printf(&line, "\nnothing was read: %s", text_str(&progress->idle));
     for (size_t i = 0; progress->epochs && i < progress->plan->n_tables; i++) {
         text_printf(&line, "\n  %s: ", progress->plan->tables[i]->name);

@@ -5,6 +5,7 @@
 
 #include "cli/progress.h"
 #include "common/base/clock.h"
+#include "common/kafka/kafka_client.h"
 #include "coordinator/epoch/epoch_position.h"
 
 void progress_counts_add(struct progress_counts *counts, const Foreset__TableEpoch *epoch)
@@ -85,18 +86,10 @@ double progress_lag_seconds(const struct pipeline_progress *published)
     return seconds > 0 ? seconds : 0;
 }
 
-static const char *source_option(const Foreset__Source *source, const char *key)
-{
-    for (size_t i = 0; i < source->n_options; i++) {
-        if (strcmp(source->options[i]->key, key) == 0) return source->options[i]->value;
-    }
-    return NULL;
-}
-
 static void idle_kafka(const struct epoch_position_source *source, bool first, struct text *text)
 {
-    const char *topics = source_option(source->plan, "subscribe"),
-               *start = source_option(source->plan, "startingOffsets");
+    const char *topics = kafka_client_option(source->plan, "subscribe"),
+               *start = kafka_client_option(source->plan, "startingOffsets");
     if (!topics) topics = source->plan->name;
     int64_t ends = 0;
     for (size_t i = 0; i < source->partitions.count; i++) ends += source->partitions.items[i].end;

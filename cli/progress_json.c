@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "cli/progress.h"
+#include "common/kafka/kafka_client.h"
 #include "coordinator/epoch/epoch_position.h"
 
 static void json_string(struct text *line, const char *key, const char *value)
@@ -17,14 +18,6 @@ static void json_string(struct text *line, const char *key, const char *value)
 static double per_second(uint64_t rows, double seconds)
 {
     return seconds > 0 ? (double)rows / seconds : 0;
-}
-
-static const char *option(const Foreset__Source *source, const char *key)
-{
-    for (size_t i = 0; i < source->n_options; i++) {
-        if (strcmp(source->options[i]->key, key) == 0) return source->options[i]->value;
-    }
-    return NULL;
 }
 
 static const struct epoch_position_source *position_of(const struct pipeline_progress *published, uint32_t node)
@@ -118,7 +111,7 @@ static void json_source(struct text *line, const struct pipeline_progress *publi
     struct source_lag lag = lag_of(published, node);
     bool kafka = source->kind == FORESET__SOURCE__KIND__KAFKA;
     if (kafka) {
-        const char *topics = option(source, "subscribe");
+        const char *topics = kafka_client_option(source, "subscribe");
         text_printf(&description, "KafkaV2[Subscribe[%s]]", topics ? topics : source->name);
     } else if (source->kind == FORESET__SOURCE__KIND__FILES) {
         text_printf(&description, "FileStreamSource[%s]", source->path);

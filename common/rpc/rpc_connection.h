@@ -72,7 +72,7 @@ void rpc_connection_arrive(struct rpc_connection *connection);
 void rpc_connection_expire(struct rpc_connection *connection);
 // Closed when the other side's certificate is not good for this context, which may be newer than its own.
 void rpc_connection_check(struct rpc_connection *connection, struct rpc_tls_context *context);
-// Out of its loop's list and epoll, into the loop's dead; why: what its owner is told (NULL: nothing).
+// Moves a connection from its loop's list and epoll to the loop's dead. why: reported to the owner; NULL: no report.
 void rpc_connection_close(struct rpc_connection *connection, const char *why);
 
 #endif

@@ -272,7 +272,7 @@ bool manifest_name_parse(const char *name, uint64_t *ret_epoch, uint64_t *ret_ge
     return manifest_part_parse(name, "manifests/", ret_epoch, ret_generation);
 }
 
-// A number as the program writes it, and the dash behind it: "00001", as other writers have it, is none of ours.
+// A number as the program writes it, and the dash behind it: "00001", as other writers have it, is not ours.
 static bool manifest_data_number(const char **at, uint64_t *ret_number)
 {
     const char *from = *at;

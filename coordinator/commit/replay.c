@@ -48,7 +48,7 @@ static const char *replay_state_of(const Foreset__Node *node)
     }
 }
 
-// The first function of the node's expressions that gives something else each time; NULL: there is none.
+// The first function of the node's expressions that gives something else each time; NULL: no such function.
 static const char *replay_random_of(const Foreset__Plan *plan, const Foreset__Node *node, bool *marks)
 {
     static const char *const names[] = {"rand", "randn", "uuid"};

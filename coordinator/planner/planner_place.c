@@ -33,7 +33,7 @@ static bool place_is_unstable(uint32_t code)
     return false;
 }
 
-// The next code point; 0xFFFD for bytes that are none.
+// The next code point; 0xFFFD for bytes that are not UTF-8.
 static uint32_t place_next(const char **at)
 {
     const unsigned char *c = (const unsigned char *)*at;

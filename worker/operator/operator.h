@@ -76,7 +76,7 @@ struct operator_counts {
 // What became of the rows that an operator got and neither passed on, nor counted as late or dead. The lane counts what
 // goes in and out.
 enum operator_difference {
-    OPERATOR_PASSES_ALL, // there are none
+    OPERATOR_PASSES_ALL, // no row goes missing
     OPERATOR_FILTERS,
     OPERATOR_DROPS_DUPLICATES,
     OPERATOR_GROUPS,      // what it passes on are no rows of its input
